@@ -1,0 +1,1 @@
+"""May a request leave now? Knows a clock and nothing of sockets."""

@@ -1,0 +1,130 @@
+"""The rows of Bitbucket's answers, as far as a collector of access rights needs them.
+
+Decoded straight from bytes and checked for type by msgspec; a key that a server does not send takes the
+default here. Which keys can be absent, and since when they exist: BITBUCKET.md sections 2, 4 and 5.
+Instances are frozen and invisible to the garbage collector: there are hundreds of thousands of them.
+"""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Base of all rows: camelCase on the wire, snake_case here, unknown keys ignored."""
+
+
+class User(Row, frozen=True):
+    """A user, as `/users`, `/admin/users` and permission rows show it. Times are milliseconds since 1970."""
+
+    id: int
+    name: str
+    slug: str = ""
+    display_name: str = ""
+    email_address: str | None = None
+    active: bool = True
+    type: str = "NORMAL"
+    directory_name: str | None = None
+    last_authentication_timestamp: int | None = None
+    created_timestamp: int | None = None
+
+
+class Group(Row, frozen=True):
+    """A group: its name is its identity, compared ignoring case, kept as reported."""
+
+    name: str
+
+
+class UserGrant(Row, frozen=True):
+    """A user's highest permission at one level (global, project or repository)."""
+
+    user: User
+    permission: str
+
+
+class GroupGrant(Row, frozen=True):
+    """A group's highest permission at one level."""
+
+    group: Group
+    permission: str
+
+
+class Permitted(Row, frozen=True):
+    """Whether everyone who is licensed holds a permission on a project (its default permission)."""
+
+    permitted: bool
+
+
+class Project(Row, frozen=True):
+    """A project. Personal ones have an owner and a key that begins with `~`, and never `public`."""
+
+    id: int
+    key: str
+    name: str
+    type: str = "NORMAL"
+    public: bool = False
+    description: str | None = None
+    owner: User | None = None
+
+
+class Origin(Row, frozen=True):
+    """What a fork was made from; only that it exists matters."""
+
+    id: int | None = None
+
+
+class Repository(Row, frozen=True):
+    """A repository, in listings together with its project. `archived` exists from 8.0."""
+
+    id: int
+    slug: str
+    name: str
+    project: Project
+    public: bool = False
+    archived: bool = False
+    forkable: bool = True
+    state: str = "AVAILABLE"
+    description: str | None = None
+    origin: Origin | None = None
+
+
+class ApplicationProperties(Row, frozen=True):
+    """What the server says of itself."""
+
+    version: str
+    display_name: str = "Bitbucket"
+
+
+class RateSettings(Row, frozen=True):
+    """A token bucket of Bitbucket: `capacity` requests at once, `fill_rate` a second after that."""
+
+    capacity: int
+    fill_rate: int
+
+
+class RateLimitSettings(Row, frozen=True):
+    """`admin/rate-limit/settings`: the instance's rate limit (6.6 and newer, Data Center)."""
+
+    enabled: bool = False
+    default_settings: RateSettings | None = None
+
+
+class UserRateLimit(Row, frozen=True):
+    """`admin/rate-limit/settings/users/{slug}`: what deviates for one user; `whitelisted` is exempt."""
+
+    whitelisted: bool = False
+    settings: RateSettings | None = None
+
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, gc=False, rename="camel"):
+    """One page of a listing. `next_page_start` is what to ask for next; null or absent on the last page."""
+
+    values: list[T]
+    is_last_page: bool
+    next_page_start: int | None = None
+    limit: int | None = None
+    size: int | None = None
+    start: int | None = None

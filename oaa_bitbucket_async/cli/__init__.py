@@ -1,0 +1,1 @@
+"""The command line: flags and their environment twins become Settings; nothing here knows the wire."""

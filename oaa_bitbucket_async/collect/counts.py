@@ -1,0 +1,25 @@
+"""How far the crawl is: plain numbers for whoever shows progress."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class CrawlCounts:
+    """Listed, done and known so far. `*_complete` is True once the listing has shown its last page."""
+
+    users: int = 0
+    groups: int = 0
+    groups_done: int = 0
+    """Groups whose members are known."""
+    projects: int = 0
+    projects_done: int = 0
+    """Projects whose permissions have been asked for, however that ended."""
+    repositories: int = 0
+    repositories_done: int = 0
+    grants: int = 0
+    resumed: int = 0
+    """Units that an earlier run had already answered."""
+    users_complete: bool = False
+    groups_complete: bool = False
+    projects_complete: bool = False
+    repositories_complete: bool = False

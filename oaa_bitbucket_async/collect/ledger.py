@@ -1,0 +1,82 @@
+"""How every unit of work ended. What is not in here as *ok* or *gone* makes a run incomplete."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from oaa_bitbucket_async.collect.units import LISTINGS, Unit
+
+
+class Outcome(StrEnum):
+    """DESIGN: complete means that every unit ended *ok* or *gone*."""
+
+    OK = "ok"
+    GONE = "gone"
+    """Deleted meanwhile, confirmed by asking for the thing itself."""
+    DENIED = "denied"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A unit that did not end *ok*. `what` is for people: `user permissions of repository KEY/slug`."""
+
+    unit: Unit
+    outcome: Outcome
+    what: str
+    reason: str
+    """What came back, on which path, with the request id for the server's log."""
+    advice: str
+    """What to do: the right to grant, the setting to change."""
+
+
+class Ledger:
+    """Counts what ended well, remembers what did not (memory stays flat: *ok* is only a number)."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Outcome] = Counter()
+        self._entries: dict[Unit, Entry] = {}
+
+    def ok(self) -> None:
+        """A unit was answered in full."""
+        self._counts[Outcome.OK] += 1
+
+    def record(self, entry: Entry) -> None:
+        """A unit ended otherwise. Recorded once: a second try of the same unit replaces the first."""
+        before = self._entries.get(entry.unit)
+        if before is not None:
+            self._counts[before.outcome] -= 1
+        self._entries[entry.unit] = entry
+        self._counts[entry.outcome] += 1
+
+    def forget(self, unit: Unit) -> None:
+        """A unit is going to be tried again."""
+        before = self._entries.pop(unit, None)
+        if before is not None:
+            self._counts[before.outcome] -= 1
+
+    def count(self, outcome: Outcome) -> int:
+        """Units that ended this way."""
+        return self._counts[outcome]
+
+    def missing(self) -> list[Entry]:
+        """What makes the run incomplete, in an order that does not depend on the crawl's."""
+        return sorted(
+            (e for e in self._entries.values() if e.outcome in (Outcome.DENIED, Outcome.FAILED)),
+            key=lambda e: (e.unit.kind, e.what, e.unit.key),
+        )
+
+    def gone(self) -> Iterator[Entry]:
+        """What was deleted while the crawl was under way."""
+        return (e for e in self._entries.values() if e.outcome is Outcome.GONE)
+
+    @property
+    def complete(self) -> bool:
+        """True if every unit ended *ok* or *gone*."""
+        return not (self._counts[Outcome.DENIED] or self._counts[Outcome.FAILED])
+
+    @property
+    def listings_complete(self) -> bool:
+        """True if no listing is missing: without them not even a partial payload may be uploaded."""
+        return not any(e.unit.kind in LISTINGS for e in self.missing())

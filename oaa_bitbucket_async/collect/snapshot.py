@@ -1,0 +1,330 @@
+"""What was collected, addressable by scope, each scope with the time at which it was read.
+
+Grants are the bulk (hundreds of thousands), so each is one integer in an `array`: who and what, packed by
+`Vocabulary`. A scope's grants stay apart from any other's: a run that re-reads one replaces one.
+Nothing here depends on the order in which answers arrive; where two rows disagree about one user or group,
+the choice between them does not depend on it either.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket import rows
+
+_PERMISSION_BITS = 8
+_MAX_PERMISSIONS = 1 << _PERMISSION_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The instance itself, as it stands in the payload's application."""
+
+    base_url: str
+    host: str
+    """Host name, with the port where it is not the scheme's own, and the context path: `git.example.com/scm`."""
+    version: str
+    authentication: Literal["basic", "token"]
+    global_permissions: Literal["explicit", "effective"]
+
+
+class UserRecord(msgspec.Struct, frozen=True, gc=False):
+    """A user; times in milliseconds since 1970. `listed`: shown by the listing of users, not only by a grant."""
+
+    id: int
+    name: str
+    slug: str
+    display_name: str
+    email: str | None
+    active: bool
+    type: str
+    directory: str | None
+    last_login: int | None
+    created: int | None
+    listed: bool
+
+
+class GroupRecord(msgspec.Struct, frozen=True, gc=False):
+    """A group, by the name that the listing shows (or, if none does, that a grant shows)."""
+
+    name: str
+    listed: bool
+
+
+class ProjectRecord(msgspec.Struct, frozen=True, gc=False):
+    """A project. `owner` is the id of a personal project's owner, None for others."""
+
+    id: int
+    key: str
+    name: str
+    public: bool
+    description: str | None
+    owner: int | None
+
+    @property
+    def personal(self) -> bool:
+        """True for a user's own project (its key begins with `~`)."""
+        return self.key.startswith("~")
+
+
+class RepositoryRecord(msgspec.Struct, frozen=True, gc=False):
+    """A repository of the project with id `project`."""
+
+    id: int
+    project: int
+    slug: str
+    name: str
+    public: bool
+    archived: bool
+    fork: bool
+    forkable: bool
+    state: str
+    description: str | None
+
+
+class Principal(NamedTuple):
+    """Who holds a grant: a user by id, or a group by its folded name."""
+
+    kind: Literal["user", "group"]
+    key: int | str
+
+
+class GrantSet(msgspec.Struct, gc=False):
+    """The grants of one scope, packed (`Vocabulary.unpack`), and the earliest time (epoch seconds) they are of."""
+
+    codes: "array[int]"
+    read_at: float
+
+
+def fold(name: str) -> str:
+    """A group's or user's name as Bitbucket compares it: ignoring case (BITBUCKET.md section 5)."""
+    return name.lower()
+
+
+class Vocabulary:
+    """Packs a grant into one integer: who holds it, and which permission it is, by small numbers."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, int] = {}
+        self._group_names: list[str] = []
+        self._permissions: dict[str, int] = {}
+        self._permission_names: list[str] = []
+
+    def user(self, user_id: int, permission: str) -> int:
+        """A user's grant."""
+        return (user_id << 1) << _PERMISSION_BITS | self._permission(permission)
+
+    def group(self, folded_name: str, permission: str) -> int:
+        """A group's grant."""
+        index = self._groups.get(folded_name)
+        if index is None:
+            index = self._groups[folded_name] = len(self._group_names)
+            self._group_names.append(folded_name)
+        return (index << 1 | 1) << _PERMISSION_BITS | self._permission(permission)
+
+    def unpack(self, code: int) -> tuple[Principal, str]:
+        """Who, and which permission."""
+        permission = self._permission_names[code & (_MAX_PERMISSIONS - 1)]
+        principal = code >> _PERMISSION_BITS
+        if principal & 1:
+            return Principal("group", self._group_names[principal >> 1]), permission
+        return Principal("user", principal >> 1), permission
+
+    def permissions(self) -> list[str]:
+        """Every permission name met, sorted."""
+        return sorted(self._permission_names)
+
+    def _permission(self, name: str) -> int:
+        index = self._permissions.get(name)
+        if index is None:
+            if len(self._permission_names) == _MAX_PERMISSIONS:
+                raise ValueError(f"more than {_MAX_PERMISSIONS} different permission names")
+            index = self._permissions[name] = len(self._permission_names)
+            self._permission_names.append(name)
+        return index
+
+
+class Missing(NamedTuple):
+    """A part that could not be collected: `kind` of scope and its id (a project's, a repository's, a group)."""
+
+    kind: Literal["global", "group", "project", "repository"]
+    key: int | str
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """All that a run collected. Keys: ids of users, projects and repositories; folded names of groups."""
+
+    instance: Instance
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    users: dict[int, UserRecord] = field(default_factory=dict)
+    groups: dict[str, GroupRecord] = field(default_factory=dict)
+    members: "dict[str, array[int]]" = field(default_factory=dict)
+    """Ids of the users in a group."""
+    global_grants: GrantSet | None = None
+    projects: dict[int, ProjectRecord] = field(default_factory=dict)
+    project_grants: dict[int, GrantSet] = field(default_factory=dict)
+    default_permissions: dict[int, frozenset[str]] = field(default_factory=dict)
+    """Project permissions that everyone who is licensed holds; more than one level can be set."""
+    repositories: dict[int, RepositoryRecord] = field(default_factory=dict)
+    repository_grants: dict[int, GrantSet] = field(default_factory=dict)
+    missing: set[Missing] = field(default_factory=set)
+
+    # --- what answers add -------------------------------------------------------------------------------
+
+    def add_user(self, row: rows.User, *, listed: bool) -> None:
+        """A user was shown; a listed row wins over one met in a grant, the fuller row over the emptier."""
+        new = UserRecord(
+            id=row.id,
+            name=row.name,
+            slug=row.slug,
+            display_name=row.display_name,
+            email=row.email_address or None,
+            active=row.active,
+            type=row.type,
+            directory=row.directory_name,
+            last_login=row.last_authentication_timestamp,
+            created=row.created_timestamp,
+            listed=listed,
+        )
+        old = self.users.get(row.id)
+        if old is None or (old != new and _fuller(new) > _fuller(old)):
+            self.users[row.id] = new
+
+    def add_group(self, name: str, *, listed: bool) -> str:
+        """A group was shown; the listed spelling wins, then the first by code point. Gives the folded name."""
+        key = fold(name)
+        old = self.groups.get(key)
+        if old is None or (not old.listed, old.name) > (not listed, name):
+            self.groups[key] = GroupRecord(name=name, listed=listed)
+        return key
+
+    def add_members(self, group: str, user_ids: Iterable[int]) -> None:
+        """Users who are in a group (given by name or folded name)."""
+        key = fold(group)
+        self.members[key] = array("q", sorted({*self.members.get(key, ()), *user_ids}))
+
+    def add_project(self, row: rows.Project) -> None:
+        """A project was listed, or is the project of a listed repository (personal projects only show there)."""
+        if row.owner is not None:
+            self.add_user(row.owner, listed=False)
+        self.projects[row.id] = ProjectRecord(
+            id=row.id,
+            key=row.key,
+            name=row.name,
+            public=row.public,
+            description=row.description,
+            owner=None if row.owner is None else row.owner.id,
+        )
+
+    def add_repository(self, row: rows.Repository) -> None:
+        """A repository was listed."""
+        self.repositories[row.id] = RepositoryRecord(
+            id=row.id,
+            project=row.project.id,
+            slug=row.slug,
+            name=row.name,
+            public=row.public,
+            archived=row.archived,
+            fork=row.origin is not None,
+            forkable=row.forkable,
+            state=row.state,
+            description=row.description,
+        )
+
+    def add_global_grants(self, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float) -> None:
+        """Global permissions, explicit or effective."""
+        self.global_grants = self._merge(self.global_grants, grants, read_at)
+
+    def add_project_grants(
+        self, project: int, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float
+    ) -> None:
+        """Grants on a project; also an empty answer counts as read."""
+        self.project_grants[project] = self._merge(self.project_grants.get(project), grants, read_at)
+
+    def add_repository_grants(
+        self, repository: int, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float
+    ) -> None:
+        """Grants on a repository; also an empty answer counts as read."""
+        self.repository_grants[repository] = self._merge(self.repository_grants.get(repository), grants, read_at)
+
+    def add_default_permission(self, project: int, permission: str) -> None:
+        """Everyone who is licensed holds `permission` on the project."""
+        self.default_permissions[project] = self.default_permissions.get(project, frozenset()) | {permission}
+
+    def forget_project(self, project: int) -> None:
+        """The project was deleted meanwhile: it goes, with its repositories and all grants on them."""
+        self.projects.pop(project, None)
+        self.project_grants.pop(project, None)
+        self.default_permissions.pop(project, None)
+        for repository in [r.id for r in self.repositories.values() if r.project == project]:
+            self.forget_repository(repository)
+
+    def forget_repository(self, repository: int) -> None:
+        """The repository was deleted meanwhile."""
+        self.repositories.pop(repository, None)
+        self.repository_grants.pop(repository, None)
+
+    def forget_group(self, name: str) -> None:
+        """The group was deleted meanwhile; grants that still name it keep it, unlisted."""
+        key = fold(name)
+        self.members.pop(key, None)
+        old = self.groups.pop(key, None)
+        if old is not None and any(key == p.key for p, _ in self.all_grants() if p.kind == "group"):
+            self.groups[key] = GroupRecord(name=old.name, listed=False)
+
+    # --- what mapping reads -----------------------------------------------------------------------------
+
+    def grants(self, grant_set: GrantSet | None) -> Iterator[tuple[Principal, str]]:
+        """One scope's grants, unpacked."""
+        if grant_set is not None:
+            yield from map(self.vocabulary.unpack, grant_set.codes)
+
+    def all_grants(self) -> Iterator[tuple[Principal, str]]:
+        """Every grant of every scope."""
+        yield from self.grants(self.global_grants)
+        for table in (self.project_grants, self.repository_grants):
+            for grant_set in table.values():
+                yield from self.grants(grant_set)
+
+    def grant_count(self) -> int:
+        """How many grants are known, default permissions included."""
+        return (
+            (len(self.global_grants.codes) if self.global_grants else 0)
+            + sum(len(g.codes) for g in self.project_grants.values())
+            + sum(len(g.codes) for g in self.repository_grants.values())
+            + sum(map(len, self.default_permissions.values()))
+        )
+
+    def _merge(
+        self, old: GrantSet | None, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float
+    ) -> GrantSet:
+        codes = {*old.codes} if old is not None else set()
+        for grant in grants:
+            if isinstance(grant, rows.UserGrant):
+                self.add_user(grant.user, listed=False)
+                codes.add(self.vocabulary.user(grant.user.id, grant.permission))
+            else:
+                key = self.add_group(grant.group.name, listed=False)
+                codes.add(self.vocabulary.group(key, grant.permission))
+        return GrantSet(array("q", sorted(codes)), min(read_at, old.read_at) if old else read_at)
+
+
+def _fuller(user: UserRecord) -> tuple[object, ...]:
+    """Orders two rows of one user so that the choice does not depend on which came first."""
+    return (
+        user.listed,
+        user.directory is not None,
+        user.last_login or -1,
+        user.created or -1,
+        user.email or "",
+        user.display_name,
+        user.name,
+        user.slug,
+        user.type,
+        user.active,
+        user.directory or "",
+    )

@@ -1,0 +1,66 @@
+"""The ways in which a run can end badly. Each knows its exit code and what the reader should do next.
+
+The exit codes are a contract with people's schedules; README, "Exit codes", lists them.
+"""
+
+from typing import ClassVar
+
+
+class CollectorError(Exception):
+    """A run that ended in a way we understand.
+
+    `message` says what happened and where, `advice` what to do next. Neither ever holds a secret.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".rstrip()
+
+
+class ConfigurationError(CollectorError):
+    """A setting is missing, malformed, or contradicts another. Raised before the first request."""
+
+    exit_code = 2
+
+
+class IncompleteError(CollectorError):
+    """Something could not be collected, so what was collected is not the truth and was not uploaded."""
+
+    exit_code = 3
+
+
+class CredentialError(CollectorError):
+    """Bitbucket refused the credential, gave it too few rights to be of use, or forgot it on the way."""
+
+    exit_code = 4
+
+
+class UploadError(CollectorError):
+    """Veza refused the upload or its key; a payload that was already built was kept in a file."""
+
+    exit_code = 5
+
+
+class TemporaryError(CollectorError):
+    """Passing: the server is out of reach or out of order, or another run holds the lock. Try again later."""
+
+    exit_code = 75
+
+
+class InterruptedRunError(CollectorError):
+    """A signal ended the run. The exit code is 128 + the signal's number, as shells have it."""
+
+    def __init__(self, signal_number: int, message: str, advice: str = "") -> None:
+        super().__init__(message, advice)
+        self.signal_number = signal_number
+
+    @property
+    def code(self) -> int:
+        """130 for SIGINT, 143 for SIGTERM."""
+        return 128 + self.signal_number

@@ -1,0 +1,47 @@
+"""A string that does not leave by accident."""
+
+import hmac
+from typing import NoReturn, final
+
+
+@final
+class Secret:
+    """Holds a token, password or key. Only `reveal()` gives it out.
+
+    It prints, formats and logs as `***`, refuses to be pickled or copied into another process, and compares
+    in constant time, so that none of those ways tells what it is.
+    """
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        self.__value = value
+
+    def reveal(self) -> str:
+        """The secret itself; call it where it goes onto the wire, and nowhere else."""
+        return self.__value
+
+    def __bool__(self) -> bool:
+        return bool(self.__value)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.__value.encode(), other.__value.encode())
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would be a fingerprint of the secret
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret can't be pickled")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("a secret can't be pickled")

@@ -1,0 +1,123 @@
+"""Everything that a user can set, checked and typed. Built by `cli/`, read by `run`.
+
+Field names follow the flags of the README's table; durations are in seconds, rates in requests a second.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from oaa_bitbucket_async.secret import Secret
+
+Identity = Literal["email", "name", "both"]
+LogFormat = Literal["text", "json"]
+CHOOSE_NAME = Path("<choose>")
+"""`--save-json` without a path: the name is made from the data source and the time."""
+STANDARD_OUTPUT = Path("-")
+"""`--save-json -`: the payload goes to standard output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How Bitbucket's certificate is checked, and ours shown."""
+
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Who we say we are. With a user name: basic authentication; without: an HTTP access token."""
+
+    secret: Secret
+    user: str | None = None
+
+    @property
+    def kind(self) -> Literal["basic", "token"]:
+        """As it stands in the payload (`authentication`)."""
+        return "basic" if self.user is not None else "token"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast to ask. `concurrency` None means that the crawl finds it itself (`auto`)."""
+
+    concurrency: int | None = None
+    max_concurrency: int = 256
+    project_concurrency: int = 16
+    repo_concurrency: int = 256
+    rate_limit: float | None = None
+    page_size: int = 1000
+    request_timeout: float = 120.0
+    max_attempts: int = 6
+    max_outage: float = 900.0
+    retry_wait: float = 0.5
+    """First step of the exponential wait before a retry; not a flag, tests make it short."""
+    retry_wait_max: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which part of the instance to collect. Patterns are shell patterns over project keys, case ignored."""
+
+    projects: tuple[str, ...] = ()
+    exclude_projects: tuple[str, ...] = ()
+    personal_projects: bool = True
+    archived: bool = True
+
+    @property
+    def limited(self) -> bool:
+        """True if a part of the instance is left out on purpose."""
+        return bool(self.projects or self.exclude_projects) or not (self.personal_projects and self.archived)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Veza:
+    """Where the payload goes, and under which names. `data_source_name` None: made from Bitbucket's host."""
+
+    url: str | None = None
+    api_key: Secret | None = None
+    provider_name: str = "Bitbucket Server"
+    data_source_name: str | None = None
+    wait: bool = False
+    """After the push, follow the data source's status until Veza has parsed the payload."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where an unfinished run keeps what it has, and for how long the next one trusts it."""
+
+    directory: Path
+    resume: bool = True
+    resume_window: float = 21600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What the run shows and writes."""
+
+    save_json: Path | None = None
+    debug: bool = False
+    log_format: LogFormat = "text"
+    progress: bool | None = None
+    """None: a progress display if standard error is a terminal."""
+    metrics_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One run's settings. `bitbucket_url` has no trailing slash; a context path is part of it."""
+
+    bitbucket_url: str
+    login: Login
+    state: State
+    veza: Veza = field(default_factory=Veza)
+    tls: Tls = field(default_factory=Tls)
+    pace: Pace = field(default_factory=Pace)
+    scope: Scope = field(default_factory=Scope)
+    output: Output = field(default_factory=Output)
+    identity: Identity = "email"
+    allow_partial: bool = False
+    dry_run: bool = False
