@@ -1,1 +1,7 @@
 """May a request leave now? Knows a clock and nothing of sockets."""
+
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, LoopClock
+from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
+from oaa_bitbucket_async.bitbucket.pacing.pacer import LimitChange, Pacer
+
+__all__ = ["Clock", "LimitChange", "LoopClock", "Pacer", "Stopped"]

@@ -1,0 +1,45 @@
+"""Time, as an argument: so that an hour of pacing can be tested in milliseconds."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Timer(Protocol):
+    """What `call_later` hands out."""
+
+    def cancel(self) -> None:
+        """The callback is not called any more; without effect if it already was."""
+
+
+class Clock(Protocol):
+    """Monotonic seconds, and two ways to wait for some of them to pass."""
+
+    def now(self) -> float:
+        """Seconds since an arbitrary moment; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` after `delay` seconds, unless the timer is cancelled before."""
+        ...
+
+
+class LoopClock:
+    """The running event loop's clock. Made inside a coroutine, and of use in that loop only."""
+
+    __slots__ = ("_loop", "now")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.now: Callable[[], float] = self._loop.time
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Clock`."""
+        await asyncio.sleep(seconds)
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """See `Clock`."""
+        return self._loop.call_later(delay, callback)

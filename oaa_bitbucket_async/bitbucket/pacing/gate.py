@@ -1,0 +1,160 @@
+"""The one gate that every request passes: a limit of requests in flight, a pause, a rate; first come, first served."""
+
+import asyncio
+import math
+from collections import deque
+
+from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, Timer
+
+_SOON = 1e-6
+"""Seconds of waiting that are none: timers fire a rounding error early."""
+
+
+class Stopped(Exception):  # noqa: N818  # not an error: the run is ending on purpose
+    """No request may leave any more; those in flight may end."""
+
+
+class Gate:
+    """Admits while there is a place, no pause, and a token in the bucket. Not for use from several threads.
+
+    A place is taken by `try_enter` or `enter` and given back by `leave`. Those who wait are futures in a queue, and
+    however many they are, one timer at most is set.
+    """
+
+    __slots__ = (
+        "_clock", "_closed", "_plain", "_stopped", "_timer", "_waiters",
+        "blocked", "bucket", "in_flight", "limit", "paused_until", "sent",
+    )  # fmt: skip
+
+    def __init__(self, clock: Clock, limit: int) -> None:
+        self._clock = clock
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._timer: Timer | None = None
+        self._closed = False
+        self._stopped = False
+        self._plain = True
+        self.limit = limit
+        self.in_flight = 0
+        self.sent = 0
+        self.blocked = 0
+        """How often somebody had to wait because the limit was reached, and for no other reason."""
+        self.paused_until = -math.inf
+        self.bucket: Bucket | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait to be admitted."""
+        return len(self._waiters)
+
+    def try_enter(self) -> bool:
+        """Take a place if there is one right now and nobody waits for it."""
+        if self._waiters:
+            return False
+        if self.in_flight >= self.limit:
+            self.blocked += 1
+            return False
+        if not self._plain and self._take() > _SOON:
+            return False
+        self.in_flight += 1
+        self.sent += 1
+        return True
+
+    async def enter(self) -> None:
+        """Wait for a place in the order of asking; raises Stopped. A caller that is cancelled leaves no trace."""
+        if self._stopped:
+            raise Stopped
+        place = asyncio.get_running_loop().create_future()
+        self._waiters.append(place)
+        self._release()
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.cancelled():
+                if place in self._waiters:
+                    self._waiters.remove(place)
+            elif place.exception() is None:
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self.in_flight -= 1
+        if self._waiters:
+            self._release()
+
+    def set_limit(self, limit: int) -> None:
+        """From now on; those in flight beyond a smaller limit end in their own time."""
+        self.limit = limit
+        self._release()
+
+    def set_bucket(self, bucket: Bucket | None) -> None:
+        """Exchange the bucket, or tell that its rate has changed."""
+        self.bucket = bucket
+        self._changed()
+
+    def pause(self, until: float) -> None:
+        """Admit nobody before `until` (clock seconds); a pause is never made shorter."""
+        self.paused_until = max(self.paused_until, until)
+        self._changed()
+
+    def close(self) -> None:
+        """Admit nobody until `reopen`."""
+        self._closed = True
+        self._changed()
+
+    def reopen(self) -> None:
+        """End of `close`."""
+        self._closed = False
+        self._changed()
+
+    def stop(self) -> None:
+        """Admit nobody any more: who waits, or comes to wait, gets Stopped."""
+        self._stopped = True
+        self._plain = False
+        while self._waiters:
+            place = self._waiters.popleft()
+            if not place.done():
+                place.set_exception(Stopped())
+        self._changed()
+
+    def _changed(self) -> None:
+        self._plain = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._release()
+
+    def _take(self) -> float:
+        """0 if a request may leave now as far as pause and rate go (a token is gone then), else seconds to wait."""
+        if self._closed or self._stopped:
+            return math.inf
+        now = self._clock.now()
+        pause = self.paused_until - now
+        if pause > _SOON:
+            return pause
+        if self.bucket is not None:
+            return self.bucket.take(now)
+        self._plain = True
+        return 0.0
+
+    def _release(self) -> None:
+        waiters = self._waiters
+        while waiters:
+            if waiters[0].done():  # cancelled, and not yet awake to take itself out
+                waiters.popleft()
+                continue
+            if self.in_flight >= self.limit:
+                self.blocked += 1
+                return
+            if not self._plain and (wait := self._take()) > _SOON:
+                if self._timer is None and wait < math.inf:
+                    self._timer = self._clock.call_later(wait, self._tick)
+                return
+            self.in_flight += 1
+            self.sent += 1
+            waiters.popleft().set_result(None)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._release()

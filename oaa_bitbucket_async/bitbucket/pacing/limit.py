@@ -1,0 +1,48 @@
+"""How many requests may be in flight: a fixed number, or what the latencies say the server can bear."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+OnChange = Callable[[int, int, str], None]
+"""Called with the old limit, the new one, and why."""
+
+SMALLEST = 2
+
+
+class Limit(Protocol):
+    """What the pacer asks of a limit. Times are clock seconds, latencies seconds."""
+
+    value: int
+
+    def answered(self, kind: str, latency: float, now: float, blocked: int) -> None:
+        """A real answer; `blocked` counts, since the beginning, how often the limit made a request wait."""
+
+    def failed(self, now: float) -> None:
+        """An attempt that is no answer."""
+
+    def refused(self, now: float) -> None:
+        """The server asked for a pause."""
+
+    def restart(self, now: float) -> None:
+        """Trouble is over: feel the way up again."""
+
+
+class FixedLimit:
+    """The user's number. Nothing that happens changes it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def answered(self, kind: str, latency: float, now: float, blocked: int) -> None:
+        """See `Limit`."""
+
+    def failed(self, now: float) -> None:
+        """See `Limit`."""
+
+    def refused(self, now: float) -> None:
+        """See `Limit`."""
+
+    def restart(self, now: float) -> None:
+        """See `Limit`."""

@@ -1,0 +1,97 @@
+"""When nothing succeeds any more: stop asking, knock now and then, and at last give up."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
+from oaa_bitbucket_async.errors import TemporaryError
+
+CLOSES_AFTER = 8
+KNOCKS = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
+"""Seconds before each probe; the last one repeats."""
+
+
+class Outage:
+    """Counts failures in a row. `closed` from the eighth on, until something succeeds.
+
+    `max_outage` is how long, in seconds, nothing may succeed; the time runs from the first failure after a success,
+    so a crawl that had nothing to ask for an hour does not give up at its first failure.
+    """
+
+    __slots__ = ("_changed", "_clock", "_max_outage", "_on_change", "_since", "_streak", "closed", "count", "seconds")
+
+    def __init__(self, clock: Clock, max_outage: float, on_change: Callable[[], None]) -> None:
+        self._clock = clock
+        self._max_outage = max_outage
+        self._on_change = on_change
+        self._changed = asyncio.Event()
+        self._streak = 0
+        self._since: float | None = None
+        self.closed = False
+        self.count = 0
+        self.seconds = 0.0
+
+    def failed(self, *, counts: bool = True) -> None:
+        """An attempt failed. With `counts` False (a refusal: the server lives) it only keeps the time running."""
+        if self._since is None:
+            self._since = self._clock.now()
+            self._changed.set()
+        if counts:
+            self._streak += 1
+            if self._streak >= CLOSES_AFTER and not self.closed:
+                self.closed = True
+                self.count += 1
+                self._changed.set()
+                self._on_change()
+
+    def succeeded(self) -> None:
+        """Something succeeded: whatever was, is over."""
+        if self._since is None:
+            return
+        if self.closed:
+            self.seconds += self._clock.now() - self._since
+        self._streak = 0
+        self._since = None
+        if self.closed:
+            self.closed = False
+            self._on_change()
+
+    async def watch(self, probe: Callable[[], Awaitable[bool]]) -> None:
+        """Runs until cancelled. Raises TemporaryError when nothing has succeeded for `max_outage`.
+
+        `probe` sends one request past the gate and tells whether it was answered; it has its own timeout.
+        """
+        while True:
+            self._changed.clear()
+            if self.closed:
+                await self._knock(probe)
+                continue
+            timer = None
+            if self._since is not None:
+                timer = self._clock.call_later(self._left(), self._changed.set)
+            try:
+                await self._changed.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
+
+    async def _knock(self, probe: Callable[[], Awaitable[bool]]) -> None:
+        knocks = 0
+        while self.closed:
+            await self._clock.sleep(min(KNOCKS[min(knocks, len(KNOCKS) - 1)], self._left()))
+            knocks += 1
+            if self.closed and await probe():
+                self.succeeded()
+
+    def _left(self) -> float:
+        """Seconds until we give up; raises when they are over."""
+        if self._since is None:
+            return self._max_outage
+        left = self._since + self._max_outage - self._clock.now()
+        if left <= 1e-6:
+            raise TemporaryError(
+                f"Bitbucket has answered no request for {self._max_outage:.0f} seconds.",
+                "Check that the server is up and reachable from here, then run again; --max-outage sets how long an"
+                " outage is waited for.",
+            )
+        return left

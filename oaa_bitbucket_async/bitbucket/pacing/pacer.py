@@ -1,0 +1,258 @@
+"""The one object that the HTTP client asks before and tells after each attempt."""
+
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from oaa_bitbucket_async.bitbucket.faults import FaultReason
+from oaa_bitbucket_async.bitbucket.pacing.band import START, BandLimit
+from oaa_bitbucket_async.bitbucket.pacing.budget import RetryBudget
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
+from oaa_bitbucket_async.bitbucket.pacing.gate import Gate, Stopped
+from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, FixedLimit, Limit
+from oaa_bitbucket_async.bitbucket.pacing.outage import Outage
+from oaa_bitbucket_async.bitbucket.pacing.pause import Pauses
+from oaa_bitbucket_async.bitbucket.pacing.rate import Rate
+
+__all__ = ["LimitChange", "Pacer", "Stopped"]
+
+_log = logging.getLogger(__name__)
+_HISTORY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChange:
+    """The limit's way: at which clock second it went from where to where, and why."""
+
+    at: float
+    old: int
+    new: int
+    reason: str
+
+
+class Pacer:
+    """Decides when a request may leave. One for a server; every attempt passes it.
+
+    Each attempt takes a place with `try_enter` or `enter` and gives it back with exactly one of `succeeded`, `failed`
+    and `abandoned`. No place is held while a retry waits for its turn. `concurrency` None: the limit is found, between
+    2 and `max_concurrency`; a number fixes it. `rate_limit` is requests a second, never exceeded. `max_outage` seconds
+    without any success end `watch` with TemporaryError.
+    """
+
+    def __init__(
+        self,
+        *,
+        concurrency: int | None,
+        max_concurrency: int = 256,
+        rate_limit: float | None,
+        max_outage: float,
+        clock: Clock,
+        rng: random.Random,
+        start: int = START,
+    ) -> None:
+        now = clock.now()
+        self._clock = clock
+        self._now = clock.now
+        self._limit: Limit
+        if concurrency is None:
+            self._limit = BandLimit(start=start, largest=max_concurrency, now=now, on_change=self._changed)
+        else:
+            self._limit = FixedLimit(concurrency)
+        self._gate = Gate(clock, self._limit.value)
+        self._rate = Rate(rate_limit, now)
+        if self._rate.bucket is not None:
+            self._gate.set_bucket(self._rate.bucket)
+        self._budget = RetryBudget()
+        self._pauses = Pauses(rng, now)
+        self._outage = Outage(clock, max_outage, self._outage_changed)
+        self._throttled = 0
+        self._noted: tuple[float, float, float] | None = None
+        self.history: deque[LimitChange] = deque(maxlen=_HISTORY)
+        """The last changes of the limit."""
+
+    # Before an attempt
+
+    def try_enter(self, kind: str) -> bool:
+        """Take a place if there is one now; never waits."""
+        return self._gate.try_enter()
+
+    async def enter(self, kind: str) -> None:
+        """Wait for a place, first come, first served; raises Stopped after `stop`."""
+        await self._gate.enter()
+
+    # After it: exactly one of these
+
+    def succeeded(self, kind: str, latency: float) -> None:
+        """A real answer (also: no such thing, not allowed), `latency` seconds after it was admitted."""
+        now = self._now()
+        gate = self._gate
+        self._rate.answered()
+        self._rate.sending(now, gate.sent)
+        self._outage.succeeded()
+        self._pauses.succeeded(now)
+        budget = self._budget
+        if budget.spent:
+            if budget.succeeded():
+                self._limit.restart(now)
+                self._apply("retry budget refilled")
+        else:
+            budget.succeeded()
+            self._limit.answered(kind, latency, now, gate.blocked)
+        gate.leave()
+
+    def failed(self, kind: str, reason: FaultReason, retry_after: float | None) -> None:
+        """No answer: it can be retried. `retry_after` in seconds, where the server said so."""
+        now = self._now()
+        throttled = reason is FaultReason.THROTTLED
+        if throttled:
+            self._throttled += 1
+        if throttled or retry_after is not None:
+            self._pause(now, retry_after, throttled=throttled)
+        if not throttled:
+            self._rate.answered()
+            if self._budget.failed():
+                self._apply("retry budget empty")
+            elif not self._budget.spent:
+                self._limit.failed(now)
+        self._outage.failed(counts=not throttled)
+        self._gate.leave()
+
+    def abandoned(self) -> None:
+        """The attempt was cancelled, which says nothing about the server."""
+        self._gate.leave()
+
+    # What the server says about itself
+
+    def set_server_rate(self, capacity: float, fill_rate: float) -> None:
+        """The server's token bucket for this user, `fill_rate` in requests a second: kept from now on."""
+        self._rate.server(capacity, fill_rate, self._now(), self._gate.sent)
+        self._gate.set_bucket(self._rate.bucket)
+        _log.debug("the server's rate limit: %g requests, refilled with %g a second", capacity, fill_rate)
+
+    def note_rate_headers(
+        self,
+        *,
+        limit: float | None = None,
+        remaining: float | None = None,
+        fill_rate: float | None = None,
+        interval: float | None = None,
+    ) -> None:
+        """X-RateLimit-Limit, -Remaining, -FillRate and -Interval-Seconds of an answer, as far as it has them.
+
+        `limit` is the bucket's capacity, `fill_rate` the tokens it gains in `interval` seconds.
+        """
+        if limit and fill_rate and interval and self._noted != (limit, fill_rate, interval):
+            self._noted = (limit, fill_rate, interval)
+            self.set_server_rate(limit, fill_rate / interval)
+        if remaining is not None:
+            self._rate.remaining(remaining, self._now())
+
+    # For the run
+
+    async def watch(self, probe: Callable[[], Awaitable[bool]]) -> None:
+        """Runs until cancelled; see `Outage.watch`."""
+        await self._outage.watch(probe)
+
+    def stop(self) -> None:
+        """No new requests: who waits for a place, or asks for one, gets Stopped."""
+        self._gate.stop()
+
+    # For progress and summary
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be in flight."""
+        return self._gate.limit
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are in flight."""
+        return self._gate.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait to be admitted."""
+        return self._gate.waiting
+
+    @property
+    def paused_until(self) -> float:
+        """Clock seconds at which the last pause ends, or ended."""
+        return self._pauses.until
+
+    @property
+    def pauses(self) -> int:
+        """How often the server asked for a pause."""
+        return self._pauses.count
+
+    @property
+    def paused_seconds(self) -> float:
+        """Seconds of all pauses."""
+        return self._pauses.seconds
+
+    @property
+    def throttled(self) -> int:
+        """429 answers."""
+        return self._throttled
+
+    @property
+    def outages(self) -> int:
+        """How often nothing succeeded any more."""
+        return self._outage.count
+
+    @property
+    def outage_seconds(self) -> float:
+        """Seconds of the outages that ended."""
+        return self._outage.seconds
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second that may leave at present: set, read or learned; None if nothing limits them."""
+        return self._rate.rate
+
+    @property
+    def rate_learned(self) -> bool:
+        """True if `rate` was learned from 429 answers."""
+        return self._rate.learned
+
+    # Inside
+
+    def _pause(self, now: float, retry_after: float | None, *, throttled: bool) -> None:
+        fresh = self._pauses.refused(now, retry_after)
+        self._gate.pause(self._pauses.until)
+        if throttled:
+            self._limit.refused(now)
+            if fresh:
+                self._rate.refused(now, self._gate.sent, self._pauses.until)
+            elif self._rate.bucket is not None:
+                self._rate.bucket.drain(0.0, self._pauses.until)
+            self._gate.set_bucket(self._rate.bucket)
+        if fresh:
+            _log.debug("pause of %.1f s, then %s requests a second", self._pauses.until - now, self._rate.rate)
+
+    def _outage_changed(self) -> None:
+        if self._outage.closed:
+            _log.debug("nothing succeeds any more: no requests but a probe now and then")
+            self._gate.close()
+        else:
+            _log.debug("the server answers again")
+            self._limit.restart(self._now())
+            self._gate.reopen()
+
+    def _changed(self, old: int, new: int, reason: str) -> None:
+        """The limit has moved itself."""
+        if not self._budget.spent:
+            self._record(old, new, reason)
+
+    def _apply(self, reason: str) -> None:
+        """The budget was emptied or refilled."""
+        value = self._limit.value
+        new = min(value, SMALLEST) if self._budget.spent else value
+        if new != self._gate.limit:
+            self._record(self._gate.limit, new, reason)
+
+    def _record(self, old: int, new: int, reason: str) -> None:
+        self.history.append(LimitChange(self._now(), old, new, reason))
+        _log.debug("limit %d -> %d: %s", old, new, reason)
+        self._gate.set_limit(new)

@@ -1,0 +1,107 @@
+"""Requests a second: what the user allows, what the server says, and else what its refusals teach."""
+
+from collections import deque
+
+from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
+
+_LOOK_BACK = 2.0
+_SAMPLE_EVERY = 0.1
+_FIRST_GUESS = 0.9
+_BELOW = 0.97
+"""A rate that was measured is kept this far below, and approached again slowly."""
+_PLATEAU = 60.0
+"""Seconds until the learned rate is back at what was measured; from there it grows faster the longer it goes well."""
+_ADJUST_EVERY = 0.5
+_RESERVE = 3.0
+"""Tokens of a bucket we were told about that are left alone: other requests of this user, and refill in whole steps."""
+
+
+class Rate:
+    """Owns the token bucket. `bucket` is None while nothing limits the rate.
+
+    Every 429 shows an empty bucket on the server, so what was answered between two of them, by the time between them,
+    is the server's fill rate. From the first one alone it can't be told; a first guess is 0.9 of what was sent lately.
+    """
+
+    __slots__ = ("_answered", "_at", "_ceiling", "_due", "_measured", "_refused_at", "_sent", "bucket", "learned")
+
+    def __init__(self, rate_limit: float | None, now: float) -> None:
+        self._ceiling = rate_limit
+        self.bucket = None if rate_limit is None else Bucket(max(1.0, rate_limit), rate_limit, now)
+        self.learned = False
+        """True once a 429 has told more than user and server did."""
+        self._answered = 0
+        self._sent: deque[tuple[float, int]] = deque([(now, 0)], maxlen=int(_LOOK_BACK / _SAMPLE_EVERY) + 1)
+        self._measured = 0.0
+        self._refused_at: float | None = None
+        self._at = now
+        self._due = now + _SAMPLE_EVERY
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second that may leave at present; None: as many as the limit lets through."""
+        return None if self.bucket is None else self.bucket.rate
+
+    def server(self, capacity: float, fill_rate: float, now: float, sent: int) -> None:
+        """The server's own bucket, `sent` requests after it was full. It comes on top of the user's limit.
+
+        A second's fill is held back where the capacity allows: servers may refill in whole seconds.
+        """
+        reserve = min(capacity / 4, fill_rate + _RESERVE)
+        capacity = max(1.0, capacity - reserve)
+        if self._ceiling is not None:
+            capacity = min(capacity, max(1.0, self._ceiling))
+            fill_rate = min(fill_rate, self._ceiling)
+        self._ceiling = fill_rate
+        self.learned = False
+        self.bucket = Bucket(capacity, fill_rate, now, max(0.0, capacity - sent))
+
+    def remaining(self, tokens: float, now: float) -> None:
+        """The server says how many tokens are left: ours are not more."""
+        if self.bucket is not None:
+            self.bucket.drain(tokens, now)
+
+    def sending(self, now: float, sent: int) -> None:
+        """To be called now and then, with the number of requests that have left so far."""
+        if now < self._due:
+            return
+        self._due = now + _SAMPLE_EVERY
+        self._sent.append((now, sent))
+        if self.learned and self.bucket is not None and now >= self._at + _ADJUST_EVERY:
+            self._at = now
+            self._grow(self.bucket, now)
+
+    def answered(self) -> None:
+        """An attempt that cost the server a token came back."""
+        self._answered += 1
+
+    def refused(self, now: float, sent: int, until: float) -> None:
+        """The first 429 of a pause that lasts `until`."""
+        if self._refused_at is None:
+            rate = _FIRST_GUESS * self._sends_per_second(now, sent)
+        else:
+            rate = self._answered / max(now - self._refused_at, 0.1)
+        if self.bucket is not None:
+            rate = min(max(rate, self.bucket.rate * 0.3), self.bucket.rate)
+        self._measured = max(rate, 0.1)
+        self._refused_at = now
+        self._answered = 0
+        self.learned = True
+        # After the pause requests leave one by one: no burst.
+        self.bucket = Bucket(1.0, self._measured * _BELOW, now, 0.0)
+        self.bucket.drain(0.0, until)
+
+    def _sends_per_second(self, now: float, sent: int) -> float:
+        """Over the last two seconds, or over all of a shorter life."""
+        at, count = next(((at, count) for at, count in self._sent if at >= now - _LOOK_BACK), self._sent[-1])
+        return (sent - count) / max(now - at, 0.5)
+
+    def _grow(self, bucket: Bucket, now: float) -> None:
+        """Quickly back to what was measured, then flat, then ever faster: a cubic around the last refusal."""
+        if self._refused_at is None:
+            return
+        step = (now - self._refused_at - _PLATEAU) / _PLATEAU
+        rate = self._measured * (1.0 + (1.0 - _BELOW) * step**3)
+        if self._ceiling is not None:
+            rate = min(rate, self._ceiling)
+        bucket.set_rate(max(rate, bucket.rate), now)

@@ -1,0 +1,128 @@
+import asyncio
+
+import pytest
+
+from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
+from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
+from oaa_bitbucket_async.bitbucket.pacing.gate import Gate, Stopped
+from tests.virtual_clock import run_virtual
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_admits_up_to_the_limit_then_in_order_of_asking() -> None:
+    async def main() -> None:
+        gate = Gate(LoopClock(), 2)
+        assert gate.try_enter()
+        assert gate.try_enter()
+        assert not gate.try_enter()
+        order: list[int] = []
+
+        async def waiter(number: int) -> None:
+            await gate.enter()
+            order.append(number)
+
+        tasks = [asyncio.create_task(waiter(number)) for number in range(3)]
+        await settle()
+        assert (gate.waiting, gate.in_flight) == (3, 2)
+        gate.leave()
+        assert not gate.try_enter(), "nobody overtakes those who wait"
+        await settle()
+        assert order == [0]
+        gate.set_limit(4)
+        await settle()
+        assert order == [0, 1, 2]
+        await asyncio.gather(*tasks)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("place_given", [False, True])
+def test_a_cancelled_waiter_leaves_no_trace(place_given: bool) -> None:
+    async def main() -> None:
+        gate = Gate(LoopClock(), 1)
+        assert gate.try_enter()
+        first = asyncio.create_task(gate.enter())
+        second = asyncio.create_task(gate.enter())
+        await settle()
+        if place_given:
+            gate.leave()  # the first has its place, but has not yet awoken
+        first.cancel()
+        if not place_given:
+            gate.leave()
+        await settle()
+        assert first.cancelled()
+        assert second.done()
+        assert not second.cancelled()
+        assert (gate.in_flight, gate.waiting) == (1, 0)
+
+    run_virtual(main())
+
+
+def test_a_pause_holds_everybody_and_is_never_shortened() -> None:
+    async def main() -> None:
+        clock = LoopClock()
+        gate = Gate(clock, 10)
+        begin = clock.now()
+        gate.pause(begin + 7)
+        gate.pause(begin + 3)
+        assert not gate.try_enter()
+        await asyncio.gather(gate.enter(), gate.enter())
+        assert clock.now() - begin == pytest.approx(7)
+        assert gate.try_enter()
+        assert gate.blocked == 0, "the pause made them wait, not the limit"
+
+    run_virtual(main())
+
+
+def test_a_bucket_spaces_requests_with_one_timer() -> None:
+    async def main() -> None:
+        clock = LoopClock()
+        gate = Gate(clock, 100)
+        begin = clock.now()
+        gate.set_bucket(Bucket(3, 2.0, begin))
+        times: list[float] = []
+
+        async def waiter() -> None:
+            if not gate.try_enter():
+                await gate.enter()
+            times.append(round(clock.now() - begin, 3))
+
+        await asyncio.gather(*(waiter() for _ in range(7)))
+        assert times == [0, 0, 0, 0.5, 1.0, 1.5, 2.0]
+
+    run_virtual(main())
+
+
+def test_closed_and_reopened() -> None:
+    async def main() -> None:
+        gate = Gate(LoopClock(), 1)
+        gate.close()
+        assert not gate.try_enter()
+        task = asyncio.create_task(gate.enter())
+        await asyncio.sleep(3600)
+        assert not task.done()
+        gate.reopen()
+        await task
+
+    run_virtual(main())
+
+
+def test_stop_ends_all_waiting_with_an_exception_of_its_own() -> None:
+    async def main() -> None:
+        gate = Gate(LoopClock(), 1)
+        assert gate.try_enter()
+        waiting = asyncio.create_task(gate.enter())
+        await settle()
+        gate.stop()
+        with pytest.raises(Stopped):
+            await waiting
+        gate.leave()
+        assert not gate.try_enter()
+        with pytest.raises(Stopped):
+            await gate.enter()
+
+    run_virtual(main())
