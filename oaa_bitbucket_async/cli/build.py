@@ -1,0 +1,251 @@
+"""From what click parsed and the environment to `Settings`: everything is checked before the first request."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base, veza_base
+from oaa_bitbucket_async.cli.open_files import fit_to_open_files
+from oaa_bitbucket_async.cli.secrets_from import SecretError, read_secret
+from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.secret import Secret
+from oaa_bitbucket_async.settings import Login, Output, Pace, Scope, Settings, State, Tls, Veza
+
+Params = Mapping[str, Any]
+T = TypeVar("T")
+
+APPLICATION = "oaa-bitbucket-async"
+_VEZA_NAME = re.compile(r"[ @#$%&*:()!,a-zA-Z0-9_'=.-]+")
+"""What a provider or data source may be called (oaaclient's rule), less the quotation mark that breaks its search."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """Everything that is wrong, so that a reader can mend it in one go, and everything to be warned of."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def take(self, what: str, read: Callable[[], tuple[T, list[str]]]) -> T | None:
+        """The value, or None and a problem noted. `what` names the flag and the variable."""
+        try:
+            value, warnings = read()
+        except AddressError as error:
+            self.problems.append(f"{what} {error}")
+            return None
+        except SecretError as error:
+            self.problems.append(str(error))
+            return None
+        self.warnings += [f"{what}: {warning}" if what else warning for warning in warnings]
+        return value
+
+    def raise_problems(self) -> None:
+        """Raises ConfigurationError if something is wrong."""
+        if not self.problems:
+            return
+        advice = f"`{APPLICATION} --help` explains every setting."
+        if len(self.problems) == 1:
+            raise ConfigurationError(self.problems[0], advice)
+        lines = [
+            f"{len(self.problems)} settings need attention:",
+            *(f"  {problem}" for problem in self.problems),
+            advice,
+        ]
+        raise ConfigurationError("\n".join(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The settings of a run, and what to warn of before it."""
+
+    settings: Settings
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPush:
+    """The settings of a push, and what to warn of before it."""
+
+    veza: Veza
+    output: Output
+    warnings: list[str]
+
+
+def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
+    """Settings of a run, a dry run or a check. Raises ConfigurationError with all that is wrong."""
+    found = Findings()
+    if params["dry_run"] and params["check"]:
+        found.problems.append("--dry-run (OAA_DRY_RUN) and --check (OAA_CHECK) exclude each other; give one of them.")
+    bitbucket_url = ""
+    if params["bitbucket_url"]:
+        bitbucket_url = (
+            found.take("--bitbucket-url (BITBUCKET_URL)", lambda: bitbucket_base(params["bitbucket_url"])) or ""
+        )
+    else:
+        found.problems.append(
+            "--bitbucket-url (BITBUCKET_URL) is not set: the base URL, such as https://bitbucket.example.com."
+        )
+    user = environ.get("BITBUCKET_USER") or None
+    secret = found.take("", lambda: read_secret("BITBUCKET_TOKEN", environ))
+    if secret is None and not any("BITBUCKET_TOKEN" in problem for problem in found.problems):
+        found.problems.append(
+            "BITBUCKET_TOKEN or BITBUCKET_TOKEN_FILE is not set: an HTTP access token, or BITBUCKET_USER's password."
+        )
+    _check_user(user, found)
+    veza = _veza(params, environ, found, needed=not params["dry_run"] and not params["check"])
+    settings = Settings(
+        bitbucket_url=bitbucket_url,
+        login=Login(secret=secret or Secret(""), user=user),
+        veza=veza,
+        tls=_tls(params, found),
+        state=_state(params),
+        pace=build_pace(params, found.warnings),
+        scope=build_scope(params, found.problems),
+        output=build_output(params),
+        identity=params["identity"],
+        allow_partial=params["allow_partial"],
+        dry_run=params["dry_run"],
+    )
+    found.raise_problems()
+    return Built(settings, found.warnings)
+
+
+def build_push(params: Params, environ: Mapping[str, str]) -> BuiltPush:
+    """Settings of a push. Raises ConfigurationError with all that is wrong."""
+    found = Findings()
+    veza = _veza(params, environ, found, needed=True)
+    found.raise_problems()
+    return BuiltPush(veza, build_output(params), found.warnings)
+
+
+def build_pace(params: Params, warnings: list[str]) -> Pace:
+    """The pace, within the number of files that this process may open."""
+    auto = params["concurrency"] == "auto"
+    pace = Pace(
+        concurrency=None if auto else params["concurrency"],
+        max_concurrency=params["max_concurrency"],
+        project_concurrency=params["project_concurrency"],
+        repo_concurrency=params["repo_concurrency"],
+        rate_limit=params["rate_limit"],
+        page_size=params["page_size"],
+        request_timeout=params["request_timeout"],
+        max_attempts=params["max_attempts"],
+        max_outage=params["max_outage"],
+    )
+    fitted, warning = fit_to_open_files(pace)
+    if warning:
+        warnings.append(warning)
+    return fitted
+
+
+def build_scope(params: Params, problems: list[str]) -> Scope:
+    """The scope; several keys in one value may be parted by commas or spaces, which no key holds."""
+    chosen, excluded = _keys(params["projects"]), _keys(params["exclude_projects"])
+    both = sorted({key.lower() for key in chosen} & {key.lower() for key in excluded})
+    if both:
+        problems.append(
+            f"--project (OAA_PROJECTS) and --exclude-project (OAA_EXCLUDE_PROJECTS) both name {', '.join(both)}."
+        )
+    return Scope(
+        projects=chosen,
+        exclude_projects=excluded,
+        personal_projects=params["personal_projects"],
+        archived=params["archived"],
+    )
+
+
+def build_output(params: Params) -> Output:
+    """What the run shows and writes; a subcommand without one of the flags has its default."""
+    default = Output()
+    return Output(
+        save_json=params.get("save_json"),
+        debug=params["debug"],
+        log_format=params["log_format"],
+        progress=params.get("progress", default.progress),
+        metrics_file=params.get("metrics_file"),
+    )
+
+
+def _keys(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for value in values for key in re.split(r"[,\s]+", value) if key))
+
+
+def _check_user(user: str | None, found: Findings) -> None:
+    if user is None:
+        return
+    if ":" in user:
+        found.problems.append("BITBUCKET_USER holds a colon, which basic authentication can't carry.")
+    elif not user.isprintable():
+        found.problems.append("BITBUCKET_USER holds a line break or another control character.")
+    else:
+        try:
+            user.encode("latin-1")
+        except UnicodeEncodeError:
+            found.problems.append("BITBUCKET_USER holds a character outside Latin-1; use an HTTP access token instead.")
+
+
+def _veza(params: Params, environ: Mapping[str, str], found: Findings, *, needed: bool) -> Veza:
+    url = None
+    if params["veza_url"]:
+        url = found.take("--veza-url (VEZA_URL)", lambda: veza_base(params["veza_url"]))
+    before = len(found.problems)
+    key = found.take("", lambda: read_secret("VEZA_API_KEY", environ))
+    key_is_bad = len(found.problems) > before
+    half = bool(params["veza_url"]) != (key is not None or key_is_bad) and not params.get("dry_run")
+    if (needed or half) and not params["veza_url"]:
+        found.problems.append(
+            "--veza-url (VEZA_URL) is not set: the Veza instance, such as example.vezacloud.com"
+            + (" (or --dry-run to upload nothing)." if "dry_run" in params else ".")
+        )
+    if (needed or half) and key is None and not key_is_bad:
+        found.problems.append("VEZA_API_KEY or VEZA_API_KEY_FILE is not set: Veza's API key.")
+    for flag, variable, name in (
+        ("--provider-name", "OAA_PROVIDER_NAME", params["provider_name"]),
+        ("--data-source-name", "OAA_DATA_SOURCE_NAME", params["data_source_name"]),
+    ):
+        if name is not None and not (_VEZA_NAME.fullmatch(name) and name.strip() == name):
+            found.problems.append(
+                f"{flag} ({variable}) is {name!r}: Veza takes letters without accents, digits, inner spaces "
+                "and @#$%&*:()!,_'=.- in a name."
+            )
+    return Veza(
+        url=url,
+        api_key=key,
+        provider_name=params["provider_name"],
+        data_source_name=params["data_source_name"],
+        wait=params["wait"],
+    )
+
+
+def _tls(params: Params, found: Findings) -> Tls:
+    tls = Tls(
+        ca_file=params["ca_file"],
+        client_cert=params["client_cert"],
+        client_key=params["client_key"],
+        insecure=params["insecure"],
+    )
+    if tls.client_key and not tls.client_cert:
+        found.problems.append(
+            "--client-key (OAA_CLIENT_KEY) is set without --client-cert (OAA_CLIENT_CERT); give both."
+        )
+    if tls.insecure and tls.ca_file:
+        found.problems.append(
+            "--insecure (OAA_INSECURE) and --ca-file (OAA_CA_FILE) exclude each other; drop --insecure."
+        )
+    elif tls.insecure:
+        found.warnings.append(
+            "--insecure (OAA_INSECURE): Bitbucket's certificate is not checked, anyone on the way can read the "
+            "credential and change what is collected; use --ca-file instead."
+        )
+    return tls
+
+
+def _state(params: Params) -> State:
+    directory: Path | None = params["state_dir"]
+    if directory is None:
+        from platformdirs import user_state_path
+
+        directory = user_state_path(APPLICATION, appauthor=False)
+    return State(directory=directory, resume=params["resume"], resume_window=params["resume_window"])

@@ -1,0 +1,67 @@
+"""`oaa-bitbucket-async demo`: the main job against an embedded Bitbucket and Veza."""
+
+from typing import Any
+
+import click
+
+from oaa_bitbucket_async.cli import options
+from oaa_bitbucket_async.cli.build import Findings, build_output, build_pace, build_scope
+from oaa_bitbucket_async.cli.help import HelpCommand
+from oaa_bitbucket_async.cli.invocation import Invocation
+from oaa_bitbucket_async.redaction import Redactor
+
+_shape_options = (
+    click.option(
+        "--repositories",
+        cls=options.Setting,
+        group=options.DEMO,
+        envvar="OAA_DEMO_REPOSITORIES",
+        type=click.IntRange(1, 1_000_000),
+        default=1000,
+        metavar="N",
+        help="Repositories that it has; users, groups and projects follow.",
+    ),
+    click.option(
+        "--seed",
+        cls=options.Setting,
+        group=options.DEMO,
+        envvar="OAA_DEMO_SEED",
+        type=int,
+        default=1,
+        metavar="N",
+        help="The same seed makes the same estate.",
+    ),
+)
+
+
+@click.command(cls=HelpCommand, short_help="Run the main job against an embedded Bitbucket and Veza.")
+@options.apply(
+    *_shape_options,
+    *options.pace_options,
+    *options.scope_options,
+    *options.identity_options,
+    *options.save_options,
+    *options.log_options,
+    *options.metrics_options,
+)
+@click.pass_obj
+def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any) -> int:
+    """Run the main job against an embedded Bitbucket and Veza: no server, no account, no network needed.
+
+    Both listen on this machine only, for as long as the demo runs. The payload is left in a file.
+    """
+
+    def work() -> int:
+        found = Findings()
+        pace = build_pace(params, found.warnings)
+        scope = build_scope(params, found.problems)
+        found.raise_problems()
+        output = build_output(params)
+        invocation.configure(output, Redactor(), found.warnings)
+        from oaa_bitbucket_async import run
+
+        return run.demo(
+            repositories=repositories, seed=seed, pace=pace, scope=scope, output=output, identity=params["identity"]
+        )
+
+    return invocation.guard(work)

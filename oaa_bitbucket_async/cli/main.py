@@ -1,0 +1,109 @@
+"""The command line: `oaa-bitbucket-async …`. Builds the settings, calls `run`, turns errors into exit codes."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from oaa_bitbucket_async import __version__
+from oaa_bitbucket_async.cli import options
+from oaa_bitbucket_async.cli.build import APPLICATION, build_settings
+from oaa_bitbucket_async.cli.demo import demo
+from oaa_bitbucket_async.cli.help import HelpGroup
+from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE, Invocation, close_standard_output
+from oaa_bitbucket_async.cli.push import push
+from oaa_bitbucket_async.redaction import Redactor
+
+
+@click.group(
+    cls=HelpGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    subcommand_metavar="[COMMAND ...]",
+)
+@options.apply(
+    *options.bitbucket_options,
+    *options.veza_options,
+    *options.identity_options,
+    *options.pace_options,
+    *options.scope_options,
+    *options.integrity_options,
+    *options.save_options,
+    *options.log_options,
+    *options.metrics_options,
+    *options.mode_options,
+)
+@click.version_option(__version__, prog_name=APPLICATION, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, /, **params: Any) -> int:
+    """Read who may do what in a Bitbucket Server or Data Center and upload it to Veza.
+
+    Without a command: collect from --bitbucket-url and upload to --veza-url. What is in [brackets] is the
+    environment variable that does the same, and the default; a flag wins over its variable.
+    """
+    invocation: Invocation = ctx.obj
+    if ctx.invoked_subcommand is not None:
+        _refuse_misplaced(ctx, ctx.invoked_subcommand)
+        return 0
+
+    def work() -> int:
+        built = build_settings(params, os.environ)
+        settings = built.settings
+        secrets = [settings.login.secret, *([settings.veza.api_key] if settings.veza.api_key else [])]
+        invocation.configure(settings.output, Redactor(secrets, user=settings.login.user), built.warnings)
+        from oaa_bitbucket_async import run
+
+        return run.check(settings) if params["check"] else run.collect_and_upload(settings)
+
+    return invocation.guard(work)
+
+
+cli.add_command(push)
+cli.add_command(demo)
+
+
+def _refuse_misplaced(ctx: click.Context, command: str) -> None:
+    """A flag before the command would be lost without a word."""
+    for param in ctx.command.params:
+        if param.name and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+            flag = param.opts[0]
+            raise click.UsageError(
+                f"{flag} stands before '{command}'. Write: {APPLICATION} {command} … with the flags that "
+                f"`{APPLICATION} {command} --help` shows, or leave out '{command}' to collect from Bitbucket.",
+                ctx,
+            )
+
+
+def execute(arguments: Sequence[str] | None = None) -> int:
+    """Does what the arguments (those of the process if None) ask for, and gives the exit code."""
+    try:
+        result = cli.main(
+            args=None if arguments is None else list(arguments),
+            prog_name=APPLICATION,
+            standalone_mode=False,
+            obj=Invocation(),
+        )
+    except click.exceptions.NoSuchOption as error:
+        error.show()
+        if any(word in error.option_name for word in ("token", "password", "key", "secret")):
+            click.echo("Secrets come from the environment or a file: see 'Environment only' in --help.", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except SystemExit as ended:  # click's answer to a closed pipe is 1, which to us means a bug
+        if ended.code != 1:
+            raise
+        close_standard_output()
+        return CLOSED_PIPE
+    return int(result or 0)
+
+
+def main() -> NoReturn:
+    """Entry point of the command and of `python -m oaa_bitbucket_async`."""
+    sys.exit(execute())

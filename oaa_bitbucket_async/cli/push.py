@@ -1,0 +1,36 @@
+"""`oaa-bitbucket-async push FILE`: uploads a saved payload."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from oaa_bitbucket_async.cli import options
+from oaa_bitbucket_async.cli.build import build_push
+from oaa_bitbucket_async.cli.help import VEZA_SECRET, HelpCommand
+from oaa_bitbucket_async.cli.invocation import Invocation
+from oaa_bitbucket_async.redaction import Redactor
+
+
+@click.command(
+    cls=HelpCommand, variables=VEZA_SECRET, short_help="Upload a payload that was saved before (plain or gzip)."
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
+@options.apply(*options.veza_options, *options.log_options)
+@click.pass_obj
+def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
+    """Upload the payload in FILE (plain or gzip), as --save-json or a failed upload left it.
+
+    It goes to the data source that FILE was made for unless --data-source-name says otherwise.
+    """
+
+    def work() -> int:
+        built = build_push(params, os.environ)
+        redact = Redactor([built.veza.api_key] if built.veza.api_key else [])
+        invocation.configure(built.output, redact, built.warnings)
+        from oaa_bitbucket_async import run
+
+        return run.push(built.veza, built.output, file)
+
+    return invocation.guard(work)

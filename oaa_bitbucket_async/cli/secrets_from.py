@@ -1,0 +1,65 @@
+"""Reads the two secrets from the environment or from a file, never from the command line."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from oaa_bitbucket_async.secret import Secret
+
+_LARGEST = 64 * 1024
+
+
+class SecretError(ValueError):
+    """Why there is no secret; names the variables, never shows what they hold."""
+
+
+def read_secret(name: str, environ: Mapping[str, str]) -> tuple[Secret | None, list[str]]:
+    """The secret of variable `name` or of the file that `name`_FILE names, and warnings.
+
+    None if neither is set. Raises SecretError.
+    """
+    file_name = f"{name}_FILE"
+    value, path = environ.get(name, ""), environ.get(file_name, "")
+    if value and path:
+        raise SecretError(f"{name} and {file_name} are both set; keep one of them.")
+    if value:
+        return _checked(value, name), []
+    if not path:
+        return None, []
+    text, warnings = _read(Path(path), f"{name} or {file_name}: the file {path!r}")
+    return _checked(text, f"{file_name} (instead of {name}): the file {path!r}"), warnings
+
+
+def _read(path: Path, where: str) -> tuple[str, list[str]]:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            raw = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise SecretError(f"{where} can't be read: {error.strerror or error}.") from None
+    if len(raw) > _LARGEST:
+        raise SecretError(f"{where} is larger than {_LARGEST // 1024} KiB; it should hold the secret alone.")
+    try:
+        text = raw.decode("utf-8-sig")  # Windows editors put a byte order mark in front
+    except UnicodeDecodeError:
+        raise SecretError(f"{where} is not text in UTF-8.") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise SecretError(f"{where} is empty.")
+    warnings = []
+    if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH:
+        warnings.append(f"{where} can be read by every user of this machine; `chmod 600` it.")
+    return text, warnings
+
+
+def _checked(value: str, where: str) -> Secret:
+    if not value.strip():
+        raise SecretError(f"{where} holds nothing but spaces.")
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
+        raise SecretError(f"{where} holds a line break or another control character; it should hold the secret alone.")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise SecretError(f"{where} holds a character outside Latin-1, which no HTTP header can carry.") from None
+    return Secret(value)
