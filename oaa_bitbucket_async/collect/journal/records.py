@@ -1,0 +1,222 @@
+"""What stands in a journal: how a unit's rows become bytes, and bytes become rows again.
+
+Users make up most of what a crawl is told, and it is told about the same ones over and over, so each content
+of a user row is written once and referred to by its number. A batch is what one transaction writes: the users
+that are new in it, and its records.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, cast
+
+import msgspec
+
+from oaa_bitbucket_async import __version__
+from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect.ledger import Outcome
+from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.settings import Scope
+
+JOURNAL_VERSION = 1
+"""Raise it when the same rows are written in another way; when the rows change, `layout` changes by itself."""
+
+AnyRow = rows.User | rows.Group | rows.UserGrant | rows.GroupGrant | rows.Permitted | rows.Project | rows.Repository
+"""What a unit can consist of; which of them, its kind says (`ROW_TYPES`)."""
+
+ROW_TYPES: dict[UnitKind, type[AnyRow]] = {
+    UnitKind.USERS: rows.User,
+    UnitKind.GROUPS: rows.Group,
+    UnitKind.MEMBERS: rows.User,
+    UnitKind.GLOBAL_USERS: rows.UserGrant,
+    UnitKind.GLOBAL_GROUPS: rows.GroupGrant,
+    UnitKind.EFFECTIVE: rows.User,
+    UnitKind.PROJECTS: rows.Project,
+    UnitKind.REPOSITORIES: rows.Repository,
+    UnitKind.PROJECT_USERS: rows.UserGrant,
+    UnitKind.PROJECT_GROUPS: rows.GroupGrant,
+    UnitKind.PROJECT_DEFAULT: rows.Permitted,
+    UnitKind.REPOSITORY_USERS: rows.UserGrant,
+    UnitKind.REPOSITORY_GROUPS: rows.GroupGrant,
+}
+
+
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides what a crawl collects. A journal is trusted by a run with the same one only."""
+
+    base_url: str
+    authentication: Literal["basic", "token"]
+    user: str
+    """The user name that the server has proven, not the one that was set."""
+    server_version: str
+    global_permissions: Literal["explicit", "effective"]
+    projects: tuple[str, ...]
+    exclude_projects: tuple[str, ...]
+    personal_projects: bool
+    archived: bool
+    collector: str = __version__
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        base_url: str,
+        authentication: Literal["basic", "token"],
+        user: str,
+        server_version: str,
+        global_permissions: Literal["explicit", "effective"],
+        scope: Scope,
+    ) -> "Fingerprint":
+        """Patterns are compared without order, repetition and case, as they are applied."""
+        return cls(
+            base_url=base_url,
+            authentication=authentication,
+            user=user,
+            server_version=server_version,
+            global_permissions=global_permissions,
+            projects=tuple(sorted({p.lower() for p in scope.projects})),
+            exclude_projects=tuple(sorted({p.lower() for p in scope.exclude_projects})),
+            personal_projects=scope.personal_projects,
+            archived=scope.archived,
+        )
+
+    def differences(self, other: "Fingerprint") -> list[str]:
+        """The names of the settings in which two runs differ."""
+        return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]
+
+
+class Replayed(NamedTuple):
+    """A page of a unit that an earlier run has asked to its end.
+
+    `rows` are of the type that the unit's kind says. `read_at` (epoch seconds) and `outcome` (ok or gone) are
+    the whole unit's, the same on each of its pages; `last` is true on the one that ends it.
+    """
+
+    unit: Unit
+    rows: Sequence[AnyRow]
+    read_at: float
+    outcome: Outcome
+    last: bool
+
+
+Mark = Literal["page", "ok", "gone", "forget"]
+
+
+@dataclass(slots=True)
+class Entry:
+    """A record on its way to the disk. Forget: what was written of the unit so far does not count."""
+
+    unit: Unit
+    mark: Mark
+    rows: Sequence[AnyRow]
+    read_at: float
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A record as it is on the disk; `body` is read by the kind's own decoder."""
+
+    kind: UnitKind
+    key: str
+    mark: Mark
+    read_at: float
+    body: msgspec.Raw
+
+    @property
+    def unit(self) -> Unit:
+        """Whose record it is."""
+        return Unit(self.kind, self.key)
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one transaction wrote: users that no earlier batch had, encoded, and records."""
+
+    people: list[msgspec.Raw]
+    records: list[Record]
+
+
+# A user as a plain tuple of its fields: half the size of a map with names. `layout` guards their order.
+_PersonTuple = tuple[int, str, str, str, str | None, bool, str, str | None, int | None, int | None]
+_encoder = msgspec.msgpack.Encoder()
+_batches = msgspec.msgpack.Decoder(Batch)
+_person = msgspec.msgpack.Decoder(_PersonTuple)
+_user_lists = msgspec.msgpack.Decoder(list[int])
+_user_grants = msgspec.msgpack.Decoder(list[tuple[int, str]])
+_group_grants = msgspec.msgpack.Decoder(list[tuple[str, str]])
+_others: dict[type[AnyRow], Callable[[msgspec.Raw], list[AnyRow]]] = {
+    kind: msgspec.msgpack.Decoder(list[kind]).decode  # type: ignore[valid-type]
+    for kind in (rows.Group, rows.Permitted, rows.Project, rows.Repository)
+}
+
+
+def layout() -> str:
+    """What the rows look like: fields and their types. Another layout is another version of the journal."""
+    seen: dict[str, str] = {}
+    for kind in {*ROW_TYPES.values(), rows.Origin}:
+        seen[kind.__name__] = ", ".join(f"{f.name}: {f.type}" for f in msgspec.structs.fields(kind))
+    return f"{JOURNAL_VERSION} " + "; ".join(f"{name}({seen[name]})" for name in sorted(seen))
+
+
+class Packer:
+    """Turns entries into batches and back, and knows the users that the journal holds.
+
+    Not thread-safe: it belongs to the thread that writes.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._people: list[rows.User] = []
+
+    def pack(self, entries: Iterable[Entry]) -> bytes:
+        """Encode one batch."""
+        known = len(self._numbers)
+        records = [
+            (entry.unit.kind, entry.unit.key, entry.mark, entry.read_at, self._body(entry.unit.kind, entry.rows))
+            for entry in entries
+        ]
+        new = [] if len(self._numbers) == known else [msgspec.Raw(p) for p in list(self._numbers)[known:]]
+        return _encoder.encode((new, records))
+
+    def unpack(self, body: bytes, *, learn: bool) -> list[Record]:
+        """Decode one batch; `learn`: for the first time, so take up its users.
+
+        Raises msgspec.ValidationError or msgspec.DecodeError if it is not one.
+        """
+        batch = _batches.decode(body)
+        if learn:
+            for raw in batch.people:
+                self._people.append(rows.User(*_person.decode(raw)))
+                self._numbers[bytes(raw)] = len(self._numbers)
+        return batch.records
+
+    def decode(self, record: Record) -> Sequence[AnyRow]:
+        """Decode one record's rows. Raises msgspec.ValidationError or IndexError if it does not hold such rows."""
+        kind = ROW_TYPES[record.kind]
+        if kind is rows.User:
+            return [self._user(number) for number in _user_lists.decode(record.body)]
+        if kind is rows.UserGrant:
+            return [rows.UserGrant(self._user(n), permission) for n, permission in _user_grants.decode(record.body)]
+        if kind is rows.GroupGrant:
+            return [rows.GroupGrant(rows.Group(name), p) for name, p in _group_grants.decode(record.body)]
+        return _others[kind](record.body)
+
+    def _body(self, kind: UnitKind, page: Sequence[AnyRow]) -> Sequence[object]:
+        wanted = ROW_TYPES[kind]
+        if wanted is rows.User:
+            return [self._number(user) for user in cast("Sequence[rows.User]", page)]
+        if wanted is rows.UserGrant:
+            return [(self._number(g.user), g.permission) for g in cast("Sequence[rows.UserGrant]", page)]
+        if wanted is rows.GroupGrant:
+            return [(g.group.name, g.permission) for g in cast("Sequence[rows.GroupGrant]", page)]
+        return page
+
+    def _number(self, user: rows.User) -> int:
+        numbers = self._numbers
+        return numbers.setdefault(_encoder.encode(msgspec.structs.astuple(user)), len(numbers))
+
+    def _user(self, number: int) -> rows.User:
+        if number < 0:
+            raise IndexError(number)
+        return self._people[number]
+
+    def forget_people(self) -> None:
+        """All has been replayed: only the numbers are needed from now on."""
+        self._people = []

@@ -1,0 +1,318 @@
+"""The journal's file: one SQLite database, written by batches, each in a transaction of its own.
+
+A batch carries a digest that is chained to the header and to its place, so whatever a disk, a file system or a
+person does to the file is noticed before anything in it is believed. With a write-ahead log that is synced at
+each commit, a kill or a power cut leaves all batches up to one and none after it.
+
+Everything here blocks and belongs to one thread.
+"""
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import stat
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from oaa_bitbucket_async.collect.journal.records import Entry, Fingerprint, Packer, Record, Replayed, layout
+from oaa_bitbucket_async.collect.ledger import Outcome
+from oaa_bitbucket_async.collect.units import Unit
+from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir
+
+_APPLICATION_ID = 0x0AAB_17B5
+_SCHEMA = (
+    "CREATE TABLE header (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL) STRICT",
+    "CREATE TABLE batch (number INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL) STRICT",
+)
+_COMPANIONS = ("", "-wal", "-shm", "-journal")
+_CLOCK_SLACK = 60.0
+"""Seconds by which a journal may be younger than now: clocks are set."""
+NOT_A_JOURNAL = (sqlite3.DatabaseError, msgspec.MsgspecError, zlib.error, LookupError, ValueError, TypeError)
+"""What reading a damaged file can end in."""
+_NOT_ITS_FAULT = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+    }
+)
+"""SQLite's codes for a file that may be sound but can't be used here and now."""
+
+
+class _Version(msgspec.Struct, frozen=True):
+    """The part of a header that every version of it has."""
+
+    layout: str
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose journal it is and since when (epoch seconds)."""
+
+    layout: str
+    started: float
+    fingerprint: Fingerprint
+
+
+class Untrusted(Exception):  # noqa: N818  # a finding, not an error: the file is set aside and the run goes on
+    """The file is not a journal that this run may take up; the text says why. `expected`: nothing is wrong with it."""
+
+    def __init__(self, reason: str, *, expected: bool = False) -> None:
+        super().__init__(reason)
+        self.expected = expected
+
+
+class Opened(NamedTuple):
+    """What opening came to. `set_aside` tells why an older file was not taken up."""
+
+    store: "Store"
+    started: float
+    resumed: bool
+    set_aside: str | None
+    expected: bool
+
+
+class Store:
+    """An open journal. `open_store` makes one."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, header: bytes) -> None:
+        self._path = path
+        self._connection = connection
+        self._header = header
+        self._packer = Packer()
+        self.verified = 0
+        """How many batches `verify` has found; they are numbered from 0 on."""
+        self._next = 0
+        self._broken = False
+        self.unended: list[Unit] = []
+        """Units that an earlier run was cut off in; they are going to be asked from their beginning."""
+        self._ended: dict[Unit, tuple[float, Outcome]] = {}
+        self._forgotten: dict[Unit, tuple[int, int]] = {}
+        """By unit, the place (batch, index) up to which its records don't count."""
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Write one batch, onto the disk.
+
+        After one that failed, no other is taken: a journal with a gap could pass off half a unit as a whole one.
+        """
+        if self._broken:
+            return
+        self._broken = True
+        body = zlib.compress(self._packer.pack(entries), 1)
+        row = (self._next, _digest(self._header, self._next, body), body)
+        with self._connection:
+            self._connection.execute("INSERT INTO batch VALUES (?, ?, ?)", row)
+        self._next += 1
+        self._broken = False
+
+    def verify(self) -> None:
+        """Read the whole file once, and learn which of its records count.
+
+        Raises one of `NOT_A_JOURNAL` or Untrusted if anything is not as it was written.
+        """
+        if self._connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise Untrusted("it is damaged: its structure is broken")
+        running: set[Unit] = set()
+        count = self._connection.execute("SELECT count(*) FROM batch").fetchone()[0]
+        for number in range(count):
+            for index, record in enumerate(self._read(number)):
+                self._packer.decode(record)
+                if record.mark == "page":
+                    running.add(record.unit)
+                elif record.mark == "forget":
+                    running.discard(record.unit)
+                    self._forgotten[record.unit] = (number, index)
+                elif record.unit in running:
+                    running.remove(record.unit)
+                    self._ended[record.unit] = (record.read_at, Outcome(record.mark))
+        self.verified = self._next = count
+        self.unended = sorted(running)
+        self._forgotten.update(dict.fromkeys(running, (count, 0)))
+
+    def replay(self, number: int) -> list[Replayed]:
+        """What counts in one of the batches that `verify` has seen."""
+        found = []
+        for index, record in enumerate(self._read(number, known=True)):
+            unit = record.unit
+            if record.mark == "forget" or self._forgotten.get(unit, (-1, -1)) >= (number, index):
+                continue
+            if record.mark == "page":
+                read_at, outcome = self._ended[unit]
+                found.append(Replayed(unit, self._packer.decode(record), read_at, outcome, last=False))
+            else:
+                read_at, outcome = record.read_at, Outcome(record.mark)
+                found.append(Replayed(unit, self._packer.decode(record), read_at, outcome, last=True))
+        return found
+
+    def replayed(self) -> None:
+        """Nothing more is going to be asked of `replay`: let go of what only that needs."""
+        self._packer.forget_people()
+        self._ended.clear()
+        self._forgotten.clear()
+
+    def close(self) -> None:
+        """Close the file; it stays for the next run."""
+        self._connection.close()
+
+    def put_aside(self) -> None:
+        """Close the file and rename it, so that no run takes it up."""
+        self.close()
+        _set_aside(self._path)
+
+    def _read(self, number: int, *, known: bool = False) -> list[Record]:
+        row = self._connection.execute("SELECT digest, body FROM batch WHERE number = ?", (number,)).fetchone()
+        if row is None or row[0] != _digest(self._header, number, row[1]):
+            raise Untrusted("it is damaged: a part of it is not as it was written")
+        return self._packer.unpack(zlib.decompress(row[1]), learn=not known)
+
+
+def open_store(path: Path, *, fingerprint: Fingerprint, window: float, resume: bool, now: float) -> Opened:
+    """Take up the journal at `path`, or set aside what is there and begin another.
+
+    Raises OSError or sqlite3.Error if there can be no journal here: the folder can't be written to, the disk
+    is full, another process has the file open.
+    """
+    private_dir(path.parent)
+    set_aside: Untrusted | None = None
+    if path.exists() or path.is_symlink():
+        try:
+            store, started = _take_up(path, fingerprint=fingerprint, window=window, resume=resume, now=now)
+        except Untrusted as finding:
+            set_aside = finding
+            _set_aside(path)
+        else:
+            return Opened(store, started, resumed=True, set_aside=None, expected=True)
+    store = _begin(path, Header(layout=layout(), started=now, fingerprint=fingerprint))
+    if set_aside is None:
+        return Opened(store, now, resumed=False, set_aside=None, expected=True)
+    return Opened(store, now, resumed=False, set_aside=str(set_aside), expected=set_aside.expected)
+
+
+def _begin(path: Path, header: Header) -> Store:
+    for suffix in _COMPANIONS:  # a write-ahead log without its database would be played into the new one
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    # SQLite gives its log the permissions of the database, so it is enough to make that one private.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+    connection = _connect(path)
+    try:
+        encoded = msgspec.json.encode(header)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")  # Python begins no transaction of its own for DDL
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute("INSERT INTO header VALUES (1, ?)", (encoded,))
+    except BaseException:
+        connection.close()
+        raise
+    return Store(path, connection, encoded)
+
+
+def _take_up(path: Path, *, fingerprint: Fingerprint, window: float, resume: bool, now: float) -> tuple[Store, float]:
+    """Open a journal that is there and read it once. Raises Untrusted, or sqlite3.OperationalError if it is in use."""
+    _refuse_what_others_wrote(path)
+    if not resume:
+        raise Untrusted("this run was told not to resume", expected=True)
+    connection = None
+    try:
+        connection = _connect(path)
+        store, started = _check(path, connection, fingerprint=fingerprint, window=window, now=now)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_ITS_FAULT:
+            raise
+        if isinstance(error, NOT_A_JOURNAL):
+            raise Untrusted(f"it is damaged: {error}") from error
+        raise
+    return store, started
+
+
+def _check(
+    path: Path, connection: sqlite3.Connection, *, fingerprint: Fingerprint, window: float, now: float
+) -> tuple[Store, float]:
+    if connection.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
+        raise Untrusted("it is not a journal of this program")
+    if tuple(sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema ORDER BY rowid")) != _SCHEMA:
+        raise Untrusted("it is of another version of the journal")
+    rows = connection.execute("SELECT body FROM header").fetchall()
+    if len(rows) != 1 or not isinstance(rows[0][0], bytes):
+        raise Untrusted("it is damaged: it has no header")
+    encoded: bytes = rows[0][0]
+    if msgspec.json.decode(encoded, type=_Version).layout != layout():
+        raise Untrusted("it is of another version of the journal")
+    header = msgspec.json.decode(encoded, type=Header)
+    different = header.fingerprint.differences(fingerprint)
+    if different:
+        raise Untrusted(f"it is of a run with other settings ({', '.join(different)})")
+    age = now - header.started
+    if age > window:
+        raise Untrusted(f"it is {age:.0f} s old, and the resume window is {window:.0f} s", expected=True)
+    if age < -_CLOCK_SLACK:
+        raise Untrusted(f"it was begun {-age:.0f} s in the future, so its age is not known")
+    store = Store(path, connection, encoded)
+    store.verify()
+    return store, header.started
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the database as its only user: then its log needs no memory shared with others, nor a lock per batch."""
+    connection = sqlite3.connect(path, timeout=1.0, isolation_level="IMMEDIATE")
+    try:
+        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {pragma}").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_what_others_wrote(path: Path) -> None:
+    """In a folder that others can write to, a journal could be planted: a forged one would be uploaded as the truth."""
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise Untrusted("it is not a regular file")
+    if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
+        raise Untrusted("others than this user may have written it")
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.old")
+
+
+def _set_aside(path: Path) -> None:
+    """Keep one file that was not trusted, with its log, for whoever wants to look at it."""
+    for suffix in _COMPANIONS:
+        Path(f"{_aside(path)}{suffix}").unlink(missing_ok=True)
+    for suffix in _COMPANIONS:
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").replace(f"{_aside(path)}{suffix}")
+
+
+def delete(path: Path) -> None:
+    """Delete a closed journal, and one that was set aside before."""
+    for suffix in _COMPANIONS:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+        Path(f"{_aside(path)}{suffix}").unlink(missing_ok=True)
+
+
+def in_use(error: BaseException) -> bool:
+    """True if a journal could not be opened because another process has it open."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _digest(header: bytes, number: int, body: bytes) -> bytes:
+    """Ties a batch to its content, to its place and to the header."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(header)
+    digest.update(number.to_bytes(8, "big"))
+    digest.update(body)
+    return digest.digest()

@@ -1,0 +1,124 @@
+"""Files that hold what an instance looks like: written whole or not at all, readable by their owner only.
+
+All calls block; call them off the event loop (`asyncio.to_thread`).
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from oaa_bitbucket_async.errors import CollectorError, ConfigurationError, TemporaryError
+
+PRIVATE_FILE = 0o600
+PRIVATE_DIRECTORY = 0o700
+_PASSING = frozenset({errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
+
+
+def write_private(path: Path, chunks: bytes | Iterable[bytes]) -> None:
+    """Write a file that only its owner can read; see `write_whole`."""
+    write_whole(path, chunks, mode=PRIVATE_FILE)
+
+
+def write_whole(path: Path, chunks: bytes | Iterable[bytes], *, mode: int) -> None:
+    """Write `chunks` to `path` so that at any moment there is the old file, whole, or the new one, whole.
+
+    They go to a temporary file in the same folder, onto the disk, and only then under the name. Whatever ends
+    that early, an error, a signal or an exception of the iterable, leaves the old file and no temporary one.
+    The new file's permissions are `mode` (POSIX), whatever the old file's and the umask are; a symbolic link
+    at `path` is replaced, not followed.
+
+    Raises:
+        ConfigurationError: the folder is missing or not ours to write in, or `path` is a folder or a device.
+        TemporaryError: the disk is full or failing.
+    """
+    path = Path(path)
+    with _explained(path):
+        _refuse_what_is_no_file(path)
+        temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(temporary, flags, mode & PRIVATE_FILE)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123  # the descriptor is what makes it private
+            for chunk in (chunks,) if isinstance(chunks, bytes) else chunks:
+                with _explained(path):
+                    file.write(chunk)
+            with _explained(path):
+                file.flush()
+                if hasattr(os, "fchmod"):
+                    os.fchmod(descriptor, mode)
+                os.fsync(descriptor)
+        with _explained(path):
+            os.replace(temporary, path)  # noqa: PTH105  # replaces on Windows too
+            _sync_folder(path.parent)
+    except BaseException:
+        # After the replacement there is nothing to remove; before it, failing to remove must not hide the cause.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def private_dir(path: Path) -> Path:
+    """Make the folder, for its owner only, if there is none; one that exists keeps its permissions.
+
+    It may be a folder that others use (`/tmp`), so tightening it is not ours to do: the files in it are private.
+
+    Raises:
+        ConfigurationError: it can't be made, or something else has the name.
+        TemporaryError: the disk is full or failing.
+    """
+    with _explained(path):
+        path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    return path
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Replacing `/dev/null` or a pipe by a file would break it for everyone; to replace a folder is impossible."""
+    try:
+        kind = path.lstat().st_mode
+        if stat.S_ISLNK(kind):
+            kind = path.stat().st_mode
+    except FileNotFoundError:  # nothing there, or a link to nothing
+        return
+    if stat.S_ISDIR(kind):
+        raise ConfigurationError(f"{path} is a folder.", "Give the name of a file.")
+    if not stat.S_ISREG(kind):
+        raise ConfigurationError(f"{path} is not a regular file.", "Give the name of a file.")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system and the file system have a way to."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # some network file systems have none
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the operating system says into what the user can do about it."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, path) from error
+
+
+def explain(error: OSError, path: Path) -> CollectorError:
+    """Our own error for what went wrong while writing `path`."""
+    what = f"{path} could not be written: {error.strerror or error}."
+    if error.errno in _PASSING:
+        return TemporaryError(what, f"Make room on the disk of {path.parent}, or check it, and run again.")
+    if error.errno == errno.ENOENT:
+        return ConfigurationError(what, f"Make the folder {path.parent} first, or choose another one.")
+    return ConfigurationError(
+        what, f"Choose a place that this user may write to, or give it the right on {path.parent}."
+    )

@@ -1,0 +1,90 @@
+"""One run at a time on one instance."""
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from filelock import BaseFileLock, FileLock, Timeout
+
+from oaa_bitbucket_async.errors import CollectorError, TemporaryError
+from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, write_private
+
+_log = logging.getLogger(__name__)
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds the lock, for the message of the run that does not get it. `since` is UTC."""
+
+    pid: int
+    host: str
+    since: datetime
+
+    @classmethod
+    def this_process(cls) -> "Holder":
+        """Who we are, from now on."""
+        return cls(pid=os.getpid(), host=socket.gethostname(), since=datetime.now(UTC).replace(microsecond=0))
+
+
+@contextlib.contextmanager
+def hold(path: Path, holder: Holder | None = None) -> Iterator[None]:
+    """Hold the instance's lock at `path` (`state.state_paths`) as long as the block runs.
+
+    The operating system frees it when the process ends, however it ends. A file next to it (`.holder`) only
+    says who holds it: a stale one means nothing. Where the folder can't be written to there is no lock, and a
+    warning says so: that is no reason not to run.
+
+    Raises:
+        TemporaryError: another run holds it.
+    """
+    lock = _acquire(path)
+    if lock is None:
+        yield
+        return
+    about = _about(path)
+    try:
+        _introduce(about, holder or Holder.this_process())
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # the lock is what counts
+            about.unlink()
+        lock.release()
+
+
+def _acquire(path: Path) -> BaseFileLock | None:
+    try:
+        private_dir(path.parent)
+        lock = FileLock(path, mode=PRIVATE_FILE, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise TemporaryError(
+            f"Another run is working on this instance: {_describe(_about(path))}.",
+            f"Wait for it to end, or end it, and run again. The lock is {path}.",
+        ) from None
+    except (OSError, NotImplementedError, CollectorError) as error:
+        _log.warning("no lock at %s (%s): nothing keeps a second run from working on this instance", path, error)
+        return None
+    return lock
+
+
+def _about(path: Path) -> Path:
+    return path.with_name(f"{path.name}.holder")
+
+
+def _introduce(about: Path, holder: Holder) -> None:
+    try:
+        write_private(about, msgspec.json.encode(holder))
+    except CollectorError as error:
+        _log.debug("a second run will not be told who holds the lock: %s", error)
+
+
+def _describe(about: Path) -> str:
+    try:
+        holder = msgspec.json.decode(about.read_bytes(), type=Holder)
+    except (OSError, msgspec.MsgspecError):
+        return "it has not said who it is"
+    return f"process {holder.pid} on {holder.host}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC"
