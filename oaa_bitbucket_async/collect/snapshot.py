@@ -255,18 +255,19 @@ class Snapshot:
         """Everyone who is licensed holds `permission` on the project."""
         self.default_permissions[project] = self.default_permissions.get(project, frozenset()) | {permission}
 
-    def forget_project(self, project: int) -> None:
-        """The project was deleted meanwhile: it goes, with its repositories and all grants on them."""
-        self.projects.pop(project, None)
-        self.project_grants.pop(project, None)
-        self.default_permissions.pop(project, None)
-        for repository in [r.id for r in self.repositories.values() if r.project == project]:
-            self.forget_repository(repository)
-
-    def forget_repository(self, repository: int) -> None:
-        """The repository was deleted meanwhile."""
-        self.repositories.pop(repository, None)
-        self.repository_grants.pop(repository, None)
+    def forget(self, projects: set[int], repositories: set[int]) -> None:
+        """What was deleted meanwhile goes: projects with their repositories, and grants on what is not there."""
+        for project in projects:
+            self.projects.pop(project, None)
+        for repository in [r for r in self.repositories.values() if r.project in projects or r.id in repositories]:
+            del self.repositories[repository.id]
+        for known, table in (
+            (self.projects.keys(), self.project_grants),
+            (self.projects.keys(), self.default_permissions),
+            (self.repositories.keys(), self.repository_grants),
+        ):
+            for orphan in [key for key in table if key not in known]:
+                table.pop(orphan)
 
     def forget_group(self, name: str) -> None:
         """The group was deleted meanwhile; grants that still name it keep it, unlisted."""

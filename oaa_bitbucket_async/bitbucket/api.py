@@ -1,0 +1,186 @@
+"""The questions that a collector asks Bitbucket: their paths and the rows that come back. Only GETs.
+
+Nothing here asks for `/projects/~user` by a user's name: that creates the personal project (BITBUCKET.md
+section 4). Personal projects are met in the listing of repositories.
+"""
+
+from typing import Generic, NamedTuple, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.bitbucket.rows import Page
+
+T = TypeVar("T")
+
+EFFECTIVE_PERMISSIONS = ("SYS_ADMIN", "ADMIN", "PROJECT_CREATE", "LICENSED_USER")
+"""What `/users?permission=` is asked for where the explicit global permissions can't be read."""
+DEFAULT_LEVELS = ("PROJECT_READ", "PROJECT_WRITE", "PROJECT_ADMIN")
+"""Default permissions of a project; each is asked for, because two can be set at one time."""
+LARGEST_FILTERED_PAGE = 250
+"""With a permission filter a page of more than half the server's cap loses users (BSERV-11884)."""
+
+_ROOT = "/rest/api/1.0"
+_LATEST = "/rest/api/latest"
+
+
+class Question(NamedTuple, Generic[T]):
+    """A question with one answer. `kind` names it in statistics and pacing."""
+
+    kind: str
+    path: str
+    decoder: "msgspec.json.Decoder[T]"
+
+
+class Listing(NamedTuple, Generic[T]):
+    """A question that is answered in pages. `path` lacks only `start`, and ends in a query."""
+
+    kind: str
+    path: str
+    decoder: "msgspec.json.Decoder[Page[T]]"
+
+
+_USERS = msgspec.json.Decoder(Page[rows.User])
+_GROUPS = msgspec.json.Decoder(Page[rows.Group])
+_GROUP_NAMES = msgspec.json.Decoder(Page[str])
+_PROJECTS = msgspec.json.Decoder(Page[rows.Project])
+_REPOSITORIES = msgspec.json.Decoder(Page[rows.Repository])
+_USER_GRANTS = msgspec.json.Decoder(Page[rows.UserGrant])
+_GROUP_GRANTS = msgspec.json.Decoder(Page[rows.GroupGrant])
+_PROJECT = msgspec.json.Decoder(rows.Project)
+_REPOSITORY = msgspec.json.Decoder(rows.Repository)
+_PERMITTED = msgspec.json.Decoder(rows.Permitted)
+_PROPERTIES = msgspec.json.Decoder(rows.ApplicationProperties)
+_RATE_LIMIT = msgspec.json.Decoder(rows.RateLimitSettings)
+_USER_RATE_LIMIT = msgspec.json.Decoder(rows.UserRateLimit)
+
+
+class Api:
+    """Questions to one instance. `context_path` is '' or begins with a slash; `limit` is the page size asked for."""
+
+    def __init__(self, context_path: str, limit: int) -> None:
+        self._root = context_path + _ROOT
+        self._latest = context_path + _LATEST
+        self._limit = limit
+        self._repository_tails = (f"/permissions/users?limit={limit}", f"/permissions/groups?limit={limit}")
+
+    # --- who we are, and what the server is -----------------------------------------------------------------
+
+    def login_proof(self) -> Listing[rows.User]:
+        """Anonymous callers get a 401 here, whatever else the instance shows in public."""
+        return Listing("login", f"{self._root}/users?limit=1", _USERS)
+
+    def application_properties(self) -> Question[rows.ApplicationProperties]:
+        """The version; readable by anyone."""
+        return Question("application-properties", f"{self._root}/application-properties", _PROPERTIES)
+
+    def rate_limit(self) -> Question[rows.RateLimitSettings]:
+        """The instance's rate limit, readable by any user (6.6 and newer, Data Center)."""
+        return Question("rate-limit", f"{self._latest}/admin/rate-limit/settings", _RATE_LIMIT)
+
+    def rate_limit_of(self, user_slug: str) -> Question[rows.UserRateLimit]:
+        """What deviates from it for one user; one's own is readable."""
+        path = f"{self._latest}/admin/rate-limit/settings/users/{quote(user_slug, safe='')}"
+        return Question("rate-limit", path, _USER_RATE_LIMIT)
+
+    def users_like(self, name: str, permission: str | None = None) -> Listing[rows.User]:
+        """Users whose name, display name or e-mail contains `name`; compare the rows exactly yourself."""
+        holding = f"&permission={permission}" if permission else ""
+        limit = min(self._limit, LARGEST_FILTERED_PAGE)
+        return Listing("users", f"{self._root}/users?filter={quote(name, safe='')}{holding}&limit={limit}", _USERS)
+
+    # --- principals -------------------------------------------------------------------------------------------
+
+    def users(self, *, detailed: bool) -> Listing[rows.User]:
+        """All users; `detailed` with directory and last login, for the same price."""
+        return Listing("users", f"{self._root}{'/admin' if detailed else ''}/users?limit={self._limit}", _USERS)
+
+    def groups(self) -> Listing[rows.Group]:
+        """All groups, as objects."""
+        return Listing("groups", f"{self._root}/admin/groups?limit={self._limit}", _GROUPS)
+
+    def group_names(self) -> Listing[str]:
+        """All groups, as strings: where the one above is not open to us."""
+        return Listing("groups", f"{self._root}/groups?limit={self._limit}", _GROUP_NAMES)
+
+    def groups_like(self, name: str) -> Question[Page[rows.Group]]:
+        """Groups whose name contains `name`: to confirm that one no longer exists."""
+        path = f"{self._root}/admin/groups?filter={quote(name, safe='')}&limit={self._limit}"
+        return Question("groups", path, _GROUPS)
+
+    def group_names_like(self, name: str) -> Question[Page[str]]:
+        """The same where only the names are open to us."""
+        return Question(
+            "groups", f"{self._root}/groups?filter={quote(name, safe='')}&limit={self._limit}", _GROUP_NAMES
+        )
+
+    def members(self, group: str, *, detailed: bool) -> Listing[rows.User]:
+        """Users in a group, those of nested groups included as the directory has it."""
+        name = quote(group, safe="")
+        if detailed:
+            path = f"{self._root}/admin/groups/more-members?context={name}&limit={self._limit}"
+        else:
+            path = f"{self._root}/users?group={name}&limit={self._limit}"
+        return Listing("members", path, _USERS)
+
+    # --- global permissions -----------------------------------------------------------------------------------
+
+    def global_users(self) -> Listing[rows.UserGrant]:
+        """Users' own global permissions; needs ADMIN, which no token carries."""
+        return Listing("global-users", f"{self._root}/admin/permissions/users?limit={self._limit}", _USER_GRANTS)
+
+    def global_groups(self) -> Listing[rows.GroupGrant]:
+        """Groups' global permissions; needs ADMIN."""
+        return Listing("global-groups", f"{self._root}/admin/permissions/groups?limit={self._limit}", _GROUP_GRANTS)
+
+    def effective_users(self, permission: str, limit: int) -> Listing[rows.User]:
+        """Users who hold a global permission, whichever way they came by it."""
+        return Listing("effective-users", f"{self._root}/users?permission={permission}&limit={limit}", _USERS)
+
+    # --- projects ---------------------------------------------------------------------------------------------
+
+    def projects(self, permission: str | None = None, limit: int | None = None) -> Listing[rows.Project]:
+        """All projects but personal ones; with `permission` those on which we hold it."""
+        holding = f"permission={permission}&" if permission else ""
+        return Listing("projects", f"{self._root}/projects?{holding}limit={limit or self._limit}", _PROJECTS)
+
+    def project(self, key: str) -> Question[rows.Project]:
+        """One project, of a key that a listing showed."""
+        return Question("project", f"{self._root}/projects/{quote(key, safe='')}", _PROJECT)
+
+    def project_users(self, key: str) -> Listing[rows.UserGrant]:
+        """Users' own permissions on a project; needs PROJECT_ADMIN."""
+        path = f"{self._root}/projects/{quote(key, safe='')}/permissions/users?limit={self._limit}"
+        return Listing("project-users", path, _USER_GRANTS)
+
+    def project_groups(self, key: str) -> Listing[rows.GroupGrant]:
+        """Groups' permissions on a project; needs PROJECT_ADMIN."""
+        path = f"{self._root}/projects/{quote(key, safe='')}/permissions/groups?limit={self._limit}"
+        return Listing("project-groups", path, _GROUP_GRANTS)
+
+    def project_default(self, key: str, level: str) -> Question[rows.Permitted]:
+        """Whether everyone holds `level` on the project."""
+        path = f"{self._root}/projects/{quote(key, safe='')}/permissions/{level}/all"
+        return Question("project-default", path, _PERMITTED)
+
+    # --- repositories -----------------------------------------------------------------------------------------
+
+    def repositories(self) -> Listing[rows.Repository]:
+        """All repositories of all projects, personal and archived ones included (before 8.0: no such parameter)."""
+        return Listing("repositories", f"{self._root}/repos?archived=ALL&limit={self._limit}", _REPOSITORIES)
+
+    def repository(self, key: str, slug: str) -> Question[rows.Repository]:
+        """One repository, of a key and slug that a listing showed."""
+        path = f"{self._root}/projects/{quote(key, safe='')}/repos/{quote(slug, safe='')}"
+        return Question("repository", path, _REPOSITORY)
+
+    def repository_users(self, key: str, slug: str) -> Listing[rows.UserGrant]:
+        """Users' own permissions on a repository; needs REPO_ADMIN."""
+        place = f"{self._root}/projects/{quote(key, safe='')}/repos/{quote(slug, safe='')}"
+        return Listing("repository-users", place + self._repository_tails[0], _USER_GRANTS)
+
+    def repository_groups(self, key: str, slug: str) -> Listing[rows.GroupGrant]:
+        """Groups' permissions on a repository; needs REPO_ADMIN."""
+        place = f"{self._root}/projects/{quote(key, safe='')}/repos/{quote(slug, safe='')}"
+        return Listing("repository-groups", place + self._repository_tails[1], _GROUP_GRANTS)

@@ -1,0 +1,269 @@
+"""Asks a question until it is answered: gate, transport, understanding, retries, pages.
+
+The common path, a first attempt that succeeds, creates no retry machinery; only a Fault brings tenacity in.
+"""
+
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Hashable
+from typing import TypeVar
+
+import msgspec
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from oaa_bitbucket_async.bitbucket.api import Listing, Question
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, RequestProblem
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
+from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
+from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Login, next_start, understand
+from oaa_bitbucket_async.bitbucket.rows import Page, User
+from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
+from oaa_bitbucket_async.bitbucket.transport import Transport
+from oaa_bitbucket_async.errors import CredentialError
+from oaa_bitbucket_async.settings import Pace
+
+MAX_THROTTLED = 100
+"""A 429 is no fault of the request, so it takes none of its attempts; but nothing goes on for ever."""
+MAX_BARREN_PAGES = 1000
+"""An empty page that is not the last goes on (rights are filtered after paging); but not for ever."""
+MAX_PASSES = 3
+RETRY_AFTER_MAX = 300.0
+PROOF_INTERVAL = 30.0
+"""Seconds between two proofs of the login where a proxy strips the header that tells."""
+
+T = TypeVar("T")
+
+
+class Client:
+    """Asks one instance. All requests of a run go through one Client, one Pacer and one Transport."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        pacer: Pacer,
+        stats: RequestStats,
+        login: Login,
+        pace: Pace,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self.stats = stats
+        self.login = login
+        self.pacer = pacer
+        self._transport = transport
+        self._pace = pace
+        self._clock = clock
+        self._rng = rng
+        self.last_user_header: str | None = None
+        """`X-AUSERNAME` as it came, until the login is settled."""
+        self._proof: Listing[User] | None = None
+        self._latencies = stats.latencies
+
+    async def ask(self, question: Question[T]) -> T:
+        """The answer. Raises Denied, Gone, Moved, Rejected, Fault (after all attempts) or CredentialError."""
+        kind, path, decoder = question
+        try:
+            return await self._attempt(kind, path, decoder, None)
+        except Fault as first:
+            return await self._again(kind, path, decoder, None, first)
+
+    async def page(self, listing: Listing[T], start: int = 0) -> Page[T]:
+        """One page, checked to lead somewhere. Raises as `ask` does."""
+        kind, path, decoder = listing
+        if start:
+            path = f"{path}&start={start}"
+        try:
+            return await self._attempt(kind, path, decoder, start)
+        except Fault as first:
+            return await self._again(kind, path, decoder, start, first)
+
+    async def pages(
+        self, listing: Listing[T], key: Callable[[T], Hashable], first: Page[T] | None = None
+    ) -> AsyncIterator[list[T]]:
+        """The rows of all pages, each row once, as they arrive.
+
+        Pages are cut anew for every request, so that a row deleted meanwhile moves another one onto a page that
+        has been read already. A listing of more than one page is therefore read again until a whole pass shows
+        nothing new (three passes at most). Raises as `ask` does; PAGING faults for a listing without an end.
+        """
+        page = first if first is not None else await self.page(listing)
+        if page.is_last_page:
+            yield page.values
+            return
+        seen: set[Hashable] = set()
+        async for fresh in self._fresh(listing, key, seen, page):
+            yield fresh
+        for _ in range(MAX_PASSES - 1):
+            known = len(seen)
+            async for fresh in self._fresh(listing, key, seen, await self.page(listing)):
+                yield fresh
+            if len(seen) == known:
+                return
+
+    async def _fresh(
+        self, listing: Listing[T], key: Callable[[T], Hashable], seen: set[Hashable], page: Page[T]
+    ) -> AsyncIterator[list[T]]:
+        """One pass from its first page on: the rows that are not in `seen`, which grows by them."""
+        start = 0
+        patience = MAX_BARREN_PAGES + len(seen)
+        barren = 0
+        while True:
+            fresh = []
+            for row in page.values:
+                if (row_key := key(row)) not in seen:
+                    seen.add(row_key)
+                    fresh.append(row)
+            if fresh:
+                barren = 0
+                yield fresh
+            else:
+                barren += 1
+                if barren > patience:
+                    detail = f"{barren} pages in a row without anything new, and no last one"
+                    raise Fault(listing.path, detail, reason=FaultReason.PAGING)
+            following = next_start(listing.path, page, start)
+            if following is None:
+                return
+            start = following
+            page = await self.page(listing, start)
+
+    # --- one attempt, and the next ones ---------------------------------------------------------------------
+
+    async def _attempt(self, kind: str, path: str, decoder: "msgspec.json.Decoder[T]", start: int | None) -> T:
+        pacer, stats = self.pacer, self.stats
+        if not pacer.try_enter(kind):
+            await pacer.enter(kind)
+        stats.sent[kind] += 1
+        now = self._clock.now
+        began = now()
+        latency = 0.0
+        try:
+            answer = await self._transport.get(path)
+            latency = now() - began
+            stats.bytes_received += len(answer.body)
+            if self.login.user_header is None:
+                self.last_user_header = answer.headers.get(USER_HEADER)
+            value = understand(path, answer, decoder, self.login, time.time() if answer.status != 200 else 0.0)
+            if start is not None:
+                next_start(path, value, start)  # type: ignore[arg-type]  # only `page` gives a start
+        except Fault as fault:
+            stats.faults[fault.reason] += 1
+            pacer.failed(kind, fault.reason, fault.retry_after)
+            raise
+        except RequestProblem as problem:
+            stats.refused[type(problem).__name__.lower()] += 1
+            pacer.succeeded(kind, latency)
+            if self.login.stripped and isinstance(problem, Denied):
+                await self.prove_login()  # without the header a missing right and a lost login look the same
+            raise
+        except BaseException:
+            pacer.abandoned()
+            raise
+        pacer.succeeded(kind, latency)
+        stats.answered[kind] += 1
+        latencies = self._latencies.get(kind)
+        if latencies is None:
+            latencies = self._latencies[kind] = Latencies()
+        latencies.add(latency)
+        return value
+
+    async def _again(
+        self, kind: str, path: str, decoder: "msgspec.json.Decoder[T]", start: int | None, first: Fault
+    ) -> T:
+        """The attempts after the first, which `first` ended. A place in flight is held only while one is sent."""
+        plan = _Retries(self._pace, self._rng)
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(Fault),
+            stop=plan.stop,
+            wait=plan.wait,
+            sleep=self._clock.sleep,
+            reraise=True,
+        ):
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise first
+                self.stats.retries[plan.last] += 1
+                return await self._attempt(kind, path, decoder, start)
+        raise first  # not reached: the loop returns or raises
+
+    # --- the login ------------------------------------------------------------------------------------------
+
+    def prove_by(self, proof: Listing[User]) -> None:
+        """The question that only a signed-in caller is answered."""
+        self._proof = proof
+
+    async def prove_login(self) -> None:
+        """Asks what only a signed-in caller is answered. Raises CredentialError if we no longer are."""
+        if self._proof is None:
+            return
+        try:
+            await self.page(self._proof)
+        except Denied as denied:
+            raise CredentialError(
+                f"Bitbucket no longer knows the login that it accepted at the start ({denied}).",
+                "Nothing was uploaded. Check whether the token was revoked or the account locked, then run again.",
+            ) from None
+
+    async def probe(self) -> bool:
+        """One request past the gate, during an outage: True if the server answers again."""
+        if self._proof is None:
+            return False
+        kind, path, decoder = self._proof
+        self.stats.sent[kind] += 1
+        try:
+            understand(path, await self._transport.get(path), decoder, self.login, time.time())
+        except Fault as fault:
+            self.stats.faults[fault.reason] += 1
+            return False
+        self.stats.answered[kind] += 1
+        return True
+
+    async def watch_login(self) -> None:
+        """Runs beside the crawl where a proxy strips the user's name from answers: proves the login again."""
+        while self.login.stripped:
+            await self._clock.sleep(PROOF_INTERVAL)
+            await self.prove_login()
+
+
+class _Retries:
+    """One question's decisions: how long to wait after a Fault, and when to stop. Both are asked of each Fault."""
+
+    def __init__(self, pace: Pace, rng: random.Random) -> None:
+        self._pace = pace
+        self._rng = rng
+        self._attempt = 0
+        self._faults = 0
+        self._throttled = 0
+        self.last: FaultReason = FaultReason.CONNECT
+
+    def stop(self, state: RetryCallState) -> bool:
+        """True after `--max-attempts` faults; a 429 is none."""
+        self._note(state)
+        return self._faults >= self._pace.max_attempts or self._throttled >= MAX_THROTTLED
+
+    def wait(self, state: RetryCallState) -> float:
+        """Full jitter over an exponential step, and never less than the server asked for (300 s at most)."""
+        fault = self._note(state)
+        if fault.reason is FaultReason.THROTTLED:
+            return 0.0  # the gate makes everyone wait, this request in its turn
+        step = self._pace.retry_wait * 2.0 ** min(self._faults - 1, 30)
+        wait = self._rng.uniform(0.0, min(step, self._pace.retry_wait_max))
+        return max(wait, min(fault.retry_after or 0.0, RETRY_AFTER_MAX))
+
+    def _note(self, state: RetryCallState) -> Fault:
+        fault = _fault_of(state)
+        if state.attempt_number != self._attempt:
+            self._attempt = state.attempt_number
+            self.last = fault.reason
+            if fault.reason is FaultReason.THROTTLED:
+                self._throttled += 1
+            else:
+                self._faults += 1
+        return fault
+
+
+def _fault_of(state: RetryCallState) -> Fault:
+    error = state.outcome.exception() if state.outcome is not None else None
+    if not isinstance(error, Fault):
+        raise TypeError("only a Fault is retried")
+    return error

@@ -1,0 +1,221 @@
+"""Before anything fans out: are we who we say we are, what is this server, and what will we not see?
+
+The login is proven first and with one request: a wrong password must not cost the account its lock.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from oaa_bitbucket_async.bitbucket.api import Api, Listing
+from oaa_bitbucket_async.bitbucket.client import Client
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
+from oaa_bitbucket_async.bitbucket.rows import RateSettings, User
+from oaa_bitbucket_async.bitbucket.transport import UntrustedCertificateError
+from oaa_bitbucket_async.errors import ConfigurationError, CredentialError, TemporaryError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RateFinding:
+    """The server's own rate limit for us. `bucket` None: none applies (or none can be read)."""
+
+    readable: bool
+    enabled: bool = False
+    exempt: bool = False
+    bucket: RateSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What preflight found out; decides which questions the crawl asks."""
+
+    base_url: str
+    version: str
+    user: str | None
+    """The name Bitbucket knows us by; None where it can't be learned (a token behind a header-stripping proxy)."""
+    login: Literal["basic", "token"]
+    header_stripped: bool
+    administrator: bool | None
+    """Whether the account holds ADMIN or SYS_ADMIN, and so sees every project; None: can't be told."""
+    global_permissions: Literal["explicit", "effective"]
+    detailed_users: bool
+    detailed_groups: bool
+    detailed_members: bool
+    rate: RateFinding
+    effective_page: int
+    """Page size for `/users?permission=`, at most half the server's cap."""
+
+    def warnings(self) -> list[str]:
+        """What this login will not see, for people."""
+        found = []
+        if self.global_permissions == "effective":
+            why = (
+                "a token never carries the right to read them"
+                if self.login == "token"
+                else f"{self.user} is no Bitbucket administrator"
+            )
+            found.append(
+                f"Global permissions are taken from their effective holders, not from the grants themselves: {why}. "
+                "Who holds one is complete; through which group is not. Sign in with BITBUCKET_USER and the password "
+                "of an administrator to see the grants."
+            )
+        if self.administrator is False:
+            found.append(
+                f"{self.user or 'The account'} is no Bitbucket administrator: projects and repositories that it can't "
+                "see are not in the payload, and nothing tells that they are missing. Give the account the global "
+                "permission Admin (a token of it then reaches everything)."
+            )
+        if self.header_stripped:
+            found.append(
+                "Answers lack the X-AUSERNAME header (a proxy removes it), so the login is proven again at intervals "
+                "instead of on every answer. Let the header pass to have each answer checked."
+            )
+        return found
+
+
+async def examine(client: Client, api: Api, base_url: str, page_size: int) -> Findings:
+    """All of preflight.
+
+    Raises CredentialError (the login is not good, or is of no use), ConfigurationError (this is no Bitbucket, or its
+    certificate can't be verified), TemporaryError (out of reach after all attempts).
+    """
+    try:
+        return await _examine(client, api, base_url, page_size)
+    except UntrustedCertificateError as fault:
+        raise ConfigurationError(
+            f"The certificate of {base_url} can't be verified: {fault.detail}.",
+            "Give the certificate of the authority that signed it with --ca-file.",
+        ) from None
+    except Fault as fault:
+        if fault.reason is FaultReason.NOT_JSON:
+            raise CredentialError(
+                f"{base_url} does not answer with Bitbucket's REST API but with something else: {fault}.",
+                "If that is a login or single sign-on page, let the REST paths (/rest/) pass it; check the base URL "
+                "and its context path.",
+            ) from None
+        raise TemporaryError(
+            f"{base_url} gave no usable answer, after all attempts: {fault}.",
+            "Check that the server is up and can be reached from here, then run again.",
+        ) from None
+    except Denied as denied:
+        raise CredentialError(
+            f"Bitbucket accepts the login, but refuses what every user may ask: {denied}.",
+            "The account needs the global permission Bitbucket User (LICENSED_USER).",
+        ) from None
+    except (Gone, Moved, Rejected) as problem:
+        raise ConfigurationError(
+            f"{base_url} is not the base URL of a Bitbucket Server or Data Center: {problem}.",
+            "Give --bitbucket-url as people see it in the browser, up to and including the context path.",
+        ) from None
+
+
+async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> Findings:
+    await _prove(client, api)
+    login = client.login
+    version = (await client.ask(api.application_properties())).version
+    me = await _myself(client, api)
+    explicit = await _open(client, api.global_users())
+    administrator = True if explicit else await _is_administrator(client, api, me)
+    detailed_users = await _open(client, api.users(detailed=True))
+    detailed_groups = await _open(client, api.groups())
+    await _require_some_project(client, api)
+    effective_page = page_size
+    if not explicit:
+        cap = (await client.page(api.users(detailed=False))).limit or page_size
+        effective_page = max(1, min(page_size, 250, cap // 2))
+    return Findings(
+        base_url=base_url,
+        version=version,
+        user=me.name if me is not None else login.user,
+        login="basic" if login.kind == "basic" else "token",
+        header_stripped=login.stripped,
+        administrator=administrator,
+        global_permissions="explicit" if explicit else "effective",
+        detailed_users=detailed_users,
+        detailed_groups=detailed_groups,
+        detailed_members=detailed_groups,
+        rate=await _rate(client, api, me),
+        effective_page=effective_page,
+    )
+
+
+async def _prove(client: Client, api: Api) -> None:
+    proof = api.login_proof()
+    client.prove_by(proof)
+    await client.page(proof)
+    login = client.login
+    if client.last_user_header is None:
+        login.stripped = True
+    else:
+        login.user_header = client.last_user_header
+
+
+async def _myself(client: Client, api: Api) -> User | None:
+    """Our own row, by the name that the answers carry; for its slug, and to ask for our rights."""
+    name = client.login.user or client.login.given_name
+    if name is None:
+        return None
+    return await _row_named(client, api.users_like(name), name)
+
+
+async def _row_named(client: Client, listing: Listing[User], name: str) -> User | None:
+    """`filter` means "contains", so the row is compared exactly, ignoring case (BITBUCKET.md section 2)."""
+    async for page in client.pages(listing, lambda row: row.id):
+        for row in page:
+            if row.name.lower() == name.lower():
+                return row
+    return None
+
+
+async def _is_administrator(client: Client, api: Api, me: User | None) -> bool | None:
+    """Whether our account holds ADMIN (effectively; SYS_ADMIN includes it)."""
+    if me is None:
+        return None
+    return await _row_named(client, api.users_like(me.name, "ADMIN"), me.name) is not None
+
+
+async def _open(client: Client, listing: Listing[T]) -> bool:
+    """Whether a listing is open to us, asked with one row."""
+    try:
+        await client.page(Listing(listing.kind, listing.path.rpartition("limit=")[0] + "limit=1", listing.decoder))
+    except (Denied, Gone, Rejected):
+        return False
+    return True
+
+
+async def _require_some_project(client: Client, api: Api) -> None:
+    """A token without project admin could read no grant at all. Raises CredentialError."""
+    administered = await client.page(api.projects("PROJECT_ADMIN", limit=1))
+    if administered.values or not (await client.page(api.projects(limit=1))).values:
+        return
+    raise CredentialError(
+        f"{client.login.user or 'The account'} administers no project, so that no permission can be read.",
+        "Create the HTTP access token with the permission Project admin, for an account with the global permission "
+        "Admin."
+        if client.login.kind == "token"
+        else "Give the account the global permission Admin.",
+    )
+
+
+async def _rate(client: Client, api: Api, me: User | None) -> RateFinding:
+    """The server's rate limit and what deviates from it for us (6.6 and newer, Data Center only)."""
+    try:
+        settings = await client.ask(api.rate_limit())
+    except RequestProblem as problem:
+        if isinstance(problem, Fault) and problem.reason is not FaultReason.BAD_SHAPE:
+            raise
+        return RateFinding(readable=False)
+    if not settings.enabled or settings.default_settings is None:
+        return RateFinding(readable=True)
+    bucket: RateSettings | None = settings.default_settings
+    exempt = False
+    if me is not None and me.slug:
+        try:
+            own = await client.ask(api.rate_limit_of(me.slug))
+        except (Denied, Gone, Rejected):
+            pass  # 404: nothing deviates for this user
+        else:
+            exempt = own.whitelisted
+            bucket = own.settings or bucket
+    return RateFinding(readable=True, enabled=True, exempt=exempt, bucket=None if exempt else bucket)

@@ -1,0 +1,286 @@
+"""What does this answer mean? Is there a next page? Pure functions over status, headers and bytes.
+
+The rules are those of BITBUCKET.md sections 6 to 8: a 401 that carries our name is a missing right, one that
+does not is a refused login; an answer without our name may be the public's view and is never data; only JSON
+of the expected shape is an answer at all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple, NoReturn, TypeVar
+from urllib.parse import unquote, urljoin, urlsplit
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected
+from oaa_bitbucket_async.bitbucket.rows import Page
+from oaa_bitbucket_async.errors import CredentialError
+
+USER_HEADER = "X-AUSERNAME"
+REQUEST_ID_HEADER = "X-AREQUESTID"
+DENIED_REASON_HEADER = "X-Authentication-Denied-Reason"
+_MESSAGE_LENGTH = 300
+
+T = TypeVar("T")
+
+
+class Answer(NamedTuple):
+    """An HTTP answer that arrived whole. `headers` are looked up ignoring case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Login:
+    """Who Bitbucket says we are. Until preflight has proven it, `user_header` is None and nothing is compared.
+
+    `stripped`: a proxy removes the header, so that each answer alone does not tell (the login is then proven
+    again at intervals). `kind` and `given_name`, the user name of a basic login, only word messages.
+    """
+
+    kind: str
+    given_name: str | None = None
+    user_header: str | None = None
+    stripped: bool = False
+
+    @property
+    def user(self) -> str | None:
+        """The user name, decoded (the header carries it URL-encoded)."""
+        return None if self.user_header is None else unquote(self.user_header.replace("+", " "))
+
+
+class ErrorMessage(msgspec.Struct, gc=False, rename="camel"):
+    """One entry of `errors`."""
+
+    message: str | None = None
+    exception_name: str | None = None
+
+
+class ErrorBody(msgspec.Struct, gc=False):
+    """Bitbucket's two forms of an error: `{"errors": [{"message": …}]}` and `{"message": …}`."""
+
+    errors: list[ErrorMessage] = []
+    message: str | None = None
+
+
+_ERROR_DECODER = msgspec.json.Decoder(ErrorBody)
+
+
+def understand(path: str, answer: Answer, decoder: "msgspec.json.Decoder[T]", login: Login, now: float = 0.0) -> T:
+    """The answer's content, decoded.
+
+    `now` is the epoch time, for a `Retry-After` that is a date. Raises Fault (can pass), Denied, Gone, Moved or
+    Rejected (the last word on this question), CredentialError (all questions must stop).
+    """
+    status, headers, body = answer
+    if status != 200 or not is_json(headers):
+        _raise_for(path, answer, login, now)
+    if headers.get(USER_HEADER) != login.user_header and login.user_header is not None and not login.stripped:
+        _raise_for_other_user(path, headers, login)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Fault(
+            path,
+            f"the answer has not the expected shape: {error}",
+            reason=FaultReason.BAD_SHAPE,
+            status=status,
+            request_id=headers.get(REQUEST_ID_HEADER),
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Fault(
+            path,
+            f"the answer is not complete, valid JSON: {error}",
+            reason=FaultReason.NOT_JSON,
+            status=status,
+            request_id=headers.get(REQUEST_ID_HEADER),
+        ) from None
+
+
+def next_start(path: str, page: Page[T], start: int) -> int | None:
+    """Where the page after `page` begins, None after the last one.
+
+    `nextPageStart` is followed as it is: it may jump, but it must grow, and a page that is not the last must
+    have one (BITBUCKET.md section 7). Raises Fault otherwise.
+    """
+    if page.is_last_page:
+        return None
+    following = page.next_page_start
+    if following is None or following <= start:
+        raise Fault(
+            path,
+            f"the page at {start} is not the last one, but says that the next begins at {following}",
+            reason=FaultReason.PAGING,
+            status=200,
+        )
+    return following
+
+
+def is_json(headers: Mapping[str, str]) -> bool:
+    """True if the answer says that it is JSON, whatever its charset."""
+    content_type = headers.get("Content-Type", "")
+    return content_type.startswith("application/json") or content_type.partition(";")[0].strip().lower() == (
+        "application/json"
+    )
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """`Retry-After` in seconds from now: it is a number of seconds or a date (RFC 9110 section 10.2.3).
+
+    A date is compared with the answer's own `Date` where there is one: our clock may be wrong.
+    """
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value)) if value.strip()[:1].isdigit() else _seconds_until(value, headers, now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _seconds_until(value: str, headers: Mapping[str, str], now: float) -> float:
+    until = parsedate_to_datetime(value).timestamp()
+    date = headers.get("Date")
+    try:
+        base = parsedate_to_datetime(date).timestamp() if date else now
+    except ValueError:
+        base = now
+    return max(0.0, until - base)
+
+
+def error_text(body: bytes) -> tuple[str, str]:
+    """(message, exception name) of an error body; for a body that is not JSON, ('', '')."""
+    try:
+        decoded = _ERROR_DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "", ""
+    messages = [e.message for e in decoded.errors if e.message] or ([decoded.message] if decoded.message else [])
+    text = " ".join("".join(c if c.isprintable() else " " for c in "; ".join(messages)).split())
+    names = [e.exception_name for e in decoded.errors if e.exception_name]
+    return text[:_MESSAGE_LENGTH], names[0].rpartition(".")[2] if names else ""
+
+
+def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
+    status, headers, body = answer
+    request_id = headers.get(REQUEST_ID_HEADER)
+    message, exception = error_text(body)
+    detail = message or f"answered with {headers.get('Content-Type') or 'no content type'}"
+    if status == 429:
+        raise Fault(
+            path,
+            "the server's rate limit was reached",
+            reason=FaultReason.THROTTLED,
+            status=status,
+            request_id=request_id,
+            retry_after=retry_after(headers, now),
+        )
+    if status >= 500 or status == 408:
+        unavailable = status in (502, 503, 504)
+        raise Fault(
+            path,
+            detail,
+            reason=FaultReason.UNAVAILABLE if unavailable else FaultReason.SERVER_ERROR,
+            status=status,
+            request_id=request_id,
+            retry_after=retry_after(headers, now),
+        )
+    if 300 <= status < 400:
+        _raise_for_redirect(path, answer)
+    if status in (401, 403):
+        _raise_for_refusal(path, answer, login, message, exception)
+    if not is_json(headers) and body.strip():
+        raise Fault(
+            path,
+            f"{_html(body)} came back where JSON should be",
+            reason=FaultReason.NOT_JSON,
+            status=status,
+            request_id=request_id,
+        )
+    known = headers.get(USER_HEADER)
+    if login.user_header is not None and not login.stripped and known != login.user_header and body.strip():
+        _raise_for_other_user(path, headers, login)
+    if status == 404:
+        raise Gone(path, detail, status=status, request_id=request_id)
+    if status in (200, 204):
+        raise Fault(path, "an empty answer", reason=FaultReason.NOT_JSON, status=status, request_id=request_id)
+    raise Rejected(path, detail, status=status, request_id=request_id)
+
+
+def _raise_for_redirect(path: str, answer: Answer) -> NoReturn:
+    """Only the path is kept of a location within the origin; `transport` decides what the origin is."""
+    location = urljoin(path, answer.headers.get("Location", ""))
+    request_id = answer.headers.get(REQUEST_ID_HEADER)
+    parts = urlsplit(location)
+    if parts.scheme or parts.netloc or "/rest/" not in parts.path or location == path:
+        where = parts.netloc or parts.path or "nowhere"
+        raise Fault(
+            path,
+            f"redirected to {where}, as a sign-on page does" if where != "nowhere" else "redirected to nowhere",
+            reason=FaultReason.NOT_JSON,
+            status=answer.status,
+            request_id=request_id,
+        )
+    raise Moved(path, location, status=answer.status, request_id=request_id)
+
+
+def _raise_for_refusal(path: str, answer: Answer, login: Login, message: str, exception: str) -> NoReturn:
+    status, headers, body = answer
+    request_id = headers.get(REQUEST_ID_HEADER)
+    said = f' It said: "{message}".' if message else ""
+    captcha = headers.get(DENIED_REASON_HEADER, "")
+    if "CAPTCHA" in captcha.upper() or exception.startswith("CaptchaRequired"):
+        raise CredentialError(
+            f"Bitbucket wants a CAPTCHA solved before this account may sign in (status {status}).{said}",
+            "Sign in once in a browser with this account, or have an administrator reset its failed logins; "
+            "check the password before the next run.",
+        )
+    if status == 403 and "basic auth" in message.lower() and "disabled" in message.lower():
+        raise CredentialError(
+            f"Basic authentication is switched off on this Bitbucket.{said}",
+            "Unset BITBUCKET_USER and put an HTTP access token into BITBUCKET_TOKEN, or have an administrator "
+            "allow basic authentication (Administration, Authentication methods).",
+        )
+    known = headers.get(USER_HEADER)
+    if known is not None and login.user_header is not None and known != login.user_header:
+        _raise_for_other_user(path, headers, login)
+    if known is not None or login.stripped or (status == 403 and login.user_header is not None):
+        detail = message or "the account may not ask this"
+        raise Denied(path, detail, status=status, request_id=request_id)
+    if not is_json(headers) and _html(body) == "an HTML page":
+        raise Fault(
+            path,
+            "a sign-on page refused the request",
+            reason=FaultReason.NOT_JSON,
+            status=status,
+            request_id=request_id,
+        )
+    if login.user_header is not None:
+        raise CredentialError(
+            f"Bitbucket no longer accepts the login that it accepted at the start (status {status} on {path}).{said}",
+            "Nothing was uploaded. Check whether the token was revoked or the account locked, then run again.",
+        )
+    what = "user name or password" if login.kind == "basic" else "HTTP access token"
+    raise CredentialError(
+        f"Bitbucket refused the {what} (status {status} on {path}).{said}",
+        "Check BITBUCKET_USER and BITBUCKET_TOKEN." if login.kind == "basic" else "Check BITBUCKET_TOKEN.",
+    )
+
+
+def _raise_for_other_user(path: str, headers: Mapping[str, str], login: Login) -> NoReturn:
+    known = headers.get(USER_HEADER)
+    if known is None:
+        raise CredentialError(
+            f"Bitbucket answered {path} as if nobody were signed in, but {login.user} was: the login was forgotten.",
+            "Nothing was uploaded. Check whether the token was revoked or has expired, then run again.",
+        )
+    raise CredentialError(
+        f"Bitbucket answered {path} as {unquote(known)}, but the run began as {login.user}.",
+        "Nothing was uploaded. Look for a proxy or single sign-on that signs in as someone else.",
+    )
+
+
+def _html(body: bytes) -> str:
+    return "an HTML page" if body.lstrip()[:1] == b"<" else "something else"

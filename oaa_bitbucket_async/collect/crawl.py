@@ -1,0 +1,283 @@
+"""The fan-out: which questions are asked, and in what order.
+
+Users, groups and their members, global permissions, projects, the listing of repositories and the permissions
+of what has been listed already all run at one time. Workers pull from the listings, so that memory for work not
+yet begun stays flat; what a worker is given is only an id, the rest stands in the snapshot.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, EFFECTIVE_PERMISSIONS, Api, Listing
+from oaa_bitbucket_async.bitbucket.client import Client
+from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.bitbucket.rows import Group, GroupGrant, Project, Repository, UserGrant
+from oaa_bitbucket_async.collect.concurrent import for_each, read_ahead
+from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
+from oaa_bitbucket_async.collect.intake import AnyRow, row_key
+from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
+from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
+from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.work import Record, Work
+from oaa_bitbucket_async.settings import Pace, Scope
+
+T = TypeVar("T")
+
+SECOND_ROUND_CONCURRENCY = 16
+
+
+class Crawl:
+    """One crawl of one instance into one snapshot. `run` returns when every unit has ended, well or badly."""
+
+    def __init__(
+        self,
+        client: Client,
+        api: Api,
+        findings: Findings,
+        snapshot: Snapshot,
+        ledger: Ledger,
+        counts: CrawlCounts,
+        *,
+        scope: Scope,
+        pace: Pace,
+        record: Record,
+    ) -> None:
+        self._client = client
+        self._api = api
+        self._findings = findings
+        self._snapshot = snapshot
+        self._counts = counts
+        self._scope = scope
+        self._pace = pace
+        self._work = Work(client, snapshot, ledger, counts, record)
+        self._existence = Existence(client, api, snapshot, detailed_groups=findings.detailed_groups)
+        self._begun_groups: set[str] = set()
+        self._begun_projects: set[int] = set()
+        self._begun_repositories: set[int] = set()
+        self._projects_to_do: asyncio.Queue[int | None] = asyncio.Queue()
+
+    @property
+    def stopped(self) -> bool:
+        """True if the run was told to stop before everything had been asked."""
+        return self._work.stopped
+
+    def resume(self, unit: Unit, answer: Sequence[AnyRow], read_at: float, outcome: Outcome) -> None:
+        """Takes over a page of what an earlier run was answered; the unit is not asked again."""
+        self._work.resume(unit, answer, read_at, outcome)
+
+    async def run(self) -> None:
+        """Asks everything; what ended in a fault is tried once more at the end. How it ended is in the ledger.
+
+        Raises CredentialError and TemporaryError (in an ExceptionGroup), which end the run.
+        """
+        work = self._work
+        self._counts.resumed = len(work.have)
+        await self._round([self._users, self._groups, self._projects, self._repositories], self._global_permissions)
+        if not work.stopped and (work.listings_again or work.again):
+            await self._second_round()
+        work.settle()
+
+    async def _round(
+        self, listings: Sequence[Callable[[], Awaitable[None]]], *others: Callable[[], Awaitable[None]]
+    ) -> None:
+        async with asyncio.TaskGroup() as group:
+            for start in (*listings, *others):
+                group.create_task(_coroutine(start))
+            if self._projects in listings or self._repositories in listings:
+                group.create_task(self._project_permissions())
+
+    async def _second_round(self) -> None:
+        """A fault that outlasted all attempts may have passed by now: listings first, then single units."""
+        work = self._work
+        listings, work.listings_again = work.listings_again, []
+        if listings:
+            await self._round(listings)
+        again, work.again = work.again, {}
+
+        async def once_more() -> AsyncIterator[Callable[[], Awaitable[object]]]:
+            for retry in again.values():
+                yield retry
+
+        await for_each(work.unless_stopped(lambda retry: retry()), once_more(), SECOND_ROUND_CONCURRENCY)
+
+    # --- the listings, and what follows from them ---------------------------------------------------------------
+
+    async def _users(self) -> None:
+        self._counts.users = 0
+        listing = self._api.users(detailed=self._findings.detailed_users)
+        async for _ in self._work.listing(Unit(UnitKind.USERS), self._client.pages(listing, row_key), self._users):
+            pass
+        self._counts.users_complete = True
+
+    async def _groups(self) -> None:
+        unit = Unit(UnitKind.GROUPS)
+        self._counts.groups = 0
+        if self._findings.detailed_groups:
+            pages = self._client.pages(self._api.groups(), row_key)
+        else:
+            pages = _as_groups(self._client.pages(self._api.group_names(), lambda name: name))
+
+        async def to_do(listed: AsyncIterator[Sequence[Group]]) -> AsyncIterator[str]:
+            for known in sorted(g.name for g in self._snapshot.groups.values() if g.listed):
+                if self._first(self._begun_groups, fold(known)):
+                    yield known
+            async for page in listed:
+                for row in page:
+                    if self._first(self._begun_groups, fold(row.name)):
+                        yield row.name
+            self._counts.groups_complete = True
+
+        async with read_ahead(self._work.listing(unit, pages, self._groups)) as listed:
+            await for_each(self._work.unless_stopped(self._members), to_do(listed), self._pace.repo_concurrency)
+
+    async def _projects(self) -> None:
+        unit = Unit(UnitKind.PROJECTS)
+        self._counts.projects_complete = False
+        for known in sorted(self._snapshot.projects):
+            self._begin_project(known)
+        pages = self._client.pages(self._api.projects(), row_key)
+        async for page in self._work.listing(unit, pages, self._projects, self._wanted_project):
+            for row in page:
+                self._begin_project(row.id)
+        self._counts.projects_complete = True
+        self._no_more_projects()
+
+    async def _repositories(self) -> None:
+        unit = Unit(UnitKind.REPOSITORIES)
+        self._counts.repositories_complete = False
+        pages = self._client.pages(self._api.repositories(), row_key)
+
+        async def to_do(listed: AsyncIterator[Sequence[Repository]]) -> AsyncIterator[int]:
+            for known in sorted(self._snapshot.repositories):
+                if self._first(self._begun_repositories, known):
+                    yield known
+            async for page in listed:
+                for row in page:
+                    self._begin_project(row.project.id)
+                    if self._first(self._begun_repositories, row.id):
+                        yield row.id
+            self._counts.repositories_complete = True
+            self._no_more_projects()
+
+        async with read_ahead(self._work.listing(unit, pages, self._repositories, self._wanted_repository)) as listed:
+            await for_each(self._work.unless_stopped(self._repository), to_do(listed), self._pace.repo_concurrency)
+
+    async def _project_permissions(self) -> None:
+        async def to_do() -> AsyncIterator[int]:
+            while (project := await self._projects_to_do.get()) is not None:
+                yield project
+
+        await for_each(self._work.unless_stopped(self._project), to_do(), self._pace.project_concurrency)
+
+    def _begin_project(self, project: int) -> None:
+        if self._first(self._begun_projects, project):
+            self._projects_to_do.put_nowait(project)
+
+    def _no_more_projects(self) -> None:
+        """Both listings show projects; the last one to end closes the list of what is to do."""
+        if self._counts.projects_complete and self._counts.repositories_complete:
+            self._projects_to_do.put_nowait(None)
+
+    @staticmethod
+    def _first(begun: set[T], item: T) -> bool:
+        if item in begun:
+            return False
+        begun.add(item)
+        return True
+
+    # --- one group, one project, one repository -----------------------------------------------------------------
+
+    async def _members(self, group: str) -> None:
+        detailed = self._findings.detailed_members
+        await self._work.rows(
+            Unit(UnitKind.MEMBERS, group),
+            lambda: self._api.members(group, detailed=detailed),
+            lambda: self._existence.group(group),
+        )
+        self._counts.groups_done += 1
+
+    async def _global_permissions(self) -> None:
+        work = self._work
+        if self._findings.global_permissions == "explicit":
+            await work.quietly(work.rows(Unit(UnitKind.GLOBAL_USERS), self._api.global_users))
+            await work.quietly(work.rows(Unit(UnitKind.GLOBAL_GROUPS), self._api.global_groups))
+            return
+        limit = self._findings.effective_page
+        async with asyncio.TaskGroup() as group:
+            for permission in EFFECTIVE_PERMISSIONS:
+                unit = Unit(UnitKind.EFFECTIVE, permission)
+                listing = self._api.effective_users(permission, limit)
+                group.create_task(work.quietly(work.rows(unit, lambda listing=listing: listing)))  # type: ignore[misc]
+
+    async def _project(self, project: int) -> None:
+        key = str(project)
+
+        def find() -> Awaitable[Whereabouts]:
+            return self._existence.project(project)
+
+        def users() -> Listing[UserGrant]:
+            return self._api.project_users(self._snapshot.projects[project].key)
+
+        def groups() -> Listing[GroupGrant]:
+            return self._api.project_groups(self._snapshot.projects[project].key)
+
+        there = await self._work.rows(Unit(UnitKind.PROJECT_USERS, key), users, find) and await self._work.rows(
+            Unit(UnitKind.PROJECT_GROUPS, key), groups, find
+        )
+        for level in DEFAULT_LEVELS if there else ():
+            unit = Unit(UnitKind.PROJECT_DEFAULT, f"{key}/{level}")
+            await self._work.row(
+                unit,
+                lambda level=level: self._api.project_default(self._snapshot.projects[project].key, level),  # type: ignore[misc]
+                find,
+            )
+        self._counts.projects_done += 1
+
+    async def _repository(self, repository: int) -> None:
+        key = str(repository)
+
+        def find() -> Awaitable[Whereabouts]:
+            return self._existence.repository(repository)
+
+        def users() -> Listing[UserGrant]:
+            return self._api.repository_users(*self._place(repository))
+
+        def groups() -> Listing[GroupGrant]:
+            return self._api.repository_groups(*self._place(repository))
+
+        if await self._work.rows(Unit(UnitKind.REPOSITORY_USERS, key), users, find):
+            await self._work.rows(Unit(UnitKind.REPOSITORY_GROUPS, key), groups, find)
+        self._counts.repositories_done += 1
+
+    def _place(self, repository: int) -> tuple[str, str]:
+        record = self._snapshot.repositories[repository]
+        return self._snapshot.projects[record.project].key, record.slug
+
+    # --- what is wanted -------------------------------------------------------------------------------------------
+
+    def _wanted_repository(self, row: Repository) -> bool:
+        return (self._scope.archived or not row.archived) and self._wanted_project(row.project)
+
+    def _wanted_project(self, row: Project) -> bool:
+        """Bitbucket compares project keys ignoring case, so the patterns do."""
+        if row.key.startswith("~") and not self._scope.personal_projects:
+            return False
+        if self._scope.projects and not _matches(row.key, self._scope.projects):
+            return False
+        return not _matches(row.key, self._scope.exclude_projects)
+
+
+async def _coroutine(start: Callable[[], Awaitable[None]]) -> None:
+    await start()
+
+
+async def _as_groups(pages: AsyncIterator[list[str]]) -> AsyncIterator[list[Group]]:
+    async for page in pages:
+        yield [Group(name=name) for name in page]
+
+
+def _matches(key: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(key.upper(), pattern.upper()) for pattern in patterns)

@@ -1,0 +1,81 @@
+"""Words for how a unit ended: what is missing, why, and what to do about it."""
+
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, RequestProblem
+from oaa_bitbucket_async.collect.ledger import Entry, Ledger, Outcome
+from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
+from oaa_bitbucket_async.collect.units import LISTINGS, Unit, UnitKind
+
+_REPOSITORY = (UnitKind.REPOSITORY_USERS, UnitKind.REPOSITORY_GROUPS)
+_PROJECT = (UnitKind.PROJECT_USERS, UnitKind.PROJECT_GROUPS, UnitKind.PROJECT_DEFAULT)
+
+_WHAT = {
+    UnitKind.USERS: "listing of users",
+    UnitKind.GROUPS: "listing of groups",
+    UnitKind.PROJECTS: "listing of projects",
+    UnitKind.REPOSITORIES: "listing of repositories",
+    UnitKind.MEMBERS: "members of group {}",
+    UnitKind.GLOBAL_USERS: "global permissions of users",
+    UnitKind.GLOBAL_GROUPS: "global permissions of groups",
+    UnitKind.EFFECTIVE: "users who hold {}",
+    UnitKind.PROJECT_USERS: "user permissions of project {}",
+    UnitKind.PROJECT_GROUPS: "group permissions of project {}",
+    UnitKind.PROJECT_DEFAULT: "default permission of project {}",
+    UnitKind.REPOSITORY_USERS: "user permissions of repository {}",
+    UnitKind.REPOSITORY_GROUPS: "group permissions of repository {}",
+}
+
+
+def verdict(unit: Unit, snapshot: Snapshot, problem: RequestProblem | None) -> Entry:
+    """The ledger's entry for a unit that did not end *ok*. `problem` None: gone, and confirmed to be."""
+    what = _WHAT[unit.kind].format(_name(unit, snapshot))
+    if problem is None:
+        return Entry(unit, Outcome.GONE, what, "deleted while the run was under way", "")
+    outcome = Outcome.DENIED if isinstance(problem, Denied) else Outcome.FAILED
+    return Entry(unit, outcome, what, str(problem), _advice(unit, problem))
+
+
+def missing_scopes(ledger: Ledger) -> set[Missing]:
+    """Which parts of the snapshot are not complete, for a payload that is uploaded nevertheless."""
+    scopes = set()
+    for entry in ledger.missing():
+        kind, key = entry.unit
+        if kind in _REPOSITORY:
+            scopes.add(Missing("repository", int(key)))
+        elif kind in _PROJECT:
+            scopes.add(Missing("project", int(key.partition("/")[0])))
+        elif kind is UnitKind.MEMBERS:
+            scopes.add(Missing("group", key.lower()))
+        elif kind not in LISTINGS:
+            scopes.add(Missing("global", ""))
+    return scopes
+
+
+def _name(unit: Unit, snapshot: Snapshot) -> str:
+    """The path that people know: KEY or KEY/slug."""
+    if unit.kind in _REPOSITORY:
+        repository = snapshot.repositories.get(int(unit.key))
+        if repository is None:
+            return f"with id {unit.key}"
+        project = snapshot.projects.get(repository.project)
+        return f"{project.key if project else repository.project}/{repository.slug}"
+    if unit.kind in _PROJECT:
+        project_id, _, level = unit.key.partition("/")
+        project = snapshot.projects.get(int(project_id))
+        return f"{project.key if project else f'with id {project_id}'}{f' ({level})' if level else ''}"
+    return unit.key
+
+
+def _advice(unit: Unit, problem: RequestProblem) -> str:
+    if isinstance(problem, Denied):
+        if unit.kind in _REPOSITORY:
+            return (
+                "Give the account Admin on the repository, on its project, or globally (a token needs the permission "
+                "Repository admin)."
+            )
+        if unit.kind in _PROJECT:
+            return "Give the account Admin on the project, or globally (a token needs the permission Project admin)."
+        return "Give the account the global permission Admin."
+    if isinstance(problem, Fault):
+        look = f" Look for request {problem.request_id} in the server's log." if problem.request_id else ""
+        return f"Run again: a fault like this can pass.{look}"
+    return "Run again; if it comes back, please report it with the request id."

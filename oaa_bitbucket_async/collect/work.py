@@ -1,0 +1,203 @@
+"""How one unit of work is brought to its end: asked, followed if it moved, confirmed if it is gone, recorded.
+
+Every unit that is begun here ends in the ledger, and every one that ended well in the snapshot and the record.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from oaa_bitbucket_async.bitbucket.api import Listing, Question
+from oaa_bitbucket_async.bitbucket.client import Client
+from oaa_bitbucket_async.bitbucket.faults import Fault, Gone, Moved, RequestProblem
+from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
+from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.collect.existence import Whereabouts
+from oaa_bitbucket_async.collect.intake import AnyRow, apply, row_key
+from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.verdicts import missing_scopes, verdict
+
+T = TypeVar("T")
+RowT = TypeVar("RowT", bound=AnyRow)
+Find = Callable[[], Awaitable[Whereabouts]]
+
+
+class Record(Protocol):
+    """Where finished units are kept for the next run (collect.journal)."""
+
+    def page(self, unit: Unit, rows: Sequence[AnyRow]) -> None:
+        """A page of a unit that is not finished."""
+        ...
+
+    def done(self, unit: Unit, rows: Sequence[AnyRow], read_at: float, outcome: Outcome) -> None:
+        """The unit's last rows; from now on it counts."""
+        ...
+
+    async def ready(self) -> None:
+        """Returns once there is room for more."""
+        ...
+
+
+class Work:
+    """Brings units to their end, and remembers which are worth a second try."""
+
+    def __init__(self, client: Client, snapshot: Snapshot, ledger: Ledger, counts: CrawlCounts, record: Record) -> None:
+        self.stopped = False
+        """True once the run was told to stop before everything had been asked."""
+        self.again: dict[Unit, Callable[[], Awaitable[object]]] = {}
+        """Units that ended in a fault, each with how to ask it once more."""
+        self.listings_again: list[Callable[[], Awaitable[None]]] = []
+        self.have: set[Unit] = set()
+        """What an earlier run was answered."""
+        self._client = client
+        self._snapshot = snapshot
+        self._ledger = ledger
+        self._counts = counts
+        self._record = record
+        self._gone: set[Unit] = set()
+
+    def resume(self, unit: Unit, answer: Sequence[AnyRow], read_at: float, outcome: Outcome) -> None:
+        """Takes over a page of what an earlier run was answered; the unit is not asked again."""
+        self.have.add(unit)
+        if outcome is Outcome.GONE:
+            self._gone.add(unit)
+            self._ledger.record(verdict(unit, self._snapshot, None))
+        else:
+            self._take(unit, answer, read_at)
+
+    async def rows(self, unit: Unit, listing: Callable[[], Listing[RowT]], find: Find | None = None) -> bool:
+        """Asks a unit that is answered in pages. False if its subject is gone: asking more about it is idle.
+
+        `listing` is called anew after a move; `find` tells whether what answered 404 is there after all.
+        """
+
+        async def answer() -> Sequence[AnyRow]:
+            question = listing()
+            page = await self._client.page(question)
+            if page.is_last_page:
+                return page.values
+            return [row async for rows in self._client.pages(question, row_key, page) for row in rows]
+
+        return await self._to_its_end(unit, answer, find)
+
+    async def row(self, unit: Unit, question: Callable[[], Question[RowT]], find: Find | None = None) -> bool:
+        """As `rows`, for a question that is answered with one row."""
+
+        async def answer() -> Sequence[AnyRow]:
+            return (await self._client.ask(question()),)
+
+        return await self._to_its_end(unit, answer, find)
+
+    async def listing(
+        self,
+        unit: Unit,
+        pages: AsyncIterator[Sequence[RowT]],
+        again: Callable[[], Awaitable[None]],
+        wanted: Callable[[RowT], bool] | None = None,
+    ) -> AsyncIterator[Sequence[RowT]]:
+        """A listing's pages, each put into the snapshot and the record before it is given on.
+
+        Ends, with an entry in the ledger, where the listing can't be read on; `again` then reads it anew.
+        """
+        if unit in self.have:
+            self._ledger.ok()
+            return
+        self._ledger.forget(unit)
+        try:
+            async for page in pages:
+                rows = page if wanted is None else [row for row in page if wanted(row)]
+                self._take(unit, rows, time.time())
+                self._record.page(unit, rows)
+                await self._record.ready()
+                yield rows
+        except Stopped:
+            self.stopped = True
+        except RequestProblem as problem:
+            self._ledger.record(verdict(unit, self._snapshot, problem))
+            if isinstance(problem, Fault):
+                self.listings_again.append(again)
+        else:
+            self._ledger.ok()
+            self._record.done(unit, (), time.time(), Outcome.OK)
+
+    def settle(self) -> None:
+        """What was deleted while the crawl was under way leaves the snapshot; what is missing is marked in it."""
+        projects, repositories = set(), set()
+        for unit in self._gone:
+            match unit.kind:
+                case UnitKind.MEMBERS:
+                    self._snapshot.forget_group(unit.key)
+                case UnitKind.PROJECT_USERS | UnitKind.PROJECT_GROUPS | UnitKind.PROJECT_DEFAULT:
+                    projects.add(int(unit.key.partition("/")[0]))
+                case UnitKind.REPOSITORY_USERS | UnitKind.REPOSITORY_GROUPS:
+                    repositories.add(int(unit.key))
+                case _:
+                    raise ValueError(f"a listing can't be gone: {unit}")
+        self._snapshot.forget(projects, repositories)
+        self._snapshot.missing |= missing_scopes(self._ledger)
+
+    def unless_stopped(self, function: Callable[[T], Awaitable[object]]) -> Callable[[T], Awaitable[None]]:
+        """Once the run was told to stop, work that has not begun is left; what is in flight ends."""
+
+        async def call(item: T) -> None:
+            if not self.stopped:
+                await self.quietly(function(item))
+
+        return call
+
+    async def quietly(self, work: Awaitable[object]) -> None:
+        """Awaits `work`; that it was refused because the run is stopping only sets `stopped`."""
+        try:
+            await work
+        except Stopped:
+            self.stopped = True
+
+    async def _to_its_end(
+        self, unit: Unit, answer: Callable[[], Awaitable[Sequence[AnyRow]]], find: Find | None
+    ) -> bool:
+        if unit in self.have:
+            if unit in self._gone:
+                return False
+            self._ledger.ok()
+            return True
+        self._ledger.forget(unit)
+        try:
+            try:
+                rows = await answer()
+            except (Gone, Moved):
+                if find is None:
+                    raise
+                if await find() is Whereabouts.GONE:
+                    self._gone.add(unit)
+                    self._ledger.record(verdict(unit, self._snapshot, None))
+                    self._record.done(unit, (), time.time(), Outcome.GONE)
+                    return False
+                rows = await answer()  # once more, where it is now; a second 404 is a failure
+        except RequestProblem as problem:
+            self._ledger.record(verdict(unit, self._snapshot, problem))
+            if isinstance(problem, Fault):
+                self.again[unit] = lambda: self._to_its_end(unit, answer, find)
+            return True
+        read_at = time.time()
+        self._take(unit, rows, read_at)
+        self._ledger.ok()
+        self._record.done(unit, rows, read_at, Outcome.OK)
+        await self._record.ready()
+        return True
+
+    def _take(self, unit: Unit, rows: Sequence[AnyRow], read_at: float) -> None:
+        apply(self._snapshot, unit, rows, read_at)
+        match unit.kind:
+            case UnitKind.USERS:
+                self._counts.users += len(rows)
+            case UnitKind.GROUPS:
+                self._counts.groups += len(rows)
+            case UnitKind.PROJECTS | UnitKind.REPOSITORIES:
+                self._counts.projects = len(self._snapshot.projects)
+                self._counts.repositories = len(self._snapshot.repositories)
+            case UnitKind.MEMBERS | UnitKind.PROJECT_DEFAULT:
+                pass
+            case _:
+                self._counts.grants += len(rows)
