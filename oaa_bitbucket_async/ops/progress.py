@@ -1,0 +1,237 @@
+"""How far the crawl is: a live display on a terminal, a log line now and then elsewhere.
+
+It looks at plain numbers a few times a second; nobody tells it anything, and it holds nobody up.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from oaa_bitbucket_async.bitbucket.stats import RequestStats
+from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.ops.summary import duration_text
+
+_log = logging.getLogger(__name__)
+
+REFRESH = 0.25
+LOG_EVERY = 30.0
+_WINDOW = 10.0
+"""Seconds over which the rates are taken."""
+_QUIET = 5.0
+"""Seconds without any answer from which on that is worth a word."""
+_BAR_FROM = 60
+"""Columns from which on there is room for bars."""
+
+
+class Pacer(Protocol):
+    """What the display wants to know of the pacing."""
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be in flight."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are in flight."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait to be admitted."""
+        ...
+
+    @property
+    def paused_until(self) -> float:
+        """Seconds of the loop's clock at which the last pause ends, or ended."""
+        ...
+
+
+class Meter:
+    """The figures of the display: rates over the last seconds, the time that is left, what holds things up."""
+
+    def __init__(self, requests: RequestStats, counts: CrawlCounts, pacer: Pacer, now: float) -> None:
+        self.requests = requests
+        self.counts = counts
+        self.pacer = pacer
+        self._start = now
+        self._samples: deque[tuple[float, int, int]] = deque()
+        self._answered = 0
+        self._answered_at = now
+        self.sample(now)
+
+    def sample(self, now: float) -> None:
+        """Look at the numbers; `now` is the loop's clock."""
+        self._samples.append((now, self.requests.total, self.counts.repositories_done))
+        while len(self._samples) > 2 and self._samples[1][0] <= now - _WINDOW:
+            self._samples.popleft()
+        answered = sum(self.requests.answered.values()) + sum(self.requests.refused.values())
+        if answered != self._answered:
+            self._answered, self._answered_at = answered, now
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._samples[-1][0] - self._start
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self._per_second(1)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the repositories are done at the present rate; None while that can't be told."""
+        rate = self._per_second(2)
+        todo = self.counts.repositories - self.counts.repositories_done
+        return todo / rate if rate > 0 and self.counts.repositories_complete and todo > 0 else None
+
+    def trouble(self, now: float) -> str | None:
+        """What holds things up, if something does."""
+        pause = self.pacer.paused_until - now
+        if pause > 0:
+            return f"the server asked for a pause: {duration_text(pause)} left"
+        quiet = now - self._answered_at
+        if quiet > _QUIET and (self.pacer.in_flight or self.pacer.waiting):
+            return f"no answer for {duration_text(quiet)}"
+        return None
+
+    def _per_second(self, column: int) -> float:
+        first, last = self._samples[0], self._samples[-1]
+        seconds = last[0] - first[0]
+        return (last[column] - first[column]) / seconds if seconds > 0 else 0.0
+
+
+@asynccontextmanager
+async def progress(
+    console: Console, *, requests: RequestStats, counts: CrawlCounts, pacer: Pacer, live: bool
+) -> AsyncIterator[None]:
+    """Shows progress until the end of the block: a display that then disappears if `live`, else log lines."""
+    loop = asyncio.get_running_loop()
+    meter = Meter(requests, counts, pacer, loop.time())
+    show = _show(console, meter) if live else _tell(meter)
+    task = loop.create_task(show, name="progress")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _tell(meter: Meter) -> None:
+    loop = asyncio.get_running_loop()
+    told = loop.time()
+    while True:
+        await asyncio.sleep(1.0)
+        now = loop.time()
+        meter.sample(now)
+        if now - told >= LOG_EVERY - 0.5:
+            told = now
+            _log.info("%s", line(meter, now), extra={"event": "progress", "fields": fields(meter)})
+
+
+async def _show(console: Console, meter: Meter) -> None:
+    loop = asyncio.get_running_loop()
+    display = Live(
+        console=console,
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        get_renderable=lambda: picture(meter, loop.time(), console.width),
+    )
+    try:
+        with display:
+            while True:
+                meter.sample(loop.time())
+                display.refresh()
+                await asyncio.sleep(REFRESH)
+    except OSError as error:  # the terminal is gone; the crawl is not
+        _log.debug("no progress display any more: %s", error)
+
+
+def picture(meter: Meter, now: float, width: int) -> RenderableType:
+    """The display, for a terminal `width` columns wide."""
+    counts = meter.counts
+    bars = width >= _BAR_FROM
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, justify="right")
+    if bars:
+        grid.add_column(ratio=1, max_width=40)
+    for name, done, listed, complete in (
+        ("Users", None, counts.users, counts.users_complete),
+        ("Groups", counts.groups_done, counts.groups, counts.groups_complete),
+        ("Projects", counts.projects_done, counts.projects, counts.projects_complete),
+        ("Repositories", counts.repositories_done, counts.repositories, counts.repositories_complete),
+    ):
+        cells: list[RenderableType] = [Text(name), Text(_amount(done, listed, complete=complete))]
+        if bars:
+            known = done is not None and complete and listed > 0
+            cells.append(ProgressBar(total=listed, completed=done or 0, width=30) if known else Text(""))
+        grid.add_row(*cells)
+    status = [
+        f"{meter.pacer.in_flight} of {meter.pacer.limit} in flight",
+        f"{meter.rate:,.0f} requests/s",
+        f"{meter.requests.total_retries:,} retries",
+        duration_text(meter.elapsed),
+    ]
+    if meter.left is not None:
+        status.append(f"about {duration_text(meter.left)} left")
+    rows: list[RenderableType] = [grid, Text(" · ".join(status), style="dim")]
+    trouble = meter.trouble(now)
+    if trouble:
+        rows.append(Text(trouble, style="yellow"))
+    return Group(*rows)
+
+
+def line(meter: Meter, now: float) -> str:
+    """The same in one line for the log."""
+    counts = meter.counts
+    parts = [
+        f"{_amount(None, counts.users, complete=counts.users_complete)} users",
+        f"{_amount(counts.groups_done, counts.groups, complete=counts.groups_complete)} groups",
+        f"{_amount(counts.projects_done, counts.projects, complete=counts.projects_complete)} projects",
+        f"{_amount(counts.repositories_done, counts.repositories, complete=counts.repositories_complete)} repositories",
+        f"{meter.rate:,.0f} requests/s",
+        f"{meter.pacer.in_flight} of {meter.pacer.limit} in flight",
+        f"{meter.requests.total_retries:,} retries",
+    ]
+    if meter.left is not None:
+        parts.append(f"about {duration_text(meter.left)} left")
+    trouble = meter.trouble(now)
+    return ", ".join([*parts, trouble] if trouble else parts)
+
+
+def fields(meter: Meter) -> dict[str, object]:
+    """The same for a log record in JSON."""
+    counts = meter.counts
+    return {
+        "users": counts.users,
+        "groups": counts.groups,
+        "groups_done": counts.groups_done,
+        "projects": counts.projects,
+        "projects_done": counts.projects_done,
+        "repositories": counts.repositories,
+        "repositories_done": counts.repositories_done,
+        "requests": meter.requests.total,
+        "requests_per_second": round(meter.rate, 1),
+        "retries": meter.requests.total_retries,
+        "limit": meter.pacer.limit,
+        "in_flight": meter.pacer.in_flight,
+    }
+
+
+def _amount(done: int | None, listed: int, *, complete: bool) -> str:
+    """`1,200 of 4,500+`: done of listed; the plus says that the listing goes on."""
+    total = f"{listed:,}" if complete else f"{listed:,}+"
+    return total if done is None else f"{done:,} of {total}"
