@@ -1,0 +1,106 @@
+"""From a snapshot to an oaaclient `CustomApplication`: DESIGN's mapping table, and nothing else.
+
+Everything is walked sorted by numeric id or by name, so that the application is the same whatever the order in which
+the snapshot was filled. Grants are added with one `add_permission` for each holder and permission: oaaclient looks for
+duplicates in a list, which is quadratic for a group that may read every repository.
+"""
+
+from itertools import chain
+
+from oaaclient.templates import CustomApplication, LocalGroup, LocalUser, OAAPropertyType
+
+from oaa_bitbucket_async.collect.snapshot import Principal, Snapshot
+from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
+from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.permissions import define_permissions
+from oaa_bitbucket_async.oaa.principals import (
+    GROUP_PROPERTIES,
+    USER_PROPERTIES,
+    add_groups,
+    add_users,
+    all_principals,
+    global_collected,
+    licensed,
+)
+from oaa_bitbucket_async.oaa.resources import (
+    PROJECT,
+    PROJECT_PROPERTIES,
+    REPO,
+    REPO_PROPERTIES,
+    add_resources,
+)
+from oaa_bitbucket_async.oaa.values import properties
+from oaa_bitbucket_async.settings import Identity
+
+_APPLICATION_PROPERTIES = {
+    "base_url": OAAPropertyType.STRING,
+    "version": OAAPropertyType.STRING,
+    "authentication": OAAPropertyType.STRING,
+    "global_permissions": OAAPropertyType.STRING,
+    "collected": OAAPropertyType.BOOLEAN,
+}
+
+
+def to_application(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> CustomApplication:
+    """Maps everything; what a reader should know goes into `notes`. The snapshot is left as it was."""
+    app = CustomApplication(application_name(snapshot.instance.host), APPLICATION_TYPE)
+    _define_properties(app)
+    _describe_application(app, snapshot)
+
+    grants = {snapshot.vocabulary.unpack(code) for code in _distinct_codes(snapshot)}
+    met = {permission for _, permission in grants}.union(*snapshot.default_permissions.values())
+    permissions = define_permissions(app, met, notes)
+    principals = all_principals(snapshot, {holder for holder, _ in grants}, notes)
+    del grants
+    may_sign_in = licensed(snapshot)
+    users = add_users(app, principals, snapshot, may_sign_in, identity, notes)
+    groups, everyone = add_groups(app, principals, snapshot, may_sign_in, notes)
+
+    def holder(principal: Principal) -> LocalUser | LocalGroup:
+        return users[int(principal.key)] if principal.kind == "user" else groups[str(principal.key)]
+
+    held = add_resources(app, principals.users, snapshot, notes)
+    for principal, permission in sorted(snapshot.grants(snapshot.global_grants), key=lambda grant: grant[1]):
+        holder(principal).add_permission(permissions[permission], apply_to_application=True)
+    for code in sorted(held.by_code, key=lambda code: held.vocabulary.unpack(code)[1]):
+        principal, permission = held.vocabulary.unpack(code)
+        holder(principal).add_permission(permissions[permission], resources=held.by_code.pop(code))
+    for permission, resources in sorted(held.by_everyone.items()):
+        everyone.add_permission(permissions[permission], resources=resources)
+    return app
+
+
+def _define_properties(app: CustomApplication) -> None:
+    define = app.property_definitions
+    for name, kind in _APPLICATION_PROPERTIES.items():
+        define.define_application_property(name, kind)
+    for name, kind in USER_PROPERTIES.items():
+        define.define_local_user_property(name, kind)
+    for name, kind in GROUP_PROPERTIES.items():
+        define.define_local_group_property(name, kind)
+    for name, kind in PROJECT_PROPERTIES.items():
+        define.define_resource_property(PROJECT, name, kind)
+    for name, kind in REPO_PROPERTIES.items():
+        define.define_resource_property(REPO, name, kind)
+
+
+def _describe_application(app: CustomApplication, snapshot: Snapshot) -> None:
+    instance = snapshot.instance
+    app.properties = properties(
+        {
+            "base_url": instance.base_url,
+            "version": instance.version,
+            "authentication": instance.authentication,
+            "global_permissions": instance.global_permissions,
+            "collected": global_collected(snapshot),
+        }
+    )
+
+
+def _distinct_codes(snapshot: Snapshot) -> set[int]:
+    codes: set[int] = set()
+    if snapshot.global_grants is not None:
+        codes.update(snapshot.global_grants.codes)
+    for grant_set in chain(snapshot.project_grants.values(), snapshot.repository_grants.values()):
+        codes.update(grant_set.codes)
+    return codes

@@ -1,0 +1,55 @@
+"""Names in Veza: of the application, the provider and the data source.
+
+Veza's rule for provider and data source names is the one that oaaclient checks before it creates them. A double quote
+passes that check and breaks the filter (`name eq "…"`) by which oaaclient finds them again: it is refused here.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+from oaa_bitbucket_async.errors import ConfigurationError
+
+APPLICATION_TYPE = "Bitbucket Server"
+"""Makes Veza's search types (`OAA.Bitbucket Server.Repo`); Bitbucket Cloud's connector has another."""
+
+_ALLOWED = r" @#$%&*:()!,a-zA-Z0-9_'=.-"
+_NAME = re.compile(f"[{_ALLOWED}]+")
+_ILLEGAL = re.compile(f"[^{_ALLOWED}]+")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def host_of(base_url: str) -> str:
+    """Host name, with the port where it is not the scheme's own, and the context path: `git.example.com/scm`."""
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").lower()
+    if ":" in host:
+        host = f"[{host}]"
+    if parts.port is not None and parts.port != _DEFAULT_PORTS.get(parts.scheme):
+        host = f"{host}:{parts.port}"
+    return host + parts.path.rstrip("/")
+
+
+def application_name(host: str) -> str:
+    """The application's name: it tells one instance from another, and must not change between runs."""
+    return f"{APPLICATION_TYPE} - {host}"
+
+
+def data_source_name_for(base_url: str) -> str:
+    """The data source's name where the user gave none. What Veza does not allow in it (a path's `/`) becomes `-`."""
+    host, slash, path = host_of(base_url).partition("/")
+    if not host.isascii():
+        host = host.encode("idna").decode("ascii")
+    host = host.replace("[", "").replace("]", "")
+    return _ILLEGAL.sub("-", f"bitbucket-server - {host}{slash}{path}")
+
+
+def check_name(name: str, flag: str) -> str:
+    """Gives `name` back if Veza takes it for a provider or data source; ConfigurationError naming `flag` if not."""
+    if not _NAME.fullmatch(name) or not name.strip():
+        illegal = sorted(set(_ILLEGAL.findall(name)))
+        what = f"contains {' '.join(map(repr, illegal))}" if illegal else "is empty"
+        raise ConfigurationError(
+            f"{flag} {what}: {name!r}.",
+            "Veza takes ASCII letters, digits, spaces and @#$%&*:()!,_'=.- in the names of providers and data sources.",
+        )
+    return name

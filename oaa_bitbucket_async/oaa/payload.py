@@ -1,0 +1,166 @@
+"""The payload: built once, compressed once, and kept as those bytes only.
+
+JSON is made in pieces that go straight into the compressor, so that the application's objects, its dictionaries, its
+text and its compressed form never exist whole at the same time.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.oaa.encode import GZIP, compress, pieces
+from oaa_bitbucket_async.oaa.gc_pause import gc_paused
+from oaa_bitbucket_async.oaa.integrity import check_references
+from oaa_bitbucket_async.oaa.mapping import to_application
+from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.settings import Identity
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the payload holds. `grants`: one for each holder, permission and thing it is held on."""
+
+    users: int
+    groups: int
+    projects: int
+    repositories: int
+    grants: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """An OAA application payload, ready to be pushed or saved."""
+
+    compressed: bytes
+    """gzip; the same state gives the same bytes."""
+    raw_size: int
+    """Bytes of the JSON within."""
+    application: str
+    """The application's name."""
+    base_url: str | None
+    """Bitbucket's, as the payload's application says it; a payload of another origin may lack it."""
+    counts: Counts
+    warnings: tuple[str, ...] = ()
+    """One line for each kind of thing that a reader should know."""
+
+    def json_chunks(self, size: int = _CHUNK) -> Iterator[bytes]:
+        """The payload as JSON in pieces of at most `size` bytes: to write it to a file without having it whole."""
+        decompress = zlib.decompressobj(GZIP)
+        rest = self.compressed
+        while rest:
+            if chunk := decompress.decompress(rest, size):
+                yield chunk
+            rest = decompress.unconsumed_tail
+        if chunk := decompress.flush():
+            yield chunk
+
+
+class _SavedProperties(msgspec.Struct):
+    base_url: str | None = None
+
+
+class _SavedResource(msgspec.Struct):
+    name: str
+    sub_resources: tuple[msgspec.Raw, ...] = ()
+
+
+class _SavedApplication(msgspec.Struct):
+    """What is read of a saved payload's application; the lists only to be counted."""
+
+    name: str
+    application_type: str
+    local_users: list[msgspec.Raw]
+    local_groups: list[msgspec.Raw]
+    resources: list[_SavedResource]
+    custom_properties: _SavedProperties
+
+
+class _SavedPermission(msgspec.Struct):
+    permission: str
+    resources: tuple[msgspec.Raw, ...] = ()
+    apply_to_application: bool = False
+
+
+class _SavedIdentity(msgspec.Struct):
+    identity: str
+    application_permissions: tuple[_SavedPermission, ...] = ()
+
+
+class _Saved(msgspec.Struct):
+    custom_property_definition: msgspec.Raw
+    applications: Annotated[list[_SavedApplication], msgspec.Meta(min_length=1, max_length=1)]
+    permissions: list[msgspec.Raw]
+    identity_to_permissions: list[_SavedIdentity]
+
+
+def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payload:
+    """Maps, checks and compresses a snapshot. Takes seconds for a large one: call it off the event loop."""
+    notes = Notes()
+    with gc_paused():
+        app = to_application(snapshot, identity=identity, notes=notes)
+        grants = check_references(app)
+        counts = Counts(
+            users=len(app.local_users),
+            groups=len(app.local_groups),
+            projects=len(app.resources),
+            repositories=sum(len(project.sub_resources) for project in app.resources.values()),
+            grants=grants,
+        )
+        compressed, raw_size = compress(pieces(app))
+    return Payload(
+        compressed=compressed,
+        raw_size=raw_size,
+        application=app.name,
+        base_url=snapshot.instance.base_url,
+        counts=counts,
+        warnings=tuple(notes.lines()),
+    )
+
+
+def load_payload(path: Path) -> Payload:
+    """Reads a saved payload, plain or gzip. ConfigurationError if the file is no OAA application payload.
+
+    Whether all that it refers to exists is left to Veza: a payload of ours was checked before it was saved.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"Can't read {path}: {error.strerror}.", "Give the file of a saved payload.") from None
+    compressed = content.startswith(b"\x1f\x8b")
+    try:
+        text = gzip.decompress(content) if compressed else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigurationError(f"{path} is damaged: {error}.", "Save the payload again.") from None
+    try:
+        saved = msgspec.json.decode(text, type=_Saved)
+    except msgspec.MsgspecError as error:
+        raise ConfigurationError(
+            f"{path} is not an OAA application payload: {error}.", "Give a file that --save-json has written."
+        ) from None
+    (application,) = saved.applications
+    return Payload(
+        compressed=content if compressed else compress([text])[0],
+        raw_size=len(text),
+        application=application.name,
+        base_url=application.custom_properties.base_url,
+        counts=Counts(
+            users=len(application.local_users),
+            groups=len(application.local_groups),
+            projects=len(application.resources),
+            repositories=sum(len(resource.sub_resources) for resource in application.resources),
+            grants=sum(
+                len(entry.resources) + entry.apply_to_application
+                for identity in saved.identity_to_permissions
+                for entry in identity.application_permissions
+            ),
+        ),
+    )

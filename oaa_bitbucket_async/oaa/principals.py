@@ -1,0 +1,182 @@
+"""Users, groups and who is licensed: the holders of grants, as local users and local groups."""
+
+from collections import Counter, defaultdict
+from typing import NamedTuple
+
+from oaaclient.templates import CustomApplication, LocalGroup, LocalUser, LocalUserType, OAAPropertyType
+
+from oaa_bitbucket_async.collect.snapshot import GroupRecord, Missing, Principal, Snapshot, UserRecord, fold
+from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.values import named, properties, timestamp
+from oaa_bitbucket_async.settings import Identity
+
+LICENSED_USERS = "Licensed users"
+LICENSED_USERS_ID = "built-in:licensed-users"
+"""No group of Bitbucket can have this id: theirs begin with `group:`."""
+
+USER_PROPERTIES = {
+    "display_name": OAAPropertyType.STRING,
+    "slug": OAAPropertyType.STRING,
+    "directory": OAAPropertyType.STRING,
+    "licensed": OAAPropertyType.BOOLEAN,
+    "listed": OAAPropertyType.BOOLEAN,
+}
+GROUP_PROPERTIES = {"listed": OAAPropertyType.BOOLEAN, "collected": OAAPropertyType.BOOLEAN}
+_USER_TYPES = {"NORMAL": LocalUserType.Human, "SERVICE": LocalUserType.ServiceAccount}
+
+
+def user_id(user: int) -> str:
+    """A user's id in the payload."""
+    return str(user)
+
+
+def group_id(group: GroupRecord) -> str:
+    """A group's id in the payload."""
+    return f"group:{group.name}"
+
+
+class Principals(NamedTuple):
+    """Everyone who is listed or referred to, by id and by folded name, in the payload's order."""
+
+    users: dict[int, UserRecord]
+    groups: dict[str, GroupRecord]
+
+
+class Licensed(NamedTuple):
+    """Who may sign in: users and groups with a global permission, and the users whom these make."""
+
+    users: frozenset[int]
+    groups: frozenset[str]
+    everyone: frozenset[int]
+    """The users of both."""
+    all_known: bool
+    """False if a part of it could not be collected: then who is not in `everyone` may be licensed nevertheless."""
+
+
+def all_principals(snapshot: Snapshot, holders: set[Principal], notes: Notes) -> Principals:
+    """The snapshot's users and groups, and a stand-in for each that is referred to and was never shown.
+
+    Answers carry the users and groups that they name, so there should be none; if there is one, what it holds is kept.
+    """
+    user_ids = {int(p.key) for p in holders if p.kind == "user"}
+    user_ids.update(p.owner for p in snapshot.projects.values() if p.owner is not None)
+    for members in snapshot.members.values():
+        user_ids.update(members)
+    keys = {str(p.key) for p in holders if p.kind == "group"} | snapshot.members.keys()
+
+    users = dict(snapshot.users)
+    for unknown in sorted(user_ids - users.keys()):
+        users[unknown] = UserRecord(unknown, f"user {unknown}", "", "", None, True, "", None, None, None, False)
+        notes.add("users of whom only the id is known", str(unknown))
+    groups = dict(snapshot.groups)
+    for key in sorted(keys - groups.keys()):
+        groups[key] = GroupRecord(key, listed=False)
+        notes.add("groups that neither a listing nor a grant shows", key)
+    return Principals(dict(sorted(users.items())), dict(sorted(groups.items())))
+
+
+def global_collected(snapshot: Snapshot) -> bool:
+    """False if a part of the global permissions could not be collected."""
+    return not any(missing.kind == "global" for missing in snapshot.missing)
+
+
+def licensed(snapshot: Snapshot) -> Licensed:
+    """Who holds any global permission, explicitly or effectively."""
+    holders = {holder for holder, _ in snapshot.grants(snapshot.global_grants)}
+    users = frozenset(int(p.key) for p in holders if p.kind == "user")
+    groups = frozenset(str(p.key) for p in holders if p.kind == "group")
+    everyone = users.union(*(snapshot.members.get(group, ()) for group in groups))
+    all_known = global_collected(snapshot) and not any(Missing("group", group) in snapshot.missing for group in groups)
+    return Licensed(users, groups, everyone, all_known)
+
+
+def add_users(
+    app: CustomApplication,
+    principals: Principals,
+    snapshot: Snapshot,
+    may_sign_in: Licensed,
+    identity: Identity,
+    notes: Notes,
+) -> dict[int, LocalUser]:
+    """Adds every user, with the groups that they are in."""
+    groups_of: defaultdict[int, list[str]] = defaultdict(list)
+    for key, group in principals.groups.items():
+        shown = group_id(group)
+        for member in snapshot.members.get(key, ()):
+            groups_of[member].append(shown)
+    for member in may_sign_in.users:
+        groups_of[member].append(LICENSED_USERS_ID)
+
+    added = {}
+    for user in principals.users.values():
+        name = named(user.name, named(user.slug, f"user {user.id}"))
+        local = app.add_local_user(
+            name, identities=_identities(user, identity), groups=groups_of.get(user.id), unique_id=user_id(user.id)
+        )
+        local.email = user.email
+        local.is_active = user.active
+        local.last_login_at = _time(user.last_login, f"last login of {name}", notes)
+        local.created_at = _time(user.created, f"creation of {name}", notes)
+        local.user_type = _USER_TYPES.get(user.type)
+        local.properties = properties(
+            {
+                "display_name": user.display_name,
+                "slug": user.slug,
+                "directory": user.directory,
+                "licensed": _is_licensed(user, may_sign_in),
+                "listed": user.listed,
+            }
+        )
+        if local.user_type is None and user.type:
+            notes.add("users of a type that this version does not know, uploaded without a type", f"{name} {user.type}")
+        added[user.id] = local
+    _note_similar_names(principals.users, notes)
+    return added
+
+
+def add_groups(
+    app: CustomApplication, principals: Principals, snapshot: Snapshot, may_sign_in: Licensed, notes: Notes
+) -> tuple[dict[str, LocalGroup], LocalGroup]:
+    """Adds every group, and `Licensed users`, of which groups with a global permission are members."""
+    everyone = app.add_local_group(LICENSED_USERS, unique_id=LICENSED_USERS_ID)
+    everyone.properties = {"listed": True, "collected": global_collected(snapshot)}
+    added = {}
+    for key, group in principals.groups.items():
+        local = app.add_local_group(named(group.name, "(no name)"), unique_id=group_id(group))
+        local.properties = {"listed": group.listed, "collected": Missing("group", key) not in snapshot.missing}
+        if key in may_sign_in.groups:
+            local.add_group(LICENSED_USERS_ID)
+        if not group.listed:
+            notes.add("groups that hold a grant and are not listed (deleted or renamed?)", group.name)
+        added[key] = local
+    return added, everyone
+
+
+def _identities(user: UserRecord, identity: Identity) -> list[str]:
+    email = user.email if identity in ("email", "both") else None
+    name = user.name if identity in ("name", "both") else None
+    return list(dict.fromkeys(value for value in (email, name) if value))
+
+
+def _is_licensed(user: UserRecord, may_sign_in: Licensed) -> bool | None:
+    if not user.active:
+        return False
+    if user.id in may_sign_in.everyone:
+        return True
+    return False if may_sign_in.all_known else None
+
+
+def _time(milliseconds: int | None, what: str, notes: Notes) -> str | None:
+    if milliseconds is None:
+        return None
+    text = timestamp(milliseconds)
+    if text is None:
+        notes.add("times that are out of range, left out", f"{what} ({milliseconds})")
+    return text
+
+
+def _note_similar_names(users: dict[int, UserRecord], notes: Notes) -> None:
+    names = Counter(fold(user.name) for user in users.values())
+    for user in users.values():
+        if names[fold(user.name)] > 1:
+            notes.add("users whose names differ only in case, kept apart by their ids", f"{user.name} ({user.id})")

@@ -1,0 +1,162 @@
+"""Projects and repositories as resources, and what is held on each of them."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from oaaclient.templates import CustomApplication, CustomResource, OAAPropertyType
+
+from oaa_bitbucket_async.collect.snapshot import (
+    GrantSet,
+    Missing,
+    ProjectRecord,
+    RepositoryRecord,
+    Snapshot,
+    UserRecord,
+    Vocabulary,
+)
+from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, REPO_READ, highest
+from oaa_bitbucket_async.oaa.values import description, named, properties
+
+PROJECT = "Project"
+REPO = "Repo"
+PROJECT_PROPERTIES = {
+    "key": OAAPropertyType.STRING,
+    "is_personal": OAAPropertyType.BOOLEAN,
+    "owner": OAAPropertyType.STRING,
+    "is_public": OAAPropertyType.BOOLEAN,
+    "default_permission": OAAPropertyType.STRING,
+    "url": OAAPropertyType.STRING,
+    "collected": OAAPropertyType.BOOLEAN,
+}
+REPO_PROPERTIES = {
+    "slug": OAAPropertyType.STRING,
+    "path": OAAPropertyType.STRING,
+    "is_public": OAAPropertyType.BOOLEAN,
+    "is_archived": OAAPropertyType.BOOLEAN,
+    "is_fork": OAAPropertyType.BOOLEAN,
+    "forkable": OAAPropertyType.BOOLEAN,
+    "state": OAAPropertyType.STRING,
+    "url": OAAPropertyType.STRING,
+    "collected": OAAPropertyType.BOOLEAN,
+}
+
+
+@dataclass(slots=True)
+class Held:
+    """Who holds what on which projects and repositories, these in the payload's order and without repetition."""
+
+    vocabulary: Vocabulary
+    """Unpacks the keys of `by_code`. Not the snapshot's own: what only the mapping grants is added to it."""
+    by_code: defaultdict[int, list[CustomResource]] = field(default_factory=lambda: defaultdict(list))
+    by_everyone: defaultdict[str, list[CustomResource]] = field(default_factory=lambda: defaultdict(list))
+    """What `Licensed users` holds, by permission."""
+
+
+def add_resources(app: CustomApplication, users: Mapping[int, UserRecord], snapshot: Snapshot, notes: Notes) -> Held:
+    """Adds every project with its repositories."""
+    repositories: defaultdict[int, list[RepositoryRecord]] = defaultdict(list)
+    for _, repository in sorted(snapshot.repositories.items()):
+        repositories[repository.project].append(repository)
+    projects = dict(snapshot.projects)
+    for unknown in sorted(repositories.keys() - projects.keys()):
+        projects[unknown] = ProjectRecord(unknown, str(unknown), f"project {unknown}", False, None, None)
+        notes.add("projects of which only the id is known", str(unknown))
+    _note_orphans(snapshot, notes)
+
+    held = Held(deepcopy(snapshot.vocabulary))
+    for _, project in sorted(projects.items()):
+        owner = None if project.owner is None else users[project.owner]
+        url = _project_url(snapshot.instance.base_url, project, owner)
+        resource = _add_project(app, project, owner, url, snapshot, held)
+        for repository in repositories.pop(project.id, ()):
+            _add_repository(resource, project, repository, url, snapshot, held)
+    return held
+
+
+def _add_project(
+    app: CustomApplication, project: ProjectRecord, owner: UserRecord | None, url: str, snapshot: Snapshot, held: Held
+) -> CustomResource:
+    by_default = snapshot.default_permissions.get(project.id, frozenset())
+    resource = app.add_resource(
+        named(project.name, named(project.key, f"project {project.id}")),
+        PROJECT,
+        description=description(project.description),
+        unique_id=str(project.id),
+    )
+    resource.properties = properties(
+        {
+            "key": project.key,
+            "is_personal": project.personal,
+            "owner": None if owner is None else owner.name,
+            "is_public": project.public,
+            "default_permission": highest(by_default),
+            "url": url,
+            "collected": Missing("project", project.id) not in snapshot.missing,
+        }
+    )
+    _hold(held, snapshot.project_grants.get(project.id), resource)
+    if owner is not None:
+        admin = held.vocabulary.user(owner.id, PROJECT_ADMIN)
+        if not (held.by_code[admin] and held.by_code[admin][-1] is resource):
+            held.by_code[admin].append(resource)
+    for permission in by_default | {PROJECT_READ} if project.public else by_default:
+        held.by_everyone[permission].append(resource)
+    return resource
+
+
+def _add_repository(
+    parent: CustomResource,
+    project: ProjectRecord,
+    repository: RepositoryRecord,
+    project_url: str,
+    snapshot: Snapshot,
+    held: Held,
+) -> None:
+    resource = parent.add_sub_resource(
+        named(repository.name, named(repository.slug, f"repository {repository.id}")),
+        REPO,
+        description=description(repository.description),
+        unique_id=str(repository.id),
+    )
+    resource.properties = properties(
+        {
+            "slug": repository.slug,
+            "path": f"{project.key}/{repository.slug}",
+            "is_public": repository.public,
+            "is_archived": repository.archived,
+            "is_fork": repository.fork,
+            "forkable": repository.forkable,
+            "state": repository.state,
+            "url": f"{project_url}/repos/{quote(repository.slug, safe='~')}",
+            "collected": Missing("repository", repository.id) not in snapshot.missing,
+        }
+    )
+    _hold(held, snapshot.repository_grants.get(repository.id), resource)
+    if repository.public:
+        held.by_everyone[REPO_READ].append(resource)
+
+
+def _hold(held: Held, grants: GrantSet | None, resource: CustomResource) -> None:
+    if grants is not None:
+        for code in grants.codes:
+            held.by_code[code].append(resource)
+
+
+def _project_url(base_url: str, project: ProjectRecord, owner: UserRecord | None) -> str:
+    """Where a browser finds it; personal projects live below `/users/` and their owner's slug."""
+    if not project.personal:
+        return f"{base_url}/projects/{quote(project.key, safe='~')}"
+    slug = owner.slug if owner is not None and owner.slug else project.key.removeprefix("~").lower()
+    return f"{base_url}/users/{quote(slug, safe='~')}"
+
+
+def _note_orphans(snapshot: Snapshot, notes: Notes) -> None:
+    """Grants on what no listing shows can't be uploaded: Veza would not know what they are held on."""
+    for project in sorted((snapshot.project_grants.keys() | snapshot.default_permissions) - snapshot.projects.keys()):
+        notes.add("projects with grants that no listing shows, left out", str(project))
+    for repository in sorted(snapshot.repository_grants.keys() - snapshot.repositories.keys()):
+        notes.add("repositories with grants that no listing shows, left out", str(repository))

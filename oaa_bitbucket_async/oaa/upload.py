@@ -1,0 +1,272 @@
+"""Bringing a payload to Veza: is the key good, provider, data source, push, and what became of it.
+
+oaaclient speaks to Veza; every retry is ours. The body is encoded once, whatever the number of tries. A push replaces
+the data source's content, so repeating one whose answer was lost is safe.
+"""
+
+import base64
+import logging
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from oaaclient.client import OAAClient
+
+from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
+from oaa_bitbucket_async.oaa.client import DEFAULT_RETRIES, Json, VezaClient, environment_number, open_client
+from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for
+from oaa_bitbucket_async.oaa.payload import Payload
+from oaa_bitbucket_async.oaa.retry import Patience, VezaFailingError, ask
+from oaa_bitbucket_async.settings import Veza
+
+_log = logging.getLogger(__name__)
+
+TEMPLATE = "application"
+_MOST_KINDS = 50
+_TRIES_OF_A_CHECK = 4
+"""Somebody may be waiting for it, and nothing is lost if it fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Veza's limits for one push, in bytes and parts."""
+
+    body: int = OAAClient.MAX_PAYLOAD_SIZE
+    """Of the compressed payload in base64."""
+    part: int = OAAClient.DEFAULT_PART_SIZE
+    """Of one part, uncompressed."""
+    parts: int = 99
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushResult:
+    """What became of a push. `warnings`: how many of each kind, numbers and names left out."""
+
+    provider: str
+    data_source: str
+    warnings: Counter[str] = field(default_factory=Counter)
+    created_provider: bool = False
+    created_data_source: bool = False
+    parts: int = 0
+    """0 for a push in one piece."""
+    parsed: bool = False
+    """True if Veza has said that it parsed the payload (`--wait`)."""
+
+
+def default_patience(*, at_most: int | None = None) -> Patience:
+    """As many tries as oaaclient would make (OAA_API_RETRIES, 10): some five minutes."""
+    attempts = 1 + environment_number("OAA_API_RETRIES", DEFAULT_RETRIES, least=0)
+    return Patience(attempts=attempts if at_most is None else min(attempts, at_most))
+
+
+def check_settings(veza: Veza, base_url: str | None) -> str:
+    """Checks all that can be checked without a request, and gives the data source's name.
+
+    `base_url` is Bitbucket's (or what a saved payload says of it): the name is made from it if none is set.
+    """
+    open_client(veza).close()
+    check_name(veza.provider_name, "--provider-name (OAA_PROVIDER_NAME)")
+    if veza.data_source_name is not None:
+        return check_name(veza.data_source_name, "--data-source-name (OAA_DATA_SOURCE_NAME)")
+    if not base_url:
+        raise ConfigurationError(
+            "The payload does not say which Bitbucket it is of.", "Set --data-source-name or OAA_DATA_SOURCE_NAME."
+        )
+    return data_source_name_for(base_url)
+
+
+async def check_veza(veza: Veza, *, patience: Patience | None = None) -> None:
+    """Asks Veza whether the address and the key are good; meant for the time before a crawl.
+
+    UploadError if Veza refuses, TemporaryError if it can't be reached or goes on failing.
+    """
+    with closing(open_client(veza)) as client:
+        try:
+            await ask(
+                client,
+                patience or default_patience(at_most=_TRIES_OF_A_CHECK),
+                "the check of the API key",
+                lambda: client.api_get("/api/v1/providers/custom/templates"),
+            )
+        except VezaFailingError as error:
+            raise TemporaryError(error.message, "Check --veza-url and the network, or try again later.") from None
+
+
+async def push(
+    payload: Payload, veza: Veza, *, patience: Patience | None = None, limits: Limits | None = None
+) -> PushResult:
+    """Pushes the payload; creates provider and data source where they don't exist.
+
+    UploadError if Veza refuses it or goes on failing, or (`veza.wait`) does not parse it.
+    """
+    data_source_name = check_settings(veza, payload.base_url)
+    with closing(open_client(veza)) as client:
+        return await _Push(client, veza, data_source_name, patience or default_patience(), limits or Limits()).run(
+            payload
+        )
+
+
+class _Push:
+    """One push on its way."""
+
+    def __init__(
+        self, client: VezaClient, veza: Veza, data_source_name: str, patience: Patience, limits: Limits
+    ) -> None:
+        self._client = client
+        self._veza = veza
+        self._data_source_name = data_source_name
+        self._patience = patience
+        self._limits = limits
+        self._created_provider = False
+        self._created_data_source = False
+
+    async def run(self, payload: Payload) -> PushResult:
+        encoded_size = 4 * math.ceil(len(payload.compressed) / 3)
+        parts = 0 if encoded_size <= self._limits.body else math.ceil(payload.raw_size / self._limits.part)
+        if parts > self._limits.parts:
+            raise UploadError(
+                f"The payload is too large for Veza: {encoded_size:,} bytes compressed "
+                f"(at most {self._limits.body:,}), or {parts} parts (at most {self._limits.parts}).",
+                "Upload parts of the instance under data sources of their own: --project with --data-source-name.",
+            )
+        provider_id = await ask(
+            self._client, self._patience, f"the provider {self._veza.provider_name!r}", self._ensure_provider
+        )
+        data_source_id = await ask(
+            self._client,
+            self._patience,
+            f"the data source {self._data_source_name!r}",
+            lambda: self._ensure_data_source(provider_id),
+        )
+        path = f"/api/v1/providers/custom/{provider_id}/datasources/{data_source_id}"
+        if parts:
+            answer = await self._push_parts(f"{path}:parts", payload)
+        else:
+            answer = await self._push_whole(f"{path}:push", provider_id, data_source_id, payload)
+        if self._veza.wait:
+            await self._follow(provider_id)
+        return PushResult(
+            provider=self._veza.provider_name,
+            data_source=self._data_source_name,
+            warnings=count_warnings(_messages(answer)),
+            created_provider=self._created_provider,
+            created_data_source=self._created_data_source,
+            parts=parts,
+            parsed=self._veza.wait,
+        )
+
+    def _ensure_provider(self) -> str:
+        """Looked up on every try: a creation whose answer was lost is found."""
+        name = self._veza.provider_name
+        provider = self._client.get_provider(name)
+        if not provider:
+            self._created_provider = True
+            provider = self._client.create_provider(name, TEMPLATE)
+        template = provider.get("custom_template", TEMPLATE)
+        if template != TEMPLATE:
+            raise UploadError(
+                f"The provider {name!r} exists in Veza for another template ({template}).",
+                "Give another name with --provider-name (OAA_PROVIDER_NAME).",
+            )
+        return str(provider["id"])
+
+    def _ensure_data_source(self, provider_id: str) -> str:
+        data_source = self._client.get_data_source(self._data_source_name, provider_id)
+        if not data_source:
+            self._created_data_source = True
+            data_source = self._client.create_data_source(self._data_source_name, provider_id)
+        return str(data_source["id"])
+
+    async def _push_whole(self, path: str, provider_id: str, data_source_id: str, payload: Payload) -> Json:
+        body: Json = {
+            "id": provider_id,
+            "data_source_id": data_source_id,
+            "json_data": base64.b64encode(payload.compressed).decode("ascii"),
+            "compression_type": "GZIP",
+        }
+        return await self._post("the payload", path, body)
+
+    async def _push_parts(self, path: str, payload: Payload) -> Json:
+        """oaaclient's upload in parts, with a retry for each and never more than one of them in memory.
+
+        The parts are of the uncompressed payload: whether Veza takes compressed ones is not documented.
+        """
+        start = await self._post("the start of an upload in parts", path, {"operation": "start"})
+        upload_id = start.get("upload_id")
+        if not upload_id:
+            raise UploadError(
+                "Veza gave no upload id for an upload in parts.", "Give its support the time of this run."
+            )
+        sequence = 0
+        for chunk in payload.json_chunks(self._limits.part):
+            sequence += 1
+            part: Json = {
+                "operation": "upload",
+                "upload_id": upload_id,
+                "sequence_number": sequence,
+                "data": base64.b64encode(chunk).decode("ascii"),
+            }
+            await self._post(f"part {sequence} of the payload", path, part)
+        complete: Json = {"operation": "complete", "upload_id": upload_id, "sequence_count": sequence}
+        return await self._post("the payload", path, complete)
+
+    async def _post(self, what: str, path: str, body: Json) -> Json:
+        answer = await ask(self._client, self._patience, what, lambda: self._client.api_post(path, body))
+        return answer if isinstance(answer, dict) else {}
+
+    async def _follow(self, provider_id: str) -> None:
+        """Looks at the data source's status until Veza has parsed the payload."""
+        name, waited = self._data_source_name, 0.0
+        while True:
+            await self._patience.sleep(self._patience.poll_every)
+            waited += self._patience.poll_every
+            data_source = await ask(
+                self._client,
+                self._patience,
+                "the data source's status",
+                lambda: self._client.get_data_source(name, provider_id),
+            )
+            status = str((data_source or {}).get("status", "unknown"))
+            _log.debug("status of the data source after %.0f s: %s", waited, status)
+            if status == "SUCCESS":
+                return
+            if re.search("fail|error", status, re.IGNORECASE):
+                raise UploadError(
+                    f"Veza took the payload and could not parse it: the status of {name!r} is {status}.",
+                    "Veza shows the reason at the data source (Integrations).",
+                )
+            if waited >= self._patience.poll_for:
+                raise UploadError(
+                    f"Veza took the payload and has not parsed it in {waited:.0f} s: "
+                    f"the status of {name!r} is {status}.",
+                    "Look at the data source in Veza; without --wait its status is not waited for.",
+                )
+
+
+def _messages(answer: Json) -> Iterable[str]:
+    warnings = answer.get("warnings")
+    for warning in warnings if isinstance(warnings, list) else []:
+        yield str(warning.get("message", warning)) if isinstance(warning, dict) else str(warning)
+
+
+def count_warnings(messages: Iterable[str]) -> Counter[str]:
+    """Messages by kind. Veza names each thing in its own message, tens of thousands of them for one cause."""
+    kinds = Counter(map(_kind, messages))
+    if len(kinds) <= _MOST_KINDS:
+        return kinds
+    coarse: Counter[str] = Counter()
+    for kind, count in kinds.items():
+        coarse[" ".join(kind.split()[:4]) + " …"] += count
+    return coarse
+
+
+def _kind(message: str) -> str:
+    """`Cannot find identity by names: [a@example.com]` → `Cannot find identity by names: …`."""
+    text = message.partition(": ")
+    kind = f"{text[0]}: …" if text[1] else text[0]
+    kind = re.sub(r"""(["'`]).*?\1|\[.*?\]|\S+@\S+""", "…", kind)
+    kind = re.sub(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\d+", "N", kind)
+    return kind[:200]

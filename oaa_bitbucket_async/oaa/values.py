@@ -1,0 +1,45 @@
+"""Bitbucket's values as Veza takes them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from oaaclient.utils import truncate_string
+
+DESCRIPTION_BYTES = 256
+PROPERTY_CHARACTERS = 4096
+"""Longest value of a string property (Veza's documentation of OAA custom properties)."""
+
+_LAST_MILLISECOND = 253_402_300_799_999
+"""The end of the year 9999, the last that RFC 3339 can write."""
+
+PropertyValue = str | bool
+
+
+def timestamp(milliseconds: int) -> str | None:
+    """Milliseconds since 1970 as RFC 3339 in UTC; None for a time that is no time (zero, negative, after 9999)."""
+    if not 0 < milliseconds <= _LAST_MILLISECOND:
+        return None
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def description(text: str | None) -> str | None:
+    """Cut to what Veza takes: 256 bytes of UTF-8, never within a character."""
+    if not text or (len(text) <= DESCRIPTION_BYTES and text.isascii()):
+        return text or None
+    cut: str = truncate_string(text, DESCRIPTION_BYTES)
+    return cut or None
+
+
+def properties(values: Mapping[str, PropertyValue | None]) -> dict[str, PropertyValue]:
+    """Property values without the absent and the empty ones, strings cut to what Veza takes."""
+    return {
+        name: value[:PROPERTY_CHARACTERS] if isinstance(value, str) else value
+        for name, value in values.items()
+        if value is not None and value != ""
+    }
+
+
+def named(text: str, fallback: str) -> str:
+    """`text`, or `fallback` where it is blank: Veza shows a thing by its name."""
+    return text if text.strip() else fallback
