@@ -6,14 +6,13 @@ yet begun stays flat; what a worker is given is only an id, the rest stands in t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, EFFECTIVE_PERMISSIONS, Api, Listing
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.preflight import Findings
-from oaa_bitbucket_async.bitbucket.rows import Group, GroupGrant, Project, Repository, UserGrant
+from oaa_bitbucket_async.bitbucket.rows import Group, GroupGrant, Repository, UserGrant
 from oaa_bitbucket_async.collect.concurrent import for_each, read_ahead
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
@@ -21,6 +20,7 @@ from oaa_bitbucket_async.collect.intake import AnyRow, row_key
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.collect.work import Record, Work
 from oaa_bitbucket_async.settings import Pace, Scope
 
@@ -50,7 +50,7 @@ class Crawl:
         self._findings = findings
         self._snapshot = snapshot
         self._counts = counts
-        self._scope = scope
+        self._wanted = Wanted(scope)
         self._pace = pace
         self._work = Work(client, snapshot, ledger, counts, record)
         self._existence = Existence(client, api, snapshot, detailed_groups=findings.detailed_groups)
@@ -139,7 +139,7 @@ class Crawl:
         for known in sorted(self._snapshot.projects):
             self._begin_project(known)
         pages = self._client.pages(self._api.projects(), row_key)
-        async for page in self._work.listing(unit, pages, self._projects, self._wanted_project):
+        async for page in self._work.listing(unit, pages, self._projects, self._wanted.project):
             for row in page:
                 self._begin_project(row.id)
         self._counts.projects_complete = True
@@ -162,7 +162,7 @@ class Crawl:
             self._counts.repositories_complete = True
             self._no_more_projects()
 
-        async with read_ahead(self._work.listing(unit, pages, self._repositories, self._wanted_repository)) as listed:
+        async with read_ahead(self._work.listing(unit, pages, self._repositories, self._wanted.repository)) as listed:
             await for_each(self._work.unless_stopped(self._repository), to_do(listed), self._pace.repo_concurrency)
 
     async def _project_permissions(self) -> None:
@@ -256,19 +256,6 @@ class Crawl:
         record = self._snapshot.repositories[repository]
         return self._snapshot.projects[record.project].key, record.slug
 
-    # --- what is wanted -------------------------------------------------------------------------------------------
-
-    def _wanted_repository(self, row: Repository) -> bool:
-        return (self._scope.archived or not row.archived) and self._wanted_project(row.project)
-
-    def _wanted_project(self, row: Project) -> bool:
-        """Bitbucket compares project keys ignoring case, so the patterns do."""
-        if row.key.startswith("~") and not self._scope.personal_projects:
-            return False
-        if self._scope.projects and not _matches(row.key, self._scope.projects):
-            return False
-        return not _matches(row.key, self._scope.exclude_projects)
-
 
 async def _coroutine(start: Callable[[], Awaitable[None]]) -> None:
     await start()
@@ -277,7 +264,3 @@ async def _coroutine(start: Callable[[], Awaitable[None]]) -> None:
 async def _as_groups(pages: AsyncIterator[list[str]]) -> AsyncIterator[list[Group]]:
     async for page in pages:
         yield [Group(name=name) for name in page]
-
-
-def _matches(key: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(key.upper(), pattern.upper()) for pattern in patterns)

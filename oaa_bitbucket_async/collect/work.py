@@ -35,6 +35,10 @@ class Record(Protocol):
         """The unit's last rows; from now on it counts."""
         ...
 
+    def forget(self, unit: Unit) -> None:
+        """What was kept of the unit so far does not count: it is going to be asked anew."""
+        ...
+
     async def ready(self) -> None:
         """Returns once there is room for more."""
         ...
@@ -116,6 +120,7 @@ class Work:
             self.stopped = True
         except RequestProblem as problem:
             self._ledger.record(verdict(unit, self._snapshot, problem))
+            self._record.forget(unit)
             if isinstance(problem, Fault):
                 self.listings_again.append(again)
         else:

@@ -5,6 +5,7 @@ of a user row is written once and referred to by its number. A batch is what one
 that are new in it, and its records.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
@@ -98,6 +99,8 @@ class Replayed(NamedTuple):
     last: bool
 
 
+_UNITS_IN_A_ROW = 50
+"""Packed at a time before the interpreter is offered to the event loop, which would wait 5 ms for it."""
 Mark = Literal["page", "ok", "gone", "forget"]
 
 
@@ -163,16 +166,18 @@ class Packer:
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
+        self._new: list[msgspec.Raw] = []
         self._people: list[rows.User] = []
 
     def pack(self, entries: Iterable[Entry]) -> bytes:
         """Encode one batch."""
-        known = len(self._numbers)
-        records = [
-            (entry.unit.kind, entry.unit.key, entry.mark, entry.read_at, self._body(entry.unit.kind, entry.rows))
-            for entry in entries
-        ]
-        new = [] if len(self._numbers) == known else [msgspec.Raw(p) for p in list(self._numbers)[known:]]
+        records = []
+        for place, entry in enumerate(entries):
+            if place % _UNITS_IN_A_ROW == 0:
+                time.sleep(0)
+            unit = entry.unit
+            records.append((unit.kind, unit.key, entry.mark, entry.read_at, self._body(unit.kind, entry.rows)))
+        new, self._new = self._new, []
         return _encoder.encode((new, records))
 
     def unpack(self, body: bytes, *, learn: bool) -> list[Record]:
@@ -209,8 +214,12 @@ class Packer:
         return page
 
     def _number(self, user: rows.User) -> int:
-        numbers = self._numbers
-        return numbers.setdefault(_encoder.encode(msgspec.structs.astuple(user)), len(numbers))
+        person = _encoder.encode(msgspec.structs.astuple(user))
+        number = self._numbers.get(person)
+        if number is None:
+            number = self._numbers[person] = len(self._numbers)
+            self._new.append(msgspec.Raw(person))
+        return number
 
     def _user(self, number: int) -> rows.User:
         if number < 0:

@@ -204,9 +204,9 @@ def _begin(path: Path, header: Header) -> Store:
     connection = _connect(path)
     try:
         encoded = msgspec.json.encode(header)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         with connection:
             connection.execute("BEGIN IMMEDIATE")  # Python begins no transaction of its own for DDL
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             for statement in _SCHEMA:
                 connection.execute(statement)
             connection.execute("INSERT INTO header VALUES (1, ?)", (encoded,))
@@ -239,9 +239,13 @@ def _take_up(path: Path, *, fingerprint: Fingerprint, window: float, resume: boo
 def _check(
     path: Path, connection: sqlite3.Connection, *, fingerprint: Fingerprint, window: float, now: float
 ) -> tuple[Store, float]:
-    if connection.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
+    schema = tuple(sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema ORDER BY rowid"))
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if not schema and not application:
+        raise Untrusted("it is empty", expected=True)  # its run was cut off before it had begun
+    if application != _APPLICATION_ID:
         raise Untrusted("it is not a journal of this program")
-    if tuple(sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema ORDER BY rowid")) != _SCHEMA:
+    if schema != _SCHEMA:
         raise Untrusted("it is of another version of the journal")
     rows = connection.execute("SELECT body FROM header").fetchall()
     if len(rows) != 1 or not isinstance(rows[0][0], bytes):
@@ -277,11 +281,15 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _refuse_what_others_wrote(path: Path) -> None:
     """In a folder that others can write to, a journal could be planted: a forged one would be uploaded as the truth."""
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode):
-        raise Untrusted("it is not a regular file")
-    if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
-        raise Untrusted("others than this user may have written it")
+    for suffix in _COMPANIONS:
+        try:
+            found = Path(f"{path}{suffix}").lstat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            raise Untrusted("it is not a regular file")
+        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
+            raise Untrusted("others than this user may have written it")
 
 
 def _aside(path: Path) -> Path:

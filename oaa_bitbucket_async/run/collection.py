@@ -1,0 +1,128 @@
+"""The way of the data from Bitbucket to a snapshot: preflight, journal, crawl."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.collect.crawl import Crawl
+from oaa_bitbucket_async.collect.journal import Fingerprint, Journal
+from oaa_bitbucket_async.collect.ledger import Ledger
+from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
+from oaa_bitbucket_async.errors import InterruptedRunError
+from oaa_bitbucket_async.oaa.names import host_of
+from oaa_bitbucket_async.run.session import Session
+from oaa_bitbucket_async.run.signals import Interruption
+from oaa_bitbucket_async.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a crawl came to: what was learned, and how every question ended."""
+
+    findings: Findings
+    snapshot: Snapshot
+    ledger: Ledger
+    counts: CrawlCounts
+
+
+async def collect(
+    session: Session, findings: Findings, journal: Journal, counts: CrawlCounts, interruption: Interruption
+) -> Collection:
+    """Crawls, taking up what the journal has. Everything answered is in the journal when this returns or raises.
+
+    Raises CredentialError, TemporaryError (in an ExceptionGroup) and InterruptedRunError.
+    """
+    settings = session.settings
+    snapshot = Snapshot(instance_of(settings, findings))
+    ledger = Ledger()
+    crawl = Crawl(
+        session.client,
+        session.api,
+        findings,
+        snapshot,
+        ledger,
+        counts,
+        scope=settings.scope,
+        pace=settings.pace,
+        record=journal,
+    )
+    try:
+        await _take_up(journal, crawl)
+        with interruption.gently(session.pacer.stop):
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(session.client.watch_login())
+                await crawl.run()
+                watch.cancel()
+    finally:
+        await journal.flush()
+    if crawl.stopped and interruption.signal is not None:
+        raise InterruptedRunError(
+            interruption.signal,
+            "The run was interrupted; nothing was uploaded.",
+            _how_to_go_on(settings, journal),
+        )
+    await session.client.prove_login()
+    return Collection(findings, snapshot, ledger, counts)
+
+
+def instance_of(settings: Settings, findings: Findings) -> Instance:
+    """The instance as the payload tells it."""
+    return Instance(
+        base_url=settings.bitbucket_url,
+        host=host_of(settings.bitbucket_url),
+        version=findings.version,
+        authentication=findings.login,
+        global_permissions=findings.global_permissions,
+    )
+
+
+@asynccontextmanager
+async def journal_of(settings: Settings, findings: Findings, path: Path) -> AsyncIterator[Journal]:
+    """The journal for this instance and login, closed at the end (and kept, unless it was discarded)."""
+    journal = await Journal.open(
+        path,
+        fingerprint=Fingerprint.of(
+            base_url=settings.bitbucket_url,
+            authentication=findings.login,
+            user=findings.user or "",
+            server_version=findings.version,
+            global_permissions=findings.global_permissions,
+            scope=settings.scope,
+        ),
+        window=settings.state.resume_window,
+        resume=settings.state.resume,
+        now=time.time(),
+    )
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+async def _take_up(journal: Journal, crawl: Crawl) -> None:
+    if not journal.resumed:
+        return
+    count = 0
+    async for item in journal.replay():
+        crawl.resume(item.unit, item.rows, item.read_at, item.outcome)
+        count += item.last
+    _log.info(
+        "taking up the run that began %.0f s ago: %d answers are kept and not asked for again", journal.age, count
+    )
+
+
+def _how_to_go_on(settings: Settings, journal: Journal) -> str:
+    if not (journal.active and settings.state.resume):
+        return "Run again; it begins from the start."
+    return (
+        f"Run again with the same settings within {settings.state.resume_window / 3600:.1f} hours: "
+        "it goes on from here and asks only for what is missing."
+    )

@@ -1,0 +1,61 @@
+"""Runs a coroutine to its end on the fastest loop that the system has, and unpacks how it failed."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+
+from oaa_bitbucket_async.errors import (
+    CollectorError,
+    CredentialError,
+    InterruptedRunError,
+    TemporaryError,
+)
+
+_WEIGHT: tuple[type[BaseException], ...] = (CredentialError, InterruptedRunError, TemporaryError, CollectorError)
+
+
+def run_to_end(main: Coroutine[object, object, int]) -> int:
+    """The coroutine's result. Of several errors that ended it together, the one that tells most is raised."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            return runner.run(main)
+        except BaseExceptionGroup as group:
+            raise weightiest(group) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    try:
+        import uvloop
+    except ImportError:  # the standard loop serves, only slower
+        return None
+    return uvloop.new_event_loop
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code with which `error` ends the process."""
+    if isinstance(error, InterruptedRunError):
+        return error.code
+    return error.exit_code if isinstance(error, CollectorError) else 1
+
+
+def weightiest(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """A bug before anything we understand; then by what the user has to know first."""
+    leaves = list(_leaves(group))
+    for error in leaves:
+        if not isinstance(error, (CollectorError, asyncio.CancelledError)):
+            return error
+    for kind in _WEIGHT:
+        for error in leaves:
+            if isinstance(error, kind):
+                return error
+    return leaves[0]
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

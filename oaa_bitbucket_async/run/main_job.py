@@ -1,0 +1,203 @@
+"""The main job: collect, build, save, upload. Read from top to bottom it is the life of a run."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
+from oaa_bitbucket_async.errors import CollectorError, IncompleteError, InterruptedRunError, UploadError
+from oaa_bitbucket_async.files import private_dir, write_private
+from oaa_bitbucket_async.oaa.names import data_source_name_for
+from oaa_bitbucket_async.oaa.payload import Payload, build_payload
+from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, push
+from oaa_bitbucket_async.ops.lock import hold
+from oaa_bitbucket_async.ops.progress import progress
+from oaa_bitbucket_async.ops.summary import UploadOutcome
+from oaa_bitbucket_async.ops.terminal import shows_progress
+from oaa_bitbucket_async.run.collection import Collection, collect, journal_of
+from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
+from oaa_bitbucket_async.run.reporting import Report
+from oaa_bitbucket_async.run.session import open_session
+from oaa_bitbucket_async.run.signals import Interruption, listen
+from oaa_bitbucket_async.settings import CHOOSE_NAME, STANDARD_OUTPUT, Settings
+from oaa_bitbucket_async.state import state_paths
+
+_log = logging.getLogger(__name__)
+INCOMPLETE_SUFFIX = ".incomplete"
+"""Added to the name of a saved payload that lacks something: nobody shall take it for a whole one."""
+
+
+async def main_job(settings: Settings, report: Report) -> int:
+    """Collects and, unless it is a dry run, uploads. Gives the exit code; raises CollectorErrors."""
+    with listen() as interruption:
+        exit_code = 1
+        try:
+            exit_code = await _locked(settings, report, interruption)
+        except asyncio.CancelledError:
+            if interruption.signal is None:
+                raise
+            exit_code = 128 + interruption.signal
+            raise InterruptedRunError(
+                interruption.signal,
+                "The run was interrupted.",
+                "What was answered so far is kept: run again with the same settings, and it goes on from there.",
+            ) from None
+        except BaseExceptionGroup as group:
+            error = weightiest(group)
+            exit_code = exit_code_of(error)
+            raise error from None
+        except CollectorError as error:
+            exit_code = exit_code_of(error)
+            raise
+        finally:
+            await report.finish(exit_code)
+        return exit_code
+
+
+async def _locked(settings: Settings, report: Report, interruption: Interruption) -> int:
+    paths = state_paths(settings.state.directory, settings.bitbucket_url, settings.login)
+    with hold(paths.lock):
+        async with open_session(settings) as session:
+            report.session = session
+            findings = await session.examine()
+            introduce(settings, findings)
+            if not settings.dry_run:
+                check_settings(settings.veza, settings.bitbucket_url)
+                await check_veza(settings.veza)
+            async with journal_of(settings, findings, paths.journal) as journal:
+                report.shown = True
+                live = shows_progress(settings.output, report.console)
+                async with progress(
+                    report.console, requests=session.stats, counts=report.counts, pacer=session.pacer, live=live
+                ):
+                    collection = await collect(session, findings, journal, report.counts, interruption)
+                await _deliver(settings, report, collection)
+                if not collection.ledger.complete:  # uploaded nevertheless; the next run asks for what is missing
+                    return IncompleteError.exit_code
+                await journal.discard()
+                return 0
+
+
+def introduce(settings: Settings, findings: Findings) -> None:
+    """Says who we are, what the server is, and what this run will not see."""
+    _log.info(
+        "Bitbucket %s at %s, signed in as %s by %s",
+        findings.version,
+        settings.bitbucket_url,
+        findings.user or "a user whose name the server does not tell",
+        "password" if findings.login == "basic" else "token",
+    )
+    for warning in findings.warnings():
+        _log.warning("%s", warning)
+    if settings.tls.insecure:
+        _log.warning("--insecure: the server's certificate is not verified; anyone on the way can read the credential")
+    if settings.scope.limited and not settings.dry_run:
+        _log.warning(
+            "only a part of the instance is collected: the upload replaces all that Veza knows of this data source, "
+            "so that the rest disappears there. Use a data source of its own (--data-source-name) for a part."
+        )
+
+
+async def _deliver(settings: Settings, report: Report, collection: Collection) -> None:
+    """From the snapshot to Veza. Raises IncompleteError before anything is uploaded, UploadError after keeping it."""
+    ledger, snapshot, summary = collection.ledger, collection.snapshot, report.summary
+    summary.missing = ledger.missing()
+    summary.gone = ledger.count(Outcome.GONE)
+    report.collected(snapshot, None)
+    refused = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
+    if refused and (settings.output.save_json is None or not ledger.listings_complete):
+        raise _incomplete(settings, ledger, report)
+    payload = await asyncio.to_thread(build_payload, snapshot, identity=settings.identity)
+    report.collected(snapshot, payload)
+    summary.saved = await _save(settings, payload, complete=ledger.complete)
+    if refused:
+        raise _incomplete(settings, ledger, report)
+    if settings.dry_run:
+        summary.upload = UploadOutcome(outcome="dry run", detail="nothing was uploaded")
+        return
+    await _upload(settings, report, payload)
+
+
+async def _upload(settings: Settings, report: Report, payload: Payload) -> None:
+    summary = report.summary
+    summary.upload_bytes = len(payload.compressed)
+    try:
+        result = await push(payload, settings.veza)
+    except CollectorError as error:
+        summary.upload = UploadOutcome(outcome="refused", detail=error.message)
+        kept = summary.saved or await _keep(settings, payload)
+        summary.saved = kept
+        raise UploadError(
+            error.message,
+            f"{error.advice} The payload is kept in {kept}: `oaa-bitbucket-async push {kept}` uploads it.".lstrip(),
+        ) from error
+    summary.upload = UploadOutcome(
+        outcome="uploaded",
+        detail=f"data source {result.data_source}" + (", parsed by Veza" if result.parsed else ""),
+        warnings=result.warnings,
+    )
+
+
+def _incomplete(settings: Settings, ledger: Ledger, report: Report) -> IncompleteError:
+    report.summary.upload = UploadOutcome(outcome="not uploaded", detail="something is missing")
+    missing = ledger.missing()
+    first = missing[0]
+    others = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
+    partial = (
+        "A missing listing can't be made up for by --allow-partial."
+        if not ledger.listings_complete
+        else "--allow-partial uploads nevertheless, with `collected: false` on what is missing."
+    )
+    return IncompleteError(
+        f"{len(missing):,} parts could not be collected, so nothing was uploaded: "
+        f"{first.what}: {first.reason}{others}.",
+        f"{first.advice} The next run within {settings.state.resume_window / 3600:.0f} hours asks only for what is "
+        f"missing. {partial}",
+    )
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+async def _save(settings: Settings, payload: Payload, *, complete: bool) -> Path | None:
+    """`--save-json`: the file it went to, None if there is none."""
+    wanted = settings.output.save_json
+    if wanted is None:
+        return None
+    if wanted == STANDARD_OUTPUT:
+        if complete:
+            await asyncio.to_thread(_print, payload.json_chunks())
+        else:
+            _log.warning("the payload is incomplete, so it is not written to standard output")
+        return None
+    path = Path(f"{_name(settings)}.json") if wanted == CHOOSE_NAME else wanted
+    if not complete:
+        path = path.with_name(path.name + INCOMPLETE_SUFFIX)
+    await asyncio.to_thread(write_private, path, payload.json_chunks())
+    _log.info("the payload is in %s", path)
+    return path
+
+
+async def _keep(settings: Settings, payload: Payload) -> Path:
+    """A payload that Veza did not take, compressed, in the state folder."""
+    path = settings.state.directory / f"{_name(settings)}.json.gz"
+    await asyncio.to_thread(private_dir, settings.state.directory)
+    await asyncio.to_thread(write_private, path, payload.compressed)
+    return path
+
+
+def _name(settings: Settings) -> str:
+    """Data source and UTC time, without what file systems do not like."""
+    data_source = settings.veza.data_source_name or data_source_name_for(settings.bitbucket_url)
+    words = "".join(c if c.isalnum() or c in "-._" else "-" for c in data_source.replace(" - ", "-"))
+    return f"{words}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _print(chunks: Iterable[bytes]) -> None:
+    for chunk in chunks:
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,89 @@
+"""What a run tells of itself: the log and progress while it goes on, summary and metrics at its end."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
+from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.oaa.payload import Payload
+from oaa_bitbucket_async.ops.logs import logging_to, new_run_id
+from oaa_bitbucket_async.ops.metrics import write_metrics
+from oaa_bitbucket_async.ops.summary import LimitWay, Summary, render
+from oaa_bitbucket_async.ops.terminal import error_console
+from oaa_bitbucket_async.redaction import Redactor
+from oaa_bitbucket_async.run.session import Session
+from oaa_bitbucket_async.secret import Secret
+from oaa_bitbucket_async.settings import Output
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects what summary and metrics tell; `finish` shows them, whatever the run's end."""
+
+    console: Console
+    output: Output
+    summary: Summary
+    began: float = field(default_factory=time.monotonic)
+    counts: CrawlCounts = field(default_factory=CrawlCounts)
+    session: Session | None = None
+    shown: bool = False
+    """Whether there was anything to sum up: a run that ends in preflight has nothing to show."""
+
+    def collected(self, snapshot: Snapshot, payload: Payload | None) -> None:
+        """The crawl is over; `payload` is what came of it."""
+        self.summary.users = len(snapshot.users)
+        self.summary.groups = len(snapshot.groups)
+        self.summary.projects = len(snapshot.projects)
+        self.summary.repositories = len(snapshot.repositories)
+        self.summary.grants = snapshot.grant_count()
+        if payload is not None:
+            self.summary.warnings += Counter(payload.warnings)
+            self.summary.payload_bytes = payload.raw_size
+
+    async def finish(self, exit_code: int) -> None:
+        """Shows the summary and writes the metrics. Never raises: the run's result stands already."""
+        summary = self.summary
+        summary.duration = time.monotonic() - self.began
+        summary.resumed = self.counts.resumed
+        if self.session is not None:
+            summary.requests = self.session.stats
+            _take_pacing(summary, self.session.pacer)
+        if self.shown:
+            render(summary, self.console, self.output)
+        if self.output.metrics_file is not None:
+            await asyncio.to_thread(
+                write_metrics, self.output.metrics_file, summary, exit_code=exit_code, finished_at=time.time()
+            )
+
+
+@contextmanager
+def reporting(instance: str, output: Output, secrets: list[Secret], user: str | None) -> Iterator[Report]:
+    """The log goes to standard error, without any of `secrets`, while the block runs."""
+    console = error_console()
+    with logging_to(console, output, redact=Redactor(secrets, user=user), run_id=new_run_id()):
+        yield Report(console, output, Summary(instance=instance))
+
+
+def _take_pacing(summary: Summary, pacer: Pacer) -> None:
+    history = list(pacer.history)
+    start = history[0].old if history else pacer.limit
+    summary.limit = LimitWay(
+        start=start,
+        peak=max([start, pacer.limit, *(change.new for change in history)]),
+        end=pacer.limit,
+        changes=len(history),
+    )
+    summary.throttled = pacer.throttled
+    summary.pauses = pacer.pauses
+    summary.paused_seconds = pacer.paused_seconds
+    summary.outages = pacer.outages
+    summary.outage_seconds = pacer.outage_seconds
+    summary.rate = pacer.rate
+    summary.rate_learned = pacer.rate_learned

@@ -1,0 +1,67 @@
+"""What every run against Bitbucket needs: a connection, a pace, and someone who asks."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from oaa_bitbucket_async.bitbucket.api import Api
+from oaa_bitbucket_async.bitbucket.client import Client
+from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
+from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
+from oaa_bitbucket_async.bitbucket.preflight import Findings, examine
+from oaa_bitbucket_async.bitbucket.protocol import Login
+from oaa_bitbucket_async.bitbucket.stats import RequestStats
+from oaa_bitbucket_async.bitbucket.transport import connect
+from oaa_bitbucket_async.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection to Bitbucket on which preflight may begin."""
+
+    settings: Settings
+    api: Api
+    client: Client
+    pacer: Pacer
+    stats: RequestStats
+
+    async def examine(self) -> Findings:
+        """Preflight; from its end on the server's own rate limit is kept. Raises as `preflight.examine`."""
+        settings = self.settings
+        findings = await examine(self.client, self.api, settings.bitbucket_url, settings.pace.page_size)
+        if findings.rate.bucket is not None:
+            self.pacer.set_server_rate(findings.rate.bucket.capacity, findings.rate.bucket.fill_rate)
+        return findings
+
+
+@asynccontextmanager
+async def open_session(settings: Settings) -> AsyncIterator[Session]:
+    """Connects lazily: the first request is preflight's. While the block runs, outages are watched for.
+
+    Raises TemporaryError, in an ExceptionGroup, if nothing succeeds for `--max-outage`.
+    """
+    pace = settings.pace
+    clock = LoopClock()
+    rng = random.Random()  # noqa: S311  # spreads retries in time, guards nothing
+    pacer = Pacer(
+        concurrency=pace.concurrency,
+        max_concurrency=pace.max_concurrency,
+        rate_limit=pace.rate_limit,
+        max_outage=pace.max_outage,
+        clock=clock,
+        rng=rng,
+    )
+    stats = RequestStats()
+    login = Login(kind=settings.login.kind, given_name=settings.login.user)
+    async with connect(settings.bitbucket_url, settings.login, settings.tls, pace.request_timeout) as transport:
+        client = Client(transport, pacer, stats, login, pace, clock, rng)
+        api = Api(urlsplit(settings.bitbucket_url).path.rstrip("/"), pace.page_size)
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(pacer.watch(client.probe))
+            try:
+                yield Session(settings, api, client, pacer, stats)
+            finally:
+                watch.cancel()
