@@ -1,0 +1,38 @@
+"""A run that is killed with no warning leaves whole units, all that were on the disk, and nothing else."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.journal.estate import found_in, told
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_five_kills_at_random_moments(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    rng = random.Random(20)
+    before = 0
+    for _ in range(5):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.journal.writer", str(path)],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        time.sleep(rng.uniform(0, 0.15))  # the moment of the kill; no outcome depends on its length
+        child.kill()
+        lines = [first, *child.stdout.read().splitlines()]
+        child.wait()
+        child.stdout.close()
+        certain = int(next(line for line in reversed(lines) if line.strip()))
+        found = asyncio.run(found_in(path))
+        assert len(found) >= certain > before
+        assert found == [told(n) for n in range(len(found))]
+        before = len(found)

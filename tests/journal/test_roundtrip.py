@@ -1,0 +1,158 @@
+"""Rows of every kind come back equal, whatever they hold."""
+
+import asyncio
+import tempfile
+import tracemalloc
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect.journal.records import ROW_TYPES, AnyRow, Entry, Packer
+from oaa_bitbucket_async.collect.ledger import Outcome
+from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from tests.journal.estate import NOW, Told, found_in, open_at, run, tell
+
+ids = st.integers(-(2**63), 2**63 - 1)
+text = st.text(max_size=12)
+users = st.builds(
+    rows.User,
+    id=ids,
+    name=text,
+    slug=text,
+    display_name=text,
+    email_address=st.none() | text,
+    active=st.booleans(),
+    type=text,
+    directory_name=st.none() | text,
+    last_authentication_timestamp=st.none() | ids,
+    created_timestamp=st.none() | ids,
+)
+groups = st.builds(rows.Group, name=text)
+projects = st.builds(
+    rows.Project,
+    id=ids,
+    key=text,
+    name=text,
+    type=text,
+    public=st.booleans(),
+    description=st.none() | text,
+    owner=st.none() | users,
+)
+repositories = st.builds(
+    rows.Repository,
+    id=ids,
+    slug=text,
+    name=text,
+    project=projects,
+    public=st.booleans(),
+    archived=st.booleans(),
+    forkable=st.booleans(),
+    state=text,
+    description=st.none() | text,
+    origin=st.none() | st.builds(rows.Origin, id=st.none() | ids),
+)
+OF: dict[type[AnyRow], st.SearchStrategy[AnyRow]] = {
+    rows.User: users,
+    rows.Group: groups,
+    rows.UserGrant: st.builds(rows.UserGrant, user=users, permission=text),
+    rows.GroupGrant: st.builds(rows.GroupGrant, group=groups, permission=text),
+    rows.Permitted: st.builds(rows.Permitted, permitted=st.booleans()),
+    rows.Project: projects,
+    rows.Repository: repositories,
+}
+
+
+@st.composite
+def anything_told(draw: st.DrawFn) -> Told:
+    kind = draw(st.sampled_from(UnitKind))
+    pages = st.lists(st.lists(OF[ROW_TYPES[kind]], max_size=4).map(tuple), min_size=1, max_size=3).map(tuple)
+    outcome = draw(st.sampled_from([Outcome.OK, Outcome.GONE]))
+    return Told(Unit(kind, draw(text)), draw(pages), draw(st.floats(0, 4e9)), outcome)
+
+
+def test_every_kind_of_unit_has_its_rows() -> None:
+    assert set(ROW_TYPES) == set(UnitKind)
+    assert set(OF) == set(ROW_TYPES.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(anything_told(), max_size=12, unique_by=lambda t: t.unit))
+def test_what_was_told_comes_back(everything_told: list[Told]) -> None:
+    async def test() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "j"
+            journal = await open_at(path)
+            for what in everything_told:
+                tell(journal, what)
+                if len(what.pages) == 2:
+                    await journal.flush()
+            await journal.close()
+            assert await found_in(path) == everything_told
+            await written_again(path, everything_told)
+
+    async def written_again(path: Path, before: list[Told]) -> None:
+        """A second run that meets the same users must not number them anew."""
+        journal = await open_at(path)
+        more = [t._replace(unit=Unit(t.unit.kind, f"{t.unit.key} again")) for t in before]
+        for what in more:
+            tell(journal, what)
+        await journal.close()
+        found = await found_in(path)
+        assert found[: len(before)] == before
+        assert sorted(map(repr, found[len(before) :])) == sorted(map(repr, more))
+
+    run(test)
+
+
+def test_a_user_is_written_once() -> None:
+    packer = Packer()
+    who = rows.User(1, "some-user", display_name="Some User", email_address="some.user@example.com")
+    entry = Entry(Unit(UnitKind.REPOSITORY_USERS, "1"), "ok", [rows.UserGrant(who, "REPO_READ")] * 100, NOW)
+    assert packer.pack([entry]).count(b"some.user@example.com") == 1
+    assert packer.pack([entry]).count(b"some.user@example.com") == 0
+
+
+@pytest.mark.parametrize("number", [-1, 1, 99])
+def test_a_grant_of_a_user_that_the_journal_does_not_hold_is_damage(number: int) -> None:
+    body = msgspec.msgpack.encode(
+        (
+            [msgspec.Raw(msgspec.msgpack.encode((1, "a", "", "", None, True, "", None, None, None)))],
+            [("repository-users", "1", "ok", NOW, [(number, "REPO_READ")])],
+        )
+    )
+    packer = Packer()
+    (record,) = packer.unpack(body, learn=True)
+    with pytest.raises(IndexError):
+        packer.decode(record)
+
+
+def test_replaying_takes_no_more_memory_for_more_units(tmp_path: Path) -> None:
+    """Users are held once; units pass through."""
+
+    async def peak(repositories: int) -> int:
+        path = tmp_path / str(repositories)
+        journal = await open_at(path)
+        for number in range(repositories):
+            grants = [rows.UserGrant(rows.User(i, f"user{i}"), "REPO_READ") for i in range(number % 50, 60)]
+            journal.done(Unit(UnitKind.REPOSITORY_USERS, str(number)), grants, NOW)
+            await journal.ready()
+        await journal.close()
+        tracemalloc.start()
+        journal = await open_at(path)
+        count = 0
+        async for _ in journal.replay():
+            count += 1
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert count == repositories
+        await journal.discard()
+        return highest
+
+    async def test() -> None:
+        assert await peak(2400) < 1.25 * await peak(600)
+
+    asyncio.run(test())
