@@ -1,0 +1,157 @@
+"""Faults by name: what a Bitbucket, or what stands before it, does wrong now and then.
+
+Some replace the answer, some spoil it, some change who is signed in or what exists. Which requests one strikes
+is decided by `match`, `first`, `times` and `share`, and is the same in each run with the same requests.
+"""
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from oaa_bitbucket_async.demo.bitbucket.answers import Answer
+from oaa_bitbucket_async.demo.bitbucket.routes import KINDS, Route
+from oaa_bitbucket_async.demo.model import Estate
+
+FAULTS = {
+    "rate-limited": "429, with Retry-After (`retry_after` seconds, `as_date`, or none)",
+    "unavailable": "503 as HTML, with or without Retry-After",
+    "error": "500",
+    "reset": "the connection is reset before the first byte",
+    "half-body": "the connection closes in the middle of the body",
+    "hanging": "the request is accepted and never answered",
+    "slow": "the answer comes `seconds` late",
+    "down": "from then on every request is reset, `times` of them or until the fault is taken out",
+    "login-page": "200 with a sign-on page",
+    "sso-redirect": "302 to another origin",
+    "not-json": "200, application/json, but something else",
+    "bad-shape": "a row without its id or permission, values that are no list, a row that is null",
+    "stuck-paging": "a page that is not the last and leads to itself",
+    "duplicate-rows": "a later page begins with the last row of the one before",
+    "shifted-rows": "a later page begins one row late, as if one had been deleted before it",
+    "forgotten": "from then on the caller is anonymous",
+    "revoked": "from then on 401 without X-AUSERNAME",
+    "captcha": "from then on 403, a CAPTCHA is wanted",
+    "lost-right": "401 with X-AUSERNAME",
+    "vanished": "the repository or project that is asked for is deleted first, so that it is 404",
+}
+LASTING = frozenset({"down", "forgotten", "revoked", "captcha"})
+"""Once struck, they strike every request, whatever `match` says."""
+CONNECTION = frozenset({"reset", "down", "half-body", "hanging"})
+
+
+@dataclass(eq=False)
+class Fault:
+    """One fault. `match` is a kind of endpoint (`routes.KINDS`) or a pattern searched for in path and query.
+
+    The first `first` matching requests are spared; of the others a `share` is struck, by chance from `seed`, until
+    it was `times` of them (None: no end). `struck` and `seen` count them.
+    """
+
+    name: str
+    match: str = ""
+    first: int = 0
+    times: int | None = None
+    share: float = 1.0
+    seed: int = 1
+    seconds: float = 0.2
+    retry_after: float | None = 1
+    as_date: bool = False
+    seen: int = 0
+    struck: int = 0
+
+    def __post_init__(self) -> None:
+        if self.name not in FAULTS:
+            raise ValueError(f"there is no fault {self.name}; there are {', '.join(FAULTS)}")
+        self._rng = random.Random(self.seed)
+        self._pattern = None if self.match in KINDS else re.compile(self.match)
+
+    def strikes(self, route: Route, path: str) -> bool:
+        """Whether this request is struck; counts it."""
+        if self.times is not None and self.struck >= self.times:
+            return False
+        if not (self.name in LASTING and self.struck):
+            if self._pattern is None:
+                if route.kind != self.match:
+                    return False
+            elif not self._pattern.search(f"{path}?{route.query}" if route.query else path):
+                return False
+            self.seen += 1
+            if self.seen <= self.first or (self.share < 1.0 and self._rng.random() >= self.share):
+                return False
+        self.struck += 1
+        return True
+
+
+def replaced(fault: Fault, date: Callable[[float], str]) -> Answer | None:
+    """The answer that a fault gives in place of Bitbucket's; None if it gives none. `date`: HTTP date in n seconds."""
+    later = {}
+    if fault.retry_after is not None:
+        later = {"Retry-After": date(fault.retry_after) if fault.as_date else f"{fault.retry_after:g}"}
+    match fault.name:
+        case "rate-limited":
+            return Answer(429, _error("You have been rate limited.", "RateLimitExceededException"), later)
+        case "unavailable":
+            return Answer(503, b"<html><body><h1>Service Unavailable</h1></body></html>", later, "text/html")
+        case "error":
+            return Answer(500, _error("An error occurred while processing the request.", "ServerException"))
+        case "login-page":
+            page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form></form></body></html>"
+            return Answer(200, page, content_type="text/html;charset=UTF-8")
+        case "sso-redirect":
+            return Answer(302, b"", {"Location": "https://sso.example.com/saml?back=bitbucket"}, None)
+        case "not-json":
+            return Answer(200, b'{"values": [ <%= rows %>')
+        case _:
+            return None
+
+
+def _error(message: str, exception: str) -> bytes:
+    name = f"com.atlassian.bitbucket.{exception}"
+    return msgspec.json.encode({"errors": [{"context": None, "message": message, "exceptionName": name}]})
+
+
+def spoiled(fault: Fault, answer: Answer) -> Answer:
+    """Bitbucket's answer as a fault spoils it: for `bad-shape` and `stuck-paging`; others leave it as it is."""
+    if answer.status != 200 or fault.name not in ("bad-shape", "stuck-paging"):
+        return answer
+    content = msgspec.json.decode(answer.body)
+    if not isinstance(content, dict):
+        return answer
+    if fault.name == "stuck-paging":
+        if "values" in content:
+            content |= {"isLastPage": False, "nextPageStart": content["start"]}
+    else:
+        _misshape(content, fault.struck)
+    return Answer(200, msgspec.json.encode(content), answer.headers)
+
+
+def _misshape(content: dict[str, object], turn: int) -> None:
+    """Each time in another way."""
+    values = content.get("values")
+    if not isinstance(values, list):
+        for key in ("id", "permitted", "version", "enabled"):
+            content.pop(key, None)
+    elif not values or turn % 3 == 2:
+        content["values"] = {}
+    elif turn % 3 == 0:
+        values[-1] = None
+    elif isinstance(values[0], dict):
+        values[0].pop("id" if "id" in values[0] else "permission" if "permission" in values[0] else "name")
+    else:
+        values[0] = 7
+
+
+def shift_of(faults: Sequence[Fault]) -> int:
+    """By how many rows later pages are moved."""
+    return sum({"duplicate-rows": -1, "shifted-rows": 1}.get(fault.name, 0) for fault in faults)
+
+
+def vanish(route: Route, estate: Estate) -> None:
+    """Deletes the repository or project that a request is about, if it is there."""
+    if route.kind.startswith("repository") and estate.repository(*route.names) is not None:
+        estate.delete_repository(*route.names)
+    elif route.kind.startswith("project-") and estate.project(route.names[0]) is not None:
+        estate.delete_project(route.names[0])
