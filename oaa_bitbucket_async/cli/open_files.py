@@ -1,6 +1,7 @@
 """Every request in flight holds a connection, every connection an open file, and a process may have only so many."""
 
 import dataclasses
+import math
 import sys
 
 from oaa_bitbucket_async.settings import Pace
@@ -18,23 +19,41 @@ def fit_to_open_files(pace: Pace) -> tuple[Pace, str | None]:
         return pace, None
     import resource
 
-    wanted = pace.concurrency or pace.max_concurrency
+    def number(limit: int) -> float:
+        return math.inf if limit == resource.RLIM_INFINITY else limit
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or wanted + _RESERVE <= soft:
+    wanted = raised(pace, number(soft), number(hard))
+    if wanted is not None:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (OSError, ValueError):  # some systems have a lower limit of their own: stay within the soft one
+            pass
+    return fit(pace, number(soft))
+
+
+def raised(pace: Pace, soft: float, hard: float) -> int | None:
+    """The soft limit that `pace` asks for, as far as `hard` allows; None if the one there is will do."""
+    wanted = _in_flight(pace) + _RESERVE
+    return int(min(wanted, hard)) if soft < min(wanted, hard) else None
+
+
+def fit(pace: Pace, files: float) -> tuple[Pace, str | None]:
+    """`pace` within a limit of so many open files, and a warning if it had to be lowered."""
+    wanted = _in_flight(pace)
+    if wanted + _RESERVE <= files:
         return pace, None
-    target = wanted + _RESERVE if hard == resource.RLIM_INFINITY else min(wanted + _RESERVE, hard)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-        soft = target
-    except (OSError, ValueError):  # some systems have a lower limit of their own: stay within the soft one
-        pass
-    if wanted + _RESERVE <= soft:
-        return pace, None
-    possible = max(2, soft - _RESERVE)
-    flag = "--max-concurrency (OAA_MAX_CONCURRENCY)" if pace.concurrency is None else "--concurrency (OAA_CONCURRENCY)"
-    fitted = (
-        dataclasses.replace(pace, max_concurrency=possible)
-        if pace.concurrency is None
-        else dataclasses.replace(pace, concurrency=possible)
+    possible = max(2, int(files) - _RESERVE)
+    if pace.concurrency is None:
+        flag, fitted = "--max-concurrency (OAA_MAX_CONCURRENCY)", dataclasses.replace(pace, max_concurrency=possible)
+    else:
+        flag, fitted = "--concurrency (OAA_CONCURRENCY)", dataclasses.replace(pace, concurrency=possible)
+    return (
+        fitted,
+        f"{flag} is lowered from {wanted} to {possible}: this process may open {files:g} files (`ulimit -n`).",
     )
-    return fitted, f"{flag} is lowered from {wanted} to {possible}: this process may open {soft} files (`ulimit -n`)."
+
+
+def _in_flight(pace: Pace) -> int:
+    return pace.concurrency or pace.max_concurrency

@@ -1,0 +1,71 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base, veza_base
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "warnings"),
+    [
+        ("https://h", "https://h", 0),
+        ("HTTPS://H.Example.COM/", "https://h.example.com", 0),
+        ("https://h:443/", "https://h", 0),
+        ("http://h:80", "http://h", 1),
+        ("https://h:8443/Scm/", "https://h:8443/Scm", 0),
+        ("https://h//scm//", "https://h/scm", 0),
+        ("https://h/scm/rest/api/1.0", "https://h/scm", 1),
+        ("https://h/projects/A/repos/b", "https://h", 1),
+        ("https://h/dashboard?x=1#y", "https://h", 1),
+        ("https://[::1]:7990/bitbucket", "https://[::1]:7990/bitbucket", 0),
+    ],
+)
+def test_bitbucket(text: str, base: str, warnings: int) -> None:
+    found, warned = bitbucket_base(text)
+    assert (found, len(warned)) == (base, warnings)
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("example.vezacloud.com", "https://example.vezacloud.com"),
+        ("example.vezacloud.com:8443", "https://example.vezacloud.com:8443"),
+        ("https://example.vezacloud.com/", "https://example.vezacloud.com"),
+        ("https://example.vezacloud.com/api/v1/", "https://example.vezacloud.com"),
+        ("https://proxy/veza", "https://proxy/veza"),
+    ],
+)
+def test_veza(text: str, base: str) -> None:
+    assert veza_base(text)[0] == base
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "h", "ftp://h", "https://", "https:///x", "https://h:99999", "https://h:x", "https://h:0", "https://[::1",
+        "https://h/a b", "https://h/\x00", "https://user:hunter2@h", "https://hunter2@h", "file:///etc/passwd", "",
+        "https://@h",
+    ],
+)  # fmt: skip
+def test_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(AddressError) as raised:
+        bitbucket_base(text)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_veza_is_not_reached_over_http() -> None:
+    with pytest.raises(AddressError):
+        veza_base("http://example.vezacloud.com")
+
+
+@given(st.text() | st.from_regex(r"https?://[a-zA-Z0-9.@:\[\]]*(/[a-z/?#@%.]*)?", fullmatch=True))
+def test_whatever_is_given_a_base_url_comes_out_or_our_error(text: str) -> None:
+    try:
+        base, _ = bitbucket_base(text)
+    except AddressError:
+        return
+    assert base.startswith(("https://", "http://"))
+    assert not base.endswith("/")
+    assert "?" not in base
+    assert "#" not in base
+    assert bitbucket_base(base)[0] == base

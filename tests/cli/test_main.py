@@ -1,0 +1,181 @@
+"""The command line as its user meets it: help, messages, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oaa_bitbucket_async import errors
+from oaa_bitbucket_async.cli import options
+from oaa_bitbucket_async.cli.demo import demo
+from oaa_bitbucket_async.cli.invocation import Invocation
+from oaa_bitbucket_async.cli.main import cli, execute
+from oaa_bitbucket_async.cli.push import push
+from oaa_bitbucket_async.redaction import Redactor
+from oaa_bitbucket_async.secret import Secret
+
+COMMANDS: list[list[str]] = [[], ["push"], ["demo"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_80_columns_and_shows_every_variable_and_default(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert execute([*command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    words = " ".join(text.split())
+    for param in {"": cli, "push": push, "demo": demo}["".join(command)].params:
+        if isinstance(param, options.Setting):
+            assert all(flag in words for flag in [*param.opts, *param.secondary_opts])
+            assert f"[{param.variable}; {param.shown_default}]" in words
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("oaa-bitbucket-async ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "--bitbucket-url (BITBUCKET_URL)"),
+        (["--concurrency", "0"], "OAA_CONCURRENCY"),
+        (["--nonsense"], "--nonsense"),
+        (["nonsense"], "nonsense"),
+        (["push"], "FILE"),
+        (["push", "no/such/file"], "no/such/file"),
+        (["push", __file__], "VEZA_API_KEY"),
+        (["--veza-url", "x", "push", __file__], "--veza-url stands before 'push'"),
+        (["--debug", "demo"], "--debug stands before 'demo'"),
+        (["demo", "--repositories", "0"], "OAA_DEMO_REPOSITORIES"),
+        (["demo", "--project", "A", "--exclude-project", "A"], "--exclude-project"),
+    ],
+)
+def test_misuse_exits_2_and_says_why(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert word in captured.err
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("arguments", [["--bitbucket-token=hunter2"], ["--veza-api-key", "hunter2"]])
+def test_a_secret_as_a_flag_is_refused_and_not_repeated(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(arguments) == 2
+    text = capsys.readouterr().err
+    assert "environment or a file" in text
+    assert "hunter2" not in text
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["--bitbucket-url", "https://me:hunter2@h", "--veza-url", "https://me:hunter2@h"]) == 2
+    assert "hunter2" not in capsys.readouterr().err
+
+
+def _raises(error: BaseException) -> Callable[[], int]:
+    def work() -> int:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigurationError("What.", "Do."), 2),
+        (errors.IncompleteError("What.", "Do."), 3),
+        (errors.CredentialError("What.", "Do."), 4),
+        (errors.UploadError("What.", "Do."), 5),
+        (errors.TemporaryError("What.", "Do."), 75),
+        (errors.InterruptedRunError(signal.SIGINT, "What.", "Do."), 130),
+        (errors.InterruptedRunError(15, "What.", "Do."), 143),
+    ],
+)
+def test_an_error_of_ours_is_one_line_and_its_exit_code(
+    error: errors.CollectorError, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Invocation().guard(_raises(error)) == code
+    assert capsys.readouterr().err == "Error: What. Do.\n"
+
+
+def test_with_debug_the_traceback_comes_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Invocation(debug=True).guard(_raises(errors.UploadError("What."))) == 5
+    text = capsys.readouterr().err
+    assert text.startswith("Traceback")
+    assert text.endswith("Error: What.\n")
+
+
+def test_a_bug_shows_where_and_asks_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    redact = Redactor([Secret("hunter2")])
+    assert Invocation(redact=redact).guard(_raises(ZeroDivisionError("over hunter2"))) == 1
+    text = capsys.readouterr().err
+    assert "ZeroDivisionError: over ***" in text
+    assert "report" in text.splitlines()[-1]
+    assert "hunter2" not in text
+
+
+def test_an_interrupt_that_nobody_caught(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Invocation().guard(_raises(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "Error: Interrupted.\n"
+
+
+def test_errors_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    invocation = Invocation(log_format="json")
+    assert invocation.guard(_raises(errors.UploadError("What.", "Do."))) == 5
+    assert invocation.guard(_raises(ZeroDivisionError())) == 1
+    ours, trace, bug = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (ours["level"], ours["message"], ours["exit_code"]) == ("error", "What. Do.", 5)
+    assert "ZeroDivisionError" in trace["traceback"]
+    assert bug["exit_code"] == 1
+
+
+def _python(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("BITBUCKET_", "VEZA_", "OAA_"))}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**clean, **environment},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_help_does_not_wait_for_what_only_a_run_needs() -> None:
+    heavy = "{'aiohttp', 'oaaclient', 'rich', 'requests', 'msgspec', 'prometheus_client', 'uvloop'}"
+    code = f"import sys; from oaa_bitbucket_async.cli.main import cli; print(sorted({heavy} & set(sys.modules)))"
+    assert _python("-c", code).stdout == "[]\n"
+
+
+def test_as_a_module() -> None:
+    done = _python("-m", "oaa_bitbucket_async", "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = _python("-m", "oaa_bitbucket_async")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_reader_that_went_away() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "oaa_bitbucket_async", "--help"],
+            cwd=Path(__file__).parents[2],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, "")
