@@ -15,7 +15,7 @@ from oaa_bitbucket_async.bitbucket.api import Listing, Question
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
-from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Login, next_start, understand
+from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Login, next_start, rate_headers, understand
 from oaa_bitbucket_async.bitbucket.rows import Page, User
 from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
 from oaa_bitbucket_async.bitbucket.transport import Transport
@@ -30,6 +30,8 @@ MAX_PASSES = 3
 RETRY_AFTER_MAX = 300.0
 PROOF_INTERVAL = 30.0
 """Seconds between two proofs of the login where a proxy strips the header that tells."""
+
+_RATE_HEADER = "X-RateLimit-Remaining"
 
 T = TypeVar("T")
 
@@ -141,6 +143,8 @@ class Client:
             answer = await self._transport.get(path)
             latency = now() - began
             stats.bytes_received += len(answer.body)
+            if _RATE_HEADER in answer.headers:
+                pacer.note_rate_headers(**rate_headers(answer.headers))
             if self.login.user_header is None:
                 self.last_user_header = answer.headers.get(USER_HEADER)
             value = understand(path, answer, decoder, self.login, time.time() if answer.status != 200 else 0.0)
@@ -222,7 +226,10 @@ class Client:
         """Runs beside the crawl where a proxy strips the user's name from answers: proves the login again."""
         while self.login.stripped:
             await self._clock.sleep(PROOF_INTERVAL)
-            await self.prove_login()
+            try:
+                await self.prove_login()
+            except Fault:
+                continue  # counted, and by the pacing taken as what it is; the next proof, or the last, tells
 
 
 class _Retries:

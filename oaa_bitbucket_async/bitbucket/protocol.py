@@ -8,7 +8,7 @@ of the expected shape is an answer at all.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypedDict, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
@@ -149,6 +149,33 @@ def _seconds_until(value: str, headers: Mapping[str, str], now: float) -> float:
     except ValueError:
         base = now
     return max(0.0, until - base)
+
+
+class RateHeaders(TypedDict):
+    """`X-RateLimit-*`, as far as an answer has them: tokens, and seconds."""
+
+    limit: float | None
+    remaining: float | None
+    fill_rate: float | None
+    interval: float | None
+
+
+def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
+    """What the server tells of its token bucket (documented for Jira and Confluence; used if it is there)."""
+    return RateHeaders(
+        limit=_number(headers.get("X-RateLimit-Limit")),
+        remaining=_number(headers.get("X-RateLimit-Remaining")),
+        fill_rate=_number(headers.get("X-RateLimit-FillRate")),
+        interval=_number(headers.get("X-RateLimit-Interval-Seconds")),
+    )
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return number if number is not None and 0 <= number < 1e9 else None
 
 
 def error_text(body: bytes) -> tuple[str, str]:

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from oaa_bitbucket_async.bitbucket.faults import Fault
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.crawl import Crawl
 from oaa_bitbucket_async.collect.journal import Fingerprint, Journal
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
-from oaa_bitbucket_async.errors import InterruptedRunError
+from oaa_bitbucket_async.errors import InterruptedRunError, TemporaryError
 from oaa_bitbucket_async.oaa.names import host_of
 from oaa_bitbucket_async.run.session import Session
 from oaa_bitbucket_async.run.signals import Interruption
@@ -69,8 +70,21 @@ async def collect(
             "The run was interrupted; nothing was uploaded.",
             _how_to_go_on(settings, journal),
         )
-    await session.client.prove_login()
+    await _prove_again(session)
     return Collection(findings, snapshot, ledger, counts)
+
+
+async def _prove_again(session: Session) -> None:
+    """Where answers do not carry our name, the last word before the upload: are we still who we were?"""
+    if not session.client.login.stripped:
+        return
+    try:
+        await session.client.prove_login()
+    except Fault as fault:
+        raise TemporaryError(
+            f"The login could not be proven again before the upload: {fault}.",
+            "Nothing was uploaded. Run again when the server answers.",
+        ) from None
 
 
 def instance_of(settings: Settings, findings: Findings) -> Instance:
@@ -98,7 +112,8 @@ async def journal_of(settings: Settings, findings: Findings, path: Path) -> Asyn
             scope=settings.scope,
         ),
         window=settings.state.resume_window,
-        resume=settings.state.resume,
+        # without our name on every answer, what was read before a login was lost can't be told from what came after
+        resume=settings.state.resume and not findings.header_stripped,
         now=time.time(),
     )
     try:
