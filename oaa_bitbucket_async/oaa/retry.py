@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import json
 import logging
 import random
 import time
@@ -127,9 +128,9 @@ def _say(error: BaseException | None) -> str:
 
 
 def _upload_error(error: OAAClientError, what: str, attempts: int) -> UploadError:
-    details = [str(detail) for detail in error.details]
+    details = [detail if isinstance(detail, str) else json.dumps(detail) for detail in error.details]
     more = [f"and {len(details) - _MOST_DETAILS} more"] if len(details) > _MOST_DETAILS else []
-    told = "".join(f"\n  {line}" for line in details[:_MOST_DETAILS] + more)
+    told = f" Details: {'; '.join(details[:_MOST_DETAILS] + more)}." if details else ""
     if passes(error):
         return VezaFailingError(
             f"Veza went on failing at {what}, {attempts} times; the last answer: {_say(error)}.{told}",
@@ -149,4 +150,4 @@ def _advice(error: OAAClientError) -> str:
         case 413:
             return "The payload is too large for Veza or for a proxy on the way."
         case _:
-            return "Veza's answer above says what it does not accept; give its support the request id."
+            return "Veza's answer says what it does not accept; give its support the request id."

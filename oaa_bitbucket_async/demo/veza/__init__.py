@@ -1,0 +1,5 @@
+"""An embedded Veza: what the real oaaclient needs to push to, over TLS, with faults by name."""
+
+from oaa_bitbucket_async.demo.veza.server import EmbeddedVeza, Pushed
+
+__all__ = ["EmbeddedVeza", "Pushed"]
