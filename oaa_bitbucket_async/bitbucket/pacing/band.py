@@ -6,17 +6,26 @@ that no slot idles, little enough that nobody else has to wait behind us.
 
 import math
 
-from oaa_bitbucket_async.bitbucket.pacing.baseline import Baseline, Samples
+from oaa_bitbucket_async.bitbucket.pacing.baseline import Baseline, Ratio, Samples
 from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, OnChange
 
-LOW = 1.12
-HIGH = 1.32
-TARGET = 1.2
+LOW = 1.06
+HIGH = 1.20
+TARGET = 1.12
+_FULL = 1.5
+"""A ratio that ends slow start at once: after a doubling a server that is full shows about 2."""
+_ROOM = 0.4
+"""What was not full at half the limit is not cut below this share of it."""
+_SURE = 150
+"""Samples on which a baseline can be relied."""
 START = 8
 PROBE_EVERY = 60.0
+_PROBE_LASTS = 1.0
 _FIRST_SAMPLES = 30
-_SAMPLES = 100
+_SAMPLES = 200
 _WINDOW = 0.5
+_FEW_BUT_FAIR = 100
+"""The first to end after the limit grew are the quick ones: a short window says too little about the median."""
 _ERROR_SHARE = 0.1
 _ERROR_CUT = 0.7
 _REFUSED_EVERY = 2.0
@@ -36,13 +45,14 @@ class BandLimit:
         self._baseline = Baseline()
         self._rising = True
         self._step = 1
-        self._pending: Samples = {}
+        self._loaded: Samples = {}
         self._before_probe: int | None = None
-        self._ratio = 1.0
+        self._ratio = Ratio(1.0, 1.4)
+        self._ratio_limit = self.value
         self._cuts = 0
         self._probe_at = math.inf
         self._refused_at = -math.inf
-        self._skip = 0
+        self._skip = self.value
         self._blocked = 0
         self._open(now, 0)
 
@@ -58,7 +68,9 @@ class BandLimit:
             samples = self._samples[kind] = []
         samples.append(latency)
         self._count += 1
-        if self._count >= self._needed and now >= self._until:
+        if (self._count >= self._needed and now >= self._until) or (
+            now >= self._latest and self._count >= _FIRST_SAMPLES
+        ):
             self._close(now, blocked)
 
     def failed(self, now: float) -> None:
@@ -87,9 +99,14 @@ class BandLimit:
         self._count = 0
         self._errors = 0
         self._blocked = blocked
-        if self._rising:
-            self._needed = max(_FIRST_SAMPLES, 2 * self.value)
+        self._latest = math.inf
+        if self._rising and self._before_probe is None:
+            self._needed = max(_FIRST_SAMPLES, self.value)
             self._until = now
+        elif self._before_probe is not None:
+            self._needed = 2 * _SURE
+            self._until = now
+            self._latest = now + _PROBE_LASTS
         else:
             self._needed = max(_SAMPLES, 2 * self.value)
             self._until = now + _WINDOW
@@ -103,48 +120,62 @@ class BandLimit:
         else:
             if ratio is not None:
                 self._ratio = ratio
-            self._baseline.adopt(samples, self._ratio)
-            if waited:
-                self._steer(samples, self._ratio, now)
-            elif ratio is not None and ratio > HIGH:
+                self._ratio_limit = self.value
+            self._baseline.adopt(samples, self._ratio.median)
+            if waited and self._rising:
+                if not self._rise(samples, self._ratio, now):
+                    return
+            elif waited:
+                self._steer(self._ratio, now)
+            elif ratio is not None and ratio.median > HIGH:
                 self._cut(ratio, now)
         if not self._skip:
             self._open(now, blocked)
 
-    def _steer(self, samples: Samples, ratio: float, now: float) -> None:
-        if ratio > HIGH:
+    def _rise(self, samples: Samples, ratio: Ratio, now: float) -> bool:
+        """Slow start: double until the latency has clearly risen. False: too few samples to tell."""
+        sure = self._baseline.weight >= _SURE
+        patience = self.value * min(4, self.value // 32)  # the higher the limit, the cheaper a longer look
+        if ratio.median > _FULL or (ratio.median > HIGH and sure and self._count >= _SURE):
+            self._loaded = samples
+            self._move(max(self.value * _ROOM, ratio.limit(self.value, TARGET)), now, "full")
+            self._settle(now)
+            if not sure:
+                self._probe(now)
+        elif self._count < patience:
+            self._needed = patience
+            return False
+        elif ratio.median > LOW and sure and self._count >= _SURE:
+            self._settle(now)
+        else:
+            if self._count >= _FEW_BUT_FAIR or not self._baseline:
+                self._baseline.learn(samples)
+            self._move(self.value * 2, now, "slow start")
+        return True
+
+    def _steer(self, ratio: Ratio, now: float) -> None:
+        if ratio.median > HIGH:
             self._cut(ratio, now)
-        elif ratio < LOW:
-            self._cuts = 0
-            if self._rising:
-                self._baseline.learn(self._pending)
-                self._pending = samples
-                self._move(self.value * 2, now, "slow start")
-            else:
-                self._move(self.value + max(1, 0.05 * self._step * self.value), now, "room")
-                self._step = min(self._step * 2, 8)
         else:
             self._cuts = 0
-            self._step = 1
-            if self._rising:
-                self._settle(now)
-        if not self._rising and now >= self._probe_at:
+            if ratio.median < LOW:
+                self._move(max(self.value + self._step, ratio.limit(self.value, TARGET)), now, "room")
+                self._step *= 2
+            else:
+                self._step = 1
+        if now >= self._probe_at:
             self._probe(now)
 
-    def _cut(self, ratio: float, now: float) -> None:
+    def _cut(self, ratio: Ratio, now: float) -> None:
         self._cuts += 1
         self._step = 1
-        lowest = 0.0 if self._rising else 0.6
-        self._move(self.value * max(lowest, TARGET / ratio), now, "queue")
-        if self._rising:
-            self._settle(now)
+        self._move(max(0.6 * self.value, ratio.limit(self.value, TARGET)), now, "queue")
         if self._cuts >= 3:
             self._probe(now)
 
     def _settle(self, now: float) -> None:
         """End of slow start."""
         self._rising = False
-        self._pending = {}
         self._probe_at = now + PROBE_EVERY
 
     def _probe(self, now: float) -> None:
@@ -154,18 +185,28 @@ class BandLimit:
         self._cuts = 0
         self._move(max(1, self.value // 2), now, "probe")
 
-    def _end_probe(self, samples: Samples, ratio: float | None, now: float) -> None:
+    def _end_probe(self, samples: Samples, ratio: Ratio | None, now: float) -> None:
         before = self._before_probe or self.value
         self._before_probe = None
-        if ratio is not None and ratio > HIGH and self._ratio > 1.5 * ratio:
-            before = int(self.value * TARGET)  # still a queue: halving the limit nearly halved the latency
-        else:
-            self._baseline.learn(samples)
+        if ratio is not None and ratio.median > HIGH:
+            if self._ratio.median > 0.7 * ratio.median * self._ratio_limit / self.value:
+                self._move(ratio.limit(self.value, TARGET), now, "still full")  # latency goes with the limit
+                return
+            # Half the limit, the same latency: not our queue, the server itself is slower than it was.
+            self._baseline.forget()
+            self._rising = True
+        elif ratio is not None and ratio.median < 0.85:  # what we took for unloaded was a queue
+            self._baseline.forget()
+        self._baseline.learn(samples)
+        corrected = self._baseline.ratio(self._loaded)
+        if corrected is not None and corrected.median < _FULL:
+            self._rising = True  # it had not been full, only the first baseline too low
+        self._loaded = {}
         self._move(before, now, "probed")
 
     def _move(self, wanted: float, now: float, reason: str) -> None:
         new = max(self._smallest, min(self._largest, round(wanted)))
         old, self.value = self.value, new
         if new != old:
-            self._skip = old
+            self._skip = max(old if self._rising else max(old, new), self._skip)
             self._on_change(old, new, reason)

@@ -1,12 +1,27 @@
 """The latency of each kind of request on a server that does not queue, and how far the present is from it."""
 
 from statistics import median
+from typing import NamedTuple
 
 _FEW = 5
-_MEMORY = 200
+_MEMORY = 500
 """A baseline weighs as much as this many samples at most, so that a probe always counts."""
 
 Samples = dict[str, list[float]]
+
+
+class Ratio(NamedTuple):
+    """Latencies by their baselines (which are medians): 1.0 for `median` means no queue."""
+
+    median: float
+    mean: float
+
+    def limit(self, limit: int, target: float) -> float:
+        """The limit at which the median would be at `target`, if the present is what comes of `limit`.
+
+        Little's law holds for means: time in the queue is (median - target), and `limit` is throughput times mean.
+        """
+        return limit * (1.0 - (self.median - target) / max(self.mean, self.median))
 
 
 class Baseline:
@@ -23,6 +38,11 @@ class Baseline:
     def __getitem__(self, kind: str) -> float:
         return self._known[kind][0]
 
+    @property
+    def weight(self) -> int:
+        """Samples that it rests on."""
+        return sum(weight for _, weight in self._known.values())
+
     def learn(self, samples: Samples) -> None:
         """Latencies that were taken while nothing queued."""
         for kind, latencies in samples.items():
@@ -37,15 +57,17 @@ class Baseline:
         """What is learned next counts alone."""
         self._known = {kind: (value, 1) for kind, (value, _) in self._known.items()}
 
-    def ratio(self, samples: Samples) -> float | None:
-        """The latencies by their baselines: 1.0 means no queue. None: too few of a kind that is known."""
-        total = 0.0
+    def ratio(self, samples: Samples) -> Ratio | None:
+        """The latencies by their baselines. None: too few of any kind that is known."""
+        middle = mean = 0.0
         count = 0
         for kind, latencies in samples.items():
             if len(latencies) >= _FEW and kind in self._known:
-                total += len(latencies) * median(latencies) / self._known[kind][0]
+                baseline = self._known[kind][0]
+                middle += len(latencies) * median(latencies) / baseline
+                mean += sum(latencies) / baseline
                 count += len(latencies)
-        return total / count if count else None
+        return Ratio(middle / count, mean / count) if count else None
 
     def adopt(self, samples: Samples, ratio: float) -> None:
         """Kinds that are met for the first time, on a server whose other latencies are at `ratio`."""
