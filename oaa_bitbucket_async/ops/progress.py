@@ -183,11 +183,13 @@ def picture(meter: Meter, now: float, width: int) -> RenderableType:
         f"{meter.pacer.in_flight} of {meter.pacer.limit} in flight",
         f"{meter.rate:,.0f} requests/s",
         f"{meter.requests.total_retries:,} retries",
-        duration_text(meter.elapsed),
     ]
-    if meter.left is not None:
-        status.append(f"about {duration_text(meter.left)} left")
-    rows: list[RenderableType] = [grid, Text(" · ".join(status), style="dim")]
+    left = "" if meter.left is None else f", about {duration_text(meter.left)} left"
+    rows: list[RenderableType] = [
+        grid,
+        Text(" · ".join(status), style="dim"),
+        Text(f"{duration_text(meter.elapsed)}{left}", style="dim"),
+    ]
     trouble = meter.trouble(now)
     if trouble:
         rows.append(Text(trouble, style="yellow"))

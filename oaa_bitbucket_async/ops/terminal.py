@@ -6,9 +6,17 @@ from rich.text import Text
 from oaa_bitbucket_async.settings import Output
 
 
+class QuietConsole(Console):
+    """A console that falls silent when its terminal or pipe is gone; rich's own would end the process, exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich in place of raising."""
+        self.quiet = True
+
+
 def error_console() -> Console:
     """A console on standard error: without colours and boxes where that is no terminal."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return QuietConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def shows_progress(output: Output, console: Console) -> bool:

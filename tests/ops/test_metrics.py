@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from oaa_bitbucket_async.ops.metrics import write_metrics
+from oaa_bitbucket_async.ops.summary import Summary
+from tests.ops.test_summary import make_summary
+
+
+def _read(path: Path) -> dict[tuple[str, str], float]:
+    return {
+        (sample.name.removeprefix("oaa_bitbucket_"), ",".join(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(path.read_text())
+        for sample in family.samples
+    }
+
+
+def test_the_figures_of_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    write_metrics(path, make_summary(missing=3), exit_code=0, finished_at=1000.0)
+    found = _read(path)
+    for key, value in {
+        ("last_success_timestamp_seconds", ""): 1000.0,
+        ("last_run_timestamp_seconds", ""): 1000.0,
+        ("exit_code", ""): 0,
+        ("duration_seconds", ""): 201.3,
+        ("entities", "repositories"): 100_000,
+        ("entities", "grants"): 800_000,
+        ("requests", "repository-users,answered"): 2000,
+        ("requests", "repository-users,other"): 10,
+        ("retries", "timeout"): 7,
+        ("pauses", ""): 1,
+        ("missing_units", ""): 3,
+        ("payload_bytes", ""): 118_800_000,
+        ("upload_warnings", ""): 9,
+    }.items():
+        assert found[key] == value
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_keeps_the_time_of_the_last_success(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    write_metrics(path, Summary(instance="h"), exit_code=75, finished_at=500.0)
+    assert ("last_success_timestamp_seconds", "") not in _read(path)
+    write_metrics(path, Summary(instance="h"), exit_code=0, finished_at=1000.0)
+    write_metrics(path, Summary(instance="h"), exit_code=3, finished_at=2000.0)
+    found = _read(path)
+    assert found["last_success_timestamp_seconds", ""] == 1000.0
+    assert found["last_run_timestamp_seconds", ""] == 2000.0
+    assert found["exit_code", ""] == 3
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"oaa_bitbucket_last_success_timestamp_seconds x\n", b"{{{"])
+def test_a_damaged_file_is_replaced(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "m.prom"
+    path.write_bytes(content)
+    write_metrics(path, Summary(instance="h"), exit_code=2, finished_at=2000.0)
+    assert _read(path)["exit_code", ""] == 2
+    assert "last success" in caplog.text
+
+
+def test_a_file_that_can_not_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_metrics(tmp_path / "none" / "m.prom", Summary(instance="h"), exit_code=0, finished_at=1.0)
+    assert "--metrics-file (OAA_METRICS_FILE)" in caplog.text

@@ -1,0 +1,158 @@
+import asyncio
+import io
+import logging
+from dataclasses import dataclass
+
+import pytest
+from rich.console import Console
+
+from oaa_bitbucket_async.bitbucket.stats import RequestStats
+from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.ops.logs import logging_to
+from oaa_bitbucket_async.ops.progress import Meter, fields, line, picture, progress
+from oaa_bitbucket_async.ops.terminal import QuietConsole, error_console, shows_progress
+from oaa_bitbucket_async.settings import Output
+from tests.virtual_clock import run_virtual
+
+
+@dataclass
+class StillPacer:
+    limit: int = 64
+    in_flight: int = 60
+    waiting: int = 3
+    paused_until: float = -1.0
+
+
+def _meter() -> Meter:
+    requests = RequestStats()
+    counts = CrawlCounts()
+    meter = Meter(requests, counts, StillPacer(), 100.0)
+    requests.sent["repository-users"] += 5000
+    requests.answered["repository-users"] += 5000
+    requests.retries["timeout"] += 12
+    counts.users, counts.users_complete = 50_000, True
+    counts.groups, counts.groups_done = 5_000, 1_203
+    counts.projects, counts.projects_done, counts.projects_complete = 2_000, 500, True
+    counts.repositories, counts.repositories_done = 45_000, 2_500
+    meter.sample(105.0)
+    return meter
+
+
+def _text(meter: Meter, now: float, width: int) -> str:
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
+    console.print(picture(meter, now, width))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 40, 120])
+def test_the_picture_fits_and_shows_the_figures(width: int) -> None:
+    meter = _meter()
+    text = _text(meter, 105.0, width)
+    assert max(map(len, text.splitlines())) <= width
+    words = " ".join(text.split())
+    for figure in ("50,000", "1,203 of 5,000+", "500 of 2,000", "2,500 of 45,000+", "1,000 requests/s", "12 retries"):
+        assert figure in words
+    assert ("━" in text) == (width >= 60)
+
+
+def test_time_left_once_the_listing_is_complete() -> None:
+    meter = _meter()
+    assert meter.left is None
+    meter.counts.repositories_complete = True
+    assert meter.left == pytest.approx(85.0)
+    assert "about 1 min 25 s left" in _text(meter, 105.0, 80)
+    assert "about 1 min 25 s left" in line(meter, 105.0)
+
+
+def test_rates_are_of_the_last_seconds() -> None:
+    meter = _meter()
+    for second in range(106, 140):
+        meter.requests.sent["projects"] += 10
+        meter.sample(float(second))
+    assert meter.rate == pytest.approx(10.0)
+
+
+def test_a_pause_and_silence_are_shown() -> None:
+    meter = _meter()
+    assert meter.trouble(105.0) is None
+    meter.pacer.paused_until = 117.0  # type: ignore[misc]
+    assert meter.trouble(105.0) == "the server asked for a pause: 12.0 s left"
+    assert "asked for a pause" in _text(meter, 105.0, 40).replace("\n", " ")
+    assert meter.trouble(118.0) == "no answer for 13.0 s"
+    meter.pacer.in_flight = meter.pacer.waiting = 0  # type: ignore[misc]
+    assert meter.trouble(118.0) is None
+
+
+def test_fields_for_machines() -> None:
+    assert fields(_meter())["requests_per_second"] == 1000.0
+
+
+def test_no_terminal_a_line_every_half_minute(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "oaa_bitbucket_async")
+
+    async def crawl() -> None:
+        async with progress(
+            Console(file=io.StringIO()), requests=RequestStats(), counts=CrawlCounts(), pacer=StillPacer(), live=False
+        ):
+            await asyncio.sleep(100)
+
+    run_virtual(crawl())
+    assert len(caplog.records) == 3
+
+
+def test_live_it_comes_and_goes_and_log_lines_stay_whole() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, color_system=None, width=80, height=30)
+    counts = CrawlCounts(users=7)
+
+    async def crawl() -> None:
+        async with progress(console, requests=RequestStats(), counts=counts, pacer=StillPacer(), live=True):
+            await asyncio.sleep(1)
+            logging.getLogger("oaa_bitbucket_async").info("a long line %s", "x" * 200)
+            counts.users = 8
+            await asyncio.sleep(1)
+
+    with logging_to(console, Output(), redact=str, run_id="r"):
+        run_virtual(crawl())
+    text = stream.getvalue()
+    assert text.count("Repositories") in range(7, 12)
+    assert "a long line " + "x" * 200 in text
+    assert "7+" in text
+    assert "8+" in text
+    assert text.endswith("\x1b[2K")  # erased
+
+
+def test_an_error_in_the_block_is_not_hidden() -> None:
+    async def crawl() -> None:
+        async with progress(
+            Console(file=io.StringIO()), requests=RequestStats(), counts=CrawlCounts(), pacer=StillPacer(), live=False
+        ):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(crawl())
+
+
+class _Gone(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError(text[:0])
+
+
+def test_a_terminal_that_went_away_does_not_end_the_crawl() -> None:
+    async def crawl() -> str:
+        console = QuietConsole(file=_Gone(), force_terminal=True, width=80)
+        async with progress(console, requests=RequestStats(), counts=CrawlCounts(), pacer=StillPacer(), live=True):
+            await asyncio.sleep(1)
+        return "done"
+
+    assert run_virtual(crawl()) == "done"
+
+
+def test_when_a_display_is_shown() -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True)
+    assert shows_progress(Output(), terminal)
+    assert not shows_progress(Output(progress=False), terminal)
+    assert not shows_progress(Output(log_format="json"), terminal)
+    assert not shows_progress(Output(progress=True), Console(file=io.StringIO()))
+    assert error_console().stderr

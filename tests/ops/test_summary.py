@@ -1,0 +1,154 @@
+import io
+import json
+import logging
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
+from oaa_bitbucket_async.collect.ledger import Entry, Outcome
+from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.ops.logs import logging_to
+from oaa_bitbucket_async.ops.summary import LimitWay, Summary, UploadOutcome, duration_text, render, size_text
+from oaa_bitbucket_async.settings import Output
+
+
+def make_summary(missing: int = 0) -> Summary:
+    requests = RequestStats()
+    requests.sent.update({"repository-users": 2010, "projects": 3})
+    requests.answered.update({"repository-users": 2000, "projects": 3})
+    requests.retries.update({"timeout": 7, "throttled": 3})
+    latencies = requests.latencies["repository-users"] = Latencies()
+    for n in range(100):
+        latencies.add(0.040 if n < 90 else 0.400)
+    return Summary(
+        instance="git.example.com/scm",
+        users=50_000,
+        groups=5_000,
+        projects=2_000,
+        repositories=100_000,
+        grants=800_000,
+        requests=requests,
+        duration=201.3,
+        throttled=3,
+        pauses=1,
+        paused_seconds=12.0,
+        limit=LimitWay(start=8, peak=64, end=48, changes=17),
+        rate=60.0,
+        rate_learned=True,
+        missing=[_entry(n) for n in range(missing)],
+        gone=2,
+        resumed=400,
+        warnings=Counter({"users whose names differ only in case": 2}),
+        upload=UploadOutcome(
+            outcome="uploaded",
+            detail="bitbucket-server - git.example.com",
+            warnings=Counter({"Cannot find identity": 9}),
+        ),
+        payload_bytes=118_800_000,
+        upload_bytes=11_500_000,
+        saved=Path("payload.json"),
+    )
+
+
+def _entry(n: int) -> Entry:
+    return Entry(
+        unit=Unit(UnitKind.REPOSITORY_USERS, str(n)),
+        outcome=Outcome.DENIED,
+        what=f"user permissions of repository A/r{n:03}",
+        reason="status 401, request id @1.",
+        advice="Grant PROJECT_ADMIN on A.",
+    )
+
+
+def _terminal(summary: Summary, width: int) -> str:
+    stream = io.StringIO()
+    render(summary, Console(file=stream, force_terminal=True, color_system=None, width=width), Output())
+    return stream.getvalue()
+
+
+def _elsewhere(summary: Summary, output: Output) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=80)
+    with logging_to(console, output, redact=str, run_id="r"):
+        render(summary, console, output)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 40, 200])
+def test_on_a_terminal(width: int) -> None:
+    text = _terminal(make_summary(missing=25), width)
+    assert max(map(len, text.splitlines())) <= width
+    words = " ".join(text.split())
+    for figure in ("50,000", "5,000", "2,000", "100,000", "800,000", "2,013", "118.8 MB", "A/r000", "A/r019"):
+        assert figure in words
+    assert "A/r020" not in words
+    assert "5 more" in words
+    assert words.count("A/r001") == 1
+    assert "Cannot find identity (9)" in words
+
+
+def test_the_kinds_of_requests_have_their_latencies() -> None:
+    row = next(line for line in _terminal(make_summary(), 80).splitlines() if line.startswith("repository-users"))
+    _, sent, median, _, high, _ = row.split()
+    assert sent == "2,010"
+    assert abs(float(median) - 40) < 3
+    assert abs(float(high) - 400) < 30
+
+
+def test_nothing_left_out_is_said() -> None:
+    assert "nothing" in next(row for row in _terminal(make_summary(), 80).splitlines() if row.startswith("Left out"))
+
+
+def test_elsewhere_lines_and_all_that_is_missing_in_the_debug_log() -> None:
+    text = _elsewhere(make_summary(missing=25), Output())
+    assert "repositories: 100,000" in text
+    assert "A/r019" in text
+    assert "A/r020" not in text
+    debug = _elsewhere(make_summary(missing=25), Output(debug=True))
+    assert all(debug.count(f"A/r{n:03}") == 1 for n in range(25))
+    assert "requests for repository-users: 2,010" in debug
+
+
+def test_in_json_one_record_sums_up() -> None:
+    records = [json.loads(line) for line in _elsewhere(make_summary(missing=2), Output(log_format="json")).splitlines()]
+    assert [r["event"] for r in records] == ["missing", "missing", "summary"]
+    assert records[0]["what"] == "user permissions of repository A/r000"
+    last = records[-1]
+    assert (last["repositories"], last["missing"], last["upload"]) == (100_000, 2, "uploaded")
+    assert last["retries"] == {"timeout": 7, "throttled": 3}
+
+
+def test_an_empty_run_can_be_shown() -> None:
+    empty = Summary(instance="h")
+    assert "nothing" in _terminal(empty, 80)
+    assert "users: 0" in _elsewhere(empty, Output())
+    assert empty.throughput == 0.0
+
+
+def test_a_name_can_not_steer_the_terminal() -> None:
+    summary = make_summary()
+    summary.instance = "h\x1b[2J"
+    summary.missing = [Entry(Unit(UnitKind.MEMBERS, "g"), Outcome.FAILED, "members of \x1b[2J", "[red]why[/red]", "")]
+    text = _terminal(summary, 200)
+    assert "\x1b[2J" not in text
+    assert "[red]why[/red]" in text
+
+
+def test_without_a_handler_nothing_breaks() -> None:
+    render(make_summary(), Console(file=io.StringIO()), Output())
+    assert logging.getLogger("oaa_bitbucket_async").level == logging.NOTSET
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 0 s"), (3599.6, "1 h 0 min"), (7620, "2 h 7 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+def test_sizes() -> None:
+    assert [size_text(n) for n in (999, 1000, 999_999_999)] == ["999 B", "1.0 kB", "1,000.0 MB"]
