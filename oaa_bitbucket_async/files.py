@@ -38,7 +38,7 @@ def write_whole(path: Path, chunks: bytes | Iterable[bytes], *, mode: int) -> No
     path = Path(path)
     with _explained(path):
         _refuse_what_is_no_file(path)
-        temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
+        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(temporary, flags, mode & PRIVATE_FILE)
     try:

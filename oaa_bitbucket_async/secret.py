@@ -36,7 +36,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self.__value.encode(), other.__value.encode())
+        # A value that is not UTF-8 must not raise: the error would carry the value.
+        mine, theirs = (s.__value.encode("utf-8", "surrogatepass") for s in (self, other))
+        return hmac.compare_digest(mine, theirs)
 
     __hash__ = None  # type: ignore[assignment]  # a hash would be a fingerprint of the secret
 
