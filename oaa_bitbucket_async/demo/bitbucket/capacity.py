@@ -21,8 +21,11 @@ class Capacity:
     `service` is 'fixed' (each takes `seconds`) or 'lognormal' (87 % around `seconds`, 10 % around 3 times, 3 %
     around 7.5 times that, with `sigma`; 40, 120 and 300 ms by default). `factors` make kinds of endpoints dearer
     or cheaper. Under overload each service time grows by `degradation` for every `slots` requests that wait.
-    `schedule` changes the number of slots: (seconds since the first request, slots), in order. Service times come from
-    `seed`. Measured: `served` requests, `busy` seconds of all slots together, the `peak` of waiting and working ones.
+    `schedule` changes the number of slots: (seconds since the first request, slots), in order. Service times come
+    from `seed`. A caller that hangs up frees its place.
+
+    Measured: `served` requests, the seconds of all slots together that they took (`busy`) and should have taken
+    (`drawn`; timers are a little late), the `peak` of waiting and working ones.
     """
 
     slots: int = 40
@@ -35,6 +38,7 @@ class Capacity:
     seed: int = 1
     served: int = 0
     busy: float = 0.0
+    drawn: float = 0.0
     peak: int = 0
 
     def __post_init__(self) -> None:
@@ -69,11 +73,13 @@ class Capacity:
         else:
             self._working += 1
         took = self._service_time(kind)
+        began = loop.time()
         try:
             await asyncio.sleep(took)
         finally:
             self.served += 1
-            self.busy += took
+            self.drawn += took
+            self.busy += loop.time() - began
             self._release()
 
     def _release(self) -> None:

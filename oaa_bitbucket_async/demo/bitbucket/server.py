@@ -106,7 +106,8 @@ class EmbeddedBitbucket:
     # --- life -------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.5)
+        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
         await self._runner.setup()
         options = self.options
         await web.TCPSite(self._runner, options.host, options.port, ssl_context=options.tls, backlog=1024).start()
@@ -133,6 +134,7 @@ class EmbeddedBitbucket:
             "peak_in_flight": self.peak_in_flight,
             "served": capacity.served if capacity else 0,
             "busy_seconds": capacity.busy if capacity else 0.0,
+            "drawn_seconds": capacity.drawn if capacity else 0.0,
             "refused": bucket.refused if bucket else 0,
             "faults": {f"{number} {fault.name}": fault.struck for number, fault in enumerate(self.faults)},
             "created_personal_projects": self.created_personal_projects,

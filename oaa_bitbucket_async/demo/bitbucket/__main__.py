@@ -1,0 +1,145 @@
+"""An embedded Bitbucket as a process of its own: `python -m oaa_bitbucket_async.demo.bitbucket --help`.
+
+The first line on standard output is its URL, the second one its account as JSON (`user`, `password`, `token`).
+It runs until it is interrupted or terminated; `/-/stats` below its URL tells what it measured.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from dataclasses import dataclass
+
+import click
+import msgspec
+
+from oaa_bitbucket_async.demo.bitbucket.capacity import MIXES, Capacity, TokenBucket
+from oaa_bitbucket_async.demo.bitbucket.faults import FAULTS, Fault
+from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
+from oaa_bitbucket_async.demo.bitbucket.server import EmbeddedBitbucket
+from oaa_bitbucket_async.demo.estate import EstateShape, generate
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers, written `A:B`."""
+
+    first: float
+    second: float
+
+
+class PairType(click.ParamType[Pair]):
+    """Reads a Pair."""
+
+    name = "A:B"
+
+    def convert(self, value: str | Pair, param: click.Parameter | None, ctx: click.Context | None) -> Pair:
+        """The Pair that `value` says."""
+        if isinstance(value, Pair):
+            return value
+        try:
+            first, second = value.split(":")
+            return Pair(float(first), float(second))
+        except ValueError:
+            self.fail(f"{value!r} is not two numbers like 60:5", param, ctx)
+
+
+class FaultType(click.ParamType[Fault]):
+    """Reads a Fault: its name, then settings, as in `error:share=0.3,match=repository-users`."""
+
+    name = "NAME[:setting=value,…]"
+
+    def convert(self, value: str | Fault, param: click.Parameter | None, ctx: click.Context | None) -> Fault:
+        """The Fault that `value` says."""
+        if isinstance(value, Fault):
+            return value
+        name, _, rest = value.partition(":")
+        settings = dict(setting.partition("=")[::2] for setting in rest.split(",") if setting)
+        try:
+            return msgspec.convert({"name": name, **settings}, Fault, strict=False)
+        except (msgspec.ValidationError, ValueError) as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+@click.command()
+@click.option("--repositories", default=1000, show_default=True, help="Size of the estate.")
+@click.option("--seed", default=1, show_default=True, help="The same seed, the same estate.")
+@click.option("--everywhere", is_flag=True, help="One group and one service user hold a grant on every repository.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=0, help="Port to listen on; by default a free one.")
+@click.option("--version", "release", default="9.4.0", show_default=True, help="Bitbucket's version.")
+@click.option("--context-path", default="", help="As in /bitbucket.")
+@click.option("--page-cap", default=1000, show_default=True, help="Most rows of a page.")
+@click.option("--slots", type=int, help="Requests worked on at one time; without it, no service time.")
+@click.option("--service", type=click.Choice(sorted(MIXES)), default="lognormal", show_default=True)
+@click.option("--service-time", default=40.0, show_default=True, help="Milliseconds of a common request.")
+@click.option("--degradation", default=0.0, show_default=True, help="Growth of service times under overload.")
+@click.option("--schedule", type=PairType(), multiple=True, help="SECOND:SLOTS, repeatable.")
+@click.option("--bucket", type=PairType(), help="Rate limit, CAPACITY:FILL_RATE, as in 60:5.")
+@click.option("--nodes", default=1, show_default=True, help="Nodes of the cluster, each with a bucket.")
+@click.option("--hide-rate-limit", is_flag=True, help="Refuse to tell the rate limit's settings.")
+@click.option("--fault", "faults", type=FaultType(), multiple=True, help=f"One of {', '.join(FAULTS)}; repeatable.")
+def main(
+    repositories: int,
+    seed: int,
+    everywhere: bool,
+    host: str,
+    port: int,
+    release: str,
+    context_path: str,
+    page_cap: int,
+    slots: int | None,
+    service: str,
+    service_time: float,
+    degradation: float,
+    schedule: tuple[Pair, ...],
+    bucket: Pair | None,
+    nodes: int,
+    hide_rate_limit: bool,
+    faults: tuple[Fault, ...],
+) -> None:
+    """Serve a synthetic estate as a Bitbucket does, until interrupted."""
+    capacity = None
+    if slots is not None:
+        changes = [(change.first, int(change.second)) for change in schedule]
+        capacity = Capacity(slots, service, service_time / 1000, degradation=degradation, schedule=changes, seed=seed)
+    options = ServerOptions(
+        version=release,
+        context_path=context_path,
+        host=host,
+        port=port,
+        page_cap=page_cap,
+        capacity=capacity,
+        bucket=TokenBucket(int(bucket.first), bucket.second, nodes) if bucket else None,
+        rate_settings_readable=not hide_rate_limit,
+        log_requests=False,
+    )
+    estate = generate(EstateShape.for_repositories(repositories, seed, everywhere=everywhere))
+    server = EmbeddedBitbucket(estate, options, faults)
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(server))
+
+
+async def _serve(server: EmbeddedBitbucket) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if sys.platform != "win32":
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+    async with server:
+        click.echo(server.url)
+        account = {"user": server.user, "password": server.password, "token": server.token}
+        click.echo(msgspec.json.encode(account))
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.Loop
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Asks an embedded Bitbucket over real HTTP."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+
+from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault, ServerOptions
+from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Project, Repository, User
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    @property
+    def values(self) -> list[Any]:
+        return list(self.json["values"])
+
+    @property
+    def exception(self) -> str:
+        return str(self.json["errors"][0]["exceptionName"]).rpartition(".")[2]
+
+
+class Asker:
+    """GETs below `/rest/api/1.0/`, signed as told."""
+
+    def __init__(self, server: EmbeddedBitbucket, session: aiohttp.ClientSession) -> None:
+        self.server = server
+        self._session = session
+
+    async def get(self, path: str, *, token: str | None = "", basic: tuple[str, str] | None = None) -> Reply:
+        """By default with the token of the server's own account; `token=None` is anonymous."""
+        headers = {}
+        if basic is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(basic).encode()).decode()
+        elif token is not None:
+            headers["Authorization"] = f"Bearer {token or self.server.token}"
+        return await self.request("GET", path, headers)
+
+    async def admin(self, path: str) -> Reply:
+        """With the password of the server's own account."""
+        return await self.get(path, basic=(self.server.user, self.server.password))
+
+    async def request(self, method: str, path: str, headers: Mapping[str, str]) -> Reply:
+        url = path if path.startswith("http") else f"{self.server.url}/rest/api/1.0/{path}"
+        async with self._session.request(method, url, headers=headers, allow_redirects=False) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def pages(self, path: str, limit: int = 1000) -> list[Any]:
+        """All rows, by following nextPageStart."""
+        rows: list[Any] = []
+        start: int | None = 0
+        while start is not None:
+            page = (await self.admin(f"{path}{'&' if '?' in path else '?'}limit={limit}&start={start}")).json
+            rows += page["values"]
+            start = None if page["isLastPage"] else page["nextPageStart"]
+        return rows
+
+
+@asynccontextmanager
+async def asking(
+    estate: Estate | None = None, options: ServerOptions | None = None, faults: Sequence[Fault] = ()
+) -> AsyncIterator[Asker]:
+    async with (
+        EmbeddedBitbucket(estate or small_estate(), options, faults) as server,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=20)) as session,
+    ):
+        yield Asker(server, session)
+
+
+def ask(
+    what: Callable[[Asker], Awaitable[None]],
+    estate: Estate | None = None,
+    options: ServerOptions | None = None,
+    faults: Sequence[Fault] = (),
+) -> None:
+    """Runs `what` against a server of its own."""
+
+    async def run() -> None:
+        async with asking(estate, options, faults) as asker:
+            await what(asker)
+
+    asyncio.run(run())
+
+
+def small_estate() -> Estate:
+    """Four people, nested groups, a public, a private and a personal project; a repository of each kind."""
+    users = [
+        User(1, "Ann", email="ann@example.com", last_login=1_700_000_000_000),
+        User(2, "ben+x@example.com", display_name="Ben"),
+        User(3, "cleo"),
+        User(4, "dora", active=False),
+        User(5, "gone", active=False, deleted=True),
+    ]
+    groups = [
+        Group("stash-users", ["Ann", "ben+x@example.com", "cleo", "dora"]),
+        Group("R&D 100%/süd", children=["inner"]),
+        Group("inner", ["cleo"]),
+    ]
+    private = Project(
+        1,
+        "PRIV",
+        user_grants=[Grant("Ann", "PROJECT_ADMIN"), Grant("gone", "PROJECT_READ")],
+        group_grants=[Grant("R&D 100%/süd", "PROJECT_WRITE"), Grant("no such group", "PROJECT_ADMIN")],
+        defaults=("PROJECT_READ", "PROJECT_WRITE"),
+    )
+    public = Project(2, "PUB", public=True)
+    personal = Project(3, "~CLEO", "cleo", type="PERSONAL", owner="cleo", user_grants=[Grant("cleo", "PROJECT_ADMIN")])
+    tool = Repository(1, private, "tool", user_grants=[Grant("ben+x@example.com", "REPO_ADMIN")])
+    repositories = [
+        tool,
+        Repository(2, public, "tool"),
+        Repository(3, personal, "dot.files", public=True),
+        Repository(4, private, "old", archived=True, origin=tool, description="x" * 300),
+    ]
+    return Estate(users, groups, [private, public, personal], repositories, [], [Grant("stash-users", "LICENSED_USER")])
+
+
+def escaped(name: str) -> str:
+    return quote(name, safe="")
