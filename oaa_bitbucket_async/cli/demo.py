@@ -1,5 +1,6 @@
 """`oaa-bitbucket-async demo`: the main job against an embedded Bitbucket and Veza."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from oaa_bitbucket_async.cli import options
 from oaa_bitbucket_async.cli.build import Findings, build_output, build_pace, build_scope
 from oaa_bitbucket_async.cli.help import HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
+from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.redaction import Redactor
 
 _shape_options = (
@@ -58,6 +60,11 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
         found.raise_problems()
         output = build_output(params)
         invocation.configure(output, Redactor(), found.warnings)
+        if find_spec("trustme") is None:
+            raise ConfigurationError(
+                "The demo makes its certificates with trustme, which is not installed.",
+                "Install it: pip install 'oaa-bitbucket-async[demo]' (from a checkout: pip install '.[demo]').",
+            )
         from oaa_bitbucket_async import run
 
         return run.demo(

@@ -209,9 +209,9 @@ def _tables(summary: Summary) -> Group:
     parts: list[RenderableType] = [_grid(_rows(summary))]
     if summary.requests.sent:
         parts += [Text(""), _kinds(summary.requests)]
-    for lines in (_warning_lines(summary), _missing_lines(summary.missing)):
+    for lines, head in ((_warning_lines(summary), "Warning: "), (_missing_lines(summary.missing), "")):
         if lines:
-            parts += [Text(""), *(Text(plain(line), style="yellow") for line in lines)]
+            parts += [Text(""), *(Text(plain(f"{head}{line}"), style="yellow") for line in lines)]
     return Group(Text(plain(summary.instance), style="bold"), *parts)
 
 
@@ -257,8 +257,10 @@ def _milliseconds(seconds: float) -> str:
 def _warning_lines(summary: Summary) -> list[str]:
     ours = [f"{kind} ({count:,})" if count > 1 else kind for kind, count in summary.warnings.most_common()]
     veza = summary.upload.warnings.most_common() if summary.upload is not None else []
-    lines = [f"Warning: {line}" for line in _capped(ours, _MOST_WARNINGS)]
-    return lines + _capped([f"Veza warns: {kind} ({count:,})" for kind, count in veza], _MOST_WARNINGS)
+    return [
+        *_capped(ours, _MOST_WARNINGS),
+        *_capped([f"Veza warns: {kind} ({count:,})" for kind, count in veza], _MOST_WARNINGS),
+    ]
 
 
 def _missing_lines(missing: Sequence[Entry]) -> list[str]:

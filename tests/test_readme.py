@@ -1,0 +1,90 @@
+"""The README says what the code does."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from oaa_bitbucket_async import errors
+from oaa_bitbucket_async.cli.demo import demo
+from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE
+from oaa_bitbucket_async.cli.main import cli
+from oaa_bitbucket_async.cli.options import Setting
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _section(title: str) -> str:
+    return README.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def _rows(section: str) -> list[list[str]]:
+    table = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]]
+
+
+def test_the_table_of_settings_is_that_of_the_command_line() -> None:
+    told = [(row[0], row[1], row[2]) for row in _rows(_section("Settings")) if row[0] != "–"]
+    real = [
+        (f"`{'/'.join([*p.opts, *p.secondary_opts])}`", f"`{p.variable}`", p.shown_default)
+        for p in cli.params
+        if isinstance(p, Setting)
+    ]
+    assert told == real
+
+
+def test_settings_without_a_flag() -> None:
+    told = {name for row in _rows(_section("Settings")) if row[0] == "–" for name in re.findall(r"`(\w+)`", row[1])}
+    assert told == {
+        "BITBUCKET_TOKEN", "BITBUCKET_TOKEN_FILE", "BITBUCKET_USER", "VEZA_API_KEY", "VEZA_API_KEY_FILE",
+    }  # fmt: skip
+
+
+def test_the_demos_own_options() -> None:
+    own = [p for p in demo.params if isinstance(p, Setting) and p.name not in {q.name for q in cli.params}]
+    assert own
+    for option in own:
+        assert re.search(rf"`{option.opts[0]} N`\s+\(`{option.variable}`, {option.shown_default}\)", README)
+
+
+def test_the_exit_codes() -> None:
+    told = {int(row[0]) for row in _rows(_section("Exit codes"))}
+    ours = {
+        error.exit_code
+        for error in vars(errors).values()
+        if isinstance(error, type)
+        and issubclass(error, errors.CollectorError)
+        and error is not errors.InterruptedRunError
+    }
+    interrupted = {errors.InterruptedRunError(number, "").code for number in (2, 15)}
+    assert told == {0, CLOSED_PIPE} | ours | interrupted
+
+
+def _command(name: str) -> str:
+    found = re.search(rf"<!-- command: {name} -->\n```sh\n(.*)\n```\n", README)
+    assert found is not None
+    return found[1]
+
+
+def test_the_two_commands_stand_at_the_top() -> None:
+    top = README.split("\n## ", 1)[0]
+    assert _command("demo") in top
+    assert _command("tests") in top
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs bash")
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    shown = subprocess.run([script, "--show"], capture_output=True, text=True, check=True, timeout=60)
+    assert shown.stdout.splitlines() == [_command("demo"), _command("tests")]
+
+
+def test_sections_come_in_the_order_in_which_a_reader_needs_them() -> None:
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
+        "What it is", "How to run it for real", "Settings", "Exit codes", "How Bitbucket is mapped",
+        "What it does not see, and why", "Scheduling", "Architecture", "Development",
+    ]  # fmt: skip
