@@ -119,7 +119,13 @@ def small_estate() -> Estate:
     )
     public = Project(2, "PUB", public=True)
     personal = Project(3, "~CLEO", "cleo", type="PERSONAL", owner="cleo", user_grants=[Grant("cleo", "PROJECT_ADMIN")])
-    tool = Repository(1, private, "tool", user_grants=[Grant("ben+x@example.com", "REPO_ADMIN")])
+    tool = Repository(
+        1,
+        private,
+        "tool",
+        user_grants=[Grant("ben+x@example.com", "REPO_ADMIN")],
+        group_grants=[Grant("inner", "REPO_READ")],
+    )
     repositories = [
         tool,
         Repository(2, public, "tool"),

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import socket
 import struct
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from oaa_bitbucket_async.demo.model import Estate, Grant, User
 from oaa_bitbucket_async.demo.rights import Rights
 
 STATS_PATH = "/-/stats"
+_LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Request(NamedTuple):
@@ -264,7 +266,7 @@ class EmbeddedBitbucket:
             connection = transport.get_extra_info("socket")
             if connection is not None and fault.name != "hanging":
                 # closed with a reset, not with a polite end, which a client may take for an idle connection's
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
             transport.abort()
         return response
 
