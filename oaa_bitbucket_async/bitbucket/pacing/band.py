@@ -1,7 +1,7 @@
 """The limit that follows the server: latency is kept in a band just above the server's own, unloaded latency.
 
-By Little's law a server whose latency is 1.25 times its unloaded one holds a fifth of our requests in its queue: enough
-that no slot idles, little enough that nobody else has to wait behind us.
+By Little's law a server whose latency is 1.1 times its unloaded one holds about a tenth of our requests in its queue:
+enough that no slot idles, little enough that nobody else has to wait behind us.
 """
 
 import math
@@ -9,26 +9,37 @@ import math
 from oaa_bitbucket_async.bitbucket.pacing.baseline import Baseline, Ratio, Samples
 from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, OnChange
 
-LOW = 1.06
-HIGH = 1.20
-TARGET = 1.12
+LOW = 1.05
+"""Below this ratio of latency to its baseline there is room."""
+HIGH = 1.17
+"""Above it the server queues."""
+TARGET = 1.10
+"""What a correction aims at."""
 _FULL = 1.5
-"""A ratio that ends slow start at once: after a doubling a server that is full shows about 2."""
+"""The ratio that ends slow start at once: after a doubling a server that is full shows about 2."""
+_OTHER = 1.3
+"""A probe whose ratio is so far from 1 either way says that the baseline is wrong, not just inexact."""
 _ROOM = 0.4
 """What was not full at half the limit is not cut below this share of it."""
 _SURE = 150
 """Samples on which a baseline can be relied."""
 START = 8
+PROBE_SOON = 20.0
+"""Seconds from the end of slow start to the first regular probe; then every `PROBE_EVERY`."""
 PROBE_EVERY = 60.0
 _PROBE_LASTS = 1.0
-_FIRST_SAMPLES = 30
+"""Seconds, unless it has too few samples by then."""
+_FIRST_SAMPLES = 20
 _SAMPLES = 200
+"""A window in the band has at least so many, and lasts at least `_WINDOW` seconds."""
 _WINDOW = 0.5
 _FEW_BUT_FAIR = 100
 """The first to end after the limit grew are the quick ones: a short window says too little about the median."""
 _ERROR_SHARE = 0.1
+"""A window with more of them cuts the limit, once."""
 _ERROR_CUT = 0.7
 _REFUSED_EVERY = 2.0
+"""Seconds in which 429 answers cut the limit once at most."""
 _WAITED_SHARE = 0.25
 """The limit grows only if at least this share of answers came while somebody waited for a place."""
 
@@ -40,7 +51,6 @@ class BandLimit:
         self.value = min(start, largest)
         self._start = self.value
         self._largest = largest
-        self._smallest = min(SMALLEST, largest)
         self._on_change = on_change
         self._baseline = Baseline()
         self._rising = True
@@ -52,7 +62,7 @@ class BandLimit:
         self._cuts = 0
         self._probe_at = math.inf
         self._refused_at = -math.inf
-        self._skip = self.value
+        self._skip = self.value // 2
         self._blocked = 0
         self._open(now, 0)
 
@@ -78,20 +88,28 @@ class BandLimit:
         self._errors += 1
         if self._skip or self._errors < 5 or self._errors <= _ERROR_SHARE * (self._errors + self._needed):
             return
-        self._move(self.value * _ERROR_CUT, now, "errors")
+        self._cut_for_trouble(now, "errors")
         self._open(now, self._blocked)
 
     def refused(self, now: float) -> None:
         """See `Limit`."""
         if now >= self._refused_at + _REFUSED_EVERY:
             self._refused_at = now
-            self._move(self.value * _ERROR_CUT, now, "429")
+            self._cut_for_trouble(now, "429")
 
-    def restart(self, now: float) -> None:
+    def restart(self, now: float, reason: str) -> None:
         """See `Limit`."""
-        self._move(min(self.value, self._start), now, "restart")
+        self._before_probe = None
+        self._move(min(self.value, self._start), reason)
         self._rising = True
         self._open(now, self._blocked)
+
+    def _cut_for_trouble(self, now: float, reason: str) -> None:
+        value = self._before_probe or self.value
+        self._before_probe = None
+        self._move(value * _ERROR_CUT, reason)
+        if self._rising and reason == "errors":
+            self._settle(now)
 
     def _open(self, now: float, blocked: int) -> None:
         """A new window; what it measures began under the limit of now."""
@@ -114,20 +132,26 @@ class BandLimit:
     def _close(self, now: float, blocked: int) -> None:
         samples = self._samples
         waited = blocked - self._blocked >= _WAITED_SHARE * self._count
+        first = not self._baseline
         ratio = self._baseline.ratio(samples)
+        firm = self._baseline.adopt(samples, self._ratio.median, _FIRST_SAMPLES if self._rising else _SURE)
+        if first:
+            self._baseline.forget()
+            ratio = self._ratio
         if self._before_probe is not None:
             self._end_probe(samples, ratio, now)
+        elif ratio is None:  # none but new kinds: wait until they are known, then check what was assumed of them
+            if firm and not self._rising:
+                self._probe(now)
         else:
-            if ratio is not None:
-                self._ratio = ratio
-                self._ratio_limit = self.value
-            self._baseline.adopt(samples, self._ratio.median)
+            self._ratio = ratio
+            self._ratio_limit = self.value
             if waited and self._rising:
-                if not self._rise(samples, self._ratio, now):
+                if not self._rise(samples, ratio, now):
                     return
             elif waited:
-                self._steer(self._ratio, now)
-            elif ratio is not None and ratio.median > HIGH:
+                self._steer(ratio, now)
+            elif ratio.median > HIGH:
                 self._cut(ratio, now)
         if not self._skip:
             self._open(now, blocked)
@@ -135,10 +159,10 @@ class BandLimit:
     def _rise(self, samples: Samples, ratio: Ratio, now: float) -> bool:
         """Slow start: double until the latency has clearly risen. False: too few samples to tell."""
         sure = self._baseline.weight >= _SURE
-        patience = self.value * min(4, self.value // 32)  # the higher the limit, the cheaper a longer look
+        patience = self.value * min(4, self.value // 40)  # the higher the limit, the cheaper a longer look
         if ratio.median > _FULL or (ratio.median > HIGH and sure and self._count >= _SURE):
             self._loaded = samples
-            self._move(max(self.value * _ROOM, ratio.limit(self.value, TARGET)), now, "full")
+            self._move(max(self.value * _ROOM, ratio.limit(self.value, TARGET)), "full")
             self._settle(now)
             if not sure:
                 self._probe(now)
@@ -148,9 +172,9 @@ class BandLimit:
         elif ratio.median > LOW and sure and self._count >= _SURE:
             self._settle(now)
         else:
-            if self._count >= _FEW_BUT_FAIR or not self._baseline:
+            if self._count >= _FEW_BUT_FAIR:
                 self._baseline.learn(samples)
-            self._move(self.value * 2, now, "slow start")
+            self._move(self.value * (2.0 if self.value < 96 else 1.5), "slow start")
         return True
 
     def _steer(self, ratio: Ratio, now: float) -> None:
@@ -159,8 +183,8 @@ class BandLimit:
         else:
             self._cuts = 0
             if ratio.median < LOW:
-                self._move(max(self.value + self._step, ratio.limit(self.value, TARGET)), now, "room")
-                self._step *= 2
+                self._move(max(self.value + self._step, ratio.limit(self.value, TARGET)), "room")
+                self._step = min(self._step * 2, self._largest)
             else:
                 self._step = 1
         if now >= self._probe_at:
@@ -169,43 +193,44 @@ class BandLimit:
     def _cut(self, ratio: Ratio, now: float) -> None:
         self._cuts += 1
         self._step = 1
-        self._move(max(0.6 * self.value, ratio.limit(self.value, TARGET)), now, "queue")
+        self._move(max(0.6 * self.value, ratio.limit(self.value, TARGET)), "queue")
         if self._cuts >= 3:
             self._probe(now)
 
     def _settle(self, now: float) -> None:
         """End of slow start."""
         self._rising = False
-        self._probe_at = now + PROBE_EVERY
+        self._step = 1
+        self._probe_at = now + PROBE_SOON
 
     def _probe(self, now: float) -> None:
-        """One window at half the limit, where little queues."""
+        """A look at half the limit, where little queues."""
         self._before_probe = self.value
-        self._probe_at = now + PROBE_EVERY
+        self._probe_at = now + (PROBE_EVERY if now >= self._probe_at else PROBE_SOON)
         self._cuts = 0
-        self._move(max(1, self.value // 2), now, "probe")
+        self._move(self.value // 2, "probe", smallest=1)
 
     def _end_probe(self, samples: Samples, ratio: Ratio | None, now: float) -> None:
         before = self._before_probe or self.value
         self._before_probe = None
-        if ratio is not None and ratio.median > HIGH:
+        if ratio is not None and ratio.median > _OTHER:
             if self._ratio.median > 0.7 * ratio.median * self._ratio_limit / self.value:
-                self._move(ratio.limit(self.value, TARGET), now, "still full")  # latency goes with the limit
+                self._move(ratio.limit(self.value, TARGET), "still full")  # latency goes with the limit
                 return
             # Half the limit, the same latency: not our queue, the server itself is slower than it was.
             self._baseline.forget()
             self._rising = True
-        elif ratio is not None and ratio.median < 0.85:  # what we took for unloaded was a queue
+        elif ratio is not None and ratio.median < 1 / _OTHER:  # what we took for unloaded was a queue
             self._baseline.forget()
         self._baseline.learn(samples)
         corrected = self._baseline.ratio(self._loaded)
         if corrected is not None and corrected.median < _FULL:
             self._rising = True  # it had not been full, only the first baseline too low
         self._loaded = {}
-        self._move(before, now, "probed")
+        self._move(before, "probed")
 
-    def _move(self, wanted: float, now: float, reason: str) -> None:
-        new = max(self._smallest, min(self._largest, round(wanted)))
+    def _move(self, wanted: float, reason: str, smallest: int = SMALLEST) -> None:
+        new = max(min(smallest, self._largest), min(self._largest, round(wanted)))
         old, self.value = self.value, new
         if new != old:
             self._skip = max(old if self._rising else max(old, new), self._skip)

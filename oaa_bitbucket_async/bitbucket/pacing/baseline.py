@@ -27,16 +27,14 @@ class Ratio(NamedTuple):
 class Baseline:
     """Medians by kind: heavy tails don't move them, and a shifting mix of kinds does not either."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_provisional")
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, int]] = {}
+        self._provisional: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._known)
-
-    def __getitem__(self, kind: str) -> float:
-        return self._known[kind][0]
 
     @property
     def weight(self) -> int:
@@ -52,6 +50,7 @@ class Baseline:
             old, known = self._known.get(kind, (new, 0))
             known = min(known, _MEMORY)
             self._known[kind] = ((old * known + new * weight) / (known + weight), known + weight)
+            self._provisional.discard(kind)
 
     def forget(self) -> None:
         """What is learned next counts alone."""
@@ -62,15 +61,28 @@ class Baseline:
         middle = mean = 0.0
         count = 0
         for kind, latencies in samples.items():
-            if len(latencies) >= _FEW and kind in self._known:
+            if len(latencies) >= _FEW and kind in self._known and kind not in self._provisional:
                 baseline = self._known[kind][0]
                 middle += len(latencies) * median(latencies) / baseline
                 mean += sum(latencies) / baseline
                 count += len(latencies)
         return Ratio(middle / count, mean / count) if count else None
 
-    def adopt(self, samples: Samples, ratio: float) -> None:
-        """Kinds that are met for the first time, on a server whose other latencies are at `ratio`."""
+    def adopt(self, samples: Samples, ratio: float, enough: int) -> bool:
+        """Kinds that are met for the first time, on a server whose other latencies are at `ratio`.
+
+        Each is provisional, and no part of `ratio`, until it has `enough` samples: the first to end are the quick ones.
+        True if one of them has become firm.
+        """
+        firm = False
         for kind, latencies in samples.items():
-            if len(latencies) >= _FEW and kind not in self._known:
-                self._known[kind] = (median(latencies) / ratio, _FEW)
+            if kind in self._known and kind not in self._provisional:
+                continue
+            new, weight = median(latencies) / ratio, len(latencies)
+            old, known = self._known.get(kind, (new, 0))
+            self._known[kind] = ((old * known + new * weight) / (known + weight), known + weight)
+            self._provisional.add(kind)
+            if known + weight >= enough:
+                self._provisional.remove(kind)
+                firm = True
+        return firm

@@ -23,7 +23,7 @@ class Limit(Protocol):
     def refused(self, now: float) -> None:
         """The server asked for a pause."""
 
-    def restart(self, now: float) -> None:
+    def restart(self, now: float, reason: str) -> None:
         """Trouble is over: feel the way up again."""
 
 
@@ -44,5 +44,5 @@ class FixedLimit:
     def refused(self, now: float) -> None:
         """See `Limit`."""
 
-    def restart(self, now: float) -> None:
+    def restart(self, now: float, reason: str) -> None:
         """See `Limit`."""

@@ -95,7 +95,7 @@ class Pacer:
         budget = self._budget
         if budget.spent:
             if budget.succeeded():
-                self._limit.restart(now)
+                self._limit.restart(now, "retry budget refilled")
                 self._apply("retry budget refilled")
         else:
             budget.succeeded()
@@ -237,22 +237,21 @@ class Pacer:
             self._gate.close()
         else:
             _log.debug("the server answers again")
-            self._limit.restart(self._now())
+            self._limit.restart(self._now(), "the server answers again")
             self._gate.reopen()
 
     def _changed(self, old: int, new: int, reason: str) -> None:
-        """The limit has moved itself."""
+        """The limit has moved itself; while the budget is empty that has to wait."""
         if not self._budget.spent:
-            self._record(old, new, reason)
+            self._set(new, reason)
 
     def _apply(self, reason: str) -> None:
         """The budget was emptied or refilled."""
-        value = self._limit.value
-        new = min(value, SMALLEST) if self._budget.spent else value
-        if new != self._gate.limit:
-            self._record(self._gate.limit, new, reason)
+        self._set(min(self._limit.value, SMALLEST) if self._budget.spent else self._limit.value, reason)
 
-    def _record(self, old: int, new: int, reason: str) -> None:
-        self.history.append(LimitChange(self._now(), old, new, reason))
-        _log.debug("limit %d -> %d: %s", old, new, reason)
-        self._gate.set_limit(new)
+    def _set(self, new: int, reason: str) -> None:
+        old = self._gate.limit
+        if new != old:
+            self.history.append(LimitChange(self._now(), old, new, reason))
+            _log.debug("limit %d -> %d: %s", old, new, reason)
+            self._gate.set_limit(new)
