@@ -151,8 +151,6 @@ class BandLimit:
                     return
             elif waited:
                 self._steer(ratio, now)
-            elif ratio.median > HIGH:
-                self._cut(ratio, now)
         if not self._skip:
             self._open(now, blocked)
 
