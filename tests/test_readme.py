@@ -11,7 +11,7 @@ from oaa_bitbucket_async import errors
 from oaa_bitbucket_async.cli.demo import demo
 from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE
 from oaa_bitbucket_async.cli.main import cli
-from oaa_bitbucket_async.cli.options import Setting
+from oaa_bitbucket_async.cli.setting import Setting
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

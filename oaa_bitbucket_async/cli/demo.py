@@ -9,13 +9,14 @@ from oaa_bitbucket_async.cli import options
 from oaa_bitbucket_async.cli.build import Findings, build_output, build_pace, build_scope
 from oaa_bitbucket_async.cli.help import HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
+from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.redaction import Redactor
 
 _shape_options = (
     click.option(
         "--repositories",
-        cls=options.Setting,
+        cls=Setting,
         group=options.DEMO,
         envvar="OAA_DEMO_REPOSITORIES",
         type=click.IntRange(1, 1_000_000),
@@ -25,7 +26,7 @@ _shape_options = (
     ),
     click.option(
         "--seed",
-        cls=options.Setting,
+        cls=Setting,
         group=options.DEMO,
         envvar="OAA_DEMO_SEED",
         type=int,

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from oaa_bitbucket_async.cli.options import Setting
+from oaa_bitbucket_async.cli.setting import Setting
 
 Rows = Sequence[tuple[str, str]]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from oaa_bitbucket_async.cli import options
 from oaa_bitbucket_async.cli.main import cli
+from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import CHOOSE_NAME, STANDARD_OUTPUT, Output, Pace, Scope, State, Tls, Veza
@@ -71,7 +71,7 @@ def test_every_option_is_tried_below() -> None:
     tried = {row[0] for row in [*TWINS, *SWITCHES, *FLAGS]} | {
         "--check", "--ca-file", "--client-cert", "--client-key",
     }  # fmt: skip
-    assert {p.opts[0] for p in cli.params if isinstance(p, options.Setting)} == tried
+    assert {p.opts[0] for p in cli.params if isinstance(p, Setting)} == tried
 
 
 @pytest.mark.parametrize(("flag", "variable", "one", "other", "where"), TWINS)
@@ -144,7 +144,7 @@ BAD = [
 
 @pytest.mark.parametrize(("flag", "value"), BAD)
 def test_a_bad_value_names_flag_and_variable(build: Build, flag: str, value: str) -> None:
-    option = next(p for p in cli.params if isinstance(p, options.Setting) and flag in p.opts)
+    option = next(p for p in cli.params if isinstance(p, Setting) and flag in p.opts)
     calls = [lambda: build(**{option.variable: value})]
     if not option.is_flag:
         calls.append(lambda: build(flag, value))
@@ -220,7 +220,7 @@ def test_what_is_risky_or_was_mended_is_warned_of(build: Build, arguments: list[
 
 def test_defaults_in_the_help_are_those_of_the_settings(build: Build) -> None:
     settings = build().settings
-    shown = {p.opts[0]: p.shown_default for p in cli.params if isinstance(p, options.Setting)}
+    shown = {p.opts[0]: p.shown_default for p in cli.params if isinstance(p, Setting)}
     for flag, _, _, _, where in TWINS:
         value = _at(settings, where)
         if isinstance(value, int | float) and not isinstance(value, bool):
