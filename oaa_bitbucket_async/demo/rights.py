@@ -52,6 +52,7 @@ class Rights:
         self._members: dict[str, frozenset[str]] = {}
         self._groups_of: dict[str, frozenset[str]] | None = None
         self._global: dict[str, str] | None = None
+        self._holders: dict[str, set[str]] = {}
 
     # --- groups -----------------------------------------------------------------------------------------------
 
@@ -130,8 +131,8 @@ class Rights:
         Like Bitbucket's filter, it also finds users who hold it by a grant but are not licensed.
         """
         if permission in GLOBAL_LEVELS:
-            found = {name for name, held in self._globals().items() if satisfies(held, permission)}
-        elif isinstance(at, Project):
+            return self._global_holders(permission)
+        if isinstance(at, Project):
             found = self._on_project(permission, at)
         elif isinstance(at, Repository):
             found = self._by_grants(permission, at.user_grants, at.group_grants) | self.holders("ADMIN", None)
@@ -142,7 +143,16 @@ class Rights:
                 found |= self.holders("LICENSED_USER", None)
         else:
             raise ValueError(f"{permission} needs a project or a repository")
-        return {n for n in found if (user := self._estate.user(n)) is not None and user.active and not user.deleted}
+        return self._able(found)
+
+    def _global_holders(self, permission: str) -> set[str]:
+        if permission not in self._holders:
+            found = {name for name, held in self._globals().items() if satisfies(held, permission)}
+            self._holders[permission] = self._able(found)
+        return self._holders[permission]
+
+    def _able(self, names: set[str]) -> set[str]:
+        return {n for n in names if (user := self._estate.user(n)) is not None and user.active and not user.deleted}
 
     def _on_project(self, permission: str, project: Project) -> set[str]:
         found = self._by_grants(permission, project.user_grants, project.group_grants) | self.holders("ADMIN", None)

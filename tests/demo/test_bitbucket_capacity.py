@@ -82,6 +82,20 @@ def test_who_hangs_up_frees_the_place() -> None:
     run_virtual(check())
 
 
+def test_who_hangs_up_just_when_the_turn_comes_passes_it_on() -> None:
+    async def check() -> None:
+        capacity = Capacity(slots=1, service="fixed", seconds=1.0)
+        working, waiting = (asyncio.create_task(capacity.serve("users")) for _ in range(2))
+        await asyncio.sleep(0)
+        working.cancel()
+        await asyncio.sleep(0)  # the place is free now, and given to the one that waits
+        waiting.cancel()
+        async with asyncio.timeout(1.5):
+            await capacity.serve("users")
+
+    run_virtual(check())
+
+
 def test_an_unknown_mix_is_refused() -> None:
     with pytest.raises(ValueError, match="service is one of"):
         Capacity(service="quick")

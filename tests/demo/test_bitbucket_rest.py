@@ -72,7 +72,7 @@ def test_a_filtered_page_beyond_half_the_cap_loses_users() -> None:
 def test_projects_are_the_normal_ones_that_one_may_see() -> None:
     async def check(asker: Asker) -> None:
         everything = (await asker.get("projects")).values
-        assert [p["key"] for p in everything] == ["PRIV", "PUB"]
+        assert [(p["key"], p["public"]) for p in everything] == [("PRIV", False), ("PUB", True)]
         assert [p["key"] for p in (await asker.get("projects", token=None)).values] == ["PUB"]
         assert [p["key"] for p in (await asker.get("projects?name=pri")).values] == ["PRIV"]
         asker.server.add_account("ben+x@example.com", token="of-ben")
@@ -206,6 +206,17 @@ def test_versions_differ(version: str, archived: bool, default_hides: bool, null
         assert (await asker.get("application-properties", token=None)).json["version"] == version
 
     ask(check, options=ServerOptions(version=version))
+
+
+@pytest.mark.parametrize(("version", "shown"), [("8.1.0", "PROJECT_WRITE"), ("8.2.0", "REPO_CREATE")])
+def test_before_8_2_nobody_may_create_repositories_only(version: str, shown: str) -> None:
+    estate = small_estate()
+    estate.projects[1].user_grants = [Grant("Ann", "REPO_CREATE")]
+
+    async def check(asker: Asker) -> None:
+        assert (await asker.get("projects/PUB/permissions/users")).values[0]["permission"] == shown
+
+    ask(check, estate, ServerOptions(version=version))
 
 
 def test_from_10_on_creation_is_dated() -> None:

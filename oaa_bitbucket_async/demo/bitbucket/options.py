@@ -13,9 +13,9 @@ BUILT_IN_CAP = 1000
 class ServerOptions:
     """The same for the whole life of a server.
 
-    `version` decides what exists: `archived` from 8.0, REPO_CREATE from 8.2, `createdTimestamp` and the trap of
-    unknown tokens served as anonymous from 10.0, basic authentication off by default from 10.0; before 9.0 the
-    last page says `nextPageStart: null`.
+    `version` decides what exists: `archived` from 8.0, REPO_CREATE from 8.2 (shown as PROJECT_WRITE before),
+    `createdTimestamp` and the trap of unknown tokens served as anonymous from 10.0, basic authentication off by
+    default from 10.0; before 9.0 the last page says `nextPageStart: null`.
 
     `page_cap` is the most rows of a page, `page_caps` the same for single kinds of endpoints (`routes.KINDS`).
     With `gaps`, `nextPageStart` jumps by that many places; with `empty_pages`, each jump leads to a page without

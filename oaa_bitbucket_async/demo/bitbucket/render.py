@@ -21,6 +21,7 @@ class Renderer:
         self._estate = estate
         self._base = base
         self._has_archived = options.release >= (8, 0)
+        self._has_repo_create = options.release >= (8, 2)
         self._has_created = options.release >= (10, 0)
         self._users: dict[str, bytes] = {}
         self._groups: dict[str, bytes] = {}
@@ -78,7 +79,7 @@ class Renderer:
         user = self._estate.user(grant.principal)
         if user is None:
             raise KeyError(f"a grant names the user {grant.principal}, whom the estate does not have")
-        return b'{"user":%s,"permission":"%s"}' % (self.user(user), grant.permission.encode())
+        return b'{"user":%s,"permission":"%s"}' % (self.user(user), self._permission(grant))
 
     def group_grant(self, grant: Grant) -> bytes:
         """A row of `permissions/groups`: by name, whether or not there is such a group."""
@@ -86,7 +87,13 @@ class Renderer:
         rendered = self._groups.get(name)
         if rendered is None:
             rendered = self._groups[name] = _encode({"name": name})
-        return b'{"group":%s,"permission":"%s"}' % (rendered, grant.permission.encode())
+        return b'{"group":%s,"permission":"%s"}' % (rendered, self._permission(grant))
+
+    def _permission(self, grant: Grant) -> bytes:
+        """The permission's name; where REPO_CREATE does not exist yet, what it is without the creating."""
+        if grant.permission == "REPO_CREATE" and not self._has_repo_create:
+            return b"PROJECT_WRITE"
+        return grant.permission.encode()
 
     # --- projects and repositories ----------------------------------------------------------------------------
 

@@ -17,9 +17,10 @@ from aiohttp import web
 
 from oaa_bitbucket_async.demo.bitbucket.answers import Answer, RefusedError, not_permitted, refusal
 from oaa_bitbucket_async.demo.bitbucket.auth import Caller, Doorman, captcha, unknown_token
+from oaa_bitbucket_async.demo.bitbucket.endpoints import Endpoints
 from oaa_bitbucket_async.demo.bitbucket.faults import CONNECTION, Fault, replaced, shift_of, spoiled, vanish
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.routes import Endpoints, Route, route
+from oaa_bitbucket_async.demo.bitbucket.routes import Route, route
 from oaa_bitbucket_async.demo.model import Estate, Grant, User
 from oaa_bitbucket_async.demo.rights import Rights
 

@@ -1,0 +1,378 @@
+"""What each endpoint answers, and to whom."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+
+from oaa_bitbucket_async.demo.bitbucket.answers import (
+    Answer,
+    RefusedError,
+    bad_argument,
+    no_group,
+    no_project,
+    no_repository,
+    no_user,
+    not_permitted,
+    nothing_here,
+)
+from oaa_bitbucket_async.demo.bitbucket.auth import Caller
+from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
+from oaa_bitbucket_async.demo.bitbucket.paging import BadPageError, page_request, render
+from oaa_bitbucket_async.demo.bitbucket.render import Renderer
+from oaa_bitbucket_async.demo.bitbucket.routes import Route
+from oaa_bitbucket_async.demo.bitbucket.userfilter import filtered_users
+from oaa_bitbucket_async.demo.model import NORMAL, Estate, Grant, Group, Project, Repository, User
+from oaa_bitbucket_async.demo.rights import PROJECT_LEVELS, REPOSITORY_LEVELS, WEIGHTS, Rights
+
+T = TypeVar("T")
+
+
+class Question(NamedTuple):
+    """A request for one endpoint. `caller` is None for an anonymous one; `shift` moves the rows of later pages."""
+
+    kind: str
+    names: tuple[str, ...]
+    query: dict[str, str]
+    path: str
+    raw_query: str
+    caller: Caller | None
+    shift: int
+
+
+class Endpoints:
+    """Answers questions about one revision of an estate."""
+
+    def __init__(self, estate: Estate, rights: Rights, options: ServerOptions, base: str, created: list[str]) -> None:
+        self._estate = estate
+        self._rights = rights
+        self._options = options
+        self._base = base
+        self._created = created
+        self._render = Renderer(estate, options, base)
+        self._users = [user for user in estate.users if not user.deleted]
+        self._handlers: dict[str, Callable[[Question], Answer]] = {
+            "application-properties": self._application_properties,
+            "users": self._list_users,
+            "effective-users": self._list_users,
+            "members": self._list_users,
+            "user": self._user,
+            "groups": self._groups,
+            "admin-users": self._admin_users,
+            "admin-groups": self._admin_groups,
+            "admin-members": self._admin_members,
+            "global-users": self._global_users,
+            "global-groups": self._global_groups,
+            "rate-limit": self._rate_limit,
+            "user-rate-limit": self._user_rate_limit,
+            "projects": self._projects,
+            "project": self._project,
+            "project-repositories": self._project_repositories,
+            "project-users": self._project_users,
+            "project-groups": self._project_groups,
+            "project-default": self._project_default,
+            "repositories": self._repositories,
+            "repository": self._repository,
+            "repository-users": self._repository_users,
+            "repository-groups": self._repository_groups,
+        }
+
+    def answer(self, path: str, route: Route, caller: Caller | None, shift: int = 0) -> Answer:
+        """The answer, whatever it is."""
+        handler = self._handlers.get(route.kind)
+        try:
+            if handler is None:
+                raise nothing_here()
+            query = dict(parse_qsl(route.query, keep_blank_values=True)) if route.query else {}
+            return handler(Question(route.kind, route.names, query, path, route.query, caller, shift))
+        except RefusedError as refused:
+            return refused.answer
+        except BadPageError:
+            return bad_argument("start and limit must be numbers that are not negative.").answer
+
+    # --- the instance, users, groups --------------------------------------------------------------------------
+
+    def _application_properties(self, question: Question) -> Answer:
+        major, minor = self._options.release
+        properties = {
+            "version": self._options.version,
+            "buildNumber": f"{major}{minor:03d}000",
+            "buildDate": "1750000000000",
+            "displayName": self._options.display_name,
+        }
+        return Answer(200, msgspec.json.encode(properties))
+
+    def _list_users(self, question: Question) -> Answer:
+        _signed_in(question)
+        users = [u for u in self._users if u.active or self._options.inactive_in_users]
+        group = question.query.get("group")
+        if group is not None:
+            members = self._rights.members(group)
+            users = [u for u in users if u.name.lower() in members]
+        users, filtered = filtered_users(users, question.query, self._estate, self._rights)
+        keep = None
+        if filtered and self._options.loses_filtered_users:
+            keep = max(1, self._options.cap(question.kind) // 2)
+        return self._page(question, _like(users, question), self._render.user, keep)
+
+    def _user(self, question: Question) -> Answer:
+        _signed_in(question)
+        user = self._estate.user_by_slug(question.names[0])
+        if user is None:
+            raise no_user(question.names[0])
+        return Answer(200, self._render.user(user))
+
+    def _groups(self, question: Question) -> Answer:
+        _signed_in(question)
+        return self._page(question, self._groups_like(question), lambda g: self._render.group_name(g.name))
+
+    def _admin_users(self, question: Question) -> Answer:
+        self._admin_listing(question)
+        return self._page(question, _like(self._users, question), self._render.detailed_user)
+
+    def _admin_groups(self, question: Question) -> Answer:
+        self._admin_listing(question)
+        groups = self._groups_like(question)
+        return self._page(question, groups, lambda g: self._render.detailed_group(g.name, deletable=g.deletable))
+
+    def _admin_members(self, question: Question) -> Answer:
+        self._admin_listing(question)
+        name = question.query.get("context")
+        if not name:
+            raise bad_argument("The context parameter is required.", "context")
+        if self._estate.group(name) is None:
+            raise no_group(name)
+        members = self._rights.members(name)
+        users = [u for n in sorted(members) if (u := self._estate.user(n)) is not None]
+        return self._page(question, _like(users, question), self._render.detailed_user)
+
+    def _admin_listing(self, question: Question) -> None:
+        _signed_in(question)
+        if not self._options.admin_listings:
+            raise not_permitted()
+
+    def _groups_like(self, question: Question) -> list[Group]:
+        wanted = question.query.get("filter", "").lower()
+        return [g for g in self._estate.groups if wanted in g.name.lower()] if wanted else self._estate.groups
+
+    # --- global permissions, rate limit -----------------------------------------------------------------------
+
+    def _global_users(self, question: Question) -> Answer:
+        _administrator(question)
+        return self._user_grants(question, self._estate.global_users)
+
+    def _global_groups(self, question: Question) -> Answer:
+        _administrator(question)
+        return self._group_grants(question, self._estate.global_groups)
+
+    def _rate_limit(self, question: Question) -> Answer:
+        _signed_in(question)
+        if not self._options.rate_settings_readable:
+            raise not_permitted()
+        bucket = self._options.bucket
+        settings = {"capacity": bucket.capacity if bucket else 60, "fillRate": int(bucket.fill_rate) if bucket else 5}
+        return Answer(200, msgspec.json.encode({"enabled": bucket is not None, "defaultSettings": settings}))
+
+    def _user_rate_limit(self, question: Question) -> Answer:
+        caller = _signed_in(question)
+        user = self._estate.user_by_slug(question.names[0])
+        if not caller.is_admin() and (user is None or user is not caller.user):
+            raise not_permitted()
+        if not self._options.rate_settings_readable:
+            raise not_permitted()
+        bucket = self._options.bucket
+        if user is None or bucket is None or user.name not in bucket.exempt:
+            raise no_user(question.names[0])
+        return Answer(200, b'{"user":%s,"whitelisted":true}' % self._render.user(user))
+
+    # --- projects ---------------------------------------------------------------------------------------------
+
+    def _projects(self, question: Question) -> Answer:
+        caller, query = question.caller, question.query
+        if caller is not None:
+            projects = caller.projects
+        else:
+            projects = [p for p in self._estate.projects if p.public and p.type == NORMAL]
+        if permission := query.get("permission"):
+            if permission not in PROJECT_LEVELS and permission != "PROJECT_VIEW":
+                raise bad_argument(f"{permission} is no project permission.", "permission")
+            if permission != "PROJECT_VIEW":
+                projects = [p for p in projects if caller is not None and caller.on_project(permission, p)]
+        if name := query.get("name", "").lower():
+            projects = [p for p in projects if name in p.name.lower()]
+        return self._page(question, projects, self._render.project)
+
+    def _project(self, question: Question) -> Answer:
+        project = self._find_project(question, creates=True)
+        if not project.public and not (question.caller is not None and question.caller.sees_project(project)):
+            raise not_permitted()
+        return Answer(200, self._render.project(project))
+
+    def _project_repositories(self, question: Question) -> Answer:
+        project = self._find_project(question, creates=True)
+        caller = question.caller
+        if not project.public and not (caller is not None and caller.on_project("PROJECT_READ", project)):
+            raise not_permitted()
+        repositories = self._estate.repositories_of(project)
+        return self._page(question, repositories, self._render.repository)
+
+    def _project_users(self, question: Question) -> Answer:
+        return self._user_grants(question, self._administered_project(question).user_grants)
+
+    def _project_groups(self, question: Question) -> Answer:
+        return self._group_grants(question, self._administered_project(question).group_grants)
+
+    def _project_default(self, question: Question) -> Answer:
+        level = question.names[1]
+        if level not in PROJECT_LEVELS or (level == "REPO_CREATE" and self._options.release < (8, 2)):
+            raise bad_argument(f"{level} is no project permission.", "permission")
+        permitted = level in self._administered_project(question).defaults
+        return Answer(200, b'{"permitted":true}' if permitted else b'{"permitted":false}')
+
+    def _administered_project(self, question: Question) -> Project:
+        caller = _signed_in(question)
+        project = self._find_project(question, creates=False)
+        if not caller.on_project("PROJECT_ADMIN", project):
+            raise not_permitted("You need PROJECT_ADMIN permission on this project.")
+        return project
+
+    def _find_project(self, question: Question, *, creates: bool) -> Project:
+        """The project that is asked for. Asking for that of a user who has none creates it, as Bitbucket does."""
+        key = question.names[0]
+        project = self._estate.project(key)
+        if project is not None:
+            return project
+        moved = self._estate.renamed.get(key.upper())
+        if moved is not None:
+            raise self._redirect(question, 1, f"/projects/{quote(moved.key, safe='~')}")
+        if creates and key.startswith("~") and question.caller is not None:
+            user = self._estate.user_by_slug(key[1:])
+            if user is not None:
+                self._created.append(key)
+                return self._estate.create_personal_project(user)
+        raise no_project(key)
+
+    # --- repositories -----------------------------------------------------------------------------------------
+
+    def _repositories(self, question: Question) -> Answer:
+        caller, query = question.caller, question.query
+        if caller is not None:
+            found = caller.repositories
+        else:
+            found = [r for r in self._estate.repositories if r.public or r.project.public]
+        if self._options.release >= (8, 0):
+            archived = query.get("archived", "ACTIVE").upper()
+            if archived not in ("ACTIVE", "ARCHIVED", "ALL"):
+                raise bad_argument(f"{archived} is not ACTIVE, ARCHIVED or ALL.", "archived")
+            if archived != "ALL":
+                found = [r for r in found if r.archived == (archived == "ARCHIVED")]
+            if key := query.get("projectkey", "").upper():
+                found = [r for r in found if r.project.key.upper() == key]
+        if permission := query.get("permission"):
+            if permission not in REPOSITORY_LEVELS:
+                raise bad_argument(f"{permission} is no repository permission.", "permission")
+            if permission != "REPO_READ":
+                found = [r for r in found if caller is not None and caller.on_repository(permission, r)]
+        if visibility := query.get("visibility"):
+            found = [r for r in found if (r.public or r.project.public) == (visibility.lower() == "public")]
+        if state := query.get("state"):
+            found = [r for r in found if r.state == state.upper()]
+        if name := query.get("name", "").lower():
+            found = [r for r in found if name in r.name.lower()]
+        if project_name := query.get("projectname", "").lower():
+            found = [r for r in found if project_name in r.project.name.lower()]
+        return self._page(question, found, self._render.repository)
+
+    def _repository(self, question: Question) -> Answer:
+        repository = self._find_repository(question)
+        public = repository.public or repository.project.public
+        if not public and not (question.caller is not None and question.caller.on_repository("REPO_READ", repository)):
+            raise not_permitted()
+        return Answer(200, self._render.repository(repository))
+
+    def _repository_users(self, question: Question) -> Answer:
+        return self._user_grants(question, self._administered_repository(question).user_grants)
+
+    def _repository_groups(self, question: Question) -> Answer:
+        return self._group_grants(question, self._administered_repository(question).group_grants)
+
+    def _administered_repository(self, question: Question) -> Repository:
+        caller = _signed_in(question)
+        repository = self._find_repository(question)
+        if not caller.on_repository("REPO_ADMIN", repository):
+            raise not_permitted("You need REPO_ADMIN permission on this repository.")
+        return repository
+
+    def _find_repository(self, question: Question) -> Repository:
+        key, slug = question.names[:2]
+        repository = self._estate.repository(key, slug)
+        if repository is not None:
+            return repository
+        project = self._estate.project(key) or self._estate.renamed.get(key.upper())
+        moved = self._estate.moved.get((project.key.upper() if project else key.upper(), slug.lower()))
+        if moved is None and project is not None and project is self._estate.renamed.get(key.upper()):
+            moved = self._estate.repository(project.key, slug)
+        if moved is not None:
+            place = f"/projects/{quote(moved.project.key, safe='~')}/repos/{quote(moved.slug, safe='')}"
+            raise self._redirect(question, 3, place)
+        if project is None:
+            raise no_project(key)
+        raise no_repository(key, slug)
+
+    # --- pages ------------------------------------------------------------------------------------------------
+
+    def _redirect(self, question: Question, skip: int, place: str) -> RefusedError:
+        """301 to the same endpoint at `place`; `skip` names of the old path are replaced by it."""
+        root, _, rest = question.path.partition("/projects/")
+        tail = "".join(f"/{segment}" for segment in rest.split("/")[skip:])
+        query = f"?{question.raw_query}" if question.raw_query else ""
+        location = f"{self._base}{root}{place}{tail}{query}"
+        return RefusedError(Answer(301, b"", {"Location": location}, content_type=None))
+
+    def _user_grants(self, question: Question, grants: list[Grant]) -> Answer:
+        wanted = question.query.get("filter", "").lower()
+        rows = [g for g in _highest_each(grants) if wanted in g.principal.lower()]
+        return self._page(question, rows, self._render.user_grant)
+
+    def _group_grants(self, question: Question, grants: list[Grant]) -> Answer:
+        wanted = question.query.get("filter", "").lower()
+        rows = [g for g in _highest_each(grants) if wanted in g.principal.lower()]
+        return self._page(question, rows, self._render.group_grant)
+
+    def _page(self, question: Question, rows: list[T], each: Callable[[T], bytes], keep: int | None = None) -> Answer:
+        request = page_request(question.query, self._options.cap(question.kind), question.shift)
+        return Answer(200, render(rows, request, self._options, each, keep))
+
+
+def _signed_in(question: Question) -> Caller:
+    if question.caller is None:
+        raise not_permitted()
+    return question.caller
+
+
+def _administrator(question: Question) -> Caller:
+    caller = _signed_in(question)
+    if not caller.is_admin():
+        raise not_permitted()
+    return caller
+
+
+def _like(users: list[User], question: Question) -> list[User]:
+    """Bitbucket's `filter`: contained in the name, the display name or the e-mail address."""
+    wanted = question.query.get("filter", "").lower()
+    if not wanted:
+        return users
+    return [u for u in users if any(wanted in (text or "").lower() for text in (u.name, u.display_name, u.email))]
+
+
+def _highest_each(grants: list[Grant]) -> list[Grant]:
+    """One row for each principal, with its highest permission."""
+    if len(grants) < 2:
+        return grants
+    found: dict[str, Grant] = {}
+    for grant in grants:
+        other = found.get(grant.principal)
+        if other is None or WEIGHTS.get(grant.permission, -1) > WEIGHTS.get(other.permission, -1):
+            found[grant.principal] = grant
+    return list(found.values())
