@@ -67,10 +67,10 @@ def veza_url(text: str) -> str:
     `https://`), user and password, a query.
     """
     flag = "--veza-url (VEZA_URL)"
-    url = text.strip().rstrip("/")
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, rest = text.strip().partition("://")
     if not separator:
-        scheme, rest = "https", url
+        scheme, rest = "https", scheme
+    rest = rest.rstrip("/")
     if scheme.lower() != "https":
         raise ConfigurationError(f"{flag} begins with {scheme}://.", "Veza is reached over https only: https://HOST.")
     try:

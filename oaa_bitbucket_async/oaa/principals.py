@@ -129,6 +129,8 @@ def add_users(
         )
         if local.user_type is None and user.type:
             notes.add("users of a type that this version does not know, uploaded without a type", f"{name} {user.type}")
+        if not user.listed:
+            notes.add("users that hold a grant and are not listed (deleted or renamed?)", name)
         added[user.id] = local
     _note_similar_names(principals.users, notes)
     return added

@@ -131,6 +131,7 @@ class EmbeddedVeza:
         self._faults: list[Fault] = []
         self._uploads: dict[str, dict[int, bytes]] = {}
         self._ids = itertools.count(1)
+        self._ending = asyncio.Event()
         self._stack = ExitStack()
 
     # --- for whoever runs it ----------------------------------------------------------------------------
@@ -175,7 +176,7 @@ class EmbeddedVeza:
             stack.callback(thread.join)
             stack.callback(loop.call_soon_threadsafe, loop.stop)
             runner = asyncio.run_coroutine_threadsafe(self._start(tls), loop).result()
-            stack.callback(lambda: asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result())
+            stack.callback(lambda: asyncio.run_coroutine_threadsafe(self._end(runner), loop).result())
             self._stack = stack.pop_all()
         return self
 
@@ -201,13 +202,17 @@ class EmbeddedVeza:
     async def _start(self, tls: ssl.SSLContext) -> web.AppRunner:
         app = web.Application(client_max_size=4 * _MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, _HOST, 0, ssl_context=tls)
         await site.start()
         port = runner.addresses[0][1]
         self.url = f"https://{_HOST}:{port}"
         return runner
+
+    async def _end(self, runner: web.AppRunner) -> None:
+        self._ending.set()
+        await runner.cleanup()
 
     # --- requests ---------------------------------------------------------------------------------------
 
@@ -247,7 +252,8 @@ class EmbeddedVeza:
                 case "dropped":
                     return None
                 case "hanging":
-                    await asyncio.Event().wait()
+                    await self._ending.wait()
+                    return None
             return _json(self._route(request.method, request.path, request.query.get("filter", ""), body, name))
         except Refusal as refusal:
             return _json(refusal.body, refusal.status)

@@ -1,0 +1,195 @@
+"""The fast way to a payload against the plain way, on random estates; the file that it is saved in."""
+
+import gc
+import gzip
+import json
+from collections import Counter
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oaaclient.templates import CustomApplication
+
+from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.demo.veza.check import check_payload
+from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
+from oaa_bitbucket_async.oaa.integrity import check_references
+from oaa_bitbucket_async.oaa.payload import build_payload, load_payload
+from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
+from tests.oaa.plain import plain_json
+
+SEEDS = st.integers(0, 2**32)
+IDENTITIES = st.sampled_from(["email", "name", "both"])
+INSTANCES = st.sampled_from([INSTANCE, EFFECTIVE])
+
+
+@given(SEEDS, IDENTITIES, INSTANCES)
+@settings(max_examples=150, deadline=None)
+def test_the_payload_is_that_of_the_plain_way(seed, identity, instance):
+    snapshot = snapshot_of(steps_of(seed, instance), instance)
+    payload = build_payload(snapshot, identity=identity)
+    raw = b"".join(payload.json_chunks())
+    assert raw == plain_json(snapshot, identity)
+    assert payload.raw_size == len(raw)
+    assert check_payload(raw) == []
+
+
+@given(SEEDS, SEEDS)
+@settings(max_examples=100, deadline=None)
+def test_the_same_state_gives_the_same_bytes_in_whatever_order_it_came(seed, order):
+    steps = steps_of(seed)
+    shuffled = list(steps)
+    Random(order).shuffle(shuffled)
+    one, other = (build_payload(snapshot_of(some)) for some in (steps, shuffled))
+    assert one.compressed == other.compressed
+    assert one == other
+
+
+@given(SEEDS)
+@settings(max_examples=50, deadline=None)
+def test_what_is_counted_is_what_is_there(seed):
+    payload = build_payload(snapshot_of(steps_of(seed)))
+    decoded = json.loads(gzip.decompress(payload.compressed))
+    (application,) = decoded["applications"]
+    grants = Counter()
+    for holder in decoded["identity_to_permissions"]:
+        for grant in holder["application_permissions"]:
+            grants["all"] += len(grant.get("resources", ())) + bool(grant.get("apply_to_application"))
+    assert payload.counts.grants == grants["all"]
+    assert payload.counts.users == len(application["local_users"])
+    assert payload.counts.groups == len(application["local_groups"])
+    assert payload.counts.projects == len(application["resources"])
+    assert payload.counts.repositories == sum(len(p.get("sub_resources", ())) for p in application["resources"])
+
+
+def test_mapping_leaves_the_snapshot_as_it_was():
+    owner = rows.User(id=1, name="owner")
+    project = rows.Project(id=1, key="~OWNER", name="Owner", type="PERSONAL", owner=owner)
+    steps = [*steps_of(5), lambda s: s.add_project(project)]
+    snapshot, twin = snapshot_of(steps), snapshot_of(steps)
+    build_payload(snapshot)
+    assert vars(snapshot.vocabulary) == vars(twin.vocabulary)
+    assert list(snapshot.all_grants()) == list(twin.all_grants())
+    assert (snapshot.users, snapshot.groups, snapshot.projects) == (twin.users, twin.groups, twin.projects)
+
+
+def test_the_garbage_collector_is_on_again_afterwards():
+    assert gc.isenabled()
+    build_payload(snapshot_of([]))
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        build_payload(snapshot_of([]))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_the_compressed_form_has_no_time():
+    assert build_payload(snapshot_of([])).compressed[4:8] == b"\0\0\0\0"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 10**6])
+def test_chunks_of_any_size_are_the_whole(size):
+    payload = build_payload(snapshot_of(steps_of(3)))
+    chunks = list(payload.json_chunks(size))
+    assert b"".join(chunks) == gzip.decompress(payload.compressed)
+    assert all(0 < len(chunk) <= size for chunk in chunks)
+
+
+# --- the self-check ---------------------------------------------------------------------------------------
+
+
+def _application() -> CustomApplication:
+    app = CustomApplication("A", "T")
+    app.add_resource("R", "Repo", unique_id="1")
+    app.add_local_user("u", unique_id="1")
+    return app
+
+
+def _breaks_permission(app):
+    app.local_users["1"].add_permission("NOPE", resources=[app.resources["1"]])
+
+
+def _breaks_application_permission(app):
+    app.local_users["1"].add_permission("NOPE", apply_to_application=True)
+
+
+def _breaks_group(app):
+    app.local_users["1"].add_group("group:gone")
+
+
+def _breaks_nesting(app):
+    app.add_local_group("g", unique_id="g").add_group("gone")
+
+
+def _breaks_resource(app):
+    app.add_custom_permission("P", [])
+    other = CustomApplication("B", "T").add_resource("R", "Repo", unique_id="2")
+    app.local_users["1"].add_permission("P", resources=[other])
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [_breaks_permission, _breaks_application_permission, _breaks_group, _breaks_nesting, _breaks_resource],
+)
+def test_a_reference_that_leads_nowhere_is_found(breaks):
+    app = _application()
+    assert check_references(app) == 0
+    breaks(app)
+    with pytest.raises(CollectorError, match="does not define it"):
+        check_references(app)
+
+
+# --- saved payloads ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_saved_payload_is_the_payload(tmp_path, compressed):
+    payload = build_payload(snapshot_of(steps_of(9)))
+    file = tmp_path / "payload"
+    file.write_bytes(payload.compressed if compressed else b"".join(payload.json_chunks()))
+    loaded = load_payload(file)
+    assert loaded.compressed == payload.compressed
+    assert loaded.counts == payload.counts
+    assert loaded.raw_size == payload.raw_size
+    assert (loaded.application, loaded.base_url) == (payload.application, payload.base_url)
+    assert loaded.base_url == INSTANCE.base_url
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"no json",
+        b"\x1f\x8b",
+        gzip.compress(b"{}"),
+        gzip.compress(b'{"a": 1}' * 100)[:-9],
+        b'{"custom_property_definition":{},"applications":[],"permissions":[],"identity_to_permissions":[]}',
+        b"\xff\xfe",
+    ],
+)
+def test_a_file_that_is_no_payload_is_refused(tmp_path, content):
+    file = tmp_path / "payload.json"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"payload\.json"):
+        load_payload(file)
+
+
+def test_a_payload_with_every_second_byte_changed_is_refused_or_read(tmp_path):
+    content = bytearray(build_payload(snapshot_of(steps_of(9))).compressed)
+    file = tmp_path / "payload.json.gz"
+    for position in range(10, len(content), 97):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x55
+        file.write_bytes(damaged)
+        with pytest.raises(ConfigurationError):
+            load_payload(file)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ConfigurationError, match="Can't read"):
+        load_payload(tmp_path / "absent.json")
