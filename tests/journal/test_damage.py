@@ -147,6 +147,23 @@ def test_another_file_is_set_aside(path: Path, content: bytes) -> None:
     run(test)
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-journal", "-shm"])
+def test_a_log_without_its_database_is_not_played_into_a_new_one(tmp_path: Path, suffix: str) -> None:
+    async def test() -> None:
+        await written_in_batches(tmp_path / "source", tmp_path / "killed")
+        path = tmp_path / "j"
+        shutil.copy(tmp_path / "killed-wal", f"{path}{suffix}")
+        journal = await open_at(path)
+        assert not journal.resumed
+        tell(journal, told(1))
+        await journal.close()
+        journal = await open_at(path)
+        assert await everything(journal) == [told(1)]
+        await journal.close()
+
+    run(test)
+
+
 def test_only_the_last_one_set_aside_is_kept(path: Path) -> None:
     async def test() -> None:
         for content in (b"first", b"second"):

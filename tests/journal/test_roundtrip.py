@@ -16,26 +16,28 @@ from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from tests.journal.estate import NOW, Told, found_in, open_at, run, tell
 
-ids = st.integers(-(2**63), 2**63 - 1)
+ids = st.integers(0, 2**45)
+numbers = st.integers(-(2**53), 2**53)
 text = st.text(max_size=12)
+names = st.text(min_size=1, max_size=12)
 users = st.builds(
     rows.User,
     id=ids,
-    name=text,
+    name=names,
     slug=text,
     display_name=text,
     email_address=st.none() | text,
     active=st.booleans(),
     type=text,
     directory_name=st.none() | text,
-    last_authentication_timestamp=st.none() | ids,
-    created_timestamp=st.none() | ids,
+    last_authentication_timestamp=st.none() | numbers,
+    created_timestamp=st.none() | numbers,
 )
-groups = st.builds(rows.Group, name=text)
+groups = st.builds(rows.Group, name=names)
 projects = st.builds(
     rows.Project,
     id=ids,
-    key=text,
+    key=names,
     name=text,
     type=text,
     public=st.booleans(),
@@ -45,7 +47,7 @@ projects = st.builds(
 repositories = st.builds(
     rows.Repository,
     id=ids,
-    slug=text,
+    slug=names,
     name=text,
     project=projects,
     public=st.booleans(),
@@ -53,13 +55,13 @@ repositories = st.builds(
     forkable=st.booleans(),
     state=text,
     description=st.none() | text,
-    origin=st.none() | st.builds(rows.Origin, id=st.none() | ids),
+    origin=st.none() | st.builds(rows.Origin, id=st.none() | numbers),
 )
 OF: dict[type[AnyRow], st.SearchStrategy[AnyRow]] = {
     rows.User: users,
     rows.Group: groups,
-    rows.UserGrant: st.builds(rows.UserGrant, user=users, permission=text),
-    rows.GroupGrant: st.builds(rows.GroupGrant, group=groups, permission=text),
+    rows.UserGrant: st.builds(rows.UserGrant, user=users, permission=names),
+    rows.GroupGrant: st.builds(rows.GroupGrant, group=groups, permission=names),
     rows.Permitted: st.builds(rows.Permitted, permitted=st.booleans()),
     rows.Project: projects,
     rows.Repository: repositories,

@@ -136,11 +136,12 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     records: list[Record]
 
 
-# A user as a plain tuple of its fields: half the size of a map with names. `layout` guards their order.
-_PersonTuple = tuple[int, str, str, str, str | None, bool, str, str | None, int | None, int | None]
 _encoder = msgspec.msgpack.Encoder()
 _batches = msgspec.msgpack.Decoder(Batch)
-_person = msgspec.msgpack.Decoder(_PersonTuple)
+# A user is written as the tuple of its fields: half the size of a map with their names.
+_person: msgspec.msgpack.Decoder[tuple[object, ...]] = msgspec.msgpack.Decoder(
+    tuple[tuple(field.type for field in msgspec.structs.fields(rows.User))]  # type: ignore[misc]
+)
 _user_lists = msgspec.msgpack.Decoder(list[int])
 _user_grants = msgspec.msgpack.Decoder(list[tuple[int, str]])
 _group_grants = msgspec.msgpack.Decoder(list[tuple[str, str]])
@@ -188,7 +189,7 @@ class Packer:
         batch = _batches.decode(body)
         if learn:
             for raw in batch.people:
-                self._people.append(rows.User(*_person.decode(raw)))
+                self._people.append(rows.User(*_person.decode(raw)))  # type: ignore[arg-type]  # of the fields' types
                 self._numbers[bytes(raw)] = len(self._numbers)
         return batch.records
 

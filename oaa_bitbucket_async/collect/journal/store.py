@@ -197,9 +197,8 @@ def open_store(path: Path, *, fingerprint: Fingerprint, window: float, resume: b
 
 
 def _begin(path: Path, header: Header) -> Store:
-    for suffix in _COMPANIONS:  # a write-ahead log without its database would be played into the new one
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-    # SQLite gives its log the permissions of the database, so it is enough to make that one private.
+    # SQLite gives its log the permissions of the database, so it is enough to make that one private. A log that
+    # was left without its database SQLite deletes, as this one is empty.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
     connection = _connect(path)
     try:
