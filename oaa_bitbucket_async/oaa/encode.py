@@ -6,25 +6,26 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 import msgspec
-from oaaclient.templates import CustomApplication
+
+from oaa_bitbucket_async.oaa.integrity import Object, ReferenceCheck
+from oaa_bitbucket_async.oaa.mapping import Mapped
 
 GZIP = zlib.MAX_WBITS | 16
 """zlib's sign for the gzip format. Its header has neither time nor name, so the same text gives the same bytes."""
 
 LEVEL = 6
-_BATCH = 500
-
-Object = dict[str, object]
+_BATCH = 100
 
 
-def pieces(app: CustomApplication) -> Iterator[bytes]:
-    """The JSON of `app.get_payload()` in pieces. Uses the application up: a resource that is written is let go.
+def pieces(mapped: Mapped, check: ReferenceCheck) -> Iterator[bytes]:
+    """The JSON of `app.get_payload()` in pieces, checked on the way. Walks the resources, so it works once.
 
     oaaclient lays out everything but the four long lists, which are left empty in a copy of the application and
-    written where its payload has them.
+    written where its payload has them: the grants last, when the resources have been walked.
     """
+    app, resources = mapped
     outline = copy.copy(app)
-    outline.local_users, outline.local_groups, outline.resources = {}, {}, {}
+    outline.local_users, outline.local_groups = {}, {}
     payload = outline.get_payload()
     (application,) = payload["applications"]
     identities = chain(app.local_users.values(), app.local_groups.values())
@@ -32,16 +33,18 @@ def pieces(app: CustomApplication) -> Iterator[bytes]:
     application_parts = _object(
         application,
         {
-            "local_users": _array(user.to_dict() for user in app.local_users.values()),
-            "local_groups": _array(group.to_dict() for group in app.local_groups.values()),
-            "resources": _array(app.resources.pop(key).to_dict() for key in list(app.resources)),
+            "local_users": _array(user.to_dict() for user in check.identities(app.local_users.values())),
+            "local_groups": _array(group.to_dict() for group in check.identities(app.local_groups.values())),
+            "resources": _array(project.to_dict() for project in check.projects(resources)),
         },
     )
     yield from _object(
         payload,
         {
             "applications": chain((b"[",), application_parts, (b"]",)),
-            "identity_to_permissions": _array(entry for entry in entries if "application_permissions" in entry),
+            "identity_to_permissions": _array(
+                check.grants(entry for entry in entries if "application_permissions" in entry)
+            ),
         },
     )
 

@@ -1,41 +1,67 @@
-"""Every reference within an application leads somewhere.
+"""Every reference within a payload leads somewhere.
 
 oaaclient takes a permission that was never defined, a group that does not exist and a resource of another application
 without a word; Veza then refuses the payload, or worse, takes it without the grant.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from oaaclient.templates import CustomApplication
+from oaaclient.templates import CustomApplication, CustomResource, LocalGroup, LocalUser
 
 from oaa_bitbucket_async.errors import CollectorError
 
-
-def check_references(app: CustomApplication) -> int:
-    """Gives the number of grants. CollectorError (a bug of ours) if a reference leads nowhere."""
-    permissions = {permission.name for permission in app.custom_permissions.values()}
-    groups = {group.unique_id for group in app.local_groups.values()}
-    resources = {resource.resource_key for resource in app.resources.values()}
-    for project in app.resources.values():
-        resources.update(resource.resource_key for resource in project.sub_resources.values())
-
-    grants = 0
-    for table in (app.local_users, app.local_groups):
-        for identity in table.values():
-            _expect(identity.groups or (), groups, "group", identity.name)
-            _expect(identity.application_permissions, permissions, "permission", identity.name)
-            _expect(identity.resource_permissions, permissions, "permission", identity.name)
-            grants += len(identity.application_permissions)
-            for keys in identity.resource_permissions.values():
-                _expect(keys, resources, "resource", identity.name)
-                grants += len(keys)
-    return grants
+Object = dict[str, Any]
+"""A part of a payload as oaaclient lays it out."""
 
 
-def _expect(references: Iterable[str], known: set[str], what: str, holder: str) -> None:
-    if not known.issuperset(references):
-        unknown = next(reference for reference in references if reference not in known)
-        raise CollectorError(
-            f"The payload refers to the {what} {unknown!r} (from {holder!r}) and does not define it: not uploaded.",
-            "This is a bug of this program: please report it with this line.",
-        )
+class ReferenceCheck:
+    """Looks on while a payload is written, and counts. CollectorError (a bug of ours) if a reference leads nowhere."""
+
+    def __init__(self, app: CustomApplication) -> None:
+        self._permissions = {permission.name for permission in app.custom_permissions.values()}
+        self._groups = {group.unique_id for group in app.local_groups.values()}
+        self._identities: set[str] = set()
+        self._resources: set[str] = set()
+        self.project_count = 0
+        self.grant_count = 0
+
+    @property
+    def repository_count(self) -> int:
+        """Repositories written so far."""
+        return len(self._resources) - self.project_count
+
+    def identities(self, identities: Iterable[LocalUser | LocalGroup]) -> Iterator[LocalUser | LocalGroup]:
+        """Users and groups about to be written: the groups that they are in exist."""
+        for identity in identities:
+            self._expect(identity.groups or (), self._groups, "group", identity.name)
+            self._identities.add(identity.unique_id)
+            yield identity
+
+    def projects(self, projects: Iterable[CustomResource]) -> Iterator[CustomResource]:
+        """Projects about to be written, with their repositories."""
+        for project in projects:
+            self.project_count += 1
+            self._resources.add(project.resource_key)
+            self._resources.update(repository.resource_key for repository in project.sub_resources.values())
+            yield project
+
+    def grants(self, entries: Iterable[Object]) -> Iterator[Object]:
+        """What is held, about to be written after everything else: by whom, which permission, and on what."""
+        for entry in entries:
+            holder = entry["identity"]
+            self._expect((holder,), self._identities, "identity", holder)
+            for grant in entry["application_permissions"]:
+                self._expect((grant["permission"],), self._permissions, "permission", holder)
+                keys = grant.get("resources", ())
+                self._expect(keys, self._resources, "resource", holder)
+                self.grant_count += len(keys) + grant.get("apply_to_application", False)
+            yield entry
+
+    def _expect(self, references: Iterable[str], known: set[str], what: str, holder: str) -> None:
+        if not known.issuperset(references):
+            unknown = next(reference for reference in references if reference not in known)
+            raise CollectorError(
+                f"The payload refers to the {what} {unknown!r} (from {holder!r}) and does not define it: not uploaded.",
+                "This is a bug of this program: please report it with this line.",
+            )

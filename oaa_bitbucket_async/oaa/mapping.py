@@ -1,13 +1,17 @@
-"""From a snapshot to an oaaclient `CustomApplication`: DESIGN's mapping table, and nothing else.
+"""From a snapshot to oaaclient's objects: the README's mapping table, and nothing else.
 
 Everything is walked sorted by numeric id or by name, so that the application is the same whatever the order in which
-the snapshot was filled. Grants are added with one `add_permission` for each holder and permission: oaaclient looks for
-duplicates in a list, which is quadratic for a group that may read every repository.
+the snapshot was filled. Resources are the bulk of the objects and are made one project at a time; a holder is then
+given the complete list of keys for each permission at once. oaaclient's `add_permission` wants the objects, and when
+called for each grant looks for duplicates in a list, which is quadratic for a group that may read every repository.
 """
 
+from collections.abc import Iterator
+from copy import deepcopy
 from itertools import chain
+from typing import NamedTuple
 
-from oaaclient.templates import CustomApplication, LocalGroup, LocalUser, OAAPropertyType
+from oaaclient.templates import CustomApplication, CustomResource, LocalGroup, LocalUser, OAAPropertyType
 
 from oaa_bitbucket_async.collect.snapshot import Principal, Snapshot
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
@@ -27,7 +31,8 @@ from oaa_bitbucket_async.oaa.resources import (
     PROJECT_PROPERTIES,
     REPO,
     REPO_PROPERTIES,
-    add_resources,
+    Held,
+    each_project,
 )
 from oaa_bitbucket_async.oaa.values import properties
 from oaa_bitbucket_async.settings import Identity
@@ -41,7 +46,16 @@ _APPLICATION_PROPERTIES = {
 }
 
 
-def to_application(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> CustomApplication:
+class Mapped(NamedTuple):
+    """A snapshot as oaaclient's objects."""
+
+    app: CustomApplication
+    """Users, groups, permissions and the definitions of properties. Of resources only the one being walked."""
+    resources: Iterator[CustomResource]
+    """The projects, each with its repositories, made when asked for. At their end the holders have their grants."""
+
+
+def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> Mapped:
     """Maps everything; what a reader should know goes into `notes`. The snapshot is left as it was."""
     app = CustomApplication(application_name(snapshot.instance.host), APPLICATION_TYPE)
     _define_properties(app)
@@ -51,7 +65,6 @@ def to_application(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> C
     met = {permission for _, permission in grants}.union(*snapshot.default_permissions.values())
     permissions = define_permissions(app, met, notes)
     principals = all_principals(snapshot, {holder for holder, _ in grants}, notes)
-    del grants
     may_sign_in = licensed(snapshot)
     users = add_users(app, principals, snapshot, may_sign_in, identity, notes)
     groups, everyone = add_groups(app, principals, snapshot, may_sign_in, notes)
@@ -59,15 +72,19 @@ def to_application(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> C
     def holder(principal: Principal) -> LocalUser | LocalGroup:
         return users[int(principal.key)] if principal.kind == "user" else groups[str(principal.key)]
 
-    held = add_resources(app, principals.users, snapshot, notes)
     for principal, permission in sorted(snapshot.grants(snapshot.global_grants), key=lambda grant: grant[1]):
         holder(principal).add_permission(permissions[permission], apply_to_application=True)
-    for code in sorted(held.by_code, key=lambda code: held.vocabulary.unpack(code)[1]):
-        principal, permission = held.vocabulary.unpack(code)
-        holder(principal).add_permission(permissions[permission], resources=held.by_code.pop(code))
-    for permission, resources in sorted(held.by_everyone.items()):
-        everyone.add_permission(permissions[permission], resources=resources)
-    return app
+
+    def resources() -> Iterator[CustomResource]:
+        held = Held(deepcopy(snapshot.vocabulary))
+        yield from each_project(app, principals.users, snapshot, held, notes)
+        for code in sorted(held.by_code, key=lambda code: held.vocabulary.unpack(code)[1]):
+            principal, permission = held.vocabulary.unpack(code)
+            holder(principal).resource_permissions[permissions[permission]] = held.by_code.pop(code)
+        for permission, keys in sorted(held.by_everyone.items()):
+            everyone.resource_permissions[permissions[permission]] = keys
+
+    return Mapped(app, resources())
 
 
 def _define_properties(app: CustomApplication) -> None:

@@ -17,8 +17,8 @@ from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.encode import GZIP, compress, pieces
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
-from oaa_bitbucket_async.oaa.integrity import check_references
-from oaa_bitbucket_async.oaa.mapping import to_application
+from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
+from oaa_bitbucket_async.oaa.mapping import map_snapshot
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.settings import Identity
 
@@ -106,16 +106,16 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payloa
     """Maps, checks and compresses a snapshot. Takes seconds for a large one: call it off the event loop."""
     notes = Notes()
     with gc_paused():
-        app = to_application(snapshot, identity=identity, notes=notes)
-        grants = check_references(app)
-        counts = Counts(
-            users=len(app.local_users),
-            groups=len(app.local_groups),
-            projects=len(app.resources),
-            repositories=sum(len(project.sub_resources) for project in app.resources.values()),
-            grants=grants,
-        )
-        compressed, raw_size = compress(pieces(app))
+        mapped = map_snapshot(snapshot, identity=identity, notes=notes)
+        app, check = mapped.app, ReferenceCheck(mapped.app)
+        compressed, raw_size = compress(pieces(mapped, check))
+    counts = Counts(
+        users=len(app.local_users),
+        groups=len(app.local_groups),
+        projects=check.project_count,
+        repositories=check.repository_count,
+        grants=check.grant_count,
+    )
     return Payload(
         compressed=compressed,
         raw_size=raw_size,

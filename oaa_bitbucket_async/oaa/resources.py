@@ -1,8 +1,7 @@
 """Projects and repositories as resources, and what is held on each of them."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -47,17 +46,19 @@ REPO_PROPERTIES = {
 
 @dataclass(slots=True)
 class Held:
-    """Who holds what on which projects and repositories, these in the payload's order and without repetition."""
+    """Who holds what on which projects and repositories: their keys, in the payload's order, without repetition."""
 
     vocabulary: Vocabulary
     """Unpacks the keys of `by_code`. Not the snapshot's own: what only the mapping grants is added to it."""
-    by_code: defaultdict[int, list[CustomResource]] = field(default_factory=lambda: defaultdict(list))
-    by_everyone: defaultdict[str, list[CustomResource]] = field(default_factory=lambda: defaultdict(list))
+    by_code: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    by_everyone: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """What `Licensed users` holds, by permission."""
 
 
-def add_resources(app: CustomApplication, users: Mapping[int, UserRecord], snapshot: Snapshot, notes: Notes) -> Held:
-    """Adds every project with its repositories."""
+def each_project(
+    app: CustomApplication, users: Mapping[int, UserRecord], snapshot: Snapshot, held: Held, notes: Notes
+) -> Iterator[CustomResource]:
+    """Every project with its repositories; what is held on them goes into `held`. The app lets go of it afterwards."""
     repositories: defaultdict[int, list[RepositoryRecord]] = defaultdict(list)
     for _, repository in sorted(snapshot.repositories.items()):
         repositories[repository.project].append(repository)
@@ -67,14 +68,14 @@ def add_resources(app: CustomApplication, users: Mapping[int, UserRecord], snaps
         notes.add("projects of which only the id is known", str(unknown))
     _note_orphans(snapshot, notes)
 
-    held = Held(deepcopy(snapshot.vocabulary))
     for _, project in sorted(projects.items()):
         owner = None if project.owner is None else users[project.owner]
         url = _project_url(snapshot.instance.base_url, project, owner)
         resource = _add_project(app, project, owner, url, snapshot, held)
         for repository in repositories.pop(project.id, ()):
             _add_repository(resource, project, repository, url, snapshot, held)
-    return held
+        yield resource
+        app.resources.clear()
 
 
 def _add_project(
@@ -101,10 +102,10 @@ def _add_project(
     _hold(held, snapshot.project_grants.get(project.id), resource)
     if owner is not None:
         admin = held.vocabulary.user(owner.id, PROJECT_ADMIN)
-        if not (held.by_code[admin] and held.by_code[admin][-1] is resource):
-            held.by_code[admin].append(resource)
+        if not (held.by_code[admin] and held.by_code[admin][-1] == resource.resource_key):
+            held.by_code[admin].append(resource.resource_key)
     for permission in by_default | {PROJECT_READ} if project.public else by_default:
-        held.by_everyone[permission].append(resource)
+        held.by_everyone[permission].append(resource.resource_key)
     return resource
 
 
@@ -137,13 +138,14 @@ def _add_repository(
     )
     _hold(held, snapshot.repository_grants.get(repository.id), resource)
     if repository.public:
-        held.by_everyone[REPO_READ].append(resource)
+        held.by_everyone[REPO_READ].append(resource.resource_key)
 
 
 def _hold(held: Held, grants: GrantSet | None, resource: CustomResource) -> None:
     if grants is not None:
+        key = resource.resource_key
         for code in grants.codes:
-            held.by_code[code].append(resource)
+            held.by_code[code].append(key)
 
 
 def _project_url(base_url: str, project: ProjectRecord, owner: UserRecord | None) -> str:

@@ -14,7 +14,9 @@ from oaaclient.templates import CustomApplication
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.demo.veza.check import check_payload
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
-from oaa_bitbucket_async.oaa.integrity import check_references
+from oaa_bitbucket_async.oaa.encode import pieces
+from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
+from oaa_bitbucket_async.oaa.mapping import Mapped
 from oaa_bitbucket_async.oaa.payload import build_payload, load_payload
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 from tests.oaa.plain import plain_json
@@ -103,9 +105,20 @@ def test_chunks_of_any_size_are_the_whole(size):
 
 def _application() -> CustomApplication:
     app = CustomApplication("A", "T")
-    app.add_resource("R", "Repo", unique_id="1")
-    app.add_local_user("u", unique_id="1")
+    app.add_custom_permission("P", [])
+    app.add_local_group("g", unique_id="g")
+    user = app.add_local_user("u", groups=["g"], unique_id="1")
+    project = app.add_resource("Project", "Project", unique_id="1")
+    repository = project.add_sub_resource("Repo", "Repo", unique_id="2")
+    user.add_permission("P", resources=[project, repository], apply_to_application=True)
     return app
+
+
+def _write(app: CustomApplication) -> ReferenceCheck:
+    check = ReferenceCheck(app)
+    written = b"".join(pieces(Mapped(app, iter(app.resources.values())), check))
+    assert json.loads(written)["applications"][0]["name"] == "A"
+    return check
 
 
 def _breaks_permission(app):
@@ -121,13 +134,17 @@ def _breaks_group(app):
 
 
 def _breaks_nesting(app):
-    app.add_local_group("g", unique_id="g").add_group("gone")
+    app.local_groups["g"].add_group("gone")
 
 
 def _breaks_resource(app):
-    app.add_custom_permission("P", [])
     other = CustomApplication("B", "T").add_resource("R", "Repo", unique_id="2")
     app.local_users["1"].add_permission("P", resources=[other])
+
+
+def test_references_that_lead_somewhere_are_counted():
+    check = _write(_application())
+    assert (check.project_count, check.repository_count, check.grant_count) == (1, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +153,9 @@ def _breaks_resource(app):
 )
 def test_a_reference_that_leads_nowhere_is_found(breaks):
     app = _application()
-    assert check_references(app) == 0
     breaks(app)
     with pytest.raises(CollectorError, match="does not define it"):
-        check_references(app)
+        _write(app)
 
 
 # --- saved payloads ---------------------------------------------------------------------------------------
