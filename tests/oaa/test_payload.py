@@ -16,7 +16,8 @@ from oaa_bitbucket_async.demo.veza.check import check_payload
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.oaa.encode import pieces
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
-from oaa_bitbucket_async.oaa.mapping import Mapped
+from oaa_bitbucket_async.oaa.mapping import Mapped, map_snapshot
+from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.payload import build_payload, load_payload
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 from tests.oaa.plain import plain_json
@@ -68,12 +69,23 @@ def test_what_is_counted_is_what_is_there(seed):
 def test_mapping_leaves_the_snapshot_as_it_was():
     owner = rows.User(id=1, name="owner")
     project = rows.Project(id=1, key="~OWNER", name="Owner", type="PERSONAL", owner=owner)
-    steps = [*steps_of(5), lambda s: s.add_project(project)]
+    steps = [lambda s: s.add_project(project)]
     snapshot, twin = snapshot_of(steps), snapshot_of(steps)
     build_payload(snapshot)
     assert vars(snapshot.vocabulary) == vars(twin.vocabulary)
     assert list(snapshot.all_grants()) == list(twin.all_grants())
     assert (snapshot.users, snapshot.groups, snapshot.projects) == (twin.users, twin.groups, twin.projects)
+
+
+def test_resources_are_made_one_project_at_a_time():
+    snapshot = snapshot_of([step for seed in (1, 2, 3, 9, 11) for step in steps_of(seed)])
+    app, resources = map_snapshot(snapshot, identity="email", notes=Notes())
+    walked = 0
+    for project in resources:
+        walked += 1
+        assert list(app.resources.values()) == [project]
+    assert walked == len(snapshot.projects) > 1
+    assert not app.resources
 
 
 def test_the_garbage_collector_is_on_again_afterwards():

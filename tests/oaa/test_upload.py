@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
-from oaa_bitbucket_async.oaa.client import open_client, veza_url
+from oaa_bitbucket_async.oaa.client import off_loop, open_client, veza_url
 from oaa_bitbucket_async.oaa.payload import Payload, build_payload
 from oaa_bitbucket_async.oaa.retry import Patience
 from oaa_bitbucket_async.oaa.upload import Limits, check_settings, check_veza, count_warnings, default_patience, push
@@ -90,6 +91,15 @@ def test_what_passes_is_tried_again(server, payload, patience, sleeps, fault, ca
         assert all(0.5 * 2**n <= seconds <= 2**n for n, seconds in enumerate(sleeps.seconds))
 
 
+def test_a_wait_that_an_earlier_answer_asked_for_is_not_kept_for_later_failures(server, payload, patience, sleeps):
+    server.fail("throttled")
+    server.fail("dropped", times=2)
+    asyncio.run(push(payload, veza(server), patience=patience))
+    assert sleeps.seconds[0] == 1.0
+    assert sleeps.seconds[1] != 1.0
+    assert sleeps.seconds[2] >= 2.0
+
+
 def test_a_creation_whose_answer_was_lost_is_not_made_twice(server, payload, patience, monkeypatch):
     create = EmbeddedVeza._create_provider
 
@@ -150,6 +160,34 @@ def test_cancelling_does_not_wait_for_a_server_that_hangs(server, payload, patie
         return time.monotonic() - began
 
     assert asyncio.run(cancelled()) < 5
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "veza"] == [True]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_call_brings_after_it_was_cancelled_goes_nowhere(fails):
+    going, release, troubles = threading.Event(), threading.Event(), []
+
+    def call() -> None:
+        going.set()
+        release.wait()
+        if fails:
+            raise OSError("too late")
+
+    async def cancelled() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: troubles.append(context))
+        task = asyncio.create_task(off_loop(call))
+        await asyncio.to_thread(going.wait)
+        (thread,) = (thread for thread in threading.enumerate() if thread.name == "veza")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        release.set()
+        await asyncio.to_thread(thread.join)
+        await asyncio.sleep(0)
+
+    asyncio.run(cancelled())
+    assert troubles == []
 
 
 def test_the_loop_runs_on_while_veza_is_asked(server, payload, patience):
