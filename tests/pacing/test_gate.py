@@ -1,6 +1,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
@@ -124,5 +126,49 @@ def test_stop_ends_all_waiting_with_an_exception_of_its_own() -> None:
         assert not gate.try_enter()
         with pytest.raises(Stopped):
             await gate.enter()
+
+    run_virtual(main())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    limit=st.integers(1, 4),
+    requests=st.lists(
+        st.tuples(st.integers(0, 30), st.integers(1, 10), st.one_of(st.none(), st.integers(0, 20))), max_size=30
+    ),
+    pause=st.integers(0, 20),
+)
+def test_places_are_neither_lost_nor_doubled_whoever_is_cancelled_when(
+    limit: int, requests: list[tuple[int, int, int | None]], pause: int
+) -> None:
+    """Each request: when it comes, how long it takes, and after how long it is cancelled (tenths of a second)."""
+
+    async def main() -> None:
+        clock = LoopClock()
+        gate = Gate(clock, limit)
+        gate.set_bucket(Bucket(2, 20.0, clock.now()))
+        gate.pause(clock.now() + pause / 10)
+        most = 0
+
+        async def request(begin: int, length: int, patience: int | None) -> None:
+            nonlocal most
+            await asyncio.sleep(begin / 10)
+            try:
+                async with asyncio.timeout(None if patience is None else patience / 10):
+                    if not gate.try_enter():
+                        await gate.enter()
+                    try:
+                        most = max(most, gate.in_flight)
+                        await asyncio.sleep(length / 10)
+                    finally:
+                        gate.leave()
+            except TimeoutError:
+                pass
+
+        async with asyncio.TaskGroup() as group:
+            for one in requests:
+                group.create_task(request(*one))
+        assert most <= limit
+        assert (gate.in_flight, gate.waiting) == (0, 0)
 
     run_virtual(main())

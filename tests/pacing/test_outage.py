@@ -187,3 +187,22 @@ def test_a_server_that_fails_three_in_ten_is_crawled_to_the_end() -> None:
     assert run_virtual(main()) == 3000
     assert pacers[0].limit == 2
     assert "retry budget empty" in [change.reason for change in pacers[0].history]
+
+
+def test_the_end_of_an_outage_does_not_refill_the_budget() -> None:
+    async def main() -> None:
+        pacer = Pacer(concurrency=None, rate_limit=None, max_outage=900.0, clock=LoopClock(), rng=random.Random(1))
+        for _ in range(200):
+            while pacer.try_enter("x"):
+                pass
+            pacer.succeeded("x", 0.05)
+        assert pacer.limit >= 32
+        for _ in range(60):
+            pacer.failed("x", FaultReason.CONNECT, None)
+            pacer.try_enter("x")
+        assert pacer.outages == 1
+        assert pacer.limit == 2
+        pacer.succeeded("x", 0.05)
+        assert pacer.limit == 2
+
+    run_virtual(main())

@@ -12,6 +12,7 @@ from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.pacing.pause import Pauses
+from oaa_bitbucket_async.bitbucket.pacing.rate import Rate
 from tests.pacing.scenarios import USUAL, always
 from tests.pacing.simulation import EventClock, Result, Server, ServerBucket, crawl_async
 from tests.virtual_clock import run_virtual
@@ -170,3 +171,26 @@ def test_rate_headers_are_heeded() -> None:
     assert [pacer.try_enter("x") for _ in range(4)] == [True, True, True, False]
     pacer.note_rate_headers(remaining=math.inf)
     assert not pacer.try_enter("x")
+
+
+def test_one_refusal_alone_leaves_no_token_for_the_end_of_the_pause() -> None:
+    rate = Rate(None, 0.0)
+    rate.refused(10.0, sent=20, until=15.0)
+    assert rate.bucket is not None
+    assert rate.bucket.take(15.0) > 0
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_learned_rate_grows_back_slowly_and_never_above_the_ceiling(told: bool) -> None:
+    rate = Rate(None if told else 10.0, 0.0)
+    if told:
+        rate.server(60, 10.0, 0.0, 0)
+    before = 0.0
+    rate.refused(2.0, sent=8, until=3.0)
+    assert rate.rate is not None
+    assert 2.9 <= rate.rate < 10.0
+    for step in range(6000):
+        rate.sending(3.0 + step / 10, sent=8 + step)
+        assert before <= rate.rate <= 10.0
+        before = rate.rate
+    assert rate.rate == 10.0
