@@ -43,7 +43,7 @@ class Listing(NamedTuple, Generic[T]):
 
 _USERS = msgspec.json.Decoder(Page[rows.User])
 _GROUPS = msgspec.json.Decoder(Page[rows.Group])
-_GROUP_NAMES = msgspec.json.Decoder(Page[str])
+_GROUP_NAMES: "msgspec.json.Decoder[Page[str]]" = msgspec.json.Decoder(Page[rows.Name])
 _PROJECTS = msgspec.json.Decoder(Page[rows.Project])
 _REPOSITORIES = msgspec.json.Decoder(Page[rows.Repository])
 _USER_GRANTS = msgspec.json.Decoder(Page[rows.UserGrant])
@@ -104,16 +104,15 @@ class Api:
         """All groups, as strings: where the one above is not open to us."""
         return Listing("groups", f"{self._root}/groups?limit={self._limit}", _GROUP_NAMES)
 
-    def groups_like(self, name: str) -> Question[Page[rows.Group]]:
+    def groups_like(self, name: str) -> Listing[rows.Group]:
         """Groups whose name contains `name`: to confirm that one no longer exists."""
         path = f"{self._root}/admin/groups?filter={quote(name, safe='')}&limit={self._limit}"
-        return Question("groups", path, _GROUPS)
+        return Listing("groups", path, _GROUPS)
 
-    def group_names_like(self, name: str) -> Question[Page[str]]:
+    def group_names_like(self, name: str) -> Listing[str]:
         """The same where only the names are open to us."""
-        return Question(
-            "groups", f"{self._root}/groups?filter={quote(name, safe='')}&limit={self._limit}", _GROUP_NAMES
-        )
+        path = f"{self._root}/groups?filter={quote(name, safe='')}&limit={self._limit}"
+        return Listing("groups", path, _GROUP_NAMES)
 
     def members(self, group: str, *, detailed: bool) -> Listing[rows.User]:
         """Users in a group, those of nested groups included as the directory has it."""

@@ -26,7 +26,9 @@ MAX_THROTTLED = 100
 """A 429 is no fault of the request, so it takes none of its attempts; but nothing goes on for ever."""
 MAX_BARREN_PAGES = 1000
 """An empty page that is not the last goes on (rights are filtered after paging); but not for ever."""
-MAX_PASSES = 3
+MAX_PASSES = 4
+MAX_PAGES = 100_000
+"""Pages of one pass over a listing: more have no listing of an instance of any size that exists."""
 RETRY_AFTER_MAX = 300.0
 PROOF_INTERVAL = 30.0
 """Seconds between two proofs of the login where a proxy strips the header that tells."""
@@ -85,49 +87,56 @@ class Client:
         """The rows of all pages, each row once, as they arrive.
 
         Pages are cut anew for every request, so that a row deleted meanwhile moves another one onto a page that
-        has been read already. A listing of more than one page is therefore read again until a whole pass shows
-        nothing new (three passes at most). Raises as `ask` does; PAGING faults for a listing without an end.
+        has been read already. A row can only be lost so if another one, which the same pass has shown, is gone
+        after it. A listing of more than one page is therefore read again until a pass shows just what the one
+        before it showed (four passes at most). Raises as `ask` does; PAGING faults for a listing without an end.
         """
-        page = first if first is not None else await self.page(listing)
-        if page.is_last_page:
-            yield page.values
-            return
+        page = first
         seen: set[Hashable] = set()
-        async for fresh in self._fresh(listing, key, seen, page):
-            yield fresh
-        for _ in range(MAX_PASSES - 1):
-            known = len(seen)
-            async for fresh in self._fresh(listing, key, seen, await self.page(listing)):
+        before: set[Hashable] | None = None
+        for _ in range(MAX_PASSES):
+            if page is None:
+                page = await self.page(listing)
+            one_page = before is None and page.is_last_page
+            shown: set[Hashable] = set()
+            async for fresh in self._pass(listing, key, seen, shown, page):
                 yield fresh
-            if len(seen) == known:
+            if one_page or shown == before:
                 return
+            before, page = shown, None
 
-    async def _fresh(
-        self, listing: Listing[T], key: Callable[[T], Hashable], seen: set[Hashable], page: Page[T]
+    async def _pass(
+        self,
+        listing: Listing[T],
+        key: Callable[[T], Hashable],
+        seen: set[Hashable],
+        shown: set[Hashable],
+        page: Page[T],
     ) -> AsyncIterator[list[T]]:
-        """One pass from its first page on: the rows that are not in `seen`, which grows by them."""
+        """One pass from its first page on: the rows not yet in `seen`. It grows by them, `shown` by all rows."""
         start = 0
-        patience = MAX_BARREN_PAGES + len(seen)
         barren = 0
-        while True:
+        for _ in range(MAX_PAGES):
+            known = len(shown)
             fresh = []
             for row in page.values:
-                if (row_key := key(row)) not in seen:
+                row_key = key(row)
+                shown.add(row_key)
+                if row_key not in seen:
                     seen.add(row_key)
                     fresh.append(row)
             if fresh:
-                barren = 0
                 yield fresh
-            else:
-                barren += 1
-                if barren > patience:
-                    detail = f"{barren} pages in a row without anything new, and no last one"
-                    raise Fault(listing.path, detail, reason=FaultReason.PAGING)
             following = next_start(listing.path, page, start)
             if following is None:
                 return
+            barren = 0 if len(shown) > known else barren + 1
+            if barren > MAX_BARREN_PAGES:
+                break
             start = following
             page = await self.page(listing, start)
+        detail = f"page after page, {barren or MAX_PAGES} of them without anything new or an end"
+        raise Fault(listing.path, detail, reason=FaultReason.PAGING)
 
     # --- one attempt, and the next ones ---------------------------------------------------------------------
 
@@ -157,7 +166,7 @@ class Client:
         except RequestProblem as problem:
             stats.refused[type(problem).__name__.lower()] += 1
             pacer.succeeded(kind, latency)
-            if self.login.stripped and isinstance(problem, Denied):
+            if self.login.stripped and isinstance(problem, Denied) and self._proof and kind != self._proof.kind:
                 await self.prove_login()  # without the header a missing right and a lost login look the same
             raise
         except BaseException:
@@ -197,16 +206,15 @@ class Client:
         self._proof = proof
 
     async def prove_login(self) -> None:
-        """Asks what only a signed-in caller is answered. Raises CredentialError if we no longer are."""
+        """Asks what only a signed-in caller is answered. Raises CredentialError if we no longer are, or Fault."""
         if self._proof is None:
             return
         try:
             await self.page(self._proof)
-        except Denied as denied:
-            raise CredentialError(
-                f"Bitbucket no longer knows the login that it accepted at the start ({denied}).",
-                "Nothing was uploaded. Check whether the token was revoked or the account locked, then run again.",
-            ) from None
+        except Fault:
+            raise
+        except RequestProblem as problem:
+            raise _forgotten(problem) from None
 
     async def probe(self) -> bool:
         """One request past the gate, during an outage: True if the server answers again."""
@@ -219,6 +227,9 @@ class Client:
         except Fault as fault:
             self.stats.faults[fault.reason] += 1
             return False
+        except RequestProblem as problem:
+            self.stats.refused[type(problem).__name__.lower()] += 1
+            raise _forgotten(problem) from None
         self.stats.answered[kind] += 1
         return True
 
@@ -267,6 +278,13 @@ class _Retries:
             else:
                 self._faults += 1
         return fault
+
+
+def _forgotten(problem: RequestProblem) -> CredentialError:
+    return CredentialError(
+        f"Bitbucket no longer knows the login that it accepted at the start ({problem}).",
+        "Nothing was uploaded. Check whether the token was revoked or the account locked, then run again.",
+    )
 
 
 def _fault_of(state: RetryCallState) -> Fault:

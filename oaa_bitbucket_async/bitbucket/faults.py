@@ -6,6 +6,13 @@ end only that unit of work. A lost login is a `CredentialError` and ends the run
 
 from enum import StrEnum
 
+_LONGEST_TEXT = 300
+
+
+def printable(text: str) -> str:
+    """What a server said, fit for a terminal and a log: one line, no control characters, 300 characters at most."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * _LONGEST_TEXT]).split())[:_LONGEST_TEXT]
+
 
 class FaultReason(StrEnum):
     """Why an attempt failed, by the name under which retries are counted and shown."""
@@ -35,9 +42,9 @@ class RequestProblem(Exception):  # noqa: N818  # the base of outcomes, not of e
     def __init__(self, path: str, detail: str, *, status: int | None = None, request_id: str | None = None) -> None:
         super().__init__(detail)
         self.path = path
-        self.detail = detail
+        self.detail = printable(detail)
         self.status = status
-        self.request_id = request_id
+        self.request_id = printable(request_id) if request_id else None
 
     def __str__(self) -> str:
         status = f"status {self.status}, " if self.status is not None else ""

@@ -203,7 +203,7 @@ async def _rate(client: Client, api: Api, me: User | None) -> RateFinding:
     try:
         settings = await client.ask(api.rate_limit())
     except RequestProblem as problem:
-        if isinstance(problem, Fault) and problem.reason is not FaultReason.BAD_SHAPE:
+        if isinstance(problem, Fault) and problem.reason not in (FaultReason.BAD_SHAPE, FaultReason.NOT_JSON):
             raise
         return RateFinding(readable=False)
     if not settings.enabled or settings.default_settings is None:
@@ -218,4 +218,6 @@ async def _rate(client: Client, api: Api, me: User | None) -> RateFinding:
         else:
             exempt = own.whitelisted
             bucket = own.settings or bucket
+    if bucket is not None and (bucket.capacity < 1 or bucket.fill_rate <= 0):
+        return RateFinding(readable=False)  # nothing could ever be asked: such a limit is not in force
     return RateFinding(readable=True, enabled=True, exempt=exempt, bucket=None if exempt else bucket)

@@ -7,20 +7,21 @@ of the expected shape is an answer at all.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, NoReturn, TypedDict, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
 
-from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, printable
 from oaa_bitbucket_async.bitbucket.rows import Page
 from oaa_bitbucket_async.errors import CredentialError
 
 USER_HEADER = "X-AUSERNAME"
 REQUEST_ID_HEADER = "X-AREQUESTID"
 DENIED_REASON_HEADER = "X-Authentication-Denied-Reason"
-_MESSAGE_LENGTH = 300
+_LONGEST_LOCATION = 2000
 
 T = TypeVar("T")
 
@@ -142,13 +143,19 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _seconds_until(value: str, headers: Mapping[str, str], now: float) -> float:
-    until = parsedate_to_datetime(value).timestamp()
+    until = _epoch(value)
     date = headers.get("Date")
     try:
-        base = parsedate_to_datetime(date).timestamp() if date else now
-    except ValueError:
+        base = _epoch(date) if date else now
+    except (ValueError, OverflowError):
         base = now
     return max(0.0, until - base)
+
+
+def _epoch(date: str) -> float:
+    """An HTTP date as epoch seconds: one without a zone is UTC. Raises ValueError or OverflowError."""
+    parsed: datetime = parsedate_to_datetime(date)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
 class RateHeaders(TypedDict):
@@ -185,9 +192,8 @@ def error_text(body: bytes) -> tuple[str, str]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return "", ""
     messages = [e.message for e in decoded.errors if e.message] or ([decoded.message] if decoded.message else [])
-    text = " ".join("".join(c if c.isprintable() else " " for c in "; ".join(messages)).split())
     names = [e.exception_name for e in decoded.errors if e.exception_name]
-    return text[:_MESSAGE_LENGTH], names[0].rpartition(".")[2] if names else ""
+    return printable("; ".join(messages)), names[0].rpartition(".")[2] if names else ""
 
 
 def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
@@ -229,19 +235,24 @@ def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
     known = headers.get(USER_HEADER)
     if login.user_header is not None and not login.stripped and known != login.user_header and body.strip():
         _raise_for_other_user(path, headers, login)
+    proven = login.user_header is not None or login.stripped
+    if status in (200, 204) or (status == 404 and known is None and proven and not body.strip()):
+        raise Fault(path, "an empty answer", reason=FaultReason.NOT_JSON, status=status, request_id=request_id)
     if status == 404:
         raise Gone(path, detail, status=status, request_id=request_id)
-    if status in (200, 204):
-        raise Fault(path, "an empty answer", reason=FaultReason.NOT_JSON, status=status, request_id=request_id)
     raise Rejected(path, detail, status=status, request_id=request_id)
 
 
 def _raise_for_redirect(path: str, answer: Answer) -> NoReturn:
     """Only the path is kept of a location within the origin; `transport` decides what the origin is."""
-    location = urljoin(path, answer.headers.get("Location", ""))
     request_id = answer.headers.get(REQUEST_ID_HEADER)
-    parts = urlsplit(location)
-    if parts.scheme or parts.netloc or "/rest/" not in parts.path or location == path:
+    try:
+        location = urljoin(path, answer.headers.get("Location", ""))
+        parts = urlsplit(location)
+    except ValueError:
+        location, parts = "", urlsplit("")
+    strange = len(location) > _LONGEST_LOCATION or not location.isascii() or not location.isprintable()
+    if parts.scheme or parts.netloc or "/rest/" not in parts.path or location == path or strange:
         where = parts.netloc or parts.path or "nowhere"
         raise Fault(
             path,
@@ -273,17 +284,19 @@ def _raise_for_refusal(path: str, answer: Answer, login: Login, message: str, ex
     known = headers.get(USER_HEADER)
     if known is not None and login.user_header is not None and known != login.user_header:
         _raise_for_other_user(path, headers, login)
-    if known is not None or login.stripped or (status == 403 and login.user_header is not None):
+    page = not is_json(headers) and _html(body) == "an HTML page"
+    if known is not None or login.stripped or (status == 403 and login.user_header is not None and not page):
         detail = message or "the account may not ask this"
         raise Denied(path, detail, status=status, request_id=request_id)
-    if not is_json(headers) and _html(body) == "an HTML page":
+    if status == 403 and page:  # not with 401: whoever sent that has checked the credential, and may count
         raise Fault(
             path,
-            "a sign-on page refused the request",
+            "an HTML page refused the request, as a sign-on page or a firewall does",
             reason=FaultReason.NOT_JSON,
             status=status,
             request_id=request_id,
         )
+    said = said or (" An HTML page said so: a proxy or sign-on page, not Bitbucket." if page else "")
     if login.user_header is not None:
         raise CredentialError(
             f"Bitbucket no longer accepts the login that it accepted at the start (status {status} on {path}).{said}",
@@ -298,13 +311,14 @@ def _raise_for_refusal(path: str, answer: Answer, login: Login, message: str, ex
 
 def _raise_for_other_user(path: str, headers: Mapping[str, str], login: Login) -> NoReturn:
     known = headers.get(USER_HEADER)
+    began_as = printable(login.user or "")
     if known is None:
         raise CredentialError(
-            f"Bitbucket answered {path} as if nobody were signed in, but {login.user} was: the login was forgotten.",
+            f"Bitbucket answered {path} as if nobody were signed in, but {began_as} was: the login was forgotten.",
             "Nothing was uploaded. Check whether the token was revoked or has expired, then run again.",
         )
     raise CredentialError(
-        f"Bitbucket answered {path} as {unquote(known)}, but the run began as {login.user}.",
+        f"Bitbucket answered {path} as {printable(unquote(known))}, but the run began as {began_as}.",
         "Nothing was uploaded. Look for a proxy or single sign-on that signs in as someone else.",
     )
 

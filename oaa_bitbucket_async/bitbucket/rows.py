@@ -5,9 +5,16 @@ default here. Which keys can be absent, and since when they exist: BITBUCKET.md 
 Instances are frozen and invisible to the garbage collector: there are hundreds of thousands of them.
 """
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
+
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**45)]
+"""Bitbucket's ids have 31 bits; what is far beyond that is no id, and would not fit where grants are packed."""
+Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""An integer that every JSON parser reads alike."""
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+"""What nothing can be without: a name, key, slug or permission."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -17,36 +24,36 @@ class Row(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 class User(Row, frozen=True):
     """A user, as `/users`, `/admin/users` and permission rows show it. Times are milliseconds since 1970."""
 
-    id: int
-    name: str
+    id: Id
+    name: Name
     slug: str = ""
     display_name: str = ""
     email_address: str | None = None
     active: bool = True
     type: str = "NORMAL"
     directory_name: str | None = None
-    last_authentication_timestamp: int | None = None
-    created_timestamp: int | None = None
+    last_authentication_timestamp: Number | None = None
+    created_timestamp: Number | None = None
 
 
 class Group(Row, frozen=True):
     """A group: its name is its identity, compared ignoring case, kept as reported."""
 
-    name: str
+    name: Name
 
 
 class UserGrant(Row, frozen=True):
     """A user's highest permission at one level (global, project or repository)."""
 
     user: User
-    permission: str
+    permission: Name
 
 
 class GroupGrant(Row, frozen=True):
     """A group's highest permission at one level."""
 
     group: Group
-    permission: str
+    permission: Name
 
 
 class Permitted(Row, frozen=True):
@@ -58,8 +65,8 @@ class Permitted(Row, frozen=True):
 class Project(Row, frozen=True):
     """A project. Personal ones have an owner and a key that begins with `~`, and never `public`."""
 
-    id: int
-    key: str
+    id: Id
+    key: Name
     name: str
     type: str = "NORMAL"
     public: bool = False
@@ -70,14 +77,14 @@ class Project(Row, frozen=True):
 class Origin(Row, frozen=True):
     """What a fork was made from; only that it exists matters."""
 
-    id: int | None = None
+    id: Number | None = None
 
 
 class Repository(Row, frozen=True):
     """A repository, in listings together with its project. `archived` exists from 8.0."""
 
-    id: int
-    slug: str
+    id: Id
+    slug: Name
     name: str
     project: Project
     public: bool = False
@@ -98,8 +105,8 @@ class ApplicationProperties(Row, frozen=True):
 class RateSettings(Row, frozen=True):
     """A token bucket of Bitbucket: `capacity` requests at once, `fill_rate` a second after that."""
 
-    capacity: int
-    fill_rate: int
+    capacity: Number
+    fill_rate: Number
 
 
 class RateLimitSettings(Row, frozen=True):
@@ -124,7 +131,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, gc=False, rename="camel"):
 
     values: list[T]
     is_last_page: bool
-    next_page_start: int | None = None
-    limit: int | None = None
-    size: int | None = None
-    start: int | None = None
+    next_page_start: Number | None = None
+    limit: Number | None = None
+    size: Number | None = None
+    start: Number | None = None

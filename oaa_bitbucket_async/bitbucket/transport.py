@@ -9,7 +9,6 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
-from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -17,13 +16,14 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from oaa_bitbucket_async import __version__
-from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
+from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason, printable
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.settings import Login, Tls
 
 CONNECT_TIMEOUT = 30.0
-_LARGEST_ANSWER = 256 * 1024 * 1024
+LARGEST_ANSWER = 256 * 1024 * 1024
+"""Bytes of an answer, unpacked, that are read; a page of 1000 rows has less than 4 MB."""
 
 
 class UntrustedCertificateError(Fault):
@@ -53,9 +53,7 @@ class HttpTransport:
             async with self._session.get(
                 URL(self._origin + path, encoded=True), allow_redirects=False, proxy=self._proxy
             ) as response:
-                if response.content_length is not None and response.content_length > _LARGEST_ANSWER:
-                    raise _fault(path, FaultReason.BAD_SHAPE, f"{response.content_length} bytes are no page of a list")
-                body = await response.read()
+                body = await _body(path, response)
                 if 300 <= response.status < 400:
                     return Answer(response.status, self._within_origin(path, response.headers), body)
                 return Answer(response.status, response.headers, body)
@@ -87,9 +85,10 @@ async def connect(base_url: str, login: Login, tls: Tls, request_timeout: float)
     """A transport to `base_url` that signs every request; closed at the end.
 
     `request_timeout` is in seconds, for the whole of a request. Proxies come from HTTPS_PROXY, HTTP_PROXY and
-    NO_PROXY. Raises ConfigurationError if a certificate file can't be used.
+    NO_PROXY. Raises ConfigurationError if a certificate file or proxy can't be used.
     """
     base = URL(base_url, encoded=True)
+    proxy = _proxy(base)
     connector = aiohttp.TCPConnector(
         limit=0,  # the gate is the only limit: a wait for a connection would count as latency
         ttl_dns_cache=300,
@@ -107,7 +106,7 @@ async def connect(base_url: str, login: Login, tls: Tls, request_timeout: float)
         auto_decompress=True,
     )
     async with session:
-        yield HttpTransport(session, base, _proxy(base))
+        yield HttpTransport(session, base, proxy)
 
 
 def ssl_context(tls: Tls) -> ssl.SSLContext:
@@ -133,6 +132,21 @@ def ssl_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
+async def _body(path: str, response: aiohttp.ClientResponse) -> bytes:
+    """The whole body, unpacked; a Fault if it is too large for a page of a listing."""
+    chunks, size = [], response.content_length or 0
+    if size <= LARGEST_ANSWER:
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > LARGEST_ANSWER:
+                break
+            chunks.append(chunk)
+    if size > LARGEST_ANSWER:
+        raise _fault(path, FaultReason.BAD_SHAPE, f"{size:,} bytes and more are no page of a listing")
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
 def _no_passphrase() -> str:
     raise ValueError("the key has a passphrase, and an unattended run has nobody to ask")
 
@@ -151,7 +165,16 @@ def _proxy(base: URL) -> URL | None:
     address = getproxies().get(base.scheme)
     if not address:
         return None
-    return URL(address if urlsplit(address).scheme else f"http://{address}")
+    try:
+        proxy = URL(address if "://" in address else f"http://{address}")
+    except ValueError:
+        proxy = URL()
+    if proxy.scheme not in ("http", "https") or not proxy.host:
+        raise ConfigurationError(
+            f"The proxy that {base.scheme.upper()}_PROXY names can't be used: only http:// and https:// proxies can.",
+            "Set it to an address such as http://proxy.example.com:3128, or name Bitbucket's host in NO_PROXY.",
+        )
+    return proxy
 
 
 def _fault(path: str, reason: FaultReason, detail: str) -> Fault:
@@ -160,5 +183,4 @@ def _fault(path: str, reason: FaultReason, detail: str) -> Fault:
 
 def _words(error: BaseException) -> str:
     """An error's own words, on one line, or its kind where it has none."""
-    text = " ".join(str(error).split())[:300]
-    return text or type(error).__name__
+    return printable(str(error)) or type(error).__name__

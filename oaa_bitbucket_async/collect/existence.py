@@ -5,6 +5,7 @@ from enum import Enum
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Gone, Moved, Rejected
+from oaa_bitbucket_async.collect.intake import row_key
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
 
 
@@ -58,9 +59,14 @@ class Existence:
         return Whereabouts.THERE
 
     async def group(self, name: str) -> Whereabouts:
-        """By its name: the filter means "contains", so the rows are compared."""
+        """By its name: the filter means "contains", so the rows of all pages are compared."""
+        wanted = fold(name)
         if self._detailed_groups:
-            names = [row.name for row in (await self._client.ask(self._api.groups_like(name))).values]
+            async for rows in self._client.pages(self._api.groups_like(name), row_key):
+                if any(fold(row.name) == wanted for row in rows):
+                    return Whereabouts.THERE
         else:
-            names = (await self._client.ask(self._api.group_names_like(name))).values
-        return Whereabouts.THERE if fold(name) in map(fold, names) else Whereabouts.GONE
+            async for names in self._client.pages(self._api.group_names_like(name), lambda name: name):
+                if wanted in map(fold, names):
+                    return Whereabouts.THERE
+        return Whereabouts.GONE

@@ -15,7 +15,7 @@ import msgspec
 
 from oaa_bitbucket_async.bitbucket import rows
 
-_PERMISSION_BITS = 8
+_PERMISSION_BITS = 16
 _MAX_PERMISSIONS = 1 << _PERMISSION_BITS
 
 
@@ -319,8 +319,8 @@ def _fuller(user: UserRecord) -> tuple[object, ...]:
     return (
         user.listed,
         user.directory is not None,
-        user.last_login or -1,
-        user.created or -1,
+        _known(user.last_login),
+        _known(user.created),
         user.email or "",
         user.display_name,
         user.name,
@@ -329,3 +329,8 @@ def _fuller(user: UserRecord) -> tuple[object, ...]:
         user.active,
         user.directory or "",
     )
+
+
+def _known(time: int | None) -> tuple[bool, int]:
+    """Orders a time that is known, even if it is 0, behind one that is not."""
+    return (time is not None, time or 0)
