@@ -105,6 +105,8 @@ async def connect(base_url: str, login: Login, tls: Tls, request_timeout: float)
         timeout=aiohttp.ClientTimeout(total=request_timeout, sock_connect=min(CONNECT_TIMEOUT, request_timeout)),
         auto_decompress=True,
     )
+    # aiohttp would send a GET once more when a kept connection turns out to be closed: past the gate and uncounted
+    session._retry_connection = False
     async with session:
         yield HttpTransport(session, base, proxy)
 

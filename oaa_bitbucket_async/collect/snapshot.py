@@ -277,6 +277,19 @@ class Snapshot:
         if old is not None and any(key == p.key for p, _ in self.all_grants() if p.kind == "group"):
             self.groups[key] = GroupRecord(name=old.name, listed=False)
 
+    def prune(self) -> None:
+        """Drops what nothing shows any more: members of groups, groups and users that only forgotten things showed."""
+        users = {user for members in self.members.values() for user in members}
+        users |= {project.owner for project in self.projects.values() if project.owner is not None}
+        groups = set()
+        for principal, _ in self.all_grants():
+            if isinstance(principal.key, int):
+                users.add(principal.key)
+            else:
+                groups.add(principal.key)
+        self.users = {key: user for key, user in self.users.items() if user.listed or key in users}
+        self.groups = {key: group for key, group in self.groups.items() if group.listed or key in groups}
+
     # --- what mapping reads -----------------------------------------------------------------------------
 
     def grants(self, grant_set: GrantSet | None) -> Iterator[tuple[Principal, str]]:

@@ -141,6 +141,8 @@ class Work:
                 case _:
                     raise ValueError(f"a listing can't be gone: {unit}")
         self._snapshot.forget(projects, repositories)
+        if self._gone or self.have:
+            self._snapshot.prune()
         self._snapshot.missing |= missing_scopes(self._ledger)
 
     def unless_stopped(self, function: Callable[[T], Awaitable[object]]) -> Callable[[T], Awaitable[None]]:

@@ -51,8 +51,13 @@ class Pacer(Protocol):
         ...
 
     @property
-    def paused_until(self) -> float:
-        """Seconds of the loop's clock at which the last pause ends, or ended."""
+    def pause_left(self) -> float:
+        """Seconds until the pause that the server asked for ends; 0.0 without one."""
+        ...
+
+    @property
+    def in_outage(self) -> bool:
+        """True while nothing succeeds and only a probe is sent now and then."""
         ...
 
 
@@ -97,10 +102,11 @@ class Meter:
 
     def trouble(self, now: float) -> str | None:
         """What holds things up, if something does."""
-        pause = self.pacer.paused_until - now
-        if pause > 0:
-            return f"the server asked for a pause: {duration_text(pause)} left"
+        if self.pacer.pause_left > 0:
+            return f"the server asked for a pause: {duration_text(self.pacer.pause_left)} left"
         quiet = now - self._answered_at
+        if self.pacer.in_outage:
+            return f"the server does not answer, for {duration_text(quiet)}: asking now and then"
         if quiet > _QUIET and (self.pacer.in_flight or self.pacer.waiting):
             return f"no answer for {duration_text(quiet)}"
         return None

@@ -58,5 +58,5 @@ def demonstrate(
             identity=identity,
         )
         exit_code = run_to_end(play(settings))
-    print(_FOR_REAL)  # noqa: T201  # what a demo is for
+    print(_FOR_REAL)
     return exit_code

@@ -93,8 +93,6 @@ def introduce(settings: Settings, findings: Findings) -> None:
     )
     for warning in findings.warnings():
         _log.warning("%s", warning)
-    if settings.tls.insecure:
-        _log.warning("--insecure: the server's certificate is not verified; anyone on the way can read the credential")
     if settings.scope.limited and not settings.dry_run:
         _log.warning(
             "only a part of the instance is collected: the upload replaces all that Veza knows of this data source, "

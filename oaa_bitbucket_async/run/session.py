@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
     Raises TemporaryError, in an ExceptionGroup, if nothing succeeds for `--max-outage`.
     """
     pace = settings.pace
-    clock = LoopClock()
+    clock = LoopClock(time.perf_counter)
     rng = random.Random()  # noqa: S311  # spreads retries in time, guards nothing
     pacer = Pacer(
         concurrency=pace.concurrency,

@@ -20,7 +20,8 @@ class StillPacer:
     limit: int = 64
     in_flight: int = 60
     waiting: int = 3
-    paused_until: float = -1.0
+    pause_left: float = 0.0
+    in_outage: bool = False
 
 
 def _meter() -> Meter:
@@ -76,10 +77,14 @@ def test_rates_are_of_the_last_seconds() -> None:
 def test_a_pause_and_silence_are_shown() -> None:
     meter = _meter()
     assert meter.trouble(105.0) is None
-    meter.pacer.paused_until = 117.0  # type: ignore[misc]
+    meter.pacer.pause_left = 12.0  # type: ignore[misc]
     assert meter.trouble(105.0) == "the server asked for a pause: 12.0 s left"
     assert "asked for a pause" in _text(meter, 105.0, 40).replace("\n", " ")
+    meter.pacer.pause_left = 0.0  # type: ignore[misc]
     assert meter.trouble(118.0) == "no answer for 13.0 s"
+    meter.pacer.in_outage = True  # type: ignore[misc]
+    assert meter.trouble(118.0) == "the server does not answer, for 13.0 s: asking now and then"
+    meter.pacer.in_outage = False  # type: ignore[misc]
     meter.pacer.in_flight = meter.pacer.waiting = 0  # type: ignore[misc]
     assert meter.trouble(118.0) is None
 

@@ -135,14 +135,13 @@ def test_the_users_ceiling_holds_whatever_the_server_allows() -> None:
 def test_after_a_pause_requests_leave_one_by_one() -> None:
     clock = EventClock()
     pacer = Pacer(concurrency=50, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
-    begin = clock.now()
     for _ in range(20):
         assert pacer.try_enter("x")
     clock.call_later(1.0, lambda: None)
     clock.run()
     for _ in range(20):
         pacer.failed("x", FaultReason.THROTTLED, 5.0)
-    assert pacer.paused_until == begin + 6.0
+    assert pacer.pause_left == 5.0
     assert not pacer.try_enter("x")
     clock.call_later(5.05, lambda: None)
     clock.run()
@@ -158,7 +157,7 @@ def test_a_503_that_names_a_time_pauses_too() -> None:
     pacer = Pacer(concurrency=5, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
     assert pacer.try_enter("x")
     pacer.failed("x", FaultReason.UNAVAILABLE, 30.0)
-    assert pacer.paused_until == clock.now() + 30.0
+    assert pacer.pause_left == 30.0
     assert pacer.throttled == 0
     assert pacer.rate is None
 
@@ -194,3 +193,33 @@ def test_a_learned_rate_grows_back_slowly_and_never_above_the_ceiling(told: bool
         assert before <= rate.rate <= 10.0
         before = rate.rate
     assert rate.rate == 10.0
+
+
+def test_a_429_before_anything_can_be_told_is_only_a_pause() -> None:
+    """Another client of the same user has drained the bucket: that says nothing of what the server bears."""
+    clock = EventClock()
+    pacer = Pacer(concurrency=50, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
+    for _ in range(2):
+        assert pacer.try_enter("x")
+        pacer.failed("x", FaultReason.THROTTLED, 1.0)
+        clock.call_later(1.1, lambda: None)
+        clock.run()
+    assert pacer.rate is None
+    assert all(pacer.try_enter("x") for _ in range(50))
+
+
+def test_a_rate_too_slow_for_a_pause_is_told_over_several() -> None:
+    """One answer between two refusals is no measure; six of them, over the time they took, are."""
+    clock = EventClock()
+    pacer = Pacer(concurrency=50, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
+    for _ in range(8):
+        for kind in ("answered", "refused"):
+            assert pacer.try_enter("x"), kind
+        pacer.succeeded("x", 0.01)
+        pacer.failed("x", FaultReason.THROTTLED, 1.0)
+        clock.call_later(2.0, lambda: None)
+        clock.run()
+        if pacer.rate is not None:
+            break
+    assert pacer.rate is not None
+    assert 0.3 < pacer.rate < 0.7, "one answer every two seconds"

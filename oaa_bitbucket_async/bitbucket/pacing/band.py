@@ -33,6 +33,8 @@ _FIRST_SAMPLES = 20
 _SAMPLES = 200
 """A window in the band has at least so many, and lasts at least `_WINDOW` seconds."""
 _WINDOW = 0.5
+_SHORTEST = 1e-6
+"""A latency is never taken for less: ratios are made of it."""
 _FEW_BUT_FAIR = 100
 """The first to end after the limit grew are the quick ones: a short window says too little about the median."""
 _ERROR_SHARE = 0.1
@@ -68,6 +70,7 @@ class BandLimit:
 
     def answered(self, kind: str, latency: float, now: float, blocked: int) -> None:
         """See `Limit`."""
+        latency = max(latency, _SHORTEST)
         if self._skip:
             self._skip -= 1
             if not self._skip:

@@ -28,13 +28,17 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The running event loop's clock. Made inside a coroutine, and of use in that loop only."""
+    """The running event loop's timers. Made inside a coroutine, and of use in that loop only.
+
+    `now` None: the loop's own time. A loop may keep that in whole milliseconds (uvloop does), in which quick answers
+    take no time at all; whoever measures latencies gives a finer one that runs at the same speed.
+    """
 
     __slots__ = ("_loop", "now")
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self.now: Callable[[], float] = self._loop.time
+        self.now: Callable[[], float] = now or self._loop.time
 
     async def sleep(self, seconds: float) -> None:
         """See `Clock`."""

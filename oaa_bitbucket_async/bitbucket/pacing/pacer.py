@@ -177,9 +177,14 @@ class Pacer:
         return self._gate.waiting
 
     @property
-    def paused_until(self) -> float:
-        """Clock seconds at which the last pause ends, or ended."""
-        return self._pauses.until
+    def pause_left(self) -> float:
+        """Seconds until the pause that the server asked for ends; 0.0 without one."""
+        return max(0.0, self._pauses.until - self._now())
+
+    @property
+    def in_outage(self) -> bool:
+        """True while nothing succeeds and only a probe is sent now and then."""
+        return self._outage.closed
 
     @property
     def pauses(self) -> int:

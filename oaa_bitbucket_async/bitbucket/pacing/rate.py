@@ -6,6 +6,8 @@ from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
 
 _LOOK_BACK = 2.0
 _SAMPLE_EVERY = 0.1
+_EVIDENCE = 6
+"""Requests from which on a rate can be told. A 429 after fewer (another client drained the bucket) is only a pause."""
 _FIRST_GUESS = 0.9
 _BELOW = 0.97
 """A rate that was measured is kept this far below, and approached again slowly."""
@@ -77,8 +79,15 @@ class Rate:
 
     def refused(self, now: float, sent: int, until: float) -> None:
         """The first 429 of a pause that lasts `until`."""
+        if self.bucket is not None:
+            self.bucket.drain(0.0, until)
         if self._refused_at is None:
+            self._refused_at, self._answered = now, 0
+            if sent - self._look_back(now)[1] < _EVIDENCE:
+                return
             rate = _FIRST_GUESS * self._sends_per_second(now, sent)
+        elif self._answered < _EVIDENCE:
+            return
         else:
             rate = self._answered / max(now - self._refused_at, 0.1)
         if self.bucket is not None:
@@ -93,8 +102,12 @@ class Rate:
 
     def _sends_per_second(self, now: float, sent: int) -> float:
         """Over the last two seconds, or over all of a shorter life."""
-        at, count = next(((at, count) for at, count in self._sent if at >= now - _LOOK_BACK), self._sent[-1])
+        at, count = self._look_back(now)
         return (sent - count) / max(now - at, 0.5)
+
+    def _look_back(self, now: float) -> tuple[float, int]:
+        """When, within the last two seconds, we first looked, and how many requests had left by then."""
+        return next(((at, count) for at, count in self._sent if at >= now - _LOOK_BACK), self._sent[-1])
 
     def _grow(self, bucket: Bucket, now: float) -> None:
         """Quickly back to what was measured, then flat, then ever faster: a cubic around the last refusal."""

@@ -1,0 +1,104 @@
+"""The main job as a user runs it, against the embedded servers over real sockets, in one call."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from oaa_bitbucket_async import run
+from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket
+from oaa_bitbucket_async.demo.veza import EmbeddedVeza
+from oaa_bitbucket_async.errors import CollectorError
+from oaa_bitbucket_async.run.loop import exit_code_of
+from oaa_bitbucket_async.secret import Secret
+from oaa_bitbucket_async.settings import Login, Output, Pace, Scope, Settings, State, Veza
+
+DATA_SOURCE = "bitbucket-server - test"
+
+QUICK = Pace(retry_wait=0.001, retry_wait_max=0.01, request_timeout=10.0, max_outage=5.0)
+"""Real sockets, but no real waiting."""
+
+
+@contextmanager
+def serving(server: EmbeddedBitbucket) -> Iterator[EmbeddedBitbucket]:
+    """The server on a loop and thread of its own, as a server elsewhere would be."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="embedded-bitbucket", daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(30)
+    try:
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+
+
+@dataclass
+class Ran:
+    """How a run ended. `error` is what the command line would have said; `pushed` what Veza got."""
+
+    code: int
+    error: CollectorError | None
+    requests: int
+    pushed: list[dict[str, Any]]
+    raw: list[bytes] = field(default_factory=list)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        assert len(self.pushed) == 1, f"{len(self.pushed)} uploads"
+        return self.pushed[0]
+
+
+@dataclass
+class Bench:
+    """A Bitbucket, a Veza and a state folder: `run` is one run of the tool."""
+
+    bitbucket: EmbeddedBitbucket
+    veza: EmbeddedVeza
+    state: Path
+
+    def settings(self, *, basic: bool = True, pace: Pace = QUICK, **changes: Any) -> Settings:
+        login = (
+            Login(user=self.bitbucket.user, secret=Secret(self.bitbucket.password))
+            if basic
+            else Login(secret=Secret(self.bitbucket.token))
+        )
+        settings = Settings(
+            bitbucket_url=self.bitbucket.url,
+            login=login,
+            state=State(directory=self.state),
+            veza=Veza(url=self.veza.url, api_key=Secret(self.veza.api_key), data_source_name=DATA_SOURCE),
+            pace=pace,
+            scope=Scope(),
+            output=Output(progress=False),
+        )
+        return replace(settings, **changes)
+
+    @property
+    def _place(self) -> str:
+        """Host and port, which differ from server to server and would make equal payloads unequal."""
+        return self.bitbucket.url.removeprefix("http://").partition("/")[0]
+
+    def run(self, settings: Settings | None = None, **changes: Any) -> Ran:
+        settings = settings or self.settings(**changes)
+        before, pushed_before = len(self.bitbucket.requests), len(self.veza.pushed)
+        error: CollectorError | None = None
+        try:
+            code = run.collect_and_upload(settings)
+        except CollectorError as problem:
+            error, code = problem, exit_code_of(problem)
+            logging.getLogger("tests").info("the run ended with: %s", problem)
+        pushed = self.veza.pushed[pushed_before:]
+        return Ran(
+            code,
+            error,
+            len(self.bitbucket.requests) - before,
+            [push.decoded() for push in pushed],
+            [push.raw.replace(self._place.encode(), b"bitbucket.example.com") for push in pushed],
+        )
