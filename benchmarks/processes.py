@@ -1,0 +1,118 @@
+"""Server and client processes, each on a core of its own where the system can pin one."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from benchmarks.collector import Job, Report
+
+_STARTS_WITHIN = 300.0
+"""Seconds for a server to make its estate: 100,000 repositories take a good part of a minute."""
+
+T = TypeVar("T")
+
+
+class _Account(msgspec.Struct):
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running embedded Bitbucket."""
+
+    url: str
+    user: str
+    password: str
+
+
+@asynccontextmanager
+async def serving(repositories: int, *options: str, seed: int = 1) -> AsyncIterator[Server]:
+    """An embedded Bitbucket with an estate of that size; `options` as its command line takes them."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "oaa_bitbucket_async.demo.bitbucket"),
+        *("--repositories", str(repositories), "--seed", str(seed), *options),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    _pin(process.pid, first=True)
+    if process.stdout is None:
+        raise RuntimeError("the server has no standard output")
+    try:
+        async with asyncio.timeout(_STARTS_WITHIN):
+            url = (await process.stdout.readline()).decode().strip()
+            account = msgspec.json.decode(await process.stdout.readline(), type=_Account)
+        yield Server(url, account.user, account.password)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def collect(
+    server: Server,
+    *,
+    concurrency: int | None = None,
+    max_concurrency: int = 256,
+    journal: bool = True,
+    build: bool = False,
+    standard_loop: bool = False,
+    profile: str | None = None,
+) -> Report:
+    """One run of the collector against `server`, complete or an error."""
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as state:
+        job = Job(
+            url=server.url,
+            user=server.user,
+            password=server.password,
+            state=state,
+            concurrency=concurrency,
+            max_concurrency=max_concurrency,
+            journal=journal,
+            build=build,
+            standard_loop=standard_loop,
+            profile=profile,
+        )
+        report = await client("benchmarks.collector", job, Report)
+    if not report.complete:
+        raise RuntimeError("the crawl is not complete: such a run measures nothing")
+    return report
+
+
+async def client(module: str, job: msgspec.Struct, answer: type[T]) -> T:
+    """Runs a module that reads its job from standard input and writes its report to standard output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    _pin(process.pid, first=False)
+    try:
+        output, _ = await process.communicate(msgspec.json.encode(job))
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    if process.returncode:
+        raise RuntimeError(f"{module} ended with {process.returncode}")
+    return msgspec.json.decode(output, type=answer)
+
+
+def pinned() -> bool:
+    """Whether server and client have a core each."""
+    return len(_cores()) > 1
+
+
+def _cores() -> Sequence[int]:
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else ()
+
+
+def _pin(pid: int, *, first: bool) -> None:
+    """The server gets the first core, the client the last one."""
+    cores = _cores()
+    if len(cores) > 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(pid, {cores[0] if first else cores[-1]})
