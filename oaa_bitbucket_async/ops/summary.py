@@ -19,6 +19,7 @@ from oaa_bitbucket_async.settings import Output
 _log = logging.getLogger(__name__)
 _MOST_MISSING = 20
 _MOST_WARNINGS = 10
+_WARNING = "Warning: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,7 @@ def render(summary: Summary, console: Console, output: Output) -> None:
     for line in _kind_lines(summary.requests):
         _log.debug("%s", line)
     for line in _warning_lines(summary):
-        _log.warning("%s", line)
+        _log.warning("%s", line.removeprefix(_WARNING))
     for line in _missing_lines(summary.missing):
         _log.warning("%s", line)
 

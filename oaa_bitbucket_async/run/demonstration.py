@@ -16,14 +16,15 @@ from oaa_bitbucket_async.settings import Identity, Login, Output, Pace, Scope, S
 PAYLOAD = Path("demo-payload.json")
 
 _FOR_REAL = """
-That was the main job, with nothing left out but the real servers. For yours:
+That was the main job, with nothing left out but the real servers. For yours,
+with an HTTP access token (Project admin) of a Bitbucket administrator:
 
-  export BITBUCKET_TOKEN=...      # an HTTP access token of an administrator, with Project admin and Repository admin
-  export VEZA_API_KEY=...
-  oaa-bitbucket-async --bitbucket-url https://bitbucket.example.com --veza-url example.vezacloud.com --check
+  export BITBUCKET_URL=https://bitbucket.example.com VEZA_URL=example.vezacloud.com
+  export BITBUCKET_TOKEN=... VEZA_API_KEY=...
+  oaa-bitbucket-async --check
 
-and without --check to collect and upload. With BITBUCKET_USER and a password in BITBUCKET_TOKEN, global permissions
-are read as they were granted."""
+and without --check to collect and upload. With BITBUCKET_USER, and its password
+in BITBUCKET_TOKEN, global permissions are read as they were granted."""
 
 
 def demonstrate(
