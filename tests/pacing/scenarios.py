@@ -30,6 +30,9 @@ def shifting(number: int) -> Kind:
     return CHEAP if random.Random(number).random() > number / REQUESTS else DEAR
 
 
+TAME = Kind(sigma=0.2)
+
+
 @dataclass(frozen=True)
 class Scenario:
     """`times` is the bound for the time by the least possible one, for every seed that the tests use."""
@@ -38,6 +41,7 @@ class Scenario:
     slots: int | Sequence[tuple[float, int]]
     times: float
     degradation: float = 0.3
+    sharing: float = 0.0
     slower: Sequence[tuple[float, float]] = ((0.0, 1.0),)
     mix: Mix = ALWAYS_USUAL
     requests: int = REQUESTS
@@ -45,7 +49,14 @@ class Scenario:
     def run(self, seed: int, *, concurrency: int | None = None) -> Result:
         clock = EventClock()
         pacer = Pacer(concurrency=concurrency, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(seed))
-        server = Server(clock, random.Random(seed), self.slots, degradation=self.degradation, slower=self.slower)
+        server = Server(
+            clock,
+            random.Random(seed),
+            self.slots,
+            degradation=self.degradation,
+            sharing=self.sharing,
+            slower=self.slower,
+        )
         return crawl(server, pacer, clock, self.requests, self.mix)
 
 
@@ -66,6 +77,11 @@ SCENARIOS = (
     Scenario("two kinds, shifting", 40, 1.2, mix=shifting),
     Scenario("one kind after the other", 40, 1.2, mix=lambda number: CHEAP if number < REQUESTS / 2 else DEAR),
     Scenario("twice as slow from 20 s on", 40, 1.10, slower=((0.0, 1.0), (20.0, 2.0))),
+    Scenario("40 slots, quick to compare", 40, 1.10, mix=always(TAME)),
+    Scenario("40 slots that share a little", 40, 1.12, mix=always(TAME), sharing=0.15),
+    Scenario("40 slots that share", 40, 1.12, mix=always(TAME), sharing=0.3),
+    Scenario("40 slots that share much", 40, 1.15, mix=always(TAME), sharing=0.6),
+    Scenario("150 slots that share", 150, 1.1, mix=always(TAME), sharing=0.3),
 )
 
 

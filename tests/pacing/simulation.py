@@ -109,6 +109,7 @@ Done = Callable[[FaultReason | None, float | None], None]
 class Server:
     """Slots, a queue, service times that grow with the queue (`degradation` for each slot count of excess).
 
+    Service times also grow with the busy slots, by `sharing` when all are: slots share processors and a database.
     `slots` is a number or a schedule of (second, slots); `slower` multiplies service times the same way. `failing` is
     the share of answers that are a 503. Retry-After is sent as `retry_after`, None sends none.
     """
@@ -120,6 +121,7 @@ class Server:
         slots: int | Sequence[tuple[float, int]],
         *,
         degradation: float = 0.0,
+        sharing: float = 0.0,
         slower: Sequence[tuple[float, float]] = ((0.0, 1.0),),
         failing: float = 0.0,
         bucket: ServerBucket | None = None,
@@ -129,6 +131,7 @@ class Server:
         self.rng = rng
         self.schedule = [(0.0, slots)] if isinstance(slots, int) else list(slots)
         self.degradation = degradation
+        self.sharing = sharing
         self.slower = slower
         self.failing = failing
         self.bucket = bucket
@@ -185,10 +188,10 @@ class Server:
             excess = max(0, self.busy + len(self.queue) - slots) / slots
             service, done = self.queue.popleft()
             self.busy += 1
-            self.served += service * slower
-            self.clock.call_later(
-                service * slower * (1.0 + self.degradation * excess), lambda done=done: self._end(done)
-            )
+            shared = 1.0 + self.sharing * self.busy / slots
+            self.served += service * slower * (1.0 + self.sharing)
+            seconds = service * slower * shared * (1.0 + self.degradation * excess)
+            self.clock.call_later(seconds, lambda done=done: self._end(done))
 
     def _end(self, done: Done) -> None:
         self.busy -= 1

@@ -21,6 +21,10 @@ _OTHER = 1.3
 """A probe whose ratio is so far from 1 either way says that the baseline is wrong, not just inexact."""
 _ROOM = 0.4
 """What was not full at half the limit is not cut below this share of it."""
+_TRIAL = 1.25
+"""After a probe below, a look above: the limit grows by this factor, and keeps it if the server gives more for it."""
+_WORTH = 0.5
+"""Latency that grows by less than this share of the limit's growth means more throughput: not our queue."""
 _SURE = 150
 """Samples on which a baseline can be relied."""
 START = 8
@@ -62,6 +66,9 @@ class BandLimit:
         self._ratio = Ratio(1.0, 1.4)
         self._ratio_limit = self.value
         self._cuts = 0
+        self._to_try = False
+        self._tried_from: tuple[int, float] | None = None
+        """Limit and ratio before the trial that is under way."""
         self._probe_at = math.inf
         self._refused_at = -math.inf
         self._skip = self.value // 2
@@ -102,14 +109,15 @@ class BandLimit:
 
     def restart(self, now: float, reason: str) -> None:
         """See `Limit`."""
-        self._before_probe = None
+        self._before_probe = self._tried_from = None
         self._move(min(self.value, self._start), reason)
         self._rising = True
         self._open(now, self._blocked)
 
     def _cut_for_trouble(self, now: float, reason: str) -> None:
-        value = self._before_probe or self.value
-        self._before_probe = None
+        value = self._before_probe or (self._tried_from[0] if self._tried_from else self.value)
+        self._before_probe = self._tried_from = None
+        self._to_try = False
         self._move(value * _ERROR_CUT, reason)
         if self._rising and reason == "errors":
             self._settle(now)
@@ -129,7 +137,7 @@ class BandLimit:
             self._until = now
             self._latest = now + _PROBE_LASTS
         else:
-            self._needed = max(_SAMPLES, 2 * self.value)
+            self._needed = max(_SAMPLES, 2 * self.value) * (2 if self._tried_from else 1)
             self._until = now + _WINDOW
 
     def _close(self, now: float, blocked: int) -> None:
@@ -152,6 +160,8 @@ class BandLimit:
             if waited and self._rising:
                 if not self._rise(samples, ratio, now):
                     return
+            elif self._tried_from is not None:
+                self._end_trial(self._tried_from, ratio, gained=waited)
             elif waited:
                 self._steer(ratio, now)
         if not self._skip:
@@ -179,11 +189,16 @@ class BandLimit:
         return True
 
     def _steer(self, ratio: Ratio, now: float) -> None:
+        if self._to_try and ratio.median < _FULL and self.value < self._largest:
+            self._to_try = False
+            self._tried_from = self.value, ratio.median
+            self._move(self.value * _TRIAL, "trial", smallest=self.value + 1)
+            return
         if ratio.median > HIGH:
             self._cut(ratio, now)
         else:
-            self._cuts = 0
             if ratio.median < LOW:
+                self._cuts = 0
                 self._move(max(self.value + self._step, ratio.limit(self.value, TARGET)), "room")
                 self._step = min(self._step * 2, self._largest)
             else:
@@ -197,6 +212,23 @@ class BandLimit:
         self._move(max(0.6 * self.value, ratio.limit(self.value, TARGET)), "queue")
         if self._cuts >= 3:
             self._probe(now)
+
+    def _end_trial(self, before: tuple[int, float], ratio: Ratio, *, gained: bool) -> None:
+        """By Little's law throughput is limit by latency: where latency stayed, the limit bought throughput.
+
+        Then the baseline, taken at a lower limit, was too low for this one: slots share processors and a database.
+        """
+        limit, was = before
+        self._tried_from = None
+        grown = self.value / limit - 1.0
+        if not gained or ratio.median > was * (1.0 + _WORTH * grown):
+            self._move(limit, "no gain")
+            return
+        self._cuts = 0
+        self._baseline.raise_by(ratio.median / TARGET)
+        if self.value < self._largest:
+            self._tried_from = self.value, min(ratio.median, TARGET)
+            self._move(self.value * _TRIAL, "gain", smallest=self.value + 1)
 
     def _settle(self, now: float) -> None:
         """End of slow start."""
@@ -228,6 +260,7 @@ class BandLimit:
         if corrected is not None and corrected.median < _FULL:
             self._rising = True  # it had not been full, only the first baseline too low
         self._loaded = {}
+        self._to_try = not self._rising
         self._move(before, "probed")
 
     def _move(self, wanted: float, reason: str, smallest: int = SMALLEST) -> None:

@@ -4,7 +4,7 @@ from statistics import median
 from typing import NamedTuple
 
 _FEW = 5
-_MEMORY = 500
+_MEMORY = 250
 """A baseline weighs as much as this many samples at most, so that a probe always counts."""
 
 Samples = dict[str, list[float]]
@@ -55,6 +55,11 @@ class Baseline:
     def forget(self) -> None:
         """What is learned next counts alone."""
         self._known = {kind: (value, 1) for kind, (value, _) in self._known.items()}
+
+    def raise_by(self, factor: float) -> None:
+        """All of it was too low by that factor; nothing happens for one below 1."""
+        if factor > 1.0:
+            self._known = {kind: (value * factor, weight) for kind, (value, weight) in self._known.items()}
 
     def ratio(self, samples: Samples) -> Ratio | None:
         """The latencies by their baselines. None: too few of any kind that is known."""
