@@ -65,6 +65,10 @@ class HttpTransport:
             raise _fault(path, FaultReason.TIMEOUT, "no complete answer in time") from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError) as error:
             raise _fault(path, FaultReason.DROPPED, f"the connection broke: {_words(error)}") from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise _fault(path, FaultReason.CONNECT, f"the proxy refused: {error.status} {error.message}") from None
+        except aiohttp.ClientResponseError as error:  # its text would hold the address, a proxy's with its password
+            raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {error.message}") from None
         except aiohttp.ClientError as error:
             raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {_words(error)}") from None
 

@@ -1,0 +1,144 @@
+"""TLS: verified unless told otherwise, with one's own authorities and certificates."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
+from oaa_bitbucket_async.bitbucket.transport import UntrustedCertificateError, connect, ssl_context
+from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.secret import Secret
+from oaa_bitbucket_async.settings import Login, Tls
+from tests.bitbucket.rawserver import json_answer, raw_server, sending
+
+LOGIN = Login(secret=Secret("t0p-s3cret"))
+
+
+@dataclass(frozen=True)
+class Certificates:
+    authority: trustme.CA
+    folder: Path
+
+    @property
+    def ca_file(self) -> Path:
+        return self.folder / "ca.pem"
+
+    def server(self, name: str = "127.0.0.1", *, mutual: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert(name).configure_cert(context)
+        if mutual:
+            self.authority.configure_trust(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    made = Certificates(trustme.CA(), tmp_path_factory.mktemp("certificates"))
+    made.authority.cert_pem.write_to_path(str(made.ca_file))
+    client = made.authority.issue_cert("collector@example.com")
+    client.private_key_and_cert_chain_pem.write_to_path(str(made.folder / "both.pem"))
+    client.private_key_pem.write_to_path(str(made.folder / "key.pem"))
+    client.cert_chain_pems[0].write_to_path(str(made.folder / "cert.pem"))
+    return made
+
+
+def ask(server_tls: ssl.SSLContext, tls: Tls) -> tuple[int | Fault, int]:
+    """The status, or how it failed, and how many requests arrived."""
+
+    async def main() -> tuple[int | Fault, int]:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the server's view of a failed handshake
+        async with raw_server(sending(json_answer()), server_tls) as server:
+            try:
+                async with connect(server.url, LOGIN, tls, 5.0) as transport:
+                    return (await transport.get("/rest/x")).status, len(server.requests)
+            except Fault as fault:
+                return fault, len(server.requests)
+
+    return asyncio.run(main())
+
+
+def test_a_certificate_of_nobody_we_know_is_refused_before_anything_is_sent(certificates: Certificates) -> None:
+    outcome, requests = ask(certificates.server(), Tls())
+    assert isinstance(outcome, UntrustedCertificateError)
+    assert outcome.reason is FaultReason.CONNECT
+    assert "verify failed" in outcome.detail
+    assert requests == 0
+
+
+def test_a_certificate_for_another_host_is_refused(certificates: Certificates) -> None:
+    outcome, requests = ask(certificates.server("git.example.com"), Tls(ca_file=certificates.ca_file))
+    assert isinstance(outcome, UntrustedCertificateError)
+    assert requests == 0
+
+
+def test_an_authority_of_one_s_own(certificates: Certificates) -> None:
+    assert ask(certificates.server(), Tls(ca_file=certificates.ca_file)) == (200, 1)
+
+
+def test_insecure_takes_any(certificates: Certificates) -> None:
+    assert ask(certificates.server("git.example.com"), Tls(insecure=True)) == (200, 1)
+
+
+@pytest.mark.parametrize(("cert", "key"), [("both.pem", None), ("cert.pem", "key.pem")])
+def test_a_client_certificate_is_shown(certificates: Certificates, cert: str, key: str | None) -> None:
+    folder = certificates.folder
+    tls = Tls(ca_file=certificates.ca_file, client_cert=folder / cert, client_key=folder / key if key else None)
+    assert ask(certificates.server(mutual=True), tls) == (200, 1)
+
+
+def test_without_a_client_certificate_that_is_wanted_there_is_no_answer(certificates: Certificates) -> None:
+    outcome, requests = ask(certificates.server(mutual=True), Tls(ca_file=certificates.ca_file))
+    assert isinstance(outcome, Fault)
+    assert outcome.reason in (FaultReason.CONNECT, FaultReason.DROPPED)
+    assert not isinstance(outcome, UntrustedCertificateError)
+    assert requests == 0
+
+
+def test_plain_http_where_tls_should_be() -> None:
+    async def main() -> None:
+        async with raw_server(sending(json_answer(), close=True)) as server:
+            url = server.url.replace("http://", "https://")
+            async with connect(url, LOGIN, Tls(), 0.3) as transport:
+                with pytest.raises(Fault) as caught:
+                    await transport.get("/rest/x")
+                assert caught.value.reason in (FaultReason.CONNECT, FaultReason.TIMEOUT, FaultReason.DROPPED)
+                assert not isinstance(caught.value, UntrustedCertificateError)
+
+    asyncio.run(main())
+
+
+def test_files_that_are_none_are_named(certificates: Certificates, tmp_path: Path) -> None:
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("not a certificate")
+    missing = tmp_path / "missing.pem"
+    for tls, flag in (
+        (Tls(ca_file=missing), "--ca-file"),
+        (Tls(ca_file=nonsense), "--ca-file"),
+        (Tls(client_cert=missing), "--client-cert"),
+        (Tls(client_cert=nonsense), "--client-cert"),
+        (Tls(client_cert=certificates.folder / "cert.pem"), "--client-cert"),
+        (Tls(client_cert=certificates.folder / "both.pem", client_key=missing), "--client-cert"),
+    ):
+        with pytest.raises(ConfigurationError, match=flag):
+            ssl_context(tls)
+
+
+def test_a_key_with_a_passphrase_is_not_asked_for(certificates: Certificates, tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_pem_private_key((certificates.folder / "key.pem").read_bytes(), None)
+    locked = tmp_path / "locked.pem"
+    locked.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"hush"),
+        )
+    )
+    with pytest.raises(ConfigurationError, match="passphrase"):
+        ssl_context(Tls(client_cert=certificates.folder / "cert.pem", client_key=locked))
