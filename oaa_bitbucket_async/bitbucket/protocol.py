@@ -200,7 +200,7 @@ def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
     status, headers, body = answer
     request_id = headers.get(REQUEST_ID_HEADER)
     message, exception = error_text(body)
-    detail = message or f"answered with {headers.get('Content-Type') or 'no content type'}"
+    detail = message or ("nothing is there" if status == 404 else f"answered as {headers.get('Content-Type')}")
     if status == 429:
         raise Fault(
             path,
@@ -267,7 +267,7 @@ def _raise_for_redirect(path: str, answer: Answer) -> NoReturn:
 def _raise_for_refusal(path: str, answer: Answer, login: Login, message: str, exception: str) -> NoReturn:
     status, headers, body = answer
     request_id = headers.get(REQUEST_ID_HEADER)
-    said = f' It said: "{message}".' if message else ""
+    said = f' It said: "{message.rstrip(".")}".' if message else ""
     captcha = headers.get(DENIED_REASON_HEADER, "")
     if "CAPTCHA" in captcha.upper() or exception.startswith("CaptchaRequired"):
         raise CredentialError(

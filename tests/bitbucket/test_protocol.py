@@ -185,7 +185,7 @@ def test_with_our_name_on_it_a_right_is_missing(status: int, login: Login) -> No
 def test_a_401_without_a_name_is_a_login_lost() -> None:
     message = lost(error(401, "Authentication failed.", exception=WRONG, user=None))
     assert "no longer accepts the login" in message
-    assert '"Authentication failed."' in message
+    assert 'It said: "Authentication failed".' in message
 
 
 @pytest.mark.parametrize(("kind", "words"), [("basic", "user name or password"), ("token", "HTTP access token")])
