@@ -43,16 +43,14 @@ class HttpTransport:
 
     def __init__(self, session: aiohttp.ClientSession, base: URL, proxy: URL | None) -> None:
         self._session = session
-        self._origin = f"{base.scheme}://{base.authority}"
+        self._scheme, self._authority = base.scheme, base.authority
         self._origin_url = base.origin()
         self._proxy = proxy
 
     async def get(self, path: str) -> Answer:
         """See Transport."""
         try:
-            async with self._session.get(
-                URL(self._origin + path, encoded=True), allow_redirects=False, proxy=self._proxy
-            ) as response:
+            async with self._session.get(self._url(path), allow_redirects=False, proxy=self._proxy) as response:
                 body = await _body(path, response)
                 if 300 <= response.status < 400:
                     return Answer(response.status, self._within_origin(path, response.headers), body)
@@ -71,6 +69,11 @@ class HttpTransport:
             raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {error.message}") from None
         except aiohttp.ClientError as error:
             raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {_words(error)}") from None
+
+    def _url(self, path: str) -> URL:
+        """Put together of parts that are known to be right, at half the price of having the whole taken apart."""
+        path, _, query = path.partition("?")
+        return URL.build(scheme=self._scheme, authority=self._authority, path=path, query_string=query, encoded=True)
 
     def _within_origin(self, path: str, headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
         """The headers with a `Location` of our own origin reduced to path and query; others stay as they are."""
@@ -140,17 +143,23 @@ def ssl_context(tls: Tls) -> ssl.SSLContext:
 
 async def _body(path: str, response: aiohttp.ClientResponse) -> bytes:
     """The whole body, unpacked; a Fault if it is too large for a page of a listing."""
-    chunks, size = [], response.content_length or 0
-    if size <= LARGEST_ANSWER:
-        size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > LARGEST_ANSWER:
-                break
-            chunks.append(chunk)
+    content = response.content
+    if content.is_eof():  # it came together with its headers, as most do: nothing to wait for
+        body = content.read_nowait()
+        size = len(body)
+    else:
+        chunks, size = [], response.content_length or 0
+        if size <= LARGEST_ANSWER:
+            size = 0
+            async for chunk in content.iter_any():
+                size += len(chunk)
+                if size > LARGEST_ANSWER:
+                    break
+                chunks.append(chunk)
+        body = b"".join(chunks)
     if size > LARGEST_ANSWER:
         raise _fault(path, FaultReason.BAD_SHAPE, f"{size:,} bytes and more are no page of a listing")
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return body
 
 
 def _no_passphrase() -> str:

@@ -1,6 +1,7 @@
 """Puts a unit's rows into the snapshot: the same way for an answer just come and for one taken from the journal."""
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import cast
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import Snapshot
@@ -89,8 +90,9 @@ def _repository_grants(snapshot: Snapshot, key: str, answer: Sequence[AnyRow], r
     snapshot.add_repository_grants(int(key), _grants(answer), read_at)
 
 
-def _grants(answer: Sequence[AnyRow]) -> list[rows.UserGrant | rows.GroupGrant]:
-    return [row for row in answer if isinstance(row, (rows.UserGrant, rows.GroupGrant))]
+def _grants(answer: Sequence[AnyRow]) -> Sequence[rows.UserGrant | rows.GroupGrant]:
+    """The unit's kind decided what they were decoded to."""
+    return cast("Sequence[rows.UserGrant | rows.GroupGrant]", answer)
 
 
 _INTAKE: dict[UnitKind, Callable[[Snapshot, str, Sequence[AnyRow], float], None]] = {

@@ -177,6 +177,9 @@ class Snapshot:
 
     def add_user(self, row: rows.User, *, listed: bool) -> None:
         """A user was shown; a listed row wins over one met in a grant, the fuller row over the emptier."""
+        old = self.users.get(row.id)
+        if old is not None and old.listed and not listed:
+            return  # nearly every row of a grant, once the users are known
         new = UserRecord(
             id=row.id,
             name=row.name,
@@ -190,7 +193,6 @@ class Snapshot:
             created=row.created_timestamp,
             listed=listed,
         )
-        old = self.users.get(row.id)
         if old is None or (old != new and _fuller(new) > _fuller(old)):
             self.users[row.id] = new
 

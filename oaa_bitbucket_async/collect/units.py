@@ -26,6 +26,19 @@ class UnitKind(StrEnum):
 LISTINGS = frozenset({UnitKind.USERS, UnitKind.GROUPS, UnitKind.PROJECTS, UnitKind.REPOSITORIES})
 """Without one of these there is no payload at all, not even a partial one (DESIGN.md section 4, rule 1)."""
 
+GRANTS = frozenset(
+    {
+        UnitKind.GLOBAL_USERS,
+        UnitKind.GLOBAL_GROUPS,
+        UnitKind.EFFECTIVE,
+        UnitKind.PROJECT_USERS,
+        UnitKind.PROJECT_GROUPS,
+        UnitKind.REPOSITORY_USERS,
+        UnitKind.REPOSITORY_GROUPS,
+    }
+)
+"""Each row is somebody's grant."""
+
 
 class Unit(NamedTuple):
     """One unit. `key` is stable over runs: a group's name, a project's or repository's numeric id as text.

@@ -16,7 +16,7 @@ from oaa_bitbucket_async.collect.existence import Whereabouts
 from oaa_bitbucket_async.collect.intake import AnyRow, apply, row_key
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.units import GRANTS, Unit, UnitKind
 from oaa_bitbucket_async.collect.verdicts import missing_scopes, verdict
 
 T = TypeVar("T")
@@ -196,6 +196,9 @@ class Work:
 
     def _take(self, unit: Unit, rows: Sequence[AnyRow], read_at: float) -> None:
         apply(self._snapshot, unit, rows, read_at)
+        if unit.kind in GRANTS:
+            self._counts.grants += len(rows)
+            return
         match unit.kind:
             case UnitKind.USERS:
                 self._counts.users += len(rows)
@@ -204,7 +207,3 @@ class Work:
             case UnitKind.PROJECTS | UnitKind.REPOSITORIES:
                 self._counts.projects = len(self._snapshot.projects)
                 self._counts.repositories = len(self._snapshot.repositories)
-            case UnitKind.MEMBERS | UnitKind.PROJECT_DEFAULT:
-                pass
-            case _:
-                self._counts.grants += len(rows)

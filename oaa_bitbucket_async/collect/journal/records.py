@@ -7,7 +7,6 @@ that are new in it, and its records.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
 import msgspec
@@ -104,8 +103,7 @@ _UNITS_IN_A_ROW = 50
 Mark = Literal["page", "ok", "gone", "forget"]
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A record on its way to the disk. Forget: what was written of the unit so far does not count."""
 
     unit: Unit
