@@ -10,7 +10,7 @@ from benchmarks.figures import Figure, middle, spread
 from benchmarks.least_requests import PAGE, pages
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, client, collect, serving
-from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, Api, Listing, Question
+from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Listing, Question
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
 
@@ -37,7 +37,7 @@ def questions(estate: Estate, api: Api) -> list[tuple[str, str]]:
         asked += listing(api.members(group.name, detailed=True), len(group.members))
     for project in estate.projects:
         asked += [single(api.project_users(project.key)), single(api.project_groups(project.key))]
-        asked += [single(api.project_default(project.key, level)) for level in DEFAULT_LEVELS]
+        asked += [single(api.project_default(project.key, level)) for level in (*DEFAULT_LEVELS, REPO_CREATE)]
     for repository in estate.repositories:
         key, slug = repository.project.key, repository.slug
         asked += [single(api.repository_users(key, slug)), single(api.repository_groups(key, slug))]

@@ -1,7 +1,8 @@
 """How many requests does a crawl need, beside the least possible number?
 
-The least: users, groups, projects and repositories by pages of 1000; the members of each group by pages of 1000; five
-for each project (users, groups, three default permissions) and two for each repository; both global permissions.
+The least: users, groups, projects and repositories by pages of 1000; the members of each group by pages of 1000; six
+for each project (users, groups, four default permissions; before 8.2 there are three) and two for each repository; both
+global permissions.
 """
 
 from math import ceil
@@ -29,7 +30,7 @@ def least(estate: Estate, page: int = PAGE) -> dict[str, int]:
         "repositories": pages(repositories, page),
         "project-users": projects,
         "project-groups": projects,
-        "project-default": 3 * projects,
+        "project-default": 4 * projects,
         "repository-users": repositories,
         "repository-groups": repositories,
     }

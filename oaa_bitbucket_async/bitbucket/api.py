@@ -18,6 +18,9 @@ EFFECTIVE_PERMISSIONS = ("SYS_ADMIN", "ADMIN", "PROJECT_CREATE", "LICENSED_USER"
 """What `/users?permission=` is asked for where the explicit global permissions can't be read."""
 DEFAULT_LEVELS = ("PROJECT_READ", "PROJECT_WRITE", "PROJECT_ADMIN")
 """Default permissions of a project; each is asked for, because two can be set at one time."""
+REPO_CREATE = "REPO_CREATE"
+"""One more of them, from 8.2 on. The documentation of the endpoint does not name it; Bitbucket's own pages set it
+there (`RestRepoCreatePermissionsBuilder` of Atlassian's `bitbucket/util/navbuilder`, 8.6 to 10.5)."""
 LARGEST_FILTERED_PAGE = 250
 """With a permission filter a page of more than half the server's cap loses users (BSERV-11884)."""
 

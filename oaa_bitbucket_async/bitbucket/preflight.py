@@ -3,13 +3,14 @@
 The login is proven first and with one request: a wrong password must not cost the account its lock.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import Api, Listing
+from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Listing
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
-from oaa_bitbucket_async.bitbucket.rows import RateSettings, User
+from oaa_bitbucket_async.bitbucket.rows import Project, RateSettings, User
 from oaa_bitbucket_async.bitbucket.transport import UntrustedCertificateError
 from oaa_bitbucket_async.errors import ConfigurationError, CredentialError, TemporaryError
 
@@ -45,6 +46,8 @@ class Findings:
     rate: RateFinding
     effective_page: int
     """Page size for `/users?permission=`, at most half the server's cap."""
+    default_levels: tuple[str, ...] = DEFAULT_LEVELS
+    """The default permissions that a project can have on this server."""
 
     def warnings(self) -> list[str]:
         """What this login will not see, for people."""
@@ -119,7 +122,7 @@ async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> F
     administrator = True if explicit else await _is_administrator(client, api, me)
     detailed_users = await _open(client, api.users(detailed=True))
     detailed_groups = await _open(client, api.groups())
-    await _require_some_project(client, api)
+    default_levels = await _default_levels(client, api, version, await _require_some_project(client, api))
     effective_page = page_size
     if not explicit:
         cap = (await client.page(api.users(detailed=False))).limit or page_size
@@ -137,6 +140,7 @@ async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> F
         detailed_members=detailed_groups,
         rate=await _rate(client, api, me),
         effective_page=effective_page,
+        default_levels=default_levels,
     )
 
 
@@ -184,11 +188,16 @@ async def _open(client: Client, listing: Listing[T]) -> bool:
     return True
 
 
-async def _require_some_project(client: Client, api: Api) -> None:
-    """A token without project admin could read no grant at all. Raises CredentialError."""
+async def _require_some_project(client: Client, api: Api) -> Project | None:
+    """One that we administer, None if there are no projects at all.
+
+    A token without project admin could read no grant at all. Raises CredentialError.
+    """
     administered = await client.page(api.projects("PROJECT_ADMIN", limit=1))
-    if administered.values or not (await client.page(api.projects(limit=1))).values:
-        return
+    if administered.values:
+        return administered.values[0]
+    if not (await client.page(api.projects(limit=1))).values:
+        return None
     raise CredentialError(
         f"{client.login.user or 'The account'} administers no project, so that no permission can be read.",
         "Create the HTTP access token with the permission Project admin, for an account with the global permission "
@@ -196,6 +205,24 @@ async def _require_some_project(client: Client, api: Api) -> None:
         if client.login.kind == "token"
         else "Give the account the global permission Admin.",
     )
+
+
+async def _default_levels(client: Client, api: Api, version: str, project: Project | None) -> tuple[str, ...]:
+    """With REPO_CREATE where the server knows it: from 8.2 on, unless it answers 400 when asked for it.
+
+    Where it is not asked for, a right of everyone's is missing; where it is asked for in vain, no run ends well.
+    """
+    release = re.match(r"(\d+)\.(\d+)", version)
+    if release is not None and (int(release[1]), int(release[2])) < (8, 2):
+        return DEFAULT_LEVELS
+    if project is not None:
+        try:
+            await client.ask(api.project_default(project.key, REPO_CREATE))
+        except (Denied, Gone, Moved, Rejected) as problem:
+            if problem.status == 400:
+                return DEFAULT_LEVELS
+            # anything else is about this project, and the crawl finds it out
+    return (*DEFAULT_LEVELS, REPO_CREATE)
 
 
 async def _rate(client: Client, api: Api, me: User | None) -> RateFinding:

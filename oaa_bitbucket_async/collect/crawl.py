@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, EFFECTIVE_PERMISSIONS, Api, Listing
+from oaa_bitbucket_async.bitbucket.api import EFFECTIVE_PERMISSIONS, Api, Listing
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.bitbucket.rows import Group, GroupGrant, Repository, UserGrant
@@ -227,7 +227,7 @@ class Crawl:
         there = await self._work.rows(Unit(UnitKind.PROJECT_USERS, key), users, find) and await self._work.rows(
             Unit(UnitKind.PROJECT_GROUPS, key), groups, find
         )
-        for level in DEFAULT_LEVELS if there else ():
+        for level in self._findings.default_levels if there else ():
             unit = Unit(UnitKind.PROJECT_DEFAULT, f"{key}/{level}")
             await self._work.row(
                 unit,

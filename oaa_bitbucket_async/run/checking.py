@@ -29,6 +29,7 @@ class Estimate:
     repositories: int = 0
     pages: int = 0
     explicit: bool = True
+    default_levels: int = len(DEFAULT_LEVELS)
 
     @property
     def requests(self) -> int:
@@ -38,7 +39,7 @@ class Estimate:
             self.pages
             + global_permissions
             + self.groups
-            + (2 + len(DEFAULT_LEVELS)) * self.projects
+            + (2 + self.default_levels) * self.projects
             + 2 * self.repositories
         )
 
@@ -114,7 +115,7 @@ def _tell_estimate(settings: Settings, findings: Findings, estimate: Estimate) -
 
 async def _estimate(session: Session, findings: Findings) -> Estimate:
     client, api, wanted = session.client, session.api, Wanted(session.settings.scope)
-    estimate = Estimate(explicit=findings.global_permissions == "explicit")
+    estimate = Estimate(explicit=findings.global_permissions == "explicit", default_levels=len(findings.default_levels))
     async for users in _pages(client, api.users(detailed=findings.detailed_users), estimate):
         estimate.users += len(users)
     if findings.detailed_groups:
