@@ -85,6 +85,10 @@ class Bench:
         """Host and port, which differ from server to server and would make equal payloads unequal."""
         return self.bitbucket.url.removeprefix("http://").partition("/")[0]
 
+    def neutral(self, raw: bytes) -> bytes:
+        """A payload without the port, so that it can be compared with one of another server."""
+        return raw.replace(self._place.encode(), b"bitbucket.example.com")
+
     def run(self, settings: Settings | None = None, **changes: Any) -> Ran:
         settings = settings or self.settings(**changes)
         before, pushed_before = len(self.bitbucket.requests), len(self.veza.pushed)
@@ -100,5 +104,5 @@ class Bench:
             error,
             len(self.bitbucket.requests) - before,
             [push.decoded() for push in pushed],
-            [push.raw.replace(self._place.encode(), b"bitbucket.example.com") for push in pushed],
+            [self.neutral(push.raw) for push in pushed],
         )
