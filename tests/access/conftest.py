@@ -1,0 +1,50 @@
+"""Runs the tool against instances by the hundred: one thread for all servers, one Veza, one state folder."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault
+from oaa_bitbucket_async.demo.veza import EmbeddedVeza
+from oaa_bitbucket_async.settings import Pace
+from tests.access.strategies import Instance
+from tests.integration.harness import QUICK, Bench
+
+Upload = Callable[..., bytes]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[asyncio.AbstractEventLoop]:
+    """A running loop for servers."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="embedded-bitbuckets", daemon=True)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(30)
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def upload(
+    servers: asyncio.AbstractEventLoop, veza_server: EmbeddedVeza, tmp_path_factory: pytest.TempPathFactory
+) -> Upload:
+    """`upload(instance, pace=…, faults=…)`: the JSON that Veza took, with a host that is the same for all servers."""
+
+    def collect(instance: Instance, *, pace: Pace = QUICK, faults: Sequence[Fault] = ()) -> bytes:
+        server = EmbeddedBitbucket(instance.estate, instance.options, faults)
+        asyncio.run_coroutine_threadsafe(server.__aenter__(), servers).result(30)
+        try:
+            ran = Bench(server, veza_server, state).run(basic=instance.basic, pace=pace)
+        finally:
+            asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), servers).result(30)
+            veza_server.pushed.clear()
+        assert ran.code == 0, ran.error
+        (raw,) = ran.raw
+        return raw
+
+    state: Path = tmp_path_factory.mktemp("state")
+    return collect
