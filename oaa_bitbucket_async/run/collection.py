@@ -64,7 +64,7 @@ async def collect(
                 watch.cancel()
     finally:
         await journal.flush()
-    if crawl.stopped and interruption.signal is not None:
+    if interruption.signal is not None:  # also if all had been asked already: who stops a run wants no upload
         raise InterruptedRunError(
             interruption.signal,
             "The run was interrupted; nothing was uploaded.",
