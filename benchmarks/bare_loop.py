@@ -7,7 +7,7 @@ on a server without service times. The two take turns, so that what else happens
 from benchmarks import bare
 from benchmarks.collector import Report
 from benchmarks.figures import Figure, middle, spread
-from benchmarks.least_requests import PAGE, pages
+from benchmarks.least_requests import PAGE, pages, visible
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, client, collect, serving
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Listing, Question
@@ -35,7 +35,7 @@ def questions(estate: Estate, api: Api) -> list[tuple[str, str]]:
     asked += listing(api.repositories(), len(estate.repositories))
     for group in estate.groups:
         asked += listing(api.members(group.name, detailed=True), len(group.members))
-    for project in estate.projects:
+    for project in visible(estate):
         asked += [single(api.project_users(project.key)), single(api.project_groups(project.key))]
         asked += [single(api.project_default(project.key, level)) for level in (*DEFAULT_LEVELS, REPO_CREATE)]
     for repository in estate.repositories:

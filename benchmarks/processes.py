@@ -47,7 +47,10 @@ async def serving(repositories: int, *options: str, seed: int = 1) -> AsyncItera
     try:
         async with asyncio.timeout(_STARTS_WITHIN):
             url = (await process.stdout.readline()).decode().strip()
-            account = msgspec.json.decode(await process.stdout.readline(), type=_Account)
+            second = await process.stdout.readline()
+        if not second:
+            raise RuntimeError("the server did not start: its standard error says why")
+        account = msgspec.json.decode(second, type=_Account)
         yield Server(url, account.user, account.password)
     finally:
         if process.returncode is None:
