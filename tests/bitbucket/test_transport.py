@@ -142,7 +142,7 @@ CHUNKED = OK_JSON + b"Transfer-Encoding: chunked\r\n\r\n"
         "tls",
         "control-characters",
         "long",
-    ],  # fmt: skip
+    ],
 )
 def test_a_broken_answer_is_dropped(talk: Talk) -> None:
     assert refused(talk).reason is FaultReason.DROPPED
