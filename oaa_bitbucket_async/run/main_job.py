@@ -44,7 +44,9 @@ async def main_job(settings: Settings, report: Report) -> int:
             raise InterruptedRunError(
                 interruption.signal,
                 "The run was interrupted.",
-                "What was answered so far is kept: run again with the same settings, and it goes on from there.",
+                "Run again with the same settings: what was answered so far is kept, and it goes on from there."
+                if settings.state.resume
+                else "Run again; it begins from the start.",
             ) from None
         except BaseExceptionGroup as group:
             error = weightiest(group)
