@@ -1,19 +1,33 @@
 """The right that follows from the payload is the right that Bitbucket itself would give: for everyone, everywhere."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.model import PERSONAL
+from oaa_bitbucket_async.demo.rights import Rights
 from tests.access.conftest import Upload
 from tests.access.from_bitbucket import FromBitbucket
 from tests.access.from_payload import FromPayload
-from tests.access.strategies import Instance, instances
+from tests.access.strategies import Instance, estates, instances
+from tests.access.traps import TRAPS, Trap
+from tests.integration.harness import QUICK
 
+PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+"""An example is a whole run of the tool."""
 LICENSED_USERS = "built-in:licensed-users"
+PASSING = ("unavailable", "error", "reset", "half-body", "login-page", "not-json", "bad-shape", "rate-limited")
+STUBBORN = replace(QUICK, max_attempts=30)
+"""So many attempts that none of a few hundred requests fails each time, when three in ten fail."""
 
 
-def assert_same_rights(instance: Instance, raw: bytes) -> None:
+def assert_same_rights(instance: Instance, raw: bytes) -> FromPayload:
     """Users, projects and repositories are those of the estate, and so is every right."""
     estate, bitbucket, payload = instance.estate, FromBitbucket(instance.estate), FromPayload(json.loads(raw))
     assert payload.repositories.keys() == {str(r.id) for r in estate.repositories}
@@ -33,9 +47,75 @@ def assert_same_rights(instance: Instance, raw: bytes) -> None:
     }
     held = bitbucket.explicit_global_grants() if instance.basic else bitbucket.effective_global_grants()
     assert {(holder.lower(), permission) for holder, permission in payload.global_grants()} == held
+    return payload
 
 
+@pytest.mark.timeout(600)  # what is found has to be made small
 @given(instance=instances())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=100, **PATIENT)
 def test_every_right_is_the_one_that_bitbucket_gives(upload: Upload, instance: Instance) -> None:
     assert_same_rights(instance, upload(instance))
+
+
+@pytest.mark.parametrize("basic", [True, False], ids=["password", "token"])
+@pytest.mark.parametrize("make", TRAPS, ids=lambda make: make.__name__)
+def test_traps(upload: Upload, make: Callable[[], Trap], basic: bool) -> None:
+    trap = make()
+    options = ServerOptions(version=trap.version, user=trap.account, page_cap=3, gaps=2, empty_pages=True)
+    payload = assert_same_rights(Instance(trap.estate, options, basic), upload(Instance(trap.estate, options, basic)))
+    assert rights_in(payload, trap) == trap.rights
+
+
+def rights_in(payload: FromPayload, trap: Trap) -> dict[tuple[str, str], str]:
+    """What everyone but the account itself may do, as it is written in a trap."""
+    users = [user for user in trap.estate.users if user.name.lower() != trap.account]
+    found = {(u.name, p.key): payload.on_project(u.id, p.id) for u in users for p in trap.estate.projects}
+    found |= {
+        (u.name, f"{r.project.key}/{r.slug}"): payload.on_repository(u.id, r.id)
+        for u in users
+        for r in trap.estate.repositories
+    }
+    return {place: level for place, level in found.items() if level != "none"}
+
+
+@pytest.mark.timeout(600)
+@given(instance=instances(), data=st.data())
+@settings(max_examples=15, **PATIENT)
+def test_the_same_estate_gives_the_same_bytes(upload: Upload, instance: Instance, data: st.DataObject) -> None:
+    """However it is asked, whatever the pages are, and whichever three of ten requests fail."""
+    plain = upload(instance)
+    other = instance.served(
+        page_cap=data.draw(st.integers(3, 9)), gaps=data.draw(st.integers(0, 2)), empty_pages=True, cookies=False
+    )
+    pace = replace(
+        STUBBORN,
+        concurrency=data.draw(st.sampled_from([1, 2, 16, None])),
+        project_concurrency=data.draw(st.integers(1, 4)),
+        repo_concurrency=data.draw(st.integers(1, 8)),
+        page_size=data.draw(st.sampled_from([1, 2, 50, 1000])),
+    )
+    assert upload(other, pace=pace) == plain
+    names = data.draw(st.lists(st.sampled_from(PASSING), min_size=1, max_size=3, unique=True))
+    faults = [
+        Fault(name, share=0.3 / len(names), seed=data.draw(st.integers(0, 99)), retry_after=0) for name in names
+    ]
+    assert upload(other, pace=pace, faults=faults) == plain
+
+
+@given(estate=estates())
+@settings(max_examples=100, **PATIENT)
+def test_the_embedded_server_has_the_same_opinion(estate: Any) -> None:
+    """It decides what it shows to whom by rules of its own: they were written apart from those here."""
+    bitbucket, rights = FromBitbucket(estate), Rights(estate)
+    levels = {None: "none", "PROJECT_READ": "read", "PROJECT_WRITE": "write", "REPO_CREATE": "create"}
+    levels |= {"PROJECT_ADMIN": "admin", "REPO_READ": "read", "REPO_WRITE": "write", "REPO_ADMIN": "admin"}
+    for user in estate.users:
+        assert (rights.global_permission(user) is not None) == bitbucket.may_sign_in(user)
+        for project in estate.projects:
+            level = levels.get(rights.project_permission(user, project), "none")
+            if level == "none" and project.public and bitbucket.may_sign_in(user):
+                level = "read"
+            assert level == bitbucket.on_project(user, project)
+        for repository in estate.repositories:
+            level = levels.get(rights.repository_permission(user, repository), "none")
+            assert level == bitbucket.on_repository(user, repository)
