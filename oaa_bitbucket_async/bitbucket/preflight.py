@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Listing
+from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Listing, Question
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
 from oaa_bitbucket_async.bitbucket.rows import Project, RateSettings, User
@@ -227,24 +227,29 @@ async def _default_levels(client: Client, api: Api, version: str, project: Proje
 
 async def _rate(client: Client, api: Api, me: User | None) -> RateFinding:
     """The server's rate limit and what deviates from it for us (6.6 and newer, Data Center only)."""
-    try:
-        settings = await client.ask(api.rate_limit())
-    except RequestProblem as problem:
-        if isinstance(problem, Fault) and problem.reason not in (FaultReason.BAD_SHAPE, FaultReason.NOT_JSON):
-            raise
+    settings = await _if_told(client, api.rate_limit())
+    if settings is None:
         return RateFinding(readable=False)
     if not settings.enabled or settings.default_settings is None:
         return RateFinding(readable=True)
-    bucket: RateSettings | None = settings.default_settings
-    exempt = False
+    bucket = settings.default_settings
+    own = None
     if me is not None and me.slug:
-        try:
-            own = await client.ask(api.rate_limit_of(me.slug))
-        except (Denied, Gone, Rejected):
-            pass  # 404: nothing deviates for this user
-        else:
-            exempt = own.whitelisted
-            bucket = own.settings or bucket
-    if bucket is not None and (bucket.capacity < 1 or bucket.fill_rate <= 0):
+        own = await _if_told(client, api.rate_limit_of(me.slug))
+    if own is not None:
+        if own.whitelisted:
+            return RateFinding(readable=True, enabled=True, exempt=True)
+        bucket = own.settings or bucket
+    if bucket.capacity < 1 or bucket.fill_rate <= 0:
         return RateFinding(readable=False)  # nothing could ever be asked: such a limit is not in force
-    return RateFinding(readable=True, enabled=True, exempt=exempt, bucket=None if exempt else bucket)
+    return RateFinding(readable=True, enabled=True, bucket=bucket)
+
+
+async def _if_told(client: Client, question: Question[T]) -> T | None:
+    """The answer to what we can do without; None where the server tells it not, or not in a way that we know."""
+    try:
+        return await client.ask(question)
+    except RequestProblem as problem:
+        if isinstance(problem, Fault) and problem.reason not in (FaultReason.BAD_SHAPE, FaultReason.NOT_JSON):
+            raise
+        return None

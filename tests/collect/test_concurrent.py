@@ -184,10 +184,14 @@ def test_the_next_item_is_read_while_this_one_is_worked_on() -> None:
 def test_an_exception_of_the_source_reaches_the_consumer_after_what_came_before_it() -> None:
     async def main() -> None:
         found = []
-        with pytest.raises(ExceptionGroup) as caught:
+
+        async def consume() -> None:
             async with read_ahead(Source(9, fails_at=3).items()) as ahead:
                 async for item in ahead:
                     found.append(item)  # noqa: PERF401  # what came before the exception counts
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await consume()
         assert caught.group_contains(LookupError, match="3")
         assert found == [0, 1, 2]
 
@@ -212,10 +216,13 @@ def test_a_consumer_that_fails_stops_the_reading() -> None:
     source = Source(1000, wait=1.0)
 
     async def main() -> None:
-        with pytest.raises(ExceptionGroup) as caught:
+        async def consume() -> None:
             async with read_ahead(source.items()) as ahead:
                 async for _ in ahead:
                     raise KeyError("consumer")
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await consume()
         assert caught.group_contains(KeyError)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 

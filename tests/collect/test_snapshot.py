@@ -117,8 +117,8 @@ def answers(draw: st.DrawFn) -> list[Told]:
         (Unit(UnitKind.GLOBAL_GROUPS), draw(listed(group_grants))),
         (Unit(UnitKind.EFFECTIVE, "ADMIN"), draw(listed(users()))),
     ]
-    for group in draw(st.lists(st.sampled_from(GROUPS), max_size=4)):
-        told.append((Unit(UnitKind.MEMBERS, group), draw(listed(users()))))
+    members = st.tuples(st.sampled_from(GROUPS).map(lambda group: Unit(UnitKind.MEMBERS, group)), listed(users()))
+    told += draw(st.lists(members, max_size=4))
     for project in PROJECTS:
         told.append((Unit(UnitKind.PROJECT_USERS, str(project.id)), draw(listed(user_grants()))))
         told.append((Unit(UnitKind.PROJECT_GROUPS, str(project.id)), draw(listed(group_grants))))

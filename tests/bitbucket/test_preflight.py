@@ -1,0 +1,254 @@
+"""Preflight: each thing that can be wrong with a login or a server gets its own end and its own words."""
+
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
+from oaa_bitbucket_async.bitbucket.preflight import Findings, RateFinding, examine
+from oaa_bitbucket_async.bitbucket.protocol import Answer, Login
+from oaa_bitbucket_async.bitbucket.rows import RateSettings
+from oaa_bitbucket_async.bitbucket.transport import UntrustedCertificateError
+from oaa_bitbucket_async.errors import CollectorError, ConfigurationError, CredentialError, TemporaryError
+from tests.bitbucket.answers import API, HTML, ME, Wire, answer, client_of, error, ok, page
+from tests.virtual_clock import run_virtual
+
+URL = "https://git.example.com"
+ROOT = "/rest/api/1.0"
+RATE = "/rest/api/latest/admin/rate-limit/settings"
+PROOF = "/users?limit=1"
+MYSELF = {"id": 5, "name": "Collector", "slug": "collector"}
+PROJECT = {"id": 1, "key": "A", "name": "A"}
+DENIED = error(401, "You are not permitted", exception="x.AuthorisationException")
+Changes = dict[str, Answer | Exception]
+
+
+def server(changes: Changes, user: str | None = ME) -> Callable[[str], Answer]:
+    """An administrator's view of a healthy server, but for `changes`, by path (with what tells two questions apart)."""
+    content: Changes = {
+        PROOF: ok(page([MYSELF]), user=user),
+        "/application-properties": ok({"version": "9.4.0"}, user=user),
+        "/users?filter": ok(page([{"id": 4, "name": "collector2"}, MYSELF]), user=user),
+        "/users?permission": ok(page([MYSELF]), user=user),
+        "/users": ok(page([MYSELF]) | {"limit": 100}, user=user),
+        "/admin/permissions/users": ok(page([]), user=user),
+        "/admin/users": ok(page([MYSELF]), user=user),
+        "/admin/groups": ok(page([]), user=user),
+        "/projects?permission": ok(page([PROJECT]), user=user),
+        "/projects": ok(page([PROJECT]), user=user),
+        "/projects/A/permissions/REPO_CREATE/all": ok({"permitted": False}, user=user),
+        RATE: ok({"enabled": False}, user=user),
+        **changes,
+    }
+
+    def serve(path: str) -> Answer:
+        parts = urlsplit(path)
+        where = parts.path.removeprefix(ROOT)
+        query = parse_qs(parts.query)
+        if path == ROOT + PROOF:
+            where = PROOF
+        elif "permission" in query:
+            where += "?permission"
+        elif "filter" in query:
+            where += "?filter"
+        given = content.get(where, error(404, f"{where} is not there", user=user))
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    return serve
+
+
+def examined(changes: Changes, *, kind: str = "basic", user: str | None = ME) -> tuple[Findings, Wire]:
+    wire = Wire(server(changes, user))
+
+    async def main() -> Findings:
+        login = Login(kind=kind, given_name=ME if kind == "basic" else None)
+        return await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000)
+
+    return run_virtual(main()), wire
+
+
+def fails(changes: Changes, error_type: type[CollectorError], *, kind: str = "basic") -> tuple[str, int]:
+    wire = Wire(server(changes))
+
+    async def main() -> str:
+        login = Login(kind=kind, given_name=ME if kind == "basic" else None)
+        with pytest.raises(error_type) as caught:
+            await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000)
+        assert caught.value.advice
+        return str(caught.value)
+
+    return run_virtual(main()), len(wire.paths)
+
+
+def test_an_administrator_s_login() -> None:
+    findings, wire = examined({})
+    assert wire.paths[0] == ROOT + PROOF, "the login is proven before anything else is asked"
+    assert (findings.user, findings.version, findings.login) == ("Collector", "9.4.0", "basic")
+    assert findings.administrator is True
+    assert findings.global_permissions == "explicit"
+    assert findings.detailed_users
+    assert findings.detailed_groups
+    assert findings.detailed_members
+    assert not findings.header_stripped
+    assert findings.rate == RateFinding(readable=True)
+    assert findings.warnings() == []
+
+
+def test_a_token_of_an_administrator() -> None:
+    findings, _ = examined({"/admin/permissions/users": DENIED}, kind="token")
+    assert findings.global_permissions == "effective"
+    assert findings.administrator is True
+    assert findings.effective_page == 50, "half of the server's cap"
+    (warning,) = findings.warnings()
+    assert "effective holders" in warning
+
+
+def test_a_user_who_is_no_administrator_is_told_what_is_missing() -> None:
+    findings, _ = examined({"/admin/permissions/users": DENIED, "/users?permission": ok(page([]))})
+    assert findings.administrator is False
+    assert any("is no Bitbucket administrator: projects" in warning for warning in findings.warnings())
+
+
+def test_the_name_is_compared_exactly_but_for_case() -> None:
+    findings, _ = examined({"/users?filter": ok(page([{"id": 4, "name": "collector2", "slug": "collector2"}]))})
+    assert findings.user == ME
+
+
+def test_an_old_server_without_detailed_listings() -> None:
+    gone = error(404, "null for uri")
+    findings, _ = examined({"/admin/users": gone, "/admin/groups": gone, RATE: gone})
+    assert not findings.detailed_users
+    assert not findings.detailed_groups
+    assert findings.rate == RateFinding(readable=False)
+
+
+def test_a_proxy_that_strips_the_name_is_noticed() -> None:
+    findings, wire = examined({"/admin/permissions/users": error(401, user=None)}, kind="token", user=None)
+    assert findings.header_stripped
+    assert findings.user is None
+    assert findings.administrator is None
+    assert any("X-AUSERNAME" in warning for warning in findings.warnings())
+    assert wire.paths.count(ROOT + PROOF) == 2, "a refusal behind such a proxy may be a lost login"
+
+
+# --- what ends it -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("proof", "words"),
+    [
+        (error(401, "wrong", exception="x.IncorrectPasswordAuthenticationException", user=None), "refused the user"),
+        (error(403, X_Authentication_Denied_Reason="CAPTCHA_CHALLENGE; login-url=x", user=None), "CAPTCHA"),
+        (answer(403, b'{"message":"Basic Authentication has been disabled on this instance."}'), "switched off"),
+        (DENIED, "LICENSED_USER"),
+        (answer(401, b"<html>who are you?</html>", content_type=HTML), "HTML page"),
+    ],
+)
+def test_a_login_that_is_refused_costs_one_request(proof: Answer, words: str) -> None:
+    message, requests = fails({PROOF: proof}, CredentialError)
+    assert words in message
+    assert requests == 1
+
+
+def test_a_sign_on_page_in_the_way() -> None:
+    for page_of_it in (
+        answer(200, b"<html>sign in</html>", content_type=HTML),
+        answer(302, b"", {"Location": "https://sso.example.com/"}, content_type=None),
+    ):
+        message, requests = fails({PROOF: page_of_it}, CredentialError)
+        assert "single sign-on" in message
+        assert requests == 3
+
+
+def test_a_token_that_administers_nothing_is_of_no_use() -> None:
+    changes: Changes = {"/admin/permissions/users": DENIED, "/projects?permission": ok(page([]))}
+    message, _ = fails(changes, CredentialError, kind="token")
+    assert "Project admin" in message
+
+
+def test_an_instance_without_projects_is_fine() -> None:
+    findings, _ = examined({"/projects?permission": ok(page([])), "/projects": ok(page([]))})
+    assert findings.user == "Collector"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Fault("/x", "no connection", reason=FaultReason.CONNECT),
+        Fault("/x", "slow", reason=FaultReason.TIMEOUT),
+        error(503, "starting"),
+        ok({"values": 3}),
+    ],
+)
+def test_a_server_that_does_not_answer_is_given_up_after_all_attempts(trouble: Answer | Exception) -> None:
+    _, requests = fails({PROOF: trouble}, TemporaryError)
+    assert requests == 3
+
+
+def test_a_certificate_that_nobody_knows_needs_a_setting() -> None:
+    untrusted = UntrustedCertificateError("/x", "self-signed certificate", reason=FaultReason.CONNECT)
+    message, _ = fails({PROOF: untrusted}, ConfigurationError)
+    assert "--ca-file" in message
+
+
+@pytest.mark.parametrize("proof", [error(404), error(400), answer(301, b"", {"Location": "/scm/rest/x"})])
+def test_what_is_no_bitbucket_is_a_wrong_address(proof: Answer) -> None:
+    message, requests = fails({PROOF: proof}, ConfigurationError)
+    assert "--bitbucket-url" in message
+    assert requests == 1
+
+
+def test_a_login_forgotten_during_preflight() -> None:
+    message, _ = fails({"/projects": ok(page([]), user=None), "/projects?permission": ok(page([]), user=None)},
+                       CredentialError)  # fmt: skip
+    assert "forgotten" in message
+
+
+# --- the server's rate limit ------------------------------------------------------------------------------------------
+
+BUCKET = {"enabled": True, "defaultSettings": {"capacity": 60, "fillRate": 5}}
+MINE = f"{RATE}/users/collector"
+
+
+@pytest.mark.parametrize(
+    ("settings", "mine", "found"),
+    [
+        (BUCKET, None, RateFinding(readable=True, enabled=True, bucket=RateSettings(60, 5))),
+        (BUCKET, {"whitelisted": True}, RateFinding(readable=True, enabled=True, exempt=True)),
+        (
+            BUCKET,
+            {"settings": {"capacity": 9, "fillRate": 2}},
+            RateFinding(readable=True, enabled=True, bucket=RateSettings(9, 2)),
+        ),
+        ({"enabled": True}, None, RateFinding(readable=True)),
+        ({**BUCKET, "enabled": False}, None, RateFinding(readable=True)),
+        ({"enabled": "yes"}, None, RateFinding(readable=False)),
+        (DENIED, None, RateFinding(readable=False)),
+        (answer(404, b"<html>", content_type=HTML), None, RateFinding(readable=False)),
+        (
+            {"enabled": True, "defaultSettings": {"capacity": 0, "fillRate": 0}},
+            None,
+            RateFinding(readable=False),
+        ),
+        (BUCKET, {"settings": {"capacity": 5, "fillRate": -1}}, RateFinding(readable=False)),
+        (
+            BUCKET,
+            {"settings": {"capacity": 10**30, "fillRate": 1}},
+            RateFinding(readable=True, enabled=True, bucket=RateSettings(60, 5)),
+        ),
+        (
+            BUCKET,
+            answer(404, b"<html>", content_type=HTML),
+            RateFinding(readable=True, enabled=True, bucket=RateSettings(60, 5)),
+        ),
+    ],
+)
+def test_the_rate_limit_that_is_in_force(settings: object, mine: object, found: RateFinding) -> None:
+    changes: Changes = {RATE: settings if isinstance(settings, Answer) else ok(settings)}
+    if mine is not None:
+        changes[MINE] = mine if isinstance(mine, Answer) else ok(mine)
+    findings, _ = examined(changes)
+    assert findings.rate == found
