@@ -88,7 +88,7 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
             "--bitbucket-url (BITBUCKET_URL) is not set: the base URL, such as https://bitbucket.example.com."
         )
     user = environ.get("BITBUCKET_USER") or None
-    secret = found.take("", lambda: read_secret("BITBUCKET_TOKEN", environ))
+    secret = found.take("", lambda: read_secret("BITBUCKET_TOKEN", environ, password=user is not None))
     if secret is None and not any("BITBUCKET_TOKEN" in problem for problem in found.problems):
         found.problems.append(
             "BITBUCKET_TOKEN or BITBUCKET_TOKEN_FILE is not set: an HTTP access token, or BITBUCKET_USER's password."
@@ -181,9 +181,9 @@ def _check_user(user: str | None, found: Findings) -> None:
         found.problems.append("BITBUCKET_USER holds a line break or another control character.")
     else:
         try:
-            user.encode("latin-1")
+            user.encode()
         except UnicodeEncodeError:
-            found.problems.append("BITBUCKET_USER holds a character outside Latin-1; use an HTTP access token instead.")
+            found.problems.append("BITBUCKET_USER is not text in UTF-8.")
 
 
 def _veza(params: Params, environ: Mapping[str, str], found: Findings, *, needed: bool) -> Veza:

@@ -14,21 +14,21 @@ class SecretError(ValueError):
     """Why there is no secret; names the variables, never shows what they hold."""
 
 
-def read_secret(name: str, environ: Mapping[str, str]) -> tuple[Secret | None, list[str]]:
+def read_secret(name: str, environ: Mapping[str, str], *, password: bool = False) -> tuple[Secret | None, list[str]]:
     """The secret of variable `name` or of the file that `name`_FILE names, and warnings.
 
-    None if neither is set. Raises SecretError.
+    A password travels in Base64, so that it may hold any character. None if neither is set. Raises SecretError.
     """
     file_name = f"{name}_FILE"
     value, path = environ.get(name, ""), environ.get(file_name, "")
     if value and path:
         raise SecretError(f"{name} and {file_name} are both set; keep one of them.")
     if value:
-        return _checked(value, name), []
+        return _checked(value, name, password=password), []
     if not path:
         return None, []
     text, warnings = _read(Path(path), f"{name} or {file_name}: the file {path!r}")
-    return _checked(text, f"{file_name} (instead of {name}): the file {path!r}"), warnings
+    return _checked(text, f"{file_name} (instead of {name}): the file {path!r}", password=password), warnings
 
 
 def _read(path: Path, where: str) -> tuple[str, list[str]]:
@@ -53,13 +53,15 @@ def _read(path: Path, where: str) -> tuple[str, list[str]]:
     return text, warnings
 
 
-def _checked(value: str, where: str) -> Secret:
+def _checked(value: str, where: str, *, password: bool) -> Secret:
     if not value.strip():
         raise SecretError(f"{where} holds nothing but spaces.")
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
         raise SecretError(f"{where} holds a line break or another control character; it should hold the secret alone.")
     try:
-        value.encode("latin-1")
+        value.encode("utf-8" if password else "latin-1")
     except UnicodeEncodeError:
+        if password:
+            raise SecretError(f"{where} is not text in UTF-8.") from None
         raise SecretError(f"{where} holds a character outside Latin-1, which no HTTP header can carry.") from None
     return Secret(value)

@@ -166,7 +166,7 @@ def test_a_bad_value_names_flag_and_variable(build: Build, flag: str, value: str
         ([], {"BITBUCKET_TOKEN": "a\nb"}, ["BITBUCKET_TOKEN"]),
         ([], {"BITBUCKET_USER": "a:b"}, ["BITBUCKET_USER"]),
         ([], {"BITBUCKET_USER": "a\nb"}, ["BITBUCKET_USER"]),
-        ([], {"BITBUCKET_USER": "€"}, ["BITBUCKET_USER"]),
+        ([], {"BITBUCKET_USER": "\udcff"}, ["BITBUCKET_USER"]),
         ([], {"VEZA_URL": None}, ["--veza-url", "VEZA_URL"]),
         ([], {"VEZA_URL": "http://x"}, ["--veza-url", "VEZA_URL"]),
         ([], {"VEZA_API_KEY": None}, ["VEZA_API_KEY", "VEZA_API_KEY_FILE"]),
@@ -190,6 +190,12 @@ def test_what_is_missing_or_contradicts_is_named(
     assert "settings need attention" not in str(raised.value)  # one cause, one complaint
     for name in names:
         assert name in str(raised.value)
+
+
+def test_a_name_and_password_may_hold_any_letter(build: Build) -> None:
+    """They travel in Base64; a token stands in the header as it is."""
+    login = build(BITBUCKET_USER="Łukasz", BITBUCKET_TOKEN="10 €").settings.login
+    assert (login.user, login.secret.reveal()) == ("Łukasz", "10 €")
 
 
 def test_everything_that_is_missing_is_named_at_once(build: Build) -> None:
