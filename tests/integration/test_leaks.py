@@ -97,6 +97,8 @@ class Place:
 
     def took(self, end: Ended) -> Ended:
         self.seen |= {"standard output": end.out.encode(), "standard error": end.err.encode()}
+        texts = [text for line in end.err.splitlines() if line.startswith("{") for text in json.loads(line).values()]
+        self.seen["the log's texts"] = "\n".join(map(str, texts)).encode()
         self.look()
         return end
 
@@ -237,11 +239,12 @@ async def quoted(self, path):
     if answer.status == 500:
         sent = self._session.headers["Authorization"]
         body = json.dumps({"errors": [{"message": f"refused Authorization: {sent}", "exceptionName": sent}]})
-        return Answer(404, answer.headers, body.encode())
+        return Answer(400, answer.headers, body.encode())
     return answer
 
 transport.HttpTransport.get = quoted
 """
     end = place.run(first=quoting)
-    assert end.code in (0, 3), end.err
+    assert end.code == 3, end.err
+    assert "refused Authorization: " in end.err
     place.holds_nothing()
