@@ -44,6 +44,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Waits for threads in real time: newer loops would give them some seconds, which pass here at once."""
+        await super().shutdown_default_executor()
+
     def jump(self, seconds: float) -> None:
         """Let `seconds` pass."""
         self._now += seconds

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.gate import Gate, Stopped
+from tests.pacing.simulation import EventClock
 from tests.virtual_clock import run_virtual
 
 
@@ -172,3 +173,17 @@ def test_places_are_neither_lost_nor_doubled_whoever_is_cancelled_when(
         assert (gate.in_flight, gate.waiting) == (0, 0)
 
     run_virtual(main())
+
+
+def test_a_token_that_is_almost_whole_admits_nobody() -> None:
+    """A loop's timers fire early; a place given for 0.999998 of a token would be one token too many, each time."""
+    clock = EventClock()
+    gate = Gate(clock, 10)
+    gate.set_bucket(Bucket(1.0, 5.0, clock.now(), 0.0))
+    clock.call_later((1.0 - 3e-6) / 5.0, lambda: None)
+    clock.run()
+    assert not gate.try_enter()
+    clock.call_later(0.001, lambda: None)
+    clock.run()
+    assert gate.try_enter()
+    assert not gate.try_enter()

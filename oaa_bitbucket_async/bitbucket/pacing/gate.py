@@ -8,7 +8,9 @@ from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, Timer
 
 _SOON = 1e-6
-"""Seconds of waiting that are none: timers fire a rounding error early."""
+"""Seconds of a pause that are none: timers fire a rounding error early."""
+_TICK = 1e-3
+"""The shortest timer. Loops count milliseconds, and a shorter one would only spin until the token is whole."""
 
 
 class Stopped(Exception):  # noqa: N818  # not an error: the run is ending on purpose
@@ -54,7 +56,7 @@ class Gate:
         if self.in_flight >= self.limit:
             self.blocked += 1
             return False
-        if not self._plain and self._take() > _SOON:
+        if not self._plain and self._take() > 0.0:
             return False
         self.in_flight += 1
         self.sent += 1
@@ -147,9 +149,9 @@ class Gate:
             if self.in_flight >= self.limit:
                 self.blocked += 1
                 return
-            if not self._plain and (wait := self._take()) > _SOON:
+            if not self._plain and (wait := self._take()) > 0.0:
                 if self._timer is None and wait < math.inf:
-                    self._timer = self._clock.call_later(wait, self._tick)
+                    self._timer = self._clock.call_later(max(wait, _TICK), self._tick)
                 return
             self.in_flight += 1
             self.sent += 1
