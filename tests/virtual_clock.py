@@ -44,7 +44,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # asyncio's own
         """Waits for threads in real time: newer loops would give them some seconds, which pass here at once."""
         await super().shutdown_default_executor()
 
