@@ -61,10 +61,23 @@ class FromPayload:
 
     # --- users and groups ---------------------------------------------------------------------------------------
 
+    def is_active(self, user: int) -> bool | None:
+        """None for one whom the payload does not have."""
+        return self.users[str(user)]["is_active"] if str(user) in self.users else None
+
+    def is_licensed(self, user: int) -> bool | None:
+        """None for one whom the payload does not have."""
+        return self.users[str(user)]["custom_properties"]["licensed"] if str(user) in self.users else None
+
     def may_sign_in(self, user: int) -> bool:
-        """Active, and licensed. One whom the payload does not have may not."""
-        local = self.users.get(str(user))
-        return local is not None and local["is_active"] and local["custom_properties"]["licensed"]
+        """Active, and licensed."""
+        return self.is_active(user) is True and self.is_licensed(user) is True
+
+    def unlisted(self) -> set[str]:
+        """Users (by id) and groups (`group:`, and the name in small letters) that no listing shows."""
+        users = {key for key, user in self.users.items() if not user["custom_properties"]["listed"]}
+        groups = {key.lower() for key, group in self.groups.items() if not group["custom_properties"]["listed"]}
+        return users | groups
 
     def members(self, group: str) -> set[str]:
         """Ids of the users in a group, directly or in a group within it."""

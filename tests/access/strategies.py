@@ -85,7 +85,7 @@ def _users(draw: st.DrawFn) -> list[User]:
 def _groups(draw: st.DrawFn, users: list[str]) -> list[Group]:
     """Groups of users and of each other, in circles too."""
     names = draw(_names(GROUP_NAMES, 5))
-    members = st.lists(_cased(users), max_size=3) if users else st.just([])
+    members = st.lists(_cased(users), max_size=4) if users else st.just([])
     children = st.lists(_cased(names), max_size=2) if names else st.just([])
     return [Group(name, draw(members), draw(children)) for name in names]
 
@@ -148,7 +148,7 @@ def estates(draw: st.DrawFn, *, repo_create: bool = True) -> Estate:
         projects=projects,
         repositories=draw(_repositories(projects, names, granted)),
         global_users=draw(_grants(names, ON_INSTANCE, most=6)),
-        global_groups=draw(_grants(granted, ON_INSTANCE, most=3)),
+        global_groups=draw(_grants(granted, ON_INSTANCE)),
     )
 
 

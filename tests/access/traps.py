@@ -118,6 +118,18 @@ def a_group_granted_in_capitals() -> Trap:
     return Trap(made.estate, rights)
 
 
+def groups_whose_names_have_to_be_escaped() -> Trap:
+    made = _Made()
+    names = ["a/b", "a%2Fb", "a+b", "a b", "100%", "#1?", "x&y=z", "x", "zürich", '"', "\\"]
+    made.users(*(f"in {name}" for name in names))
+    for name in names:
+        made.group(name, f"in {name}")
+    project = made.project(repos=())
+    for n, name in enumerate(names):
+        made.repository(project, f"r{n}", group_grants=[Grant(name, "REPO_READ")])
+    return Trap(made.estate, {(f"in {name}", f"A/r{n}"): "read" for n, name in enumerate(names)})
+
+
 def groups_that_are_gone() -> Trap:
     made = _Made()
     made.users("ada")
@@ -244,6 +256,7 @@ TRAPS: list[Callable[[], Trap]] = [
     grants_of_who_may_not_sign_in,
     public_above_and_public_below,
     a_group_granted_in_capitals,
+    groups_whose_names_have_to_be_escaped,
     groups_that_are_gone,
     groups_named_like_the_one_of_everyone,
     a_group_named_like_a_user,
