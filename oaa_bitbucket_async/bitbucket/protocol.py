@@ -236,8 +236,9 @@ def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
     if login.user_header is not None and not login.stripped and known != login.user_header and body.strip():
         _raise_for_other_user(path, headers, login)
     proven = login.user_header is not None or login.stripped
-    if status in (200, 204) or (status == 404 and known is None and proven and not body.strip()):
-        raise Fault(path, "an empty answer", reason=FaultReason.NOT_JSON, status=status, request_id=request_id)
+    if 200 <= status < 300 or (status == 404 and known is None and proven and not body.strip()):
+        what = "an empty answer" if not body.strip() else "a success of another kind, as a proxy's cache makes it"
+        raise Fault(path, what, reason=FaultReason.NOT_JSON, status=status, request_id=request_id)
     if status == 404:
         raise Gone(path, detail, status=status, request_id=request_id)
     raise Rejected(path, detail, status=status, request_id=request_id)
