@@ -10,7 +10,7 @@ from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault, ServerO
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
-from tests.integration.harness import Bench, serving
+from tests.integration.harness import Bench, Ran, serving
 
 SMALL = EstateShape(users=40, groups=10, projects=6, repositories=40, personal_projects=3, seed=3)
 Benches = Callable[..., Bench]
@@ -29,3 +29,12 @@ def bench(veza_server: EmbeddedVeza, tmp_path: Path) -> Iterator[Benches]:
             return Bench(server, veza_server, tmp_path / "state")
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def truth(veza_server: EmbeddedVeza, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A run in which nothing went wrong, against a bench as it comes."""
+    with serving(EmbeddedBitbucket(generate(SMALL))) as server:
+        ran = Bench(server, veza_server, tmp_path_factory.mktemp("truth")).run()
+    assert ran.code == 0, ran.error
+    return ran

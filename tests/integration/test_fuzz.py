@@ -61,7 +61,7 @@ def test_what_can_be_noticed_is_never_uploaded(
     ends: Counter[int] = Counter()
     made: Counter[str] = Counter()
     rng = random.Random(f"{options.page_cap}")
-    for seed in range(45):
+    for seed in range(30):
         share = rng.choice((0.05, 0.1, 0.2, 0.4))
         ran, spoiled = fuzz(
             veza_server, tmp_path, NOTICEABLE, options, basic=basic, seed=seed, share=share,
@@ -75,14 +75,14 @@ def test_what_can_be_noticed_is_never_uploaded(
             assert ran.code == 0
             assert ran.raw == truth.raw, (seed, spoiled)
     assert ends[0] >= 10, ends
-    assert sum(made.values()) > 400
+    assert sum(made.values()) > 250
     assert set(made) == {mutation.__name__ for mutation in NOTICEABLE}
 
 
 def test_somebody_elses_answer_ends_the_run(veza_server: EmbeddedVeza, tmp_path: Path) -> None:
     options = ServerOptions()
     truth = clean(veza_server, tmp_path, options, basic=True)
-    for seed in range(30):
+    for seed in range(20):
         ran, spoiled = fuzz(
             veza_server, tmp_path, (other_user,), options, seed=seed, share=0.1, spared=1, times=1
         )  # the first answer is what all others are compared with
@@ -96,7 +96,7 @@ def test_anything_at_all_ends_in_one_of_our_ways(veza_server: EmbeddedVeza, tmp_
     """What is well-formed can't be told from the truth; but what is uploaded is a payload that Veza takes."""
     ends: Counter[int] = Counter()
     changes = 0
-    for seed in range(90):
+    for seed in range(60):
         rng = random.Random(seed)
         options = ServerOptions(page_cap=rng.choice((3, 1000)))
         ran, spoiled = fuzz(
@@ -107,5 +107,5 @@ def test_anything_at_all_ends_in_one_of_our_ways(veza_server: EmbeddedVeza, tmp_
         changes += len(spoiled)
         assert ran.code in (*ENDS, 2), (seed, ran.error)
         assert ran.requests < 10_000, seed
-    assert changes > 1000
+    assert changes > 600
     assert ends[0] >= 10, ends

@@ -207,14 +207,11 @@ def test_every_way_to_fail(place: Place) -> None:
         place.holds_nothing()
 
     ends(2, VEZA_URL="http://veza.example.com")
-    ends(2, "--token", "x")
     bitbucket.faults[:] = [Fault("lost-right", match="repository-users", first=10)]
     ends(3, "--save-json", "missing.json", OAA_LOG_FORMAT="json")
     assert (place.folder / "missing.json.incomplete").exists()
     bitbucket.faults[:] = [Fault("revoked", first=40)]
     ends(4, "--no-resume")
-    bitbucket.faults[:] = [Fault("login-page")]
-    ends(4, "--max-attempts", "1")
     bitbucket.faults[:] = [Fault("reset")]
     ends(75, "--max-attempts", "1")
     bitbucket.faults.clear()

@@ -101,7 +101,7 @@ def test_five_kills_and_a_run_to_the_end(
     made = bench(ServerOptions(capacity=capacity, **options))  # type: ignore[arg-type]
     unbroken = truth(made)
     before_the_crawl = len(preflight(made))
-    capacity.seconds = 0.04
+    capacity.seconds = 0.02
     rng = random.Random(seed)
     log, pushed = made.bitbucket.requests, made.veza.pushed
     uploads, began = len(pushed), len(log)
