@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import EFFECTIVE_PERMISSIONS, Api, Listing
+from oaa_bitbucket_async.bitbucket.api import EFFECTIVE_PERMISSIONS, Api, Listing, Question
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.preflight import Findings
-from oaa_bitbucket_async.bitbucket.rows import Group, GroupGrant, Repository, UserGrant
+from oaa_bitbucket_async.bitbucket.rows import Group, GroupGrant, Permitted, Repository, UserGrant
 from oaa_bitbucket_async.collect.concurrent import for_each, read_ahead
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
@@ -224,16 +224,17 @@ class Crawl:
         def groups() -> Listing[GroupGrant]:
             return self._api.project_groups(self._snapshot.projects[project].key)
 
-        there = await self._work.rows(Unit(UnitKind.PROJECT_USERS, key), users, find) and await self._work.rows(
-            Unit(UnitKind.PROJECT_GROUPS, key), groups, find
-        )
-        for level in self._findings.default_levels if there else ():
-            unit = Unit(UnitKind.PROJECT_DEFAULT, f"{key}/{level}")
-            await self._work.row(
-                unit,
-                lambda level=level: self._api.project_default(self._snapshot.projects[project].key, level),  # type: ignore[misc]
-                find,
-            )
+        def default(level: str) -> Callable[[], Question[Permitted]]:
+            return lambda: self._api.project_default(self._snapshot.projects[project].key, level)
+
+        work = self._work
+        if await work.rows(Unit(UnitKind.PROJECT_USERS, key), users, find):
+            # together: one after the other, projects would be asked about long after the repositories are done
+            async with asyncio.TaskGroup() as group:
+                group.create_task(work.quietly(work.rows(Unit(UnitKind.PROJECT_GROUPS, key), groups, find)))
+                for level in self._findings.default_levels:
+                    unit = Unit(UnitKind.PROJECT_DEFAULT, f"{key}/{level}")
+                    group.create_task(work.quietly(work.row(unit, default(level), find)))
         self._counts.projects_done += 1
 
     async def _repository(self, repository: int) -> None:
