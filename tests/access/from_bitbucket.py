@@ -43,19 +43,19 @@ class FromBitbucket:
         own = [permission for name, permission in users if _same(name, user.name)]
         return own + [permission for name, permission in groups if self.in_group(user, name)]
 
-    def unlisted(self, shown: Iterable[str], *, inactive_too: bool) -> set[str]:
-        """Of the users with ids in `shown`, those that were deleted; and the groups that only grants still name.
+    def unlisted_users(self, *, inactive_too: bool) -> set[str]:
+        """Ids of those who were deleted; with `inactive_too` the server does not list either who is not active."""
+        return {str(user.id) for user in self._estate.users if user.deleted or (inactive_too and not user.active)}
 
-        With `inactive_too`, the server does not list users who are not active.
-        """
-        users = {str(user.id) for user in self._estate.users if user.deleted or (inactive_too and not user.active)}
-        grants = [*self._estate.global_groups]
-        for place in (*self._estate.projects, *self._estate.repositories):
-            grants += place.group_grants
-        groups = {group.name.lower() for group in self._estate.groups}
-        return users.intersection(shown) | {f"group:{name.lower()}" for name, _ in grants} - {
-            f"group:{name}" for name in groups
-        }
+    def unlisted_groups(self, projects: list[Project], *, explicit: bool) -> set[str]:
+        """`group:` and the small name of those that only grants still name: global ones, and those below `projects`."""
+        grants = [*self._estate.global_groups] if explicit else []
+        for project in projects:
+            grants += project.group_grants
+        for repository in self._estate.repositories:
+            grants += repository.group_grants
+        there = {group.name.lower() for group in self._estate.groups}
+        return {f"group:{name.lower()}" for name, _ in grants if name.lower() not in there}
 
     # --- global -------------------------------------------------------------------------------------------------
 

@@ -73,11 +73,13 @@ class FromPayload:
         """Active, and licensed."""
         return self.is_active(user) is True and self.is_licensed(user) is True
 
-    def unlisted(self) -> set[str]:
-        """Users (by id) and groups (`group:`, and the name in small letters) that no listing shows."""
-        users = {key for key, user in self.users.items() if not user["custom_properties"]["listed"]}
-        groups = {key.lower() for key, group in self.groups.items() if not group["custom_properties"]["listed"]}
-        return users | groups
+    def unlisted_users(self) -> set[str]:
+        """Ids of the users whom no listing shows."""
+        return {key for key, user in self.users.items() if not user["custom_properties"]["listed"]}
+
+    def unlisted_groups(self) -> set[str]:
+        """Ids, in small letters, of the groups that no listing shows."""
+        return {key.lower() for key, group in self.groups.items() if not group["custom_properties"]["listed"]}
 
     def members(self, group: str) -> set[str]:
         """Ids of the users in a group, directly or in a group within it."""

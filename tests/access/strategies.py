@@ -19,7 +19,8 @@ GROUP_NAMES = [
 PROJECT_KEYS = ["A", "PRJ", "X_1", "Z9", "Q"]
 SLUGS = ["app", "app.git", "a.b", "1", "App-2", "docs"]
 OTHERS = "abzAZ09 ._-@+'\"/\\%&?#=:;~éßΩя中"
-ON_PROJECT = ["PROJECT_READ", "PROJECT_WRITE", "PROJECT_ADMIN", "REPO_CREATE", "PROJECT_AUDIT", "project_read"]
+ON_PROJECT = ["PROJECT_READ", "PROJECT_WRITE", "PROJECT_ADMIN", "REPO_CREATE"]
+UNKNOWN_ON_PROJECT = ["PROJECT_AUDIT", "project_read"]
 ON_REPOSITORY = ["REPO_READ", "REPO_WRITE", "REPO_ADMIN", "REPO_DANCE", "repo_admin"]
 ON_INSTANCE = [*5 * ["LICENSED_USER"], *3 * ["PROJECT_CREATE"], "ADMIN", "SYS_ADMIN"]
 VERSIONS = ["7.21.0", "8.9.4", "9.4.0", "10.0.1"]
@@ -95,7 +96,7 @@ def _projects(draw: st.DrawFn, users: list[User], groups: list[str], on_project:
     names = [user.name for user in users]
     owners = draw(st.lists(st.sampled_from(users), max_size=2, unique_by=lambda u: u.slug)) if users else []
     keys = draw(st.lists(st.sampled_from(PROJECT_KEYS), min_size=1, max_size=3, unique=True))
-    defaults = st.lists(st.sampled_from(on_project[:-2]), max_size=2, unique=True)
+    defaults = st.lists(st.sampled_from(on_project), max_size=2, unique=True)
     projects = [
         Project(number, key, name=draw(st.sampled_from([key, "Same", "ö/ä"])), public=draw(_seldom))
         for number, key in enumerate(keys, start=1)
@@ -105,8 +106,8 @@ def _projects(draw: st.DrawFn, users: list[User], groups: list[str], on_project:
         if draw(_often):
             projects[-1].user_grants.append(Grant(owner.name, "PROJECT_ADMIN"))
     for project in projects:
-        project.user_grants += draw(_grants(names, on_project))
-        project.group_grants += draw(_grants(groups, on_project))
+        project.user_grants += draw(_grants(names, on_project + UNKNOWN_ON_PROJECT))
+        project.group_grants += draw(_grants(groups, on_project + UNKNOWN_ON_PROJECT))
         project.defaults = tuple(draw(st.just([]) | defaults))
     return projects
 
@@ -124,7 +125,7 @@ def _repositories(draw: st.DrawFn, projects: list[Project], users: list[str], gr
             slug,
             public=draw(_seldom),
             archived=draw(_seldom),
-            origin=draw(st.sampled_from(found)) if found and draw(_seldom) else None,
+            origin=draw(st.none() | st.sampled_from(found)) if found else None,
             user_grants=draw(_grants(users, ON_REPOSITORY)),
             group_grants=draw(_grants(groups, ON_REPOSITORY)),
         )

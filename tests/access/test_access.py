@@ -24,7 +24,7 @@ PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": list(Healt
 LICENSED_USERS = "built-in:licensed-users"
 PASSING = ("unavailable", "error", "reset", "half-body", "login-page", "not-json", "bad-shape")
 """Faults after which the same request may be sent at once. Pauses that a server asks for are another subject."""
-STUBBORN = replace(QUICK, max_attempts=30)
+STUBBORN = replace(QUICK, max_attempts=30, max_outage=120.0)
 """So many attempts that none of a few hundred requests fails each time, when three in ten fail."""
 
 
@@ -36,7 +36,8 @@ def assert_same_rights(instance: Instance, raw: bytes) -> FromPayload:
     shown = [p for p in estate.projects if p.type != PERSONAL or p.id in with_repositories]
     assert payload.projects.keys() == {str(p.id) for p in shown}
     hides_inactive = not (instance.options.admin_listings or instance.options.inactive_in_users)
-    assert payload.unlisted() == bitbucket.unlisted(payload.users.keys(), inactive_too=hides_inactive)
+    assert payload.unlisted_users() == bitbucket.unlisted_users(inactive_too=hides_inactive) & payload.users.keys()
+    assert payload.unlisted_groups() == bitbucket.unlisted_groups(shown, explicit=instance.basic)
     for user in estate.users:
         assert payload.is_active(user.id) in (None, user.active), user
         assert payload.is_licensed(user.id) in (None, bitbucket.may_sign_in(user)), user
