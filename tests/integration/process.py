@@ -100,6 +100,16 @@ class Process:
         """A signal to the process."""
         self.popen.send_signal(number)
 
+    def until_said(self, words: str) -> str:
+        """Reads standard error up to the line with `words`, and gives all of it."""
+        said = ""
+        assert self.popen.stderr is not None
+        while words not in said:
+            line = self.popen.stderr.readline()
+            assert line, f"it ended without saying {words!r}: {said}"
+            said += line
+        return said
+
     def end(self, timeout: float = 30.0) -> Ended:
         """Waits for its end and reads what it said."""
         try:
