@@ -186,6 +186,15 @@ def a_personal_project_without_a_grant() -> Trap:
     return Trap(made.estate, {("Ada", "~ADA"): "admin", ("Ada", "~ADA/notes"): "admin", ("bob", "~ADA/notes"): "read"})
 
 
+def a_public_repository_in_a_personal_project() -> Trap:
+    made = _Made()
+    made.users("ada", "bob")
+    personal = made.project("~ADA", type=PERSONAL, owner="ada", repos=("notes",))
+    made.repository(personal, "open", public=True)
+    rights = {("ada", place): "admin" for place in ("~ADA", "~ADA/notes", "~ADA/open")}
+    return Trap(made.estate, rights | {("bob", "~ADA/open"): "read"})
+
+
 def a_fork_is_a_repository_of_its_own() -> Trap:
     made = _Made()
     made.users("ada", "bob")
@@ -263,6 +272,7 @@ TRAPS: list[Callable[[], Trap]] = [
     the_same_slug_in_two_projects,
     permissions_nobody_knows,
     a_personal_project_without_a_grant,
+    a_public_repository_in_a_personal_project,
     a_fork_is_a_repository_of_its_own,
     more_of_everything_than_a_page_holds,
     administrators_by_a_group_in_a_group,
