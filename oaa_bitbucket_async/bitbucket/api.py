@@ -21,6 +21,9 @@ DEFAULT_LEVELS = ("PROJECT_READ", "PROJECT_WRITE", "PROJECT_ADMIN")
 REPO_CREATE = "REPO_CREATE"
 """One more of them, from 8.2 on. The documentation of the endpoint does not name it; Bitbucket's own pages set it
 there (`RestRepoCreatePermissionsBuilder` of Atlassian's `bitbucket/util/navbuilder`, 8.6 to 10.5)."""
+BULK = frozenset({"repository-users", "repository-groups", "members"})
+"""Kinds that are many and lead to nothing more. All others go before them: listings, which say what there is to ask,
+and projects, of which few are worked on at one time and which would be left over when the repositories are done."""
 LARGEST_FILTERED_PAGE = 250
 """With a permission filter a page of more than half the server's cap loses users (BSERV-11884)."""
 

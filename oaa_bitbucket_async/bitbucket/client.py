@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
-from oaa_bitbucket_async.bitbucket.api import Listing, Question
+from oaa_bitbucket_async.bitbucket.api import BULK, Listing, Question
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
@@ -143,7 +143,7 @@ class Client:
     async def _attempt(self, kind: str, path: str, decoder: "msgspec.json.Decoder[T]", start: int | None) -> T:
         pacer, stats = self.pacer, self.stats
         if not pacer.try_enter(kind):
-            await pacer.enter(kind)
+            await pacer.enter(kind, ahead=kind not in BULK)
         stats.sent[kind] += 1
         now = self._clock.now
         began = now()

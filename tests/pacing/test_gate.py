@@ -43,6 +43,47 @@ def test_admits_up_to_the_limit_then_in_order_of_asking() -> None:
     run_virtual(main())
 
 
+def test_who_is_ahead_goes_before_all_others_and_keeps_its_own_order() -> None:
+    async def main() -> None:
+        gate = Gate(LoopClock(), 1)
+        assert gate.try_enter()
+        order: list[str] = []
+
+        async def waiter(name: str, ahead: bool) -> None:
+            await gate.enter(ahead=ahead)
+            order.append(name)
+            gate.leave()
+
+        names = ("bulk 1", False), ("ahead 1", True), ("bulk 2", False), ("ahead 2", True), ("ahead, cancelled", True)
+        tasks = [asyncio.create_task(waiter(name, ahead)) for name, ahead in names]
+        await settle()
+        assert gate.waiting == 5
+        tasks.pop().cancel()
+        await settle()
+        assert gate.waiting == 4
+        gate.leave()
+        await asyncio.gather(*tasks)
+        assert order == ["ahead 1", "ahead 2", "bulk 1", "bulk 2"]
+        assert gate.in_flight == 0
+
+    run_virtual(main())
+
+
+def test_nobody_overtakes_one_who_is_ahead() -> None:
+    async def main() -> None:
+        gate = Gate(LoopClock(), 1)
+        assert gate.try_enter()
+        first = asyncio.create_task(gate.enter(ahead=True))
+        await settle()
+        gate.limit = 2
+        assert not gate.try_enter()
+        gate.stop()
+        with pytest.raises(Stopped):
+            await first
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("place_given", [False, True])
 def test_a_cancelled_waiter_leaves_no_trace(place_given: bool) -> None:
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""The one gate that every request passes: a limit of requests in flight, a pause, a rate; first come, first served."""
+"""The one gate that every request passes: a limit of requests in flight, a pause, a rate; two queues, each in order."""
 
 import asyncio
 import math
@@ -20,18 +20,19 @@ class Stopped(Exception):  # noqa: N818  # not an error: the run is ending on pu
 class Gate:
     """Admits while there is a place, no pause, and a token in the bucket. Not for use from several threads.
 
-    A place is taken by `try_enter` or `enter` and given back by `leave`. Those who wait are futures in a queue, and
-    however many they are, one timer at most is set.
+    A place is taken by `try_enter` or `enter` and given back by `leave`. Those who wait are futures in two queues:
+    who is `ahead` goes before everybody who is not. However many they are, one timer at most is set.
     """
 
     __slots__ = (
-        "_clock", "_closed", "_plain", "_stopped", "_timer", "_waiters",
+        "_ahead", "_clock", "_closed", "_plain", "_stopped", "_timer", "_waiters",
         "blocked", "bucket", "in_flight", "limit", "paused_until", "sent",
     )  # fmt: skip
 
     def __init__(self, clock: Clock, limit: int) -> None:
         self._clock = clock
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._ahead: deque[asyncio.Future[None]] = deque()
         self._timer: Timer | None = None
         self._closed = False
         self._stopped = False
@@ -47,11 +48,11 @@ class Gate:
     @property
     def waiting(self) -> int:
         """Requests that wait to be admitted."""
-        return len(self._waiters)
+        return len(self._ahead) + len(self._waiters)
 
     def try_enter(self) -> bool:
         """Take a place if there is one right now and nobody waits for it."""
-        if self._waiters:
+        if self._waiters or self._ahead:
             return False
         if self.in_flight >= self.limit:
             self.blocked += 1
@@ -62,19 +63,20 @@ class Gate:
         self.sent += 1
         return True
 
-    async def enter(self) -> None:
+    async def enter(self, *, ahead: bool = False) -> None:
         """Wait for a place in the order of asking; raises Stopped. A caller that is cancelled leaves no trace."""
         if self._stopped:
             raise Stopped
         place = asyncio.get_running_loop().create_future()
-        self._waiters.append(place)
+        queue = self._ahead if ahead else self._waiters
+        queue.append(place)
         self._release()
         try:
             await place
         except asyncio.CancelledError:
             if place.cancelled():
-                if place in self._waiters:
-                    self._waiters.remove(place)
+                if place in queue:
+                    queue.remove(place)
             elif place.exception() is None:
                 self.leave()
             raise
@@ -82,7 +84,7 @@ class Gate:
     def leave(self) -> None:
         """Give a place back."""
         self.in_flight -= 1
-        if self._waiters:
+        if self._waiters or self._ahead:
             self._release()
 
     def set_limit(self, limit: int) -> None:
@@ -114,8 +116,8 @@ class Gate:
         """Admit nobody any more: who waits, or comes to wait, gets Stopped."""
         self._stopped = True
         self._plain = False
-        while self._waiters:
-            place = self._waiters.popleft()
+        while waiters := self._ahead or self._waiters:
+            place = waiters.popleft()
             if not place.done():
                 place.set_exception(Stopped())
         self._changed()
@@ -141,8 +143,7 @@ class Gate:
         return 0.0
 
     def _release(self) -> None:
-        waiters = self._waiters
-        while waiters:
+        while waiters := self._ahead or self._waiters:
             if waiters[0].done():  # cancelled, and not yet awake to take itself out
                 waiters.popleft()
                 continue

@@ -78,9 +78,9 @@ class Pacer:
         """Take a place if there is one now; never waits."""
         return self._gate.try_enter()
 
-    async def enter(self, kind: str) -> None:
-        """Wait for a place, first come, first served; raises Stopped after `stop`."""
-        await self._gate.enter()
+    async def enter(self, kind: str, *, ahead: bool = False) -> None:
+        """Wait for a place, first come, first served, before all who are not `ahead`; Stopped after `stop`."""
+        await self._gate.enter(ahead=ahead)
 
     # After it: exactly one of these
 
