@@ -344,19 +344,25 @@ def test_no_proxy_leaves_a_host_out(exempt: str) -> None:
     asyncio.run(main())
 
 
-def test_a_proxy_s_refusal_is_a_fault_that_tells_no_password() -> None:
+@pytest.mark.parametrize(
+    ("said", "reason", "words"),
+    [
+        (b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n", FaultReason.CONNECT, "the proxy refused: 407 Who"),
+        (b"SOCKS5?\r\n\r\n", FaultReason.DROPPED, "not understood as HTTP"),
+    ],
+)
+def test_a_proxy_s_refusal_is_a_fault_that_tells_no_password(said: bytes, reason: FaultReason, words: str) -> None:
     async def main() -> None:
-        async with raw_server(sending(b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n")) as proxy:
+        async with raw_server(sending(said, close=True)) as proxy:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("https_proxy", f"http://me:hush-hush@127.0.0.1:{proxy.port}")
-                with pytest.raises(Fault) as caught:
+                with pytest.raises(Fault, match=words) as caught:
                     await get("https://bitbucket.invalid")
         assert proxy.requests[0].line.startswith("CONNECT bitbucket.invalid:443")
         assert proxy.requests[0]["proxy-authorization"].startswith("Basic ")
         assert not proxy.requests[0]["authorization"], "the proxy has no business with the credential"
         assert "hush" not in str(caught.value)
-        assert "the proxy refused: 407 Who" in str(caught.value)
-        assert caught.value.reason is FaultReason.CONNECT
+        assert caught.value.reason is reason
 
     asyncio.run(main())
 

@@ -1,7 +1,9 @@
 """The snapshot: the same whatever the order in which answers came, and however often."""
 
 from dataclasses import replace
+from itertools import permutations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,6 +162,18 @@ def test_a_listed_row_wins_whenever_it_comes() -> None:
             snapshot.add_user(from_listing if is_listed else granted, listed=is_listed)
         assert snapshot.users[1].display_name == "Ada"
         assert snapshot.users[1].listed
+
+
+@pytest.mark.parametrize("field", ["last_authentication_timestamp", "created_timestamp"])
+def test_a_time_that_is_known_wins_whenever_it_comes_even_if_it_is_0(field: str) -> None:
+    rows_of_ada = [msgspec.structs.replace(rows.User(1, "ada"), **{field: time}) for time in (None, 0, -1)]
+    found = set()
+    for order in permutations(rows_of_ada):
+        snapshot = Snapshot(INSTANCE)
+        for row in order:
+            snapshot.add_user(row, listed=True)
+        found.add((snapshot.users[1].last_login, snapshot.users[1].created))
+    assert found == {(0, None) if field.startswith("last") else (None, 0)}
 
 
 def test_a_group_keeps_the_listed_spelling_and_is_one_for_all_its_spellings() -> None:
