@@ -17,7 +17,8 @@ from oaa_bitbucket_async.ops.terminal import plain
 from oaa_bitbucket_async.settings import Output
 
 _log = logging.getLogger(__name__)
-_MOST_MISSING = 20
+_MOST_MISSING = 1000
+"""Each is named; but what lacks thousands lacks a right, and the first of them tell which."""
 _MOST_WARNINGS = 10
 _WARNING = "Warning: "
 

@@ -79,12 +79,12 @@ def _elsewhere(summary: Summary, output: Output) -> str:
 
 @pytest.mark.parametrize("width", [80, 40, 200])
 def test_on_a_terminal(width: int) -> None:
-    text = _terminal(make_summary(missing=25), width)
+    text = _terminal(make_summary(missing=1005), width)
     assert max(map(len, text.splitlines())) <= width
     words = " ".join(text.split())
-    for figure in ("50,000", "5,000", "2,000", "100,000", "800,000", "2,013", "118.8 MB", "A/r000", "A/r019"):
+    for figure in ("50,000", "5,000", "2,000", "100,000", "800,000", "2,013", "118.8 MB", "A/r000", "A/r999"):
         assert figure in words
-    assert "A/r020" not in words
+    assert "A/r1000" not in words
     assert "5 more" in words
     assert words.count("A/r001") == 1
     assert "Cannot find identity (9)" in words
@@ -103,12 +103,12 @@ def test_nothing_left_out_is_said() -> None:
 
 
 def test_elsewhere_lines_and_all_that_is_missing_in_the_debug_log() -> None:
-    text = _elsewhere(make_summary(missing=25), Output())
+    text = _elsewhere(make_summary(missing=1005), Output())
     assert "repositories: 100,000" in text
-    assert "A/r019" in text
-    assert "A/r020" not in text
-    debug = _elsewhere(make_summary(missing=25), Output(debug=True))
-    assert all(debug.count(f"A/r{n:03}") == 1 for n in range(25))
+    assert "A/r999" in text
+    assert "A/r1000" not in text
+    debug = _elsewhere(make_summary(missing=1005), Output(debug=True))
+    assert all(debug.count(f"A/r{n:03} ") == 1 for n in range(1005))
     assert "requests for repository-users: 2,010" in debug
 
 
