@@ -1,12 +1,15 @@
 """Is it really gone? A 404 on a permission set is believed only once the thing itself has been asked for."""
 
 from enum import Enum
+from typing import TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import Api
+from oaa_bitbucket_async.bitbucket.api import Api, Question
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Gone, Moved, Rejected
 from oaa_bitbucket_async.collect.intake import row_key
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
+
+T = TypeVar("T")
 
 
 class Whereabouts(Enum):
@@ -29,12 +32,8 @@ class Existence:
         """By the path that the listing showed. Raises what `Client.ask` raises, and Rejected for another's place."""
         record = self._snapshot.repositories[repository]
         question = self._api.repository(self._snapshot.projects[record.project].key, record.slug)
-        try:
-            try:
-                row = await self._client.ask(question)
-            except Moved as moved:
-                row = await self._client.ask(question._replace(path=moved.location))
-        except Gone:
+        row = await self._where_it_is_now(question)
+        if row is None:
             return Whereabouts.GONE
         if row.id != repository:
             raise Rejected(question.path, "another repository stands there now: this one was renamed or moved")
@@ -46,17 +45,23 @@ class Existence:
     async def project(self, project: int) -> Whereabouts:
         """By the key that the listing showed. Raises as `repository` does."""
         question = self._api.project(self._snapshot.projects[project].key)
-        try:
-            try:
-                row = await self._client.ask(question)
-            except Moved as moved:
-                row = await self._client.ask(question._replace(path=moved.location))
-        except Gone:
+        row = await self._where_it_is_now(question)
+        if row is None:
             return Whereabouts.GONE
         if row.id != project:
             raise Rejected(question.path, "another project stands there now: this one was renamed")
         self._snapshot.add_project(row)
         return Whereabouts.THERE
+
+    async def _where_it_is_now(self, question: Question[T]) -> T | None:
+        """The answer, after one move if there was one; None if nothing is there."""
+        try:
+            try:
+                return await self._client.ask(question)
+            except Moved as moved:
+                return await self._client.ask(question._replace(path=moved.location))
+        except Gone:
+            return None
 
     async def group(self, name: str) -> Whereabouts:
         """By its name: the filter means "contains", so the rows of all pages are compared."""

@@ -172,6 +172,16 @@ def test_rate_headers_are_heeded() -> None:
     assert not pacer.try_enter("x")
 
 
+@pytest.mark.parametrize(("limit", "fill_rate", "interval"), [(60, 1e-9, 1), (60, 1, 1e8), (0.001, 5, 1)])
+def test_a_rate_header_that_would_stop_the_run_for_ever_is_not_believed(
+    limit: float, fill_rate: float, interval: float
+) -> None:
+    pacer = Pacer(concurrency=99, rate_limit=None, max_outage=900.0, clock=EventClock(), rng=random.Random(1))
+    pacer.note_rate_headers(limit=limit, remaining=0, fill_rate=fill_rate, interval=interval)
+    assert pacer.rate is None
+    assert all(pacer.try_enter("x") for _ in range(99))
+
+
 def test_one_refusal_alone_leaves_no_token_for_the_end_of_the_pause() -> None:
     rate = Rate(None, 0.0)
     rate.refused(10.0, sent=20, until=15.0)

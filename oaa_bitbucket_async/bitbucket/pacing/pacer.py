@@ -20,6 +20,8 @@ __all__ = ["LimitChange", "Pacer", "Stopped"]
 
 _log = logging.getLogger(__name__)
 _HISTORY = 500
+_SLOWEST = 0.1
+"""Requests a second below which a rate in a header is taken for nonsense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +143,13 @@ class Pacer:
     ) -> None:
         """X-RateLimit-Limit, -Remaining, -FillRate and -Interval-Seconds of an answer, as far as it has them.
 
-        `limit` is the bucket's capacity, `fill_rate` the tokens it gains in `interval` seconds.
+        `limit` is the bucket's capacity, `fill_rate` the tokens it gains in `interval` seconds. A bucket that would let
+        no run come to an end is not believed; if it is real, its refusals tell.
         """
         if limit and fill_rate and interval and self._noted != (limit, fill_rate, interval):
             self._noted = (limit, fill_rate, interval)
-            self.set_server_rate(limit, fill_rate / interval)
+            if limit >= 1.0 and fill_rate / interval >= _SLOWEST:
+                self.set_server_rate(limit, fill_rate / interval)
         if remaining is not None:
             self._rate.remaining(remaining, self._now())
 
