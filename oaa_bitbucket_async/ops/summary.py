@@ -13,6 +13,7 @@ from rich.text import Text
 
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.ledger import Entry
+from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.ops.terminal import plain
 from oaa_bitbucket_async.settings import Output
 
@@ -79,6 +80,8 @@ class Summary:
     """What went over the wire."""
     saved: Path | None = None
     """The file in which the payload was left."""
+    changes: Changes | None = None
+    """Since the last upload to the same data source; None if that payload is not known."""
 
     @property
     def throughput(self) -> float:

@@ -1,0 +1,247 @@
+"""What changed between two payloads, against sets made the plain way from the same JSON."""
+
+import gzip
+import json
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership, Thing, compare
+from oaa_bitbucket_async.oaa.contents import Contents, read_contents
+from oaa_bitbucket_async.oaa.payload import build_payload
+from tests.oaa.estates import EFFECTIVE, INSTANCE, Step, snapshot_of, steps_of
+
+SEEDS = st.integers(0, 2**32)
+KINDS = ("grants", "members", "users", "groups", "projects", "repositories")
+
+
+def _json(steps: list[Step], instance: Any = INSTANCE) -> bytes:
+    return gzip.decompress(build_payload(snapshot_of(steps, instance)).compressed)
+
+
+def _related(seed: int, other: int, keep: float) -> tuple[list[Step], list[Step]]:
+    """One estate, and what is left of it when some steps are not taken, with some of another one added."""
+    one = steps_of(seed)
+    left = [step for n, step in enumerate(one) if hash((other, n)) % 1000 < keep * 1000]
+    more = [step for n, step in enumerate(steps_of(other)) if hash((seed, n)) % 1000 > keep * 1000]
+    return one, left + more
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """Two payloads of the real mapping: strangers, relatives, or one and the same."""
+    seed, other = draw(SEEDS), draw(SEEDS)
+    one, two = _related(seed, other, draw(st.sampled_from([0.0, 0.5, 0.9, 0.99, 1.0])))
+    return _json(one), _json(two, draw(st.sampled_from([INSTANCE, EFFECTIVE])))
+
+
+def _plain(raw: bytes) -> dict[str, set[Any]]:
+    """Everything in a payload that can be added or removed, with names as a reader knows them."""
+    decoded = json.loads(raw)
+    (application,) = decoded["applications"]
+    names = {("local_user", u["id"]): u["name"] for u in application["local_users"]}
+    names |= {("local_group", g["id"]): g["name"] for g in application["local_groups"]}
+    on = {"": ("", "application")}
+    projects, repositories = set(), set()
+    for project in application["resources"]:
+        shown = project["custom_properties"].get("key") or project["name"]
+        on[project["id"]] = (shown, "project")
+        projects.add((shown, project["id"]))
+        for repository in project.get("sub_resources", ()):
+            key = f"{project['id']}.{repository['id']}"
+            on[key] = (repository["custom_properties"]["path"], "repository")
+            repositories.add((repository["custom_properties"]["path"], key))
+    grants = set()
+    for holder in decoded["identity_to_permissions"]:
+        kind, who = holder["identity_type"], holder["identity"]
+        for grant in holder["application_permissions"]:
+            for key in [*grant.get("resources", ()), *([""] if grant.get("apply_to_application") else ())]:
+                grants.add((kind, who, grant["permission"], key, names[kind, who], *on[key]))
+    members = {
+        (kind, who["id"], group, who["name"], names["local_group", group])
+        for kind, lists in (("local_user", "local_users"), ("local_group", "local_groups"))
+        for who in application[lists]
+        for group in who.get("groups") or ()
+    }
+    return {
+        "grants": grants,
+        "members": members,
+        "users": {(user["name"], user["id"]) for user in application["local_users"]},
+        "groups": {(group["name"], group["id"]) for group in application["local_groups"]},
+        "projects": projects,
+        "repositories": repositories,
+    }
+
+
+def _by_id(kind: str, things: set[Any]) -> dict[Any, Any]:
+    """What tells a thing apart, and how it is shown."""
+    if kind == "grants":
+        return {
+            (k, who, permission, key): Grant(name, on, permission, k.removeprefix("local_"), on_kind)
+            for k, who, permission, key, name, on, on_kind in things
+        }
+    if kind == "members":
+        return {(k, who, group): Membership(g, name, k.removeprefix("local_")) for k, who, group, name, g in things}
+    return {key: Thing(name, key) for name, key in things}
+
+
+def _contents(*raw: bytes) -> list[Contents]:
+    names: dict[str, str] = {}
+    return [read_contents(one, names) for one in raw]
+
+
+@given(payloads())
+@settings(max_examples=200, deadline=None)
+def test_it_is_the_difference_of_plain_sets(pair: tuple[bytes, bytes]) -> None:
+    old, new = _contents(*pair)
+    found = compare(old, new, most_examples=10**9)
+    plain_old, plain_new = map(_plain, pair)
+    for kind, difference in found.kinds().items():
+        before, after = _by_id(kind, plain_old[kind]), _by_id(kind, plain_new[kind])
+        assert (difference.before, difference.after) == (len(before), len(after))
+        assert sorted(difference.removed_examples) == sorted(before[key] for key in before.keys() - after.keys())
+        assert sorted(difference.added_examples) == sorted(after[key] for key in after.keys() - before.keys())
+        assert difference.added == len(difference.added_examples)
+        assert difference.removed == len(difference.removed_examples)
+    assert bool(found) == any(_by_id(k, plain_old[k]).keys() != _by_id(k, plain_new[k]).keys() for k in KINDS)
+
+
+@given(payloads(), st.integers(0, 5))
+@settings(max_examples=100, deadline=None)
+def test_the_way_back_is_the_mirror(pair: tuple[bytes, bytes], most: int) -> None:
+    old, new = _contents(*pair)
+    there, back = compare(old, new, most_examples=most), compare(new, old, most_examples=most)
+    for one, other in zip(there.kinds().values(), back.kinds().values(), strict=True):
+        assert (one.before, one.added, one.added_examples) == (other.after, other.removed, other.removed_examples)
+        assert (one.after, one.removed, one.removed_examples) == (other.before, other.added, other.added_examples)
+        assert one.before - one.removed + one.added == one.after
+
+
+@given(SEEDS, st.sampled_from([INSTANCE, EFFECTIVE]))
+@settings(max_examples=50, deadline=None)
+def test_nothing_changes_from_a_payload_to_itself(seed: int, instance: Any) -> None:
+    raw = _json(steps_of(seed, instance), instance)
+    old, new = _contents(raw, raw)
+    assert not compare(old, new)
+    assert all(not kind and kind.removed_share == 0 for kind in compare(old, new).kinds().values())
+
+
+@given(payloads(), st.integers(0, 5))
+@settings(max_examples=50, deadline=None)
+def test_examples_are_the_first_ones_and_the_numbers_exact(pair: tuple[bytes, bytes], most: int) -> None:
+    old, new = _contents(*pair)
+    few, all_of_them = compare(old, new, most_examples=most), compare(old, new, most_examples=10**9)
+    for some, all_ in zip(few.kinds().values(), all_of_them.kinds().values(), strict=True):
+        assert (some.added, some.removed) == (all_.added, all_.removed)
+        assert some.added_examples == all_.added_examples[:most]
+        assert some.removed_examples == all_.removed_examples[:most]
+
+
+@given(SEEDS)
+@settings(max_examples=50, deadline=None)
+def test_contents_count_as_the_payload_does(seed: int) -> None:
+    payload = build_payload(snapshot_of(steps_of(seed)))
+    (contents,) = _contents(gzip.decompress(payload.compressed))
+    assert len(contents.users) == payload.counts.users
+    assert len(contents.groups) == payload.counts.groups
+    assert len(contents.projects) == payload.counts.projects
+    assert len(contents.repositories) == payload.counts.repositories
+    assert contents.grant_count == payload.counts.grants
+
+
+def test_kinds_are_the_fields_in_their_order() -> None:
+    changes = Changes(grants=Difference(removed=1), members=Difference(removed=2), users=Difference(removed=3))
+    assert tuple(changes.kinds()) == KINDS
+    assert [kind.removed for kind in changes.kinds().values()] == [1, 2, 3, 0, 0, 0]
+
+
+def test_the_share_that_was_removed() -> None:
+    assert Difference(before=8, removed=2).removed_share == 25.0
+    assert Difference(before=0, added=5).removed_share == 0.0
+
+
+# --- payloads of another origin ---------------------------------------------------------------------------------------
+
+
+def _foreign(**changes: Any) -> bytes:
+    application = {
+        "local_users": [{"name": "ann", "groups": ["g", "g"]}, {"name": "bob", "groups": None}],
+        "local_groups": [{"name": "g"}],
+        "resources": [
+            {"name": "P", "resource_type": "X", "sub_resources": [{"name": "r", "sub_resources": [{"name": "s"}]}]}
+        ],
+    }
+    return json.dumps(
+        {
+            "applications": [application],
+            "identity_to_permissions": [
+                {
+                    "identity": "ann",
+                    "identity_type": "local_user",
+                    "application_permissions": [
+                        {"application": "A", "permission": "p", "resources": ["P.r.s", "P.r.s", "nowhere"]},
+                        {"application": "A", "permission": "p", "resources": ["P.r.s"], "apply_to_application": True},
+                    ],
+                },
+                {"identity": "ann", "identity_type": "local_role", "application_permissions": []},
+            ],
+            **changes,
+        }
+    ).encode()
+
+
+def test_names_stand_for_ids_and_what_is_said_twice_counts_once() -> None:
+    nothing = {
+        "applications": [{"local_users": [], "local_groups": [], "resources": []}],
+        "identity_to_permissions": [],
+    }
+    old, new = _contents(json.dumps(nothing).encode(), _foreign())
+    changes = compare(old, new)
+    assert changes.users.added_examples == (Thing("ann", "ann"), Thing("bob", "bob"))
+    assert changes.members.added_examples == (Membership("g", "ann"),)
+    assert changes.projects.added_examples == (Thing("P", "P"),)
+    assert changes.repositories.added_examples == (Thing("P/r", "P.r"), Thing("P/r/s", "P.r.s"))
+    assert set(changes.grants.added_examples) == {
+        Grant("ann", "P/r/s", "p"),
+        Grant("ann", "nowhere", "p", on_kind="unknown"),
+        Grant("ann", "", "p", on_kind="application"),
+    }
+    assert changes.grants.added == 3
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"null", b'{"applications":[],"identity_to_permissions":[]}'])
+def test_what_is_no_payload_is_refused(text: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        read_contents(text, {})
+
+
+# --- what is told apart by what -------------------------------------------------------------------------------------
+
+
+def _one(seed: int = 3) -> Contents:
+    (contents,) = _contents(_json(steps_of(seed)))
+    return contents
+
+
+def test_another_level_is_a_grant_removed_and_one_added() -> None:
+    old = _foreign(identity_to_permissions=[_holds("REPO_READ")])
+    new = _foreign(identity_to_permissions=[_holds("REPO_WRITE")])
+    changes = compare(*_contents(old, new))
+    assert changes.grants.removed_examples == (Grant("ann", "P/r", "REPO_READ"),)
+    assert changes.grants.added_examples == (Grant("ann", "P/r", "REPO_WRITE"),)
+
+
+def _holds(permission: str) -> dict[str, Any]:
+    grant = {"application": "A", "permission": permission, "resources": ["P.r"]}
+    return {"identity": "ann", "identity_type": "local_user", "application_permissions": [grant]}
+
+
+def test_another_name_is_no_change() -> None:
+    old = _one()
+    renamed = replace(old, users={key: f"{name}2" for key, name in old.users.items()})
+    assert old.users
+    assert not compare(old, renamed)
