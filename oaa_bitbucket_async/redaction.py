@@ -6,7 +6,7 @@ The second line of defence. The first is that `Secret` never gives its text to a
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote, quote_plus
 
 from oaa_bitbucket_async.secret import Secret
@@ -14,6 +14,8 @@ from oaa_bitbucket_async.secret import Secret
 _SHORTEST = 4
 """Shorter texts are part of ordinary words; replacing them would only make the log unreadable."""
 MASK = "***"
+Redact = Callable[[str], str]
+"""Text without secrets from text that may hold some: a Redactor, or a test's own."""
 
 
 class Redactor:

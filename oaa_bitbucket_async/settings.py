@@ -3,6 +3,7 @@
 Field names follow the flags of the README's table; durations are in seconds, rates in requests a second.
 """
 
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,11 @@ CHOOSE_NAME = Path("<choose>")
 """`--save-json` without a path: the name is made from the data source and the time."""
 STANDARD_OUTPUT = Path("-")
 """`--save-json -`: the payload goes to standard output."""
+
+
+def new_run_id() -> str:
+    """Twelve letters that tell this run's log records from any other's."""
+    return uuid.uuid4().hex[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +110,8 @@ class Output:
     progress: bool | None = None
     """None: a progress display if standard error is a terminal."""
     metrics_file: Path | None = None
+    run_id: str = field(default_factory=new_run_id, compare=False)
+    """On every record of the JSON log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

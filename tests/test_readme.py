@@ -12,6 +12,7 @@ from oaa_bitbucket_async.cli.demo import demo
 from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE
 from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
+from oaa_bitbucket_async.events import Event
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -63,6 +64,11 @@ def test_the_exit_codes() -> None:
     assert told == {0, CLOSED_PIPE} | ours | interrupted
 
 
+def test_the_events_of_the_log() -> None:
+    told = [name for row in _rows(_section("Logs")) for name in re.findall(r"`([a-z-]+)`", row[0])]
+    assert sorted(told) == sorted(str(event) for event in Event)
+
+
 def _command(name: str) -> str:
     found = re.search(rf"<!-- command: {name} -->\n```sh\n(.*)\n```\n", README)
     assert found is not None
@@ -86,5 +92,5 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 def test_sections_come_in_the_order_in_which_a_reader_needs_them() -> None:
     assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
         "What it is", "How to run it for real", "Settings", "Exit codes", "How Bitbucket is mapped",
-        "What it does not see, and why", "Scheduling", "Architecture", "Development",
+        "What it does not see, and why", "Scheduling", "Logs", "Architecture", "Development",
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The rooms of the code and the one direction between them: a room imports only rooms to its left.
 
-errors, secret, settings, files ...  <-  bitbucket  <-  collect  <-  oaa
+errors, secret, settings, files, events ...  <-  bitbucket  <-  collect  <-  oaa
 ops reads all of these; demo stands alone; cli builds settings; run alone knows them all.
 """
 
@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = "oaa_bitbucket_async"
 ROOT = Path(__file__).parents[1] / PACKAGE
-FOR_ALL = {"", "errors", "secret", "settings", "files", "state", "redaction"}
+FOR_ALL = {"", "errors", "secret", "settings", "files", "state", "redaction", "events"}
 """Modules at the top that everyone may use ("" is the package itself: its version)."""
 ROOMS = {
     "bitbucket": FOR_ALL | {"bitbucket"},
@@ -36,6 +36,7 @@ AT_THE_TOP = {
     "files": {"errors"},
     "state": {"settings"},
     "redaction": {"secret"},
+    "events": {"redaction"},
 }
 
 WIRE = {"aiohttp", "yarl"}

@@ -69,7 +69,13 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
         from oaa_bitbucket_async import run
 
         return run.demo(
-            repositories=repositories, seed=seed, pace=pace, scope=scope, output=output, identity=params["identity"]
+            repositories=repositories,
+            seed=seed,
+            pace=pace,
+            scope=scope,
+            output=output,
+            identity=params["identity"],
+            figures=invocation.figures,
         )
 
     return invocation.guard(work)

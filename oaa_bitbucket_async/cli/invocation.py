@@ -1,17 +1,17 @@
-"""What one call of the command line needs beyond its settings: how to speak, and how errors end."""
+"""What one call of the command line needs beyond its settings: how to speak, and how it ends."""
 
-import json
 import sys
+import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import click
 
 from oaa_bitbucket_async.errors import CollectorError, InterruptedRunError
+from oaa_bitbucket_async.events import Event, Figures, json_line
 from oaa_bitbucket_async.redaction import Redactor
-from oaa_bitbucket_async.settings import LogFormat, Output
+from oaa_bitbucket_async.settings import LogFormat, Output, new_run_id
 
 CLOSED_PIPE = 141
 """128 + SIGPIPE: whoever read our standard output went away."""
@@ -19,62 +19,93 @@ CLOSED_PIPE = 141
 
 @dataclass(slots=True)
 class Invocation:
-    """Knows how to speak to the user: before settings are known as text, then as they say."""
+    """Knows how to speak to the user: before settings are known as `log_format` says, then as they say."""
 
     log_format: LogFormat = "text"
     debug: bool = False
     redact: Redactor = field(default_factory=Redactor)
+    run_id: str = field(default_factory=new_run_id)
+    figures: Figures = field(default_factory=dict)
+    """What the run came to: its fields in the last record of the JSON log."""
+
+    @classmethod
+    def of(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> "Invocation":
+        """Speaks JSON from the first word on if that is asked for, be the rest of the arguments right or wrong."""
+        wanted = environ.get("OAA_LOG_FORMAT", "")
+        for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+            name, equals, value = argument.partition("=")
+            if name == "--log-format":
+                wanted = value if equals else following
+        return cls(log_format="json" if wanted == "json" else "text")
 
     def configure(self, output: Output, redact: Redactor, warnings: Sequence[str]) -> None:
         """The settings are known; says what they warn of."""
         self.log_format, self.debug, self.redact = output.log_format, output.debug, redact
+        self.run_id = output.run_id
         for warning in warnings:
-            self.say("warning", warning)
-
-    def say(self, level: str, message: str, **fields: str | int) -> None:
-        """One message on standard error."""
-        message = self.redact(message)
-        if self.log_format == "json":
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            click.echo(json.dumps({"ts": now, "level": level, "message": message, **fields}), err=True)
-        else:
-            click.echo(f"{level.capitalize()}: {message}", err=True)
+            self._say("warning", warning, Event.SETTINGS_WARNING)
 
     def guard(self, work: Callable[[], int]) -> int:
         """The exit code of `work`, or that of the error in which it ended, which is said in a line."""
         try:
-            return work()
+            return self.end(work())
         except InterruptedRunError as error:
-            return self._end(error, error.code)
+            return self.end(error.code, str(error), self._trace(error) if self.debug else "")
         except CollectorError as error:
-            return self._end(error, error.exit_code)
+            return self.end(error.exit_code, str(error), self._trace(error) if self.debug else "")
         except KeyboardInterrupt:
-            self.say("error", "Interrupted.", exit_code=130)
-            return 130
+            return self.end(130, "Interrupted.")
         except BrokenPipeError:
             close_standard_output()
-            return CLOSED_PIPE
-        except Exception:
-            self._traceback()
-            self.say(
-                "error",
+            return self.end(CLOSED_PIPE)
+        except Exception as error:
+            return self.end(
+                1,
                 "This is a bug in oaa-bitbucket-async. Please report it with the lines above and what --version shows.",
-                exit_code=1,
+                self._trace(error),
             )
-            return 1
 
-    def _end(self, error: CollectorError, code: int) -> int:
-        if self.debug:
-            self._traceback()
-        self.say("error", str(error), exit_code=code)
+    def end(self, code: int, error: str = "", trace: str = "") -> int:
+        """The last word: an error in a line, in JSON always one record that sums up. Gives `code` back."""
+        if self.log_format == "json":
+            more: Figures = {"exit_code": code, "error": error or None, **self.figures}
+            if trace:
+                more["traceback"] = trace
+            self._say("info" if code == 0 else "error", error or f"ended with exit code {code}", Event.RUN_ENDED, more)
+            return code
+        if trace:
+            _write(self.redact(trace).rstrip("\n"))
+        if error:
+            self._say("error", error, Event.RUN_ENDED)
         return code
 
-    def _traceback(self) -> None:
-        text = self.redact(traceback.format_exc())
-        if self.log_format == "json":
-            self.say("error", "traceback", traceback=text)
-        else:
-            click.echo(text, err=True, nl=False)
+    def _say(self, level: str, message: str, name: Event, more: Figures | None = None) -> None:
+        if self.log_format == "text":
+            _write(f"{level.capitalize()}: {self.redact(message)}")
+            return
+        line = json_line(
+            self.redact,
+            at=time.time(),
+            level=level,
+            name=name,
+            message=message,
+            logger=__name__,
+            run=self.run_id,
+            more=more or {},
+        )
+        _write(line)
+
+    @staticmethod
+    def _trace(error: BaseException) -> str:
+        return "".join(traceback.format_exception(error))
+
+
+def _write(line: str) -> None:
+    """On standard error, for as long as anybody reads it; the exit code tells in any case."""
+    try:
+        click.echo(line, err=True)
+    except BrokenPipeError:
+        return
 
 
 def close_standard_output() -> None:

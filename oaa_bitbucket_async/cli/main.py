@@ -56,7 +56,7 @@ def cli(ctx: click.Context, /, **params: Any) -> int:
         invocation.configure(settings.output, Redactor(secrets, user=settings.login.user), built.warnings)
         from oaa_bitbucket_async import run
 
-        return run.check(settings) if params["check"] else run.collect_and_upload(settings)
+        return run.check(settings) if params["check"] else run.collect_and_upload(settings, invocation.figures)
 
     return invocation.guard(work)
 
@@ -77,23 +77,29 @@ def _refuse_misplaced(ctx: click.Context, command: str) -> None:
             )
 
 
+def _refused(error: click.ClickException, invocation: Invocation) -> int:
+    """The arguments are wrong: in click's words, with a word more where a secret was given as a flag."""
+    hint = ""
+    if isinstance(error, click.exceptions.NoSuchOption) and any(
+        word in error.option_name for word in ("token", "password", "key", "secret")
+    ):
+        hint = "Secrets come from the environment or a file: see 'Environment only' in --help."
+    if invocation.log_format == "json":
+        return invocation.end(error.exit_code, f"{error.format_message()} {hint}".rstrip())
+    error.show()
+    if hint:
+        click.echo(hint, err=True)
+    return error.exit_code
+
+
 def execute(arguments: Sequence[str] | None = None) -> int:
     """Does what the arguments (those of the process if None) ask for, and gives the exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    invocation = Invocation.of(arguments, os.environ)
     try:
-        result = cli.main(
-            args=None if arguments is None else list(arguments),
-            prog_name=APPLICATION,
-            standalone_mode=False,
-            obj=Invocation(),
-        )
-    except click.exceptions.NoSuchOption as error:
-        error.show()
-        if any(word in error.option_name for word in ("token", "password", "key", "secret")):
-            click.echo("Secrets come from the environment or a file: see 'Environment only' in --help.", err=True)
-        return error.exit_code
+        result = cli.main(args=arguments, prog_name=APPLICATION, standalone_mode=False, obj=invocation)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _refused(error, invocation)
     except click.Abort:
         return 130
     except SystemExit as ended:  # click's answer to a closed pipe is 1, which to us means a bug

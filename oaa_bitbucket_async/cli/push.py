@@ -31,6 +31,6 @@ def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
         invocation.configure(built.output, redact, built.warnings)
         from oaa_bitbucket_async import run
 
-        return run.push(built.veza, built.output, file)
+        return run.push(built.veza, built.output, file, invocation.figures)
 
     return invocation.guard(work)

@@ -15,6 +15,7 @@ import tenacity
 from oaaclient.client import OAAClientError, OAAConnectionError, OAAResponseError
 
 from oaa_bitbucket_async.errors import UploadError
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.client import VezaClient, off_loop
 
 _log = logging.getLogger(__name__)
@@ -69,7 +70,13 @@ async def ask(client: VezaClient, patience: Patience, what: str, call: Callable[
         outcome, action = state.outcome, state.next_action
         if outcome is not None and action is not None:
             reason = _say(outcome.exception())
-            _log.warning("Veza: %s: %s; trying again in %.1f s", what, reason, action.sleep)
+            _log.warning(
+                "Veza: %s: %s; trying again in %.1f s",
+                what,
+                reason,
+                action.sleep,
+                extra=event(Event.VEZA_RETRY, call=what, wait_seconds=round(action.sleep, 1)),
+            )
 
     def understood() -> _T:
         try:

@@ -12,6 +12,7 @@ import msgspec
 from filelock import BaseFileLock, FileLock, Timeout
 
 from oaa_bitbucket_async.errors import CollectorError, TemporaryError
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, write_private
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,12 @@ def _acquire(path: Path) -> BaseFileLock | None:
             f"Wait for it to end, or end it, and run again. The lock is {path}.",
         ) from None
     except (OSError, NotImplementedError, CollectorError) as error:
-        _log.warning("no lock at %s (%s): nothing keeps a second run from working on this instance", path, error)
+        _log.warning(
+            "no lock at %s (%s): nothing keeps a second run from working on this instance",
+            path,
+            error,
+            extra=event(Event.LOCK_UNAVAILABLE),
+        )
         return None
     return lock
 

@@ -1,41 +1,34 @@
 """The log, on standard error: lines for people, or one JSON object a line for machines.
 
-A record tells machines more with `extra={"event": "listing-done", "fields": {"kind": "users", "rows": 12}}`:
-in JSON the event's name stays what it is when the message is worded anew, and `fields` become keys of their own.
+A record tells machines more with `extra=event(Event.RESUMED, answers=12)`: in JSON the event's name stays what it is
+when the message is worded anew, and the fields become keys of their own.
 At info a record is news of the run; what concerns one unit of work is logged at debug.
 """
 
-import json
 import logging
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from rich.console import Console
 
+from oaa_bitbucket_async.events import Event, json_line
 from oaa_bitbucket_async.ops.terminal import plain, write_line
+from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.settings import Output
 
 OURS = "oaa_bitbucket_async"
 _QUIET = {"urllib3": logging.INFO, "oaaclient": logging.INFO, "aiohttp": logging.INFO, "asyncio": logging.INFO}
 """Never below these levels, not even with --debug: what they log at debug can hold bodies and addresses."""
 
-Redact = Callable[[str], str]
-
-
-def new_run_id() -> str:
-    """Twelve letters that tell this run's records from any other's."""
-    return uuid.uuid4().hex[:12]
-
 
 @contextmanager
-def logging_to(console: Console, output: Output, *, redact: Redact, run_id: str) -> Iterator[None]:
+def logging_to(console: Console, output: Output, *, redact: Redact) -> Iterator[None]:
     """Logs to `console` as `output` says until the end of the block, then leaves logging as it was.
 
     Every text that leaves passes `redact`: messages, fields and tracebacks.
     """
-    formatter = JsonFormatter(redact, run_id) if output.log_format == "json" else TextFormatter(redact)
+    formatter = JsonFormatter(redact, output.run_id) if output.log_format == "json" else TextFormatter(redact)
     handler = _ConsoleHandler(console, redact)
     handler.setFormatter(formatter)
     root, ours = logging.getLogger(), logging.getLogger(OURS)
@@ -65,7 +58,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text, without secrets and without control characters."""
-        line = f"{_time(record, 'seconds')} {record.levelname:<7} {record.getMessage()}"
+        line = f"{_time(record)} {record.levelname:<7} {record.getMessage()}"
         trace = _traceback(self, record)
         return plain(self._redact(f"{line}\n{trace}" if trace else line))
 
@@ -80,30 +73,21 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON without secrets."""
-        found: dict[str, object] = {
-            "ts": _time(record, "milliseconds"),
-            "level": record.levelname.lower(),
-            "event": getattr(record, "event", "log"),
-            "message": record.getMessage(),
-            "logger": record.name,
-            "run": self._run_id,
-        }
         fields = getattr(record, "fields", None)
-        if isinstance(fields, dict):
-            found |= {str(key): value for key, value in fields.items() if key not in found}
+        more = dict(fields) if isinstance(fields, dict) else {}
         trace = _traceback(self, record)
         if trace:
-            found["traceback"] = trace
-        return json.dumps(self._clean(found), default=str, ensure_ascii=True)
-
-    def _clean(self, value: object) -> object:
-        if isinstance(value, dict):
-            return {self._redact(str(key)): self._clean(item) for key, item in value.items()}
-        if isinstance(value, list | tuple | set | frozenset):
-            return [self._clean(item) for item in value]
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        return self._redact(str(value))
+            more["traceback"] = trace
+        return json_line(
+            self._redact,
+            at=record.created,
+            level=record.levelname.lower(),
+            name=str(getattr(record, "event", Event.OTHER)),
+            message=record.getMessage(),
+            logger=record.name,
+            run=self._run_id,
+            more=more,
+        )
 
 
 class _ConsoleHandler(logging.Handler):
@@ -123,8 +107,8 @@ class _ConsoleHandler(logging.Handler):
             write_line(self._console, self._redact(problem))
 
 
-def _time(record: logging.LogRecord, precision: str) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:

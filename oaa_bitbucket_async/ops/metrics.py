@@ -10,6 +10,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
 
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.ops.summary import Summary
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def write_metrics(path: Path, summary: Summary, *, exit_code: int, finished_at: 
             "--metrics-file (OAA_METRICS_FILE): %s could not be written: %s. The run's result stands.",
             path,
             error.strerror or error,
-            extra={"event": "metrics-failed"},
+            extra=event(Event.METRICS_FAILED),
         )
 
 
@@ -97,6 +98,11 @@ def _last_success(path: Path) -> float | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        _log.warning("the time of the last success could not be taken over from %s: %s", path, error)
+        _log.warning(
+            "the time of the last success could not be taken over from %s: %s",
+            path,
+            error,
+            extra=event(Event.METRICS_FAILED),
+        )
         return None
     return next((s.value for family in families for s in family.samples if s.name == LAST_SUCCESS), None)

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.ops.summary import duration_text
 
 _log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ async def _tell(meter: Meter) -> None:
         meter.sample(now)
         if now - told >= LOG_EVERY - 0.5:
             told = now
-            _log.info("%s", line(meter, now), extra={"event": "progress", "fields": fields(meter)})
+            _log.info("%s", line(meter, now), extra=event(Event.PROGRESS, **fields(meter)))
 
 
 async def _show(console: Console, meter: Meter) -> None:

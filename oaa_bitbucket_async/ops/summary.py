@@ -13,6 +13,7 @@ from rich.text import Text
 
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.ledger import Entry
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.ops.terminal import plain
 from oaa_bitbucket_async.settings import Output
@@ -122,17 +123,16 @@ class Summary:
 
 
 def render(summary: Summary, console: Console, output: Output) -> None:
-    """Shows the summary: tables on a terminal, log lines elsewhere, one record in JSON."""
+    """Shows the summary: tables on a terminal, log lines elsewhere. In JSON only what is missing:
+    the figures are in the last record, `run-ended`."""
     for entry in summary.missing[_MOST_MISSING:]:
         _log.debug("missing: %s", _sentence(entry))
     if console.is_terminal and output.log_format == "text":
         console.print(_tables(summary))
         return
-    fields = {"event": "summary", "fields": summary.fields()}
     if output.log_format == "json":
         for entry in summary.missing[:_MOST_MISSING]:
-            _log.warning("missing: %s", _sentence(entry), extra={"event": "missing", "fields": _entry_fields(entry)})
-        _log.info("summary", extra=fields)
+            _log.warning("missing: %s", _sentence(entry), extra=event(Event.MISSING, **_entry_fields(entry)))
         return
     for name, value in _rows(summary):
         _log.info("%s: %s", name.lower(), value)

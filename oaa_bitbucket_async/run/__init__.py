@@ -1,11 +1,12 @@
 """The one place that knows all rooms: it takes settings, lets them work together, and gives an exit code.
 
 Each function blocks until the run is over and may raise a CollectorError, which the command line turns into one
-line and an exit code.
+line and an exit code. `figures` takes in what the run came to, for the last record of the log.
 """
 
 from pathlib import Path
 
+from oaa_bitbucket_async.events import Figures
 from oaa_bitbucket_async.oaa.names import host_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.reporting import reporting
@@ -13,11 +14,12 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Identity, Output, Pace, Scope, Settings, Veza
 
 
-def collect_and_upload(settings: Settings) -> int:
+def collect_and_upload(settings: Settings, figures: Figures | None = None) -> int:
     """The main job; with `settings.dry_run` all of it but the upload."""
     from oaa_bitbucket_async.run.main_job import main_job
 
-    with reporting(host_of(settings.bitbucket_url), settings.output, _secrets(settings), settings.login.user) as report:
+    host, secrets = host_of(settings.bitbucket_url), _secrets(settings)
+    with reporting(host, settings.output, secrets, settings.login.user, figures) as report:
         return run_to_end(main_job(settings, report))
 
 
@@ -29,21 +31,36 @@ def check(settings: Settings) -> int:
         return run_to_end(check_all(settings))
 
 
-def push(veza: Veza, output: Output, file: Path) -> int:
+def push(veza: Veza, output: Output, file: Path, figures: Figures | None = None) -> int:
     """Uploads a saved payload."""
     from oaa_bitbucket_async.run.pushing import push_file
 
-    with reporting(str(file), output, [veza.api_key] if veza.api_key else [], None) as report:
+    with reporting(str(file), output, [veza.api_key] if veza.api_key else [], None, figures) as report:
         return run_to_end(push_file(veza, file, report))
 
 
 def demo(
-    *, repositories: int, seed: int, pace: Pace, scope: Scope, output: Output, identity: Identity = "email"
+    *,
+    repositories: int,
+    seed: int,
+    pace: Pace,
+    scope: Scope,
+    output: Output,
+    identity: Identity = "email",
+    figures: Figures | None = None,
 ) -> int:
     """The main job against an embedded Bitbucket and an embedded Veza."""
     from oaa_bitbucket_async.run.demonstration import demonstrate
 
-    return demonstrate(repositories=repositories, seed=seed, pace=pace, scope=scope, output=output, identity=identity)
+    return demonstrate(
+        repositories=repositories,
+        seed=seed,
+        pace=pace,
+        scope=scope,
+        output=output,
+        identity=identity,
+        figures=figures,
+    )
 
 
 def _secrets(settings: Settings) -> list[Secret]:

@@ -16,6 +16,7 @@ from oaa_bitbucket_async.collect.journal import Fingerprint, Journal
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
 from oaa_bitbucket_async.errors import InterruptedRunError, TemporaryError
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.names import host_of
 from oaa_bitbucket_async.run.session import Session
 from oaa_bitbucket_async.run.signals import Interruption
@@ -130,7 +131,10 @@ async def _take_up(journal: Journal, crawl: Crawl) -> None:
         crawl.resume(item.unit, item.rows, item.read_at, item.outcome)
         count += item.last
     _log.info(
-        "taking up the run that began %.0f s ago: %d answers are kept and not asked for again", journal.age, count
+        "taking up the run that began %.0f s ago: %d answers are kept and not asked for again",
+        journal.age,
+        count,
+        extra=event(Event.RESUMED, answers=count, age_seconds=round(journal.age)),
     )
 
 

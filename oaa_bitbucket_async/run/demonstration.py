@@ -7,6 +7,7 @@ from pathlib import Path
 from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
+from oaa_bitbucket_async.events import Figures
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.main_job import main_job
 from oaa_bitbucket_async.run.reporting import reporting
@@ -28,7 +29,14 @@ in BITBUCKET_TOKEN, global permissions are read as they were granted."""
 
 
 def demonstrate(
-    *, repositories: int, seed: int, pace: Pace, scope: Scope, output: Output, identity: Identity = "email"
+    *,
+    repositories: int,
+    seed: int,
+    pace: Pace,
+    scope: Scope,
+    output: Output,
+    identity: Identity = "email",
+    figures: Figures | None = None,
 ) -> int:
     """Runs it, prints the same summary as a real run, and leaves the payload in a file. Gives the exit code."""
     estate = generate(EstateShape.for_repositories(repositories, seed=seed))
@@ -39,7 +47,7 @@ def demonstrate(
         async with EmbeddedBitbucket(estate) as bitbucket:
             login = Login(user=bitbucket.user, secret=Secret(bitbucket.password))
             whole = replace(settings, bitbucket_url=bitbucket.url, login=login)
-            with reporting("an embedded Bitbucket", output, [login.secret], login.user) as report:
+            with reporting("an embedded Bitbucket", output, [login.secret], login.user, figures) as report:
                 return await main_job(whole, report)
 
     with EmbeddedVeza() as veza, veza.trusted(), tempfile.TemporaryDirectory(prefix="oaa-demo-") as state:

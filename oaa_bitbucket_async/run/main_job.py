@@ -10,6 +10,7 @@ from pathlib import Path
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
 from oaa_bitbucket_async.errors import CollectorError, IncompleteError, InterruptedRunError, UploadError
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import private_dir, write_private
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.payload import Payload, build_payload
@@ -92,13 +93,21 @@ def introduce(settings: Settings, findings: Findings) -> None:
         settings.bitbucket_url,
         findings.user or "a user whose name the server does not tell",
         "password" if findings.login == "basic" else "token",
+        extra=event(
+            Event.SIGNED_IN,
+            version=findings.version,
+            url=settings.bitbucket_url,
+            user=findings.user,
+            login=findings.login,
+        ),
     )
     for warning in findings.warnings():
-        _log.warning("%s", warning)
+        _log.warning("%s", warning, extra=event(Event.PREFLIGHT_WARNING))
     if settings.scope.limited and not settings.dry_run:
         _log.warning(
             "only a part of the instance is collected: the upload replaces all that Veza knows of this data source, "
-            "so that the rest disappears there. Use a data source of its own (--data-source-name) for a part."
+            "so that the rest disappears there. Use a data source of its own (--data-source-name) for a part.",
+            extra=event(Event.SCOPE_LIMITED),
         )
 
 
@@ -172,13 +181,16 @@ async def _save(settings: Settings, payload: Payload, *, complete: bool) -> Path
         if complete:
             await asyncio.to_thread(_print, payload.json_chunks())
         else:
-            _log.warning("the payload is incomplete, so it is not written to standard output")
+            _log.warning(
+                "the payload is incomplete, so it is not written to standard output",
+                extra=event(Event.PAYLOAD_NOT_PRINTED),
+            )
         return None
     path = Path(f"{_name(settings)}.json") if wanted == CHOOSE_NAME else wanted
     if not complete:
         path = path.with_name(path.name + INCOMPLETE_SUFFIX)
     await asyncio.to_thread(write_private, path, payload.json_chunks())
-    _log.info("the payload is in %s", path)
+    _log.info("the payload is in %s", path, extra=event(Event.PAYLOAD_SAVED, path=str(path)))
     return path
 
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.events import Figures
 from oaa_bitbucket_async.oaa.payload import Payload
-from oaa_bitbucket_async.ops.logs import logging_to, new_run_id
+from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.ops.metrics import write_metrics
 from oaa_bitbucket_async.ops.summary import LimitWay, Summary, render
 from oaa_bitbucket_async.ops.terminal import error_console
@@ -30,6 +31,8 @@ class Report:
     console: Console
     output: Output
     summary: Summary
+    figures: Figures
+    """Filled by `finish` for whoever writes the last record of the log."""
     began: float = field(default_factory=time.monotonic)
     counts: CrawlCounts = field(default_factory=CrawlCounts)
     session: Session | None = None
@@ -55,6 +58,7 @@ class Report:
         if self.session is not None:
             summary.requests = self.session.stats
             _take_pacing(summary, self.session.pacer)
+        self.figures |= summary.fields()
         if self.shown:
             render(summary, self.console, self.output)
         if self.output.metrics_file is not None:
@@ -64,11 +68,13 @@ class Report:
 
 
 @contextmanager
-def reporting(instance: str, output: Output, secrets: list[Secret], user: str | None) -> Iterator[Report]:
+def reporting(
+    instance: str, output: Output, secrets: list[Secret], user: str | None, figures: Figures | None = None
+) -> Iterator[Report]:
     """The log goes to standard error, without any of `secrets`, while the block runs."""
     console = error_console()
-    with logging_to(console, output, redact=Redactor(secrets, user=user), run_id=new_run_id()):
-        yield Report(console, output, Summary(instance=instance))
+    with logging_to(console, output, redact=Redactor(secrets, user=user)):
+        yield Report(console, output, Summary(instance=instance), {} if figures is None else figures)
 
 
 def _take_pacing(summary: Summary, pacer: Pacer) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from oaa_bitbucket_async.events import Event, event
+
 GRACE = 10.0
 """Seconds that requests in flight get to end after the first signal."""
 
@@ -39,14 +41,16 @@ class Interruption:
     def arrived(self, number: int) -> None:
         """A signal came in; called on the loop."""
         if self.signal is not None:
-            _log.warning("second signal: the run ends at once")
+            _log.warning("second signal: the run ends at once", extra=event(Event.STOPPED))
             self._flush_and_exit(number)
         self.signal = number
         if self._stop is None:
             self._task.cancel()
             return
         _log.warning(
-            "stopping: no new requests; those in flight get %.0f s (a second signal ends the run at once)", GRACE
+            "stopping: no new requests; those in flight get %.0f s (a second signal ends the run at once)",
+            GRACE,
+            extra=event(Event.STOPPING),
         )
         self._stop()
         asyncio.get_running_loop().call_later(GRACE, self._task.cancel)

@@ -132,10 +132,29 @@ def test_errors_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     invocation = Invocation(log_format="json")
     assert invocation.guard(_raises(errors.UploadError("What.", "Do."))) == 5
     assert invocation.guard(_raises(ZeroDivisionError())) == 1
-    ours, trace, bug = map(json.loads, capsys.readouterr().err.splitlines())
-    assert (ours["level"], ours["message"], ours["exit_code"]) == ("error", "What. Do.", 5)
-    assert "ZeroDivisionError" in trace["traceback"]
+    ours, bug = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (ours["level"], ours["event"], ours["message"]) == ("error", "run-ended", "What. Do.")
+    assert (ours["error"], ours["exit_code"], ours["run"]) == ("What. Do.", 5, invocation.run_id)
+    assert "ZeroDivisionError" in bug["traceback"]
     assert bug["exit_code"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--log-format", "json"], "--bitbucket-url (BITBUCKET_URL)"),
+        (["--log-format=json", "--concurrency", "0"], "OAA_CONCURRENCY"),
+        (["push", "--log-format", "json", "no/such/file"], "no/such/file"),
+        (["--log-format=json", "--bitbucket-token=hunter2"], "environment or a file"),
+    ],
+)
+def test_misuse_as_json(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(arguments) == 2
+    captured = capsys.readouterr()
+    (record,) = map(json.loads, captured.err.splitlines())
+    assert (record["event"], record["exit_code"], record["level"]) == ("run-ended", 2, "error")
+    assert word in record["error"]
+    assert "hunter2" not in captured.err + captured.out
 
 
 def _python(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

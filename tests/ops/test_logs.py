@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from oaa_bitbucket_async.ops.logs import logging_to, new_run_id
+from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Output
+from oaa_bitbucket_async.settings import Output, new_run_id
 
 log = logging.getLogger("oaa_bitbucket_async.something")
 REDACT = Redactor([Secret("hunter2!")], user="me")
@@ -25,7 +25,7 @@ def stream() -> Iterator[io.StringIO]:
 
 
 def _to(stream: io.StringIO, output: Output) -> "logging_to":  # type: ignore[valid-type]
-    return logging_to(Console(file=stream), output, redact=REDACT, run_id="r1")
+    return logging_to(Console(file=stream), output, redact=REDACT)
 
 
 def test_lines_for_people(stream: io.StringIO) -> None:
@@ -40,7 +40,7 @@ def test_lines_for_people(stream: io.StringIO) -> None:
 
 
 def test_objects_for_machines(stream: io.StringIO) -> None:
-    with _to(stream, Output(log_format="json")):
+    with _to(stream, Output(log_format="json", run_id="r1")):
         log.info("found %d\nhere", 3, extra={"event": "found", "fields": {"rows": 3, "level": "no", "names": ("a",)}})
         log.info("ü")
     first, second = map(json.loads, stream.getvalue().splitlines())

@@ -118,7 +118,7 @@ def test_live_it_comes_and_goes_and_log_lines_stay_whole() -> None:
             counts.users = 8
             await asyncio.sleep(1)
 
-    with logging_to(console, Output(), redact=str, run_id="r"):
+    with logging_to(console, Output(), redact=str):
         run_virtual(crawl())
     text = stream.getvalue()
     assert text.count("Repositories") in range(7, 12)

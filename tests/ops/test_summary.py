@@ -72,7 +72,7 @@ def _terminal(summary: Summary, width: int) -> str:
 def _elsewhere(summary: Summary, output: Output) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=80)
-    with logging_to(console, output, redact=str, run_id="r"):
+    with logging_to(console, output, redact=str):
         render(summary, console, output)
     return stream.getvalue()
 
@@ -112,11 +112,11 @@ def test_elsewhere_lines_and_all_that_is_missing_in_the_debug_log() -> None:
     assert "requests for repository-users: 2,010" in debug
 
 
-def test_in_json_one_record_sums_up() -> None:
+def test_in_json_a_record_for_each_part_that_is_missing_and_figures_for_the_last_one() -> None:
     records = [json.loads(line) for line in _elsewhere(make_summary(missing=2), Output(log_format="json")).splitlines()]
-    assert [r["event"] for r in records] == ["missing", "missing", "summary"]
+    assert [r["event"] for r in records] == ["missing", "missing"]
     assert records[0]["what"] == "user permissions of repository A/r000"
-    last = records[-1]
+    last = json.loads(json.dumps(make_summary(missing=2).fields()))
     assert (last["repositories"], last["missing"], last["upload"]) == (100_000, 2, "uploaded")
     assert last["retries"] == {"timeout": 7, "throttled": 3}
 

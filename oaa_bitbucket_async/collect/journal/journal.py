@@ -21,6 +21,7 @@ from oaa_bitbucket_async.collect.journal.store import (
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit
 from oaa_bitbucket_async.errors import CollectorError, TemporaryError
+from oaa_bitbucket_async.events import Event, event
 
 _log = logging.getLogger(__name__)
 _INTERVAL = 1.0
@@ -87,6 +88,7 @@ class Journal:
                 "the journal of an earlier run is not taken up: %s; it is kept as %s.old until a run succeeds",
                 opened.set_aside,
                 path,
+                extra=event(Event.JOURNAL_SET_ASIDE),
             )
         for unit in opened.store.unended:
             journal.forget(unit)
@@ -175,7 +177,12 @@ class Journal:
         try:
             await asyncio.to_thread(delete, self.path)
         except OSError as error:
-            _log.warning("the journal %s could not be deleted: %s; delete it before the next run", self.path, error)
+            _log.warning(
+                "the journal %s could not be deleted: %s; delete it before the next run",
+                self.path,
+                error,
+                extra=event(Event.JOURNAL_FAILED),
+            )
 
     def _note(self, unit: Unit, mark: Mark, rows: Sequence[AnyRow], read_at: float) -> None:
         if self._store is None:
@@ -231,7 +238,12 @@ class Journal:
     def _finished(self, future: "asyncio.Future[None]") -> None:
         error = future.exception()
         if error is not None:
-            _log.warning("the last part of the journal %s could not be written: %s", self.path, error)
+            _log.warning(
+                "the last part of the journal %s could not be written: %s",
+                self.path,
+                error,
+                extra=event(Event.JOURNAL_FAILED),
+            )
 
     def _give_up(self, error: BaseException) -> None:
         """Off from now on. What is in the file stays: it is a whole, if shorter, journal."""
@@ -246,6 +258,7 @@ class Journal:
             "the journal %s can't be used: %s; the run goes on without it, and has to begin anew if it is cut off",
             self.path,
             error,
+            extra=event(Event.JOURNAL_FAILED),
         )
         _log.debug("why the journal is off", exc_info=error)
 

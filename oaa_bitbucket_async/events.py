@@ -1,0 +1,90 @@
+"""What the records of the log are called in JSON (`event`), so that alerts can rest on it.
+
+A name stays what it is when a message is worded anew. README, "Logs", lists them; a new one is added there too.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from oaa_bitbucket_async.redaction import Redact
+
+Figures = dict[str, object]
+"""What a run came to; the names are those of `Summary.fields`, and stay."""
+
+
+class Event(StrEnum):
+    """Names of everything that is logged at info and above."""
+
+    SETTINGS_WARNING = "settings-warning"
+    """A setting that works and is worth a second thought, before the run."""
+    SIGNED_IN = "signed-in"
+    """Preflight is over: `version`, `url`, `user`, `login`."""
+    PREFLIGHT_WARNING = "preflight-warning"
+    """What this run will not see, or could not prove."""
+    SCOPE_LIMITED = "scope-limited"
+    """Only a part of the instance is collected, and is about to replace the whole."""
+    RESUMED = "resumed"
+    """An unfinished run is taken up: `answers`, `age_seconds`."""
+    PROGRESS = "progress"
+    """Every 30 s: how far the crawl is, in figures."""
+    MISSING = "missing"
+    """A part that could not be collected: `what`, `unit`, `outcome`, `reason`, `advice`."""
+    PAYLOAD_SAVED = "payload-saved"
+    """`--save-json` has written: `path`."""
+    PAYLOAD_NOT_PRINTED = "payload-not-printed"
+    """It is incomplete, so that it does not go to standard output."""
+    VEZA_RETRY = "veza-retry"
+    """A call of Veza's API failed and is made again: `call`, `wait_seconds`."""
+    STOPPING = "stopping"
+    """A first signal: what is in flight may end."""
+    STOPPED = "stopped"
+    """A second signal: the process ends at once, without a `run-ended`."""
+    LOCK_UNAVAILABLE = "lock-unavailable"
+    """Nothing keeps a second run from this instance."""
+    JOURNAL_SET_ASIDE = "journal-set-aside"
+    """The journal of an earlier run is not taken up; at warning if it should have been."""
+    JOURNAL_FAILED = "journal-failed"
+    """The journal can't be read, written or deleted; the run goes on."""
+    METRICS_FAILED = "metrics-failed"
+    """The metrics could not be read or written; the run's result stands."""
+    RUN_ENDED = "run-ended"
+    """The last record: `exit_code`, `error`, and all figures of the run."""
+    OTHER = "log"
+    """Records of libraries, and at debug."""
+
+
+def event(name: Event, **fields: object) -> dict[str, object]:
+    """The `extra` of a log record: its name, and fields that become keys of their own in JSON."""
+    return {"event": str(name), "fields": fields}
+
+
+def json_line(
+    redact: Redact, *, at: float, level: str, name: str, message: str, logger: str, run: str, more: Mapping[str, object]
+) -> str:
+    """One record as one line of JSON: ts, level, event, message, logger, run, then `more`; without secrets.
+
+    `at` in seconds since 1970. A field of `more` can't take the place of one of the six.
+    """
+    time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    record: dict[str, object] = {
+        "ts": time,
+        "level": level,
+        "event": name,
+        "message": message,
+        "logger": logger,
+        "run": run,
+    }
+    record |= {str(key): value for key, value in more.items() if key not in record}
+    return json.dumps(_clean(record, redact), default=str, ensure_ascii=True)
+
+
+def _clean(value: object, redact: Redact) -> object:
+    if isinstance(value, dict):
+        return {redact(str(key)): _clean(item, redact) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(item, redact) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(str(value))

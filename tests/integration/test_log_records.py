@@ -1,0 +1,87 @@
+"""The JSON log of a whole run: every line an object, few of them, and the last one sums up."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from oaa_bitbucket_async.demo.bitbucket import Fault
+from oaa_bitbucket_async.demo.estate import EstateShape, generate
+from oaa_bitbucket_async.events import Event
+from tests.integration.conftest import Benches
+from tests.integration.process import Ended, ended, environment
+
+NAMES = {str(event) for event in Event}
+
+
+def _records(text: str) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in text.splitlines()]
+    for record in records:
+        assert list(record)[:6] == ["ts", "level", "event", "message", "logger", "run"]
+        assert record["event"] in NAMES
+    assert len({record["run"] for record in records}) == 1
+    assert [r["event"] for r in records].index("run-ended") == len(records) - 1
+    return records
+
+
+def _ran(end: Ended, code: int) -> list[dict[str, Any]]:
+    assert end.code == code, end.err
+    records = _records(end.err)
+    assert (records[-1]["exit_code"], records[-1]["level"]) == (code, "error" if code else "info")
+    return records
+
+
+def test_a_run_over_a_thousand_repositories_says_little_at_info(bench: Benches) -> None:
+    made = bench(estate=generate(EstateShape.for_repositories(1000)))
+    records = _ran(ended(made, "--log-format", "json"), 0)
+    assert len(records) <= 10, [record["event"] for record in records]
+    last = records[-1]
+    assert (last["repositories"], last["missing"], last["upload"], last["error"]) == (1000, 0, "uploaded", None)
+    assert last["requests"] == sum(last["requests_by_kind"].values()) > 2000
+
+
+def test_a_failed_run_names_what_is_missing_and_sums_up_last(bench: Benches) -> None:
+    made = bench(faults=[Fault("lost-right", match=r"/repos/[^/]+/permissions/users", times=2)])
+    records = _ran(ended(made, "--log-format", "json", "--insecure"), 3)
+    assert records[0]["event"] == "settings-warning"
+    assert [record["event"] for record in records].count("missing") == records[-1]["missing"] == 2
+    assert "could not be collected" in records[-1]["error"]
+
+
+def test_ends_before_the_crawl_have_a_last_record_too(bench: Benches) -> None:
+    made = bench()
+    (record,) = _ran(ended(made, OAA_LOG_FORMAT="json", BITBUCKET_URL=""), 2)
+    assert "BITBUCKET_URL" in record["error"]
+    record = _ran(ended(made, OAA_LOG_FORMAT="json", BITBUCKET_TOKEN="wrong"), 4)[-1]
+    assert record["repositories"] == 0
+    assert record["requests"] >= 1
+    assert _ran(ended(made, "--check", OAA_LOG_FORMAT="json"), 0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_on_a_terminal_neither_display_nor_tables_come_between_the_lines(bench: Benches) -> None:
+    import pty
+
+    made = bench()
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oaa_bitbucket_async", "--log-format", "json", "--progress", "--debug"],
+        env=environment(made, COLUMNS="40", TERM="xterm-256color"),
+        stdin=subprocess.DEVNULL,
+        stdout=inside,
+        stderr=inside,
+        cwd=made.state.parent,
+    )
+    os.close(inside)
+    shown = b""
+    try:
+        while part := os.read(terminal, 65536):
+            shown += part
+    except OSError:  # Linux' way of saying that nobody writes any more
+        pass
+    os.close(terminal)
+    assert process.wait(30) == 0
+    assert len(_records(shown.decode())) >= 4
