@@ -4,8 +4,12 @@ Plain, mutable dataclasses: a test builds an Estate by hand, or changes one whil
 changes a field directly calls `Estate.changed()` after it; the methods here do so themselves.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
+
+from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
+from oaa_bitbucket_async.demo.guardrails import NO_CHECKS, MergeChecks, Restriction
 
 NORMAL, PERSONAL = "NORMAL", "PERSONAL"
 
@@ -37,6 +41,9 @@ class User:
     last_login: int | None = None
     created: int = 1_500_000_000_000
     deleted: bool = False
+    ssh_keys: Sequence[SshKey] = ()
+    gpg_keys: Sequence[GpgKey] = ()
+    tokens: Sequence[AccessToken] = ()
 
     def __post_init__(self) -> None:
         self.slug = self.slug or slug_of(self.name)
@@ -55,7 +62,10 @@ class Group:
 
 @dataclass(slots=True, eq=False)
 class Project:
-    """A project. `defaults` are the permissions that everyone licensed holds; a personal one has an `owner`."""
+    """A project. `defaults` are the permissions that everyone licensed holds; a personal one has an `owner`.
+
+    Its access keys, tokens and restrictions are those of all its repositories too.
+    """
 
     id: int
     key: str
@@ -67,6 +77,9 @@ class Project:
     user_grants: list[Grant] = field(default_factory=list)
     group_grants: list[Grant] = field(default_factory=list)
     defaults: tuple[str, ...] = ()
+    access_keys: Sequence[AccessKey] = ()
+    tokens: Sequence[AccessToken] = ()
+    restrictions: Sequence[Restriction] = ()
 
     def __post_init__(self) -> None:
         self.name = self.name or self.key
@@ -77,7 +90,11 @@ class Project:
 
 @dataclass(slots=True, eq=False)
 class Repository:
-    """A repository of a project; a fork has an `origin`."""
+    """A repository of a project; a fork has an `origin`.
+
+    `development` and `production` are the branches of these roles (full names); the first is the default branch
+    unless it is set, the second is not there unless it is set.
+    """
 
     id: int
     project: Project
@@ -91,6 +108,13 @@ class Repository:
     origin: "Repository | None" = None
     user_grants: list[Grant] = field(default_factory=list)
     group_grants: list[Grant] = field(default_factory=list)
+    access_keys: Sequence[AccessKey] = ()
+    tokens: Sequence[AccessToken] = ()
+    restrictions: Sequence[Restriction] = ()
+    default_branch: str = "refs/heads/main"
+    development: str | None = None
+    production: str | None = None
+    checks: MergeChecks = NO_CHECKS
 
     def __post_init__(self) -> None:
         self.name = self.name or self.slug

@@ -12,6 +12,8 @@ import aiohttp
 import msgspec
 
 from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault, ServerOptions
+from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
+from oaa_bitbucket_async.demo.guardrails import Matcher, MergeChecks, Restriction
 from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Project, Repository, User
 
 
@@ -132,7 +134,31 @@ def small_estate() -> Estate:
         Repository(3, personal, "dot.files", public=True),
         Repository(4, private, "old", archived=True, origin=tool, description="x" * 300),
     ]
+    _give_credentials(users[0], private, tool)
     return Estate(users, groups, [private, public, personal], repositories, [], [Grant("stash-users", "LICENSED_USER")])
+
+
+def _give_credentials(ann: User, private: Project, tool: Repository) -> None:
+    """One of everything for Ann, her project and its tool: each kind of key, some used, some that expire."""
+    build = SshKey(1, "build", "RSA", 2048, expiry_days=90, last_authenticated=1_720_000_000_000)
+    backup = SshKey(2, "backup", "ECDSA", 384)
+    ann.ssh_keys = [SshKey(3, "ann@laptop", last_authenticated=1_730_000_000_000)]
+    ann.gpg_keys = [GpgKey(1, "ann@example.com", expires=1_900_000_000_000, sub_keys=2), GpgKey(2)]
+    ann.tokens = [AccessToken("252973515069", "script", ("PROJECT_READ", "REPO_WRITE"), expires=1_800_000_000_000)]
+    private.access_keys = [AccessKey(build, "PROJECT_READ")]
+    private.tokens = [AccessToken("1", "mirror", ("PROJECT_READ", "REPO_READ"), last_authenticated=1_740_000_000_000)]
+    private.restrictions = [
+        Restriction(1, "no-deletes", Matcher("PATTERN", "rel*"), ["Ann", "gone"], ["inner"], [build]),
+        Restriction(2, "pull-request-only", Matcher("MODEL_BRANCH", "development")),
+    ]
+    tool.access_keys = [AccessKey(build, "REPO_WRITE"), AccessKey(backup, "REPO_READ")]
+    tool.tokens = [AccessToken("2", "pipeline", ("REPO_WRITE",))]
+    tool.restrictions = [
+        Restriction(3, "read-only", Matcher("BRANCH", "refs/heads/main"), groups=["inner"]),
+        Restriction(4, "no-creates", Matcher("MODEL_CATEGORY", "RELEASE")),
+        Restriction(5, "fast-forward-only", Matcher("ANY_REF")),
+    ]
+    tool.checks = MergeChecks(required_approvers=2, all_tasks=True)
 
 
 def escaped(name: str) -> str:

@@ -1,8 +1,6 @@
 """What each endpoint answers, and to whom."""
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -11,48 +9,31 @@ from oaa_bitbucket_async.demo.bitbucket.answers import (
     RefusedError,
     bad_argument,
     no_group,
-    no_project,
-    no_repository,
     no_user,
     not_permitted,
     nothing_here,
 )
 from oaa_bitbucket_async.demo.bitbucket.auth import Caller
+from oaa_bitbucket_async.demo.bitbucket.credential_endpoints import CredentialEndpoints
+from oaa_bitbucket_async.demo.bitbucket.ground import Ground, Handler, Question, administrator, signed_in
+from oaa_bitbucket_async.demo.bitbucket.guardrail_endpoints import GuardrailEndpoints
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.paging import BadPageError, page_request, render
-from oaa_bitbucket_async.demo.bitbucket.render import Renderer
+from oaa_bitbucket_async.demo.bitbucket.paging import BadPageError
 from oaa_bitbucket_async.demo.bitbucket.routes import Route
 from oaa_bitbucket_async.demo.bitbucket.userfilter import filtered_users
-from oaa_bitbucket_async.demo.model import NORMAL, Estate, Grant, Group, Project, Repository, User
+from oaa_bitbucket_async.demo.model import NORMAL, Estate, Grant, Group, User
 from oaa_bitbucket_async.demo.rights import PROJECT_LEVELS, REPOSITORY_LEVELS, WEIGHTS, Rights
 
-T = TypeVar("T")
 
-
-class Question(NamedTuple):
-    """A request for one endpoint. `caller` is None for an anonymous one; `shift` moves the rows of later pages."""
-
-    kind: str
-    names: tuple[str, ...]
-    query: dict[str, str]
-    path: str
-    raw_query: str
-    caller: Caller | None
-    shift: int
-
-
-class Endpoints:
+class Endpoints(Ground):
     """Answers questions about one revision of an estate."""
 
     def __init__(self, estate: Estate, rights: Rights, options: ServerOptions, base: str, created: list[str]) -> None:
-        self._estate = estate
-        self._rights = rights
-        self._options = options
-        self._base = base
-        self._created = created
-        self._render = Renderer(estate, options, base)
+        super().__init__(estate, rights, options, base, created)
         self._users = [user for user in estate.users if not user.deleted]
-        self._handlers: dict[str, Callable[[Question], Answer]] = {
+        self._handlers: dict[str, Handler] = {
+            **CredentialEndpoints(estate, rights, options, base, created, self._render).handlers(),
+            **GuardrailEndpoints(estate, rights, options, base, created, self._render).handlers(),
             "application-properties": self._application_properties,
             "users": self._list_users,
             "effective-users": self._list_users,
@@ -82,7 +63,7 @@ class Endpoints:
         """The answer, whatever it is."""
         handler = self._handlers.get(route.kind)
         try:
-            if handler is None:
+            if handler is None or route.kind in self._options.missing:
                 raise nothing_here()
             query = dict(parse_qsl(route.query, keep_blank_values=True)) if route.query else {}
             return handler(Question(route.kind, route.names, query, path, route.query, caller, shift))
@@ -104,7 +85,7 @@ class Endpoints:
         return Answer(200, msgspec.json.encode(properties))
 
     def _list_users(self, question: Question) -> Answer:
-        _signed_in(question)
+        signed_in(question)
         users = [u for u in self._users if u.active or self._options.inactive_in_users]
         group = question.query.get("group")
         if group is not None:
@@ -117,14 +98,14 @@ class Endpoints:
         return self._page(question, _like(users, question), self._render.user, keep)
 
     def _user(self, question: Question) -> Answer:
-        _signed_in(question)
+        signed_in(question)
         user = self._estate.user_by_slug(question.names[0])
         if user is None:
             raise no_user(question.names[0])
         return Answer(200, self._render.user(user))
 
     def _groups(self, question: Question) -> Answer:
-        _signed_in(question)
+        signed_in(question)
         return self._page(question, self._groups_like(question), lambda g: self._render.group_name(g.name))
 
     def _admin_users(self, question: Question) -> Answer:
@@ -148,7 +129,7 @@ class Endpoints:
         return self._page(question, _like(users, question), self._render.detailed_user)
 
     def _admin_listing(self, question: Question) -> None:
-        _signed_in(question)
+        signed_in(question)
         if not self._options.admin_listings:
             raise not_permitted()
 
@@ -159,15 +140,15 @@ class Endpoints:
     # --- global permissions, rate limit -----------------------------------------------------------------------
 
     def _global_users(self, question: Question) -> Answer:
-        _administrator(question)
+        administrator(question)
         return self._user_grants(question, self._estate.global_users)
 
     def _global_groups(self, question: Question) -> Answer:
-        _administrator(question)
+        administrator(question)
         return self._group_grants(question, self._estate.global_groups)
 
     def _rate_limit(self, question: Question) -> Answer:
-        _signed_in(question)
+        signed_in(question)
         if not self._options.rate_settings_readable:
             raise not_permitted()
         bucket = self._options.bucket
@@ -175,7 +156,7 @@ class Endpoints:
         return Answer(200, msgspec.json.encode({"enabled": bucket is not None, "defaultSettings": settings}))
 
     def _user_rate_limit(self, question: Question) -> Answer:
-        caller = _signed_in(question)
+        caller = signed_in(question)
         user = self._estate.user_by_slug(question.names[0])
         if not caller.is_admin() and (user is None or user is not caller.user):
             raise not_permitted()
@@ -230,29 +211,6 @@ class Endpoints:
         permitted = level in self._administered_project(question).defaults
         return Answer(200, b'{"permitted":true}' if permitted else b'{"permitted":false}')
 
-    def _administered_project(self, question: Question) -> Project:
-        caller = _signed_in(question)
-        project = self._find_project(question, creates=False)
-        if not caller.on_project("PROJECT_ADMIN", project):
-            raise not_permitted("You need PROJECT_ADMIN permission on this project.")
-        return project
-
-    def _find_project(self, question: Question, *, creates: bool) -> Project:
-        """The project that is asked for. Asking for that of a user who has none creates it, as Bitbucket does."""
-        key = question.names[0]
-        project = self._estate.project(key)
-        if project is not None:
-            return project
-        moved = self._estate.renamed.get(key.upper())
-        if moved is not None:
-            raise self._redirect(question, 1, f"/projects/{quote(moved.key, safe='~')}")
-        if creates and key.startswith("~") and question.caller is not None:
-            user = self._estate.user_by_slug(key[1:])
-            if user is not None:
-                self._created.append(key)
-                return self._estate.create_personal_project(user)
-        raise no_project(key)
-
     # --- repositories -----------------------------------------------------------------------------------------
 
     def _repositories(self, question: Question) -> Answer:
@@ -285,11 +243,7 @@ class Endpoints:
         return self._page(question, found, self._render.repository)
 
     def _repository(self, question: Question) -> Answer:
-        repository = self._find_repository(question)
-        public = repository.public or repository.project.public
-        if not public and not (question.caller is not None and question.caller.on_repository("REPO_READ", repository)):
-            raise not_permitted()
-        return Answer(200, self._render.repository(repository))
+        return Answer(200, self._render.repository(self._readable_repository(question)))
 
     def _repository_users(self, question: Question) -> Answer:
         return self._user_grants(question, self._administered_repository(question).user_grants)
@@ -297,38 +251,7 @@ class Endpoints:
     def _repository_groups(self, question: Question) -> Answer:
         return self._group_grants(question, self._administered_repository(question).group_grants)
 
-    def _administered_repository(self, question: Question) -> Repository:
-        caller = _signed_in(question)
-        repository = self._find_repository(question)
-        if not caller.on_repository("REPO_ADMIN", repository):
-            raise not_permitted("You need REPO_ADMIN permission on this repository.")
-        return repository
-
-    def _find_repository(self, question: Question) -> Repository:
-        key, slug = question.names[:2]
-        repository = self._estate.repository(key, slug)
-        if repository is not None:
-            return repository
-        project = self._estate.project(key) or self._estate.renamed.get(key.upper())
-        moved = self._estate.moved.get((project.key.upper() if project else key.upper(), slug.lower()))
-        if moved is None and project is not None and project is self._estate.renamed.get(key.upper()):
-            moved = self._estate.repository(project.key, slug)
-        if moved is not None:
-            place = f"/projects/{quote(moved.project.key, safe='~')}/repos/{quote(moved.slug, safe='')}"
-            raise self._redirect(question, 3, place)
-        if project is None:
-            raise no_project(key)
-        raise no_repository(key, slug)
-
     # --- pages ------------------------------------------------------------------------------------------------
-
-    def _redirect(self, question: Question, skip: int, place: str) -> RefusedError:
-        """301 to the same endpoint at `place`; `skip` names of the old path are replaced by it."""
-        root, _, rest = question.path.partition("/projects/")
-        tail = "".join(f"/{segment}" for segment in rest.split("/")[skip:])
-        query = f"?{question.raw_query}" if question.raw_query else ""
-        location = f"{self._base}{root}{place}{tail}{query}"
-        return RefusedError(Answer(301, b"", {"Location": location}, content_type=None))
 
     def _user_grants(self, question: Question, grants: list[Grant]) -> Answer:
         wanted = question.query.get("filter", "").lower()
@@ -339,23 +262,6 @@ class Endpoints:
         wanted = question.query.get("filter", "").lower()
         rows = [g for g in _highest_each(grants) if wanted in g.principal.lower()]
         return self._page(question, rows, self._render.group_grant)
-
-    def _page(self, question: Question, rows: list[T], each: Callable[[T], bytes], keep: int | None = None) -> Answer:
-        request = page_request(question.query, self._options.cap(question.kind), question.shift)
-        return Answer(200, render(rows, request, self._options, each, keep))
-
-
-def _signed_in(question: Question) -> Caller:
-    if question.caller is None:
-        raise not_permitted()
-    return question.caller
-
-
-def _administrator(question: Question) -> Caller:
-    caller = _signed_in(question)
-    if not caller.is_admin():
-        raise not_permitted()
-    return caller
 
 
 def _like(users: list[User], question: Question) -> list[User]:

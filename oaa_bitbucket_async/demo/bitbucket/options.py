@@ -15,7 +15,9 @@ class ServerOptions:
 
     `version` decides what exists: `archived` from 8.0, REPO_CREATE from 8.2 (shown as PROJECT_WRITE before),
     `createdTimestamp` and the trap of unknown tokens served as anonymous from 10.0, basic authentication off by
-    default from 10.0; before 9.0 the last page says `nextPageStart: null`.
+    default from 10.0; before 9.0 the last page says `nextPageStart: null`. Before 8.0 SSH keys have only an id, a
+    text and a label, and those of another user are asked for with `user`, not `userName`; tokens of projects and
+    repositories exist from 7.18.
 
     `page_cap` is the most rows of a page, `page_caps` the same for single kinds of endpoints (`routes.KINDS`).
     With `gaps`, `nextPageStart` jumps by that many places; with `empty_pages`, each jump leads to a page without
@@ -39,6 +41,10 @@ class ServerOptions:
     """BSERV-11884: a page of `/users?permission=` loses what lies beyond half the cap."""
     strip_username_header: bool = False
     cookies: bool = True
+    missing: frozenset[str] = frozenset()
+    """Kinds of endpoints (`routes.KINDS`) that this server does not have: 404, as for an app that is switched off."""
+    dates_as_text: bool = False
+    """Dates of keys and tokens as the documentation shows them, not as servers send them: milliseconds."""
     page_cap: int = BUILT_IN_CAP
     page_caps: Mapping[str, int] = field(default_factory=dict)
     gaps: int = 0

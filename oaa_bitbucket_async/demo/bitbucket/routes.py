@@ -1,9 +1,12 @@
 """Which endpoint is meant by a path: the GETs that an embedded Bitbucket has."""
 
+import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
 PREFIXES = ("/rest/api/1.0/", "/rest/api/latest/")
+_APPS = re.compile(r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions)/(\d\.\d|latest)/(.+)")
+"""Endpoints of apps that come with Bitbucket, each with a version of its own."""
 KINDS = (
     "application-properties",
     "users",
@@ -28,6 +31,18 @@ KINDS = (
     "repository",
     "repository-users",
     "repository-groups",
+    "project-access-keys",
+    "repository-access-keys",
+    "project-tokens",
+    "repository-tokens",
+    "user-tokens",
+    "user-ssh-keys",
+    "user-gpg-keys",
+    "project-restrictions",
+    "repository-restrictions",
+    "repository-default-branch",
+    "repository-settings",
+    "project-settings",
     "unknown",
 )
 """Names of the endpoints. `/users` with a `permission` is 'effective-users', with a `group` 'members'."""
@@ -60,7 +75,7 @@ def route(path: str, query: str) -> Route:
     """The endpoint of a path below the context path."""
     prefix = next((p for p in PREFIXES if path.startswith(p)), None)
     if prefix is None:
-        return Route("unknown", (), query)
+        return _of_app(path, query)
     rest = path[len(prefix) :]
     if rest == "users":
         return Route(
@@ -77,6 +92,14 @@ def route(path: str, query: str) -> Route:
             return Route("project-default", (unquote(key), unquote(level)), query)
         case ["projects", key, "repos", slug]:
             return Route("repository", (unquote(key), unquote(slug)), query)
+        case ["projects", key, "repos", slug, "default-branch"]:
+            return Route("repository-default-branch", (unquote(key), unquote(slug)), query)
+        case ["projects", key, "repos", slug, "branches", "default"]:
+            return Route("repository-default-branch", (unquote(key), unquote(slug)), query)
+        case ["projects", key, "repos", slug, "settings", "pull-requests"]:
+            return Route("repository-settings", (unquote(key), unquote(slug)), query)
+        case ["projects", key, "settings", "pull-requests", scm]:
+            return Route("project-settings", (unquote(key), unquote(scm)), query)
         case ["projects", key, "repos"]:
             return Route("project-repositories", (unquote(key),), query)
         case ["projects", key]:
@@ -85,4 +108,28 @@ def route(path: str, query: str) -> Route:
             return Route("user", (unquote(slug),), query)
         case ["admin", "rate-limit", "settings", "users", slug]:
             return Route("user-rate-limit", (unquote(slug),), query)
+    return Route("unknown", (), query)
+
+
+def _of_app(path: str, query: str) -> Route:
+    found = _APPS.fullmatch(path)
+    if found is None or found[2] not in ("latest", "2.0" if found[1] == "branch-permissions" else "1.0"):
+        return Route("unknown", (), query)
+    match (found[1], *found[3].split("/")):
+        case ("keys", "projects", key, "repos", slug, "ssh"):
+            return Route("repository-access-keys", (unquote(key), unquote(slug)), query)
+        case ("keys", "projects", key, "ssh"):
+            return Route("project-access-keys", (unquote(key),), query)
+        case ("access-tokens", "projects", key, "repos", slug):
+            return Route("repository-tokens", (unquote(key), unquote(slug)), query)
+        case ("access-tokens", "projects", key):
+            return Route("project-tokens", (unquote(key),), query)
+        case ("access-tokens", "users", slug):
+            return Route("user-tokens", (unquote(slug),), query)
+        case ("branch-permissions", "projects", key, "repos", slug, "restrictions"):
+            return Route("repository-restrictions", (unquote(key), unquote(slug)), query)
+        case ("branch-permissions", "projects", key, "restrictions"):
+            return Route("project-restrictions", (unquote(key),), query)
+        case ("ssh" | "gpg", "keys"):
+            return Route(f"user-{found[1]}-keys", (), query)
     return Route("unknown", (), query)

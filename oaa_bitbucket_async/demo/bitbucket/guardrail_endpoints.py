@@ -1,0 +1,158 @@
+"""What the endpoints of branch restrictions and merge checks answer, and to whom."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from oaa_bitbucket_async.demo.bitbucket.answers import Answer, bad_argument, not_permitted
+from oaa_bitbucket_async.demo.bitbucket.credential_render import CredentialRenderer
+from oaa_bitbucket_async.demo.bitbucket.ground import Ground, Handler, Question
+from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
+from oaa_bitbucket_async.demo.bitbucket.render import Renderer
+from oaa_bitbucket_async.demo.guardrails import (
+    MATCHER_TYPES,
+    NO_CHECKS,
+    RESTRICTION_TYPES,
+    Matcher,
+    MergeChecks,
+    Restriction,
+)
+from oaa_bitbucket_async.demo.model import Estate, Project, Repository
+from oaa_bitbucket_async.demo.rights import Rights
+
+_APPROVERS = "com.atlassian.bitbucket.server.bundled-hooks.requiredApproversMergeHook"
+_BUILDS = "com.atlassian.bitbucket.server.bitbucket-build.requiredBuildsMergeCheck"
+_MATCHER_NAMES = {
+    "BRANCH": "Branch",
+    "PATTERN": "Pattern",
+    "MODEL_BRANCH": "Branching model branch",
+    "MODEL_CATEGORY": "Branching model category",
+    "ANY_REF": "Any branch",
+}
+_STRATEGIES = {"no-ff": "Merge commit", "ff": "Fast-forward", "ff-only": "Fast-forward only", "squash": "Squash"}
+
+
+class _Placed(NamedTuple):
+    restriction: Restriction
+    place: Project | Repository
+
+
+class GuardrailEndpoints(Ground):
+    """Branch restrictions, the default branch, and what a pull request needs to be merged."""
+
+    def __init__(
+        self,
+        estate: Estate,
+        rights: Rights,
+        options: ServerOptions,
+        base: str,
+        created: list[str],
+        renderer: Renderer | None = None,
+    ) -> None:
+        super().__init__(estate, rights, options, base, created, renderer)
+        self._keys = CredentialRenderer(options, self._render)
+
+    def handlers(self) -> dict[str, Handler]:
+        """By kind of endpoint."""
+        return {
+            "project-restrictions": self._project_restrictions,
+            "repository-restrictions": self._repository_restrictions,
+            "repository-default-branch": self._default_branch,
+            "repository-settings": self._repository_settings,
+            "project-settings": self._project_settings,
+        }
+
+    # --- restrictions -----------------------------------------------------------------------------------------
+
+    def _project_restrictions(self, question: Question) -> Answer:
+        return self._restrictions(question, _of(self._administered_project(question)))
+
+    def _repository_restrictions(self, question: Question) -> Answer:
+        repository = self._administered_repository(question)
+        return self._restrictions(question, [*_of(repository), *_of(repository.project)])
+
+    def _restrictions(self, question: Question, rows: "Iterator[_Placed] | list[_Placed]") -> Answer:
+        query = question.query
+        kind, matcher, matched = query.get("type"), query.get("matcherType"), query.get("matcherId")
+        if kind and kind not in RESTRICTION_TYPES:
+            raise bad_argument(f"{kind} is no type of restriction.", "type")
+        if matcher and matcher not in MATCHER_TYPES:
+            raise bad_argument(f"{matcher} is no type of matcher.", "matcherType")
+        if matched and not matcher:
+            raise bad_argument("matcherId needs matcherType.", "matcherId")
+        found = [
+            row
+            for row in rows
+            if (not kind or row.restriction.type == kind)
+            and (not matcher or row.restriction.matcher.type == matcher)
+            and (not matched or row.restriction.matcher.id == matched)
+        ]
+        return self._page(question, found, self._restriction)
+
+    def _restriction(self, row: _Placed) -> bytes:
+        restriction, place = row
+        users = [user for name in restriction.users if (user := self._estate.user(name)) is not None]
+        scope = "PROJECT" if isinstance(place, Project) else "REPOSITORY"
+        return msgspec.json.encode(
+            {
+                "id": restriction.id,
+                "scope": {"type": scope, "resourceId": place.id},
+                "type": restriction.type,
+                "matcher": _matcher(restriction.matcher),
+                "users": [msgspec.Raw(self._render.user(user)) for user in users if not user.deleted],
+                "groups": restriction.groups,
+                "accessKeys": [{"key": self._keys.ssh_key_fields(key)} for key in restriction.keys],
+            }
+        )
+
+    # --- default branch, merge checks -------------------------------------------------------------------------
+
+    def _default_branch(self, question: Question) -> Answer:
+        branch = self._readable_repository(question).default_branch
+        short = branch.removeprefix("refs/heads/")
+        return Answer(200, msgspec.json.encode({"id": branch, "displayId": short, "type": "BRANCH"}))
+
+    def _repository_settings(self, question: Question) -> Answer:
+        checks = self._readable_repository(question).checks
+        fields = {
+            "mergeConfig": _merge_config(checks, "repository" if checks is not NO_CHECKS else "default"),
+            "requiredAllApprovers": checks.all_approvers,
+            "requiredAllTasksComplete": checks.all_tasks,
+            "requiredApprovers": checks.required_approvers,
+            "requiredSuccessfulBuilds": checks.required_builds,
+            _APPROVERS: {"enabled": checks.required_approvers > 0, "count": checks.required_approvers},
+            _BUILDS: {"enabled": checks.required_builds > 0, "count": checks.required_builds},
+        }
+        return Answer(200, msgspec.json.encode(fields))
+
+    def _project_settings(self, question: Question) -> Answer:
+        project = self._find_project(question, creates=False)
+        caller = question.caller
+        if not project.public and not (caller is not None and caller.on_project("PROJECT_READ", project)):
+            raise not_permitted()
+        return Answer(200, msgspec.json.encode({"mergeConfig": _merge_config(NO_CHECKS, "default")}))
+
+
+def _of(place: Project | Repository) -> Iterator[_Placed]:
+    return (_Placed(restriction, place) for restriction in place.restrictions)
+
+
+def _matcher(matcher: Matcher) -> dict[str, object]:
+    shown: Callable[[str], str] = str.title if matcher.type.startswith("MODEL") else str
+    identity = "ANY_REF_MATCHER_ID" if matcher.type == "ANY_REF" else matcher.id
+    return {
+        "id": identity,
+        "displayId": shown(identity.removeprefix("refs/heads/")),
+        "type": {"id": matcher.type, "name": _MATCHER_NAMES[matcher.type]},
+        "active": True,
+    }
+
+
+def _merge_config(checks: MergeChecks, of: str) -> dict[str, object]:
+    strategies = [
+        {"id": strategy, "name": name, "enabled": strategy == checks.strategy, "flag": f"--{strategy}"}
+        for strategy, name in _STRATEGIES.items()
+    ]
+    default = next(strategy for strategy in strategies if strategy["enabled"])
+    return {"type": of, "commitSummaries": 20, "defaultStrategy": default, "strategies": strategies}
