@@ -5,6 +5,7 @@ Field names follow the flags of the README's table; durations are in seconds, ra
 
 import uuid
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -79,6 +80,24 @@ class Scope:
         return bool(self.projects or self.exclude_projects) or not (self.personal_projects and self.archived)
 
 
+class Include(StrEnum):
+    """What `--include` adds to a run; each kind costs requests of its own."""
+
+    ACCESS_KEYS = "access-keys"
+    """SSH keys that open projects and repositories and belong to no user."""
+    TOKENS = "tokens"
+    """HTTP access tokens of projects, repositories and users."""
+    SSH_KEYS = "ssh-keys"
+    GPG_KEYS = "gpg-keys"
+    BRANCH_RESTRICTIONS = "branch-restrictions"
+    SETTINGS = "settings"
+    """What a pull request needs before it can be merged."""
+
+
+CREDENTIALS = frozenset({Include.ACCESS_KEYS, Include.TOKENS, Include.SSH_KEYS, Include.GPG_KEYS})
+"""The kinds that are keys and tokens."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Veza:
     """Where the payload goes, and under which names. `data_source_name` None: made from Bitbucket's host."""
@@ -127,5 +146,6 @@ class Settings:
     scope: Scope = field(default_factory=Scope)
     output: Output = field(default_factory=Output)
     identity: Identity = "email"
+    include: frozenset[Include] = frozenset()
     allow_partial: bool = False
     dry_run: bool = False

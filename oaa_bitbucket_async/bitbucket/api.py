@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.bitbucket.rows import Page
+from oaa_bitbucket_async.bitbucket import credentials, guardrails, rows
+from oaa_bitbucket_async.bitbucket.rows import Decoder, Page
 
 T = TypeVar("T")
 
@@ -21,7 +21,21 @@ DEFAULT_LEVELS = ("PROJECT_READ", "PROJECT_WRITE", "PROJECT_ADMIN")
 REPO_CREATE = "REPO_CREATE"
 """One more of them, from 8.2 on. The documentation of the endpoint does not name it; Bitbucket's own pages set it
 there (`RestRepoCreatePermissionsBuilder` of Atlassian's `bitbucket/util/navbuilder`, 8.6 to 10.5)."""
-BULK = frozenset({"repository-users", "repository-groups", "members"})
+BULK = frozenset(
+    {
+        "members",
+        "repository-users",
+        "repository-groups",
+        "repository-access-keys",
+        "repository-tokens",
+        "repository-restrictions",
+        "repository-default-branch",
+        "repository-settings",
+        "user-tokens",
+        "user-ssh-keys",
+        "user-gpg-keys",
+    }
+)
 """Kinds that are many and lead to nothing more. All others go before them: listings, which say what there is to ask,
 and projects, of which few are worked on at one time and which would be left over when the repositories are done."""
 LARGEST_FILTERED_PAGE = 250
@@ -36,7 +50,7 @@ class Question(NamedTuple, Generic[T]):
 
     kind: str
     path: str
-    decoder: "msgspec.json.Decoder[T]"
+    decoder: Decoder[T]
 
 
 class Listing(NamedTuple, Generic[T]):
@@ -44,7 +58,7 @@ class Listing(NamedTuple, Generic[T]):
 
     kind: str
     path: str
-    decoder: "msgspec.json.Decoder[Page[T]]"
+    decoder: Decoder[Page[T]]
 
 
 _USERS = msgspec.json.Decoder(Page[rows.User])
@@ -68,6 +82,7 @@ class Api:
     def __init__(self, context_path: str, limit: int) -> None:
         self._root = context_path + _ROOT
         self._latest = context_path + _LATEST
+        self._rest = context_path + "/rest"
         self._limit = limit
         self._repository_tails = (f"/permissions/users?limit={limit}", f"/permissions/groups?limit={limit}")
 
@@ -189,3 +204,60 @@ class Api:
         """Groups' permissions on a repository; needs REPO_ADMIN."""
         place = f"{self._root}/projects/{quote(key, safe='')}/repos/{quote(slug, safe='')}"
         return Listing("repository-groups", place + self._repository_tails[1], _GROUP_GRANTS)
+
+    # --- what `--include` adds ----------------------------------------------------------------------------------
+
+    def project_access_keys(self, key: str) -> Listing[credentials.AccessKey]:
+        """SSH keys that open a project and its repositories; needs PROJECT_ADMIN."""
+        path = f"{self._rest}/keys/1.0/projects/{quote(key, safe='')}/ssh?limit={self._limit}"
+        return Listing("project-access-keys", path, credentials.ACCESS_KEYS)
+
+    def repository_access_keys(self, key: str, slug: str) -> Listing[credentials.AccessKey]:
+        """SSH keys that open a repository, less those of its project; needs REPO_ADMIN."""
+        path = f"{self._rest}/keys/1.0/{_place(key, slug)}/ssh?limit={self._limit}"
+        return Listing("repository-access-keys", path, credentials.ACCESS_KEYS)
+
+    def project_tokens(self, key: str) -> Listing[credentials.Token]:
+        """HTTP access tokens of a project (Data Center only); needs PROJECT_ADMIN."""
+        path = f"{self._rest}/access-tokens/1.0/projects/{quote(key, safe='')}?limit={self._limit}"
+        return Listing("project-tokens", path, credentials.TOKENS)
+
+    def repository_tokens(self, key: str, slug: str) -> Listing[credentials.Token]:
+        """HTTP access tokens of a repository (Data Center only); needs REPO_ADMIN."""
+        path = f"{self._rest}/access-tokens/1.0/{_place(key, slug)}?limit={self._limit}"
+        return Listing("repository-tokens", path, credentials.TOKENS)
+
+    def user_tokens(self, user_slug: str) -> Listing[credentials.Token]:
+        """A user's HTTP access tokens; those of others need ADMIN."""
+        path = f"{self._rest}/access-tokens/1.0/users/{quote(user_slug, safe='')}?limit={self._limit}"
+        return Listing("user-tokens", path, credentials.TOKENS)
+
+    def user_ssh_keys(self, name: str) -> Listing[credentials.SshKey]:
+        """A user's SSH keys; those of others need ADMIN. `user` is what older servers know, `userName` newer ones."""
+        user = quote(name, safe="")
+        path = f"{self._rest}/ssh/1.0/keys?user={user}&userName={user}&limit={self._limit}"
+        return Listing("user-ssh-keys", path, credentials.SSH_KEYS)
+
+    def user_gpg_keys(self, name: str) -> Listing[credentials.GpgKey]:
+        """A user's GPG keys; those of others need ADMIN."""
+        path = f"{self._rest}/gpg/1.0/keys?user={quote(name, safe='')}&limit={self._limit}"
+        return Listing("user-gpg-keys", path, credentials.GPG_KEYS)
+
+    def repository_restrictions(self, key: str, slug: str) -> Listing[guardrails.Restriction]:
+        """Branch restrictions of a repository, those that its project gives it included; needs REPO_ADMIN."""
+        path = f"{self._rest}/branch-permissions/2.0/{_place(key, slug)}/restrictions?limit={self._limit}"
+        return Listing("repository-restrictions", path, guardrails.RESTRICTIONS)
+
+    def default_branch(self, key: str, slug: str) -> Question[guardrails.DefaultBranch]:
+        """The configured default branch, whether or not it exists; needs REPO_READ (not known to old servers)."""
+        path = f"{self._latest}/{_place(key, slug)}/default-branch"
+        return Question("repository-default-branch", path, guardrails.DEFAULT_BRANCH)
+
+    def merge_checks(self, key: str, slug: str) -> Question[guardrails.MergeChecks]:
+        """What a pull request needs before it can be merged, by the repository or its project; needs REPO_READ."""
+        path = f"{self._root}/{_place(key, slug)}/settings/pull-requests"
+        return Question("repository-settings", path, guardrails.MERGE_CHECKS)
+
+
+def _place(key: str, slug: str) -> str:
+    return f"projects/{quote(key, safe='')}/repos/{quote(slug, safe='')}"

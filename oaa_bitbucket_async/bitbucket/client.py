@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Hashable
 from typing import TypeVar
 
-import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from oaa_bitbucket_async.bitbucket.api import BULK, Listing, Question
@@ -16,7 +15,7 @@ from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Req
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Login, next_start, rate_headers, understand
-from oaa_bitbucket_async.bitbucket.rows import Page, User
+from oaa_bitbucket_async.bitbucket.rows import Decoder, Page, User
 from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
 from oaa_bitbucket_async.bitbucket.transport import Transport
 from oaa_bitbucket_async.errors import CredentialError
@@ -140,7 +139,7 @@ class Client:
 
     # --- one attempt, and the next ones ---------------------------------------------------------------------
 
-    async def _attempt(self, kind: str, path: str, decoder: "msgspec.json.Decoder[T]", start: int | None) -> T:
+    async def _attempt(self, kind: str, path: str, decoder: Decoder[T], start: int | None) -> T:
         pacer, stats = self.pacer, self.stats
         if not pacer.try_enter(kind):
             await pacer.enter(kind, ahead=kind not in BULK)
@@ -180,9 +179,7 @@ class Client:
         latencies.add(latency)
         return value
 
-    async def _again(
-        self, kind: str, path: str, decoder: "msgspec.json.Decoder[T]", start: int | None, first: Fault
-    ) -> T:
+    async def _again(self, kind: str, path: str, decoder: Decoder[T], start: int | None, first: Fault) -> T:
         """The attempts after the first, which `first` ended. A place in flight is held only while one is sent."""
         plan = _Retries(self._pace, self._rng)
         async for attempt in AsyncRetrying(

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import msgspec
 
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, printable
-from oaa_bitbucket_async.bitbucket.rows import Page
+from oaa_bitbucket_async.bitbucket.rows import Decoder, Page
 from oaa_bitbucket_async.errors import CredentialError
 
 USER_HEADER = "X-AUSERNAME"
@@ -70,7 +70,7 @@ class ErrorBody(msgspec.Struct, gc=False):
 _ERROR_DECODER = msgspec.json.Decoder(ErrorBody)
 
 
-def understand(path: str, answer: Answer, decoder: "msgspec.json.Decoder[T]", login: Login, now: float = 0.0) -> T:
+def understand(path: str, answer: Answer, decoder: Decoder[T], login: Login, now: float = 0.0) -> T:
     """The answer's content, decoded.
 
     `now` is the epoch time, for a `Retry-After` that is a date. Raises Fault (can pass), Denied, Gone, Moved or

@@ -5,7 +5,7 @@ default here. Which keys can be absent, and since when they exist: BITBUCKET.md 
 Instances are frozen and invisible to the garbage collector: there are hundreds of thousands of them.
 """
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -124,6 +124,15 @@ class UserRateLimit(Row, frozen=True):
 
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Decoder(Protocol[T_co]):
+    """From an answer's bytes to what is kept of it: msgspec's own decoders, or one that keeps less."""
+
+    def decode(self, body: bytes, /) -> T_co:
+        """Raises msgspec.ValidationError and msgspec.DecodeError."""
+        ...
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, gc=False, rename="camel"):

@@ -11,7 +11,7 @@ from oaa_bitbucket_async.cli.open_files import fit_to_open_files
 from oaa_bitbucket_async.cli.secrets_from import SecretError, read_secret
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Login, Output, Pace, Scope, Settings, State, Tls, Veza
+from oaa_bitbucket_async.settings import Include, Login, Output, Pace, Scope, Settings, State, Tls, Veza
 
 Params = Mapping[str, Any]
 T = TypeVar("T")
@@ -105,6 +105,7 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
         scope=build_scope(params, found.problems),
         output=build_output(params),
         identity=params["identity"],
+        include=build_include(params["include"], found.problems),
         allow_partial=params["allow_partial"],
         dry_run=params["dry_run"],
     )
@@ -154,6 +155,17 @@ def build_scope(params: Params, problems: list[str]) -> Scope:
         personal_projects=params["personal_projects"],
         archived=params["archived"],
     )
+
+
+def build_include(values: tuple[str, ...], problems: list[str]) -> frozenset[Include]:
+    """What to collect besides; several kinds in one value may be parted by commas or spaces."""
+    names = _keys(values)
+    unknown = [name for name in names if name.lower() not in set(Include)]
+    if unknown:
+        problems.append(
+            f"--include (OAA_INCLUDE) does not know {', '.join(map(repr, unknown))}; it takes {', '.join(Include)}."
+        )
+    return frozenset(Include(name.lower()) for name in names if name not in unknown)
 
 
 def build_output(params: Params) -> Output:

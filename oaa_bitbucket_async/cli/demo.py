@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from oaa_bitbucket_async.cli import options
-from oaa_bitbucket_async.cli.build import Findings, build_output, build_pace, build_scope
+from oaa_bitbucket_async.cli.build import Findings, build_include, build_output, build_pace, build_scope
 from oaa_bitbucket_async.cli.help import HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
 from oaa_bitbucket_async.cli.setting import Setting
@@ -42,6 +42,7 @@ _shape_options = (
     *_shape_options,
     *options.pace_options,
     *options.scope_options,
+    *options.include_options,
     *options.identity_options,
     *options.save_options,
     *options.log_options,
@@ -58,6 +59,7 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
         found = Findings()
         pace = build_pace(params, found.warnings)
         scope = build_scope(params, found.problems)
+        include = build_include(params["include"], found.problems)
         found.raise_problems()
         output = build_output(params)
         invocation.configure(output, Redactor(), found.warnings)
@@ -75,6 +77,7 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
             scope=scope,
             output=output,
             identity=params["identity"],
+            include=include,
             figures=invocation.figures,
         )
 

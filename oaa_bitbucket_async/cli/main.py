@@ -30,6 +30,7 @@ from oaa_bitbucket_async.redaction import Redactor
     *options.identity_options,
     *options.pace_options,
     *options.scope_options,
+    *options.include_options,
     *options.integrity_options,
     *options.save_options,
     *options.log_options,

@@ -15,7 +15,7 @@ from oaa_bitbucket_async.cli.setting import (
     OptionalPath,
     Setting,
 )
-from oaa_bitbucket_async.settings import Output, Pace, Scope, State, Veza
+from oaa_bitbucket_async.settings import Include, Output, Pace, Scope, State, Veza
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -262,6 +262,18 @@ scope_options: tuple[Callable[[F], F], ...] = (
         envvar="OAA_ARCHIVED",
         default=_scope.archived,
         help="Collect archived repositories.",
+    ),
+)
+
+include_options: tuple[Callable[[F], F], ...] = (
+    _option(
+        "--include",
+        group=SCOPE,
+        envvar="OAA_INCLUDE",
+        multiple=True,
+        metavar="KIND",
+        default_text="none",
+        help=f"Collect more, for more requests (repeatable): {', '.join(Include)}.",
     ),
 )
 

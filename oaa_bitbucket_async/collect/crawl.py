@@ -16,6 +16,7 @@ from oaa_bitbucket_async.bitbucket.rows import Group, GroupGrant, Permitted, Rep
 from oaa_bitbucket_async.collect.concurrent import for_each, read_ahead
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
+from oaa_bitbucket_async.collect.extras import Extras
 from oaa_bitbucket_async.collect.intake import AnyRow, row_key
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
@@ -54,6 +55,7 @@ class Crawl:
         self._pace = pace
         self._work = Work(client, snapshot, ledger, counts, record)
         self._existence = Existence(client, api, snapshot, detailed_groups=findings.detailed_groups)
+        self._extras = Extras(api, findings, snapshot, self._work, self._existence, pace)
         self._begun_groups: set[str] = set()
         self._begun_projects: set[int] = set()
         self._begun_repositories: set[int] = set()
@@ -76,6 +78,8 @@ class Crawl:
         work = self._work
         self._counts.resumed = len(work.have)
         await self._round([self._users, self._groups, self._projects, self._repositories], self._global_permissions)
+        if not work.listings_again:
+            await self._extras.of_users()
         if not work.stopped and (work.listings_again or work.again):
             await self._second_round()
         work.settle()
@@ -95,6 +99,8 @@ class Crawl:
         listings, work.listings_again = work.listings_again, []
         if listings:
             await self._round(listings)
+            if not work.listings_again:
+                await self._extras.of_users()
         again, work.again = work.again, {}
 
         async def once_more() -> AsyncIterator[Callable[[], Awaitable[object]]]:
@@ -235,6 +241,7 @@ class Crawl:
                 for level in self._findings.default_levels:
                     unit = Unit(UnitKind.PROJECT_DEFAULT, f"{key}/{level}")
                     group.create_task(work.quietly(work.row(unit, default(level), find)))
+                group.create_task(work.quietly(self._extras.of_project(project, find)))
         self._counts.projects_done += 1
 
     async def _repository(self, repository: int) -> None:
@@ -249,8 +256,10 @@ class Crawl:
         def groups() -> Listing[GroupGrant]:
             return self._api.repository_groups(*self._place(repository))
 
-        if await self._work.rows(Unit(UnitKind.REPOSITORY_USERS, key), users, find):
-            await self._work.rows(Unit(UnitKind.REPOSITORY_GROUPS, key), groups, find)
+        if await self._work.rows(Unit(UnitKind.REPOSITORY_USERS, key), users, find) and await self._work.rows(
+            Unit(UnitKind.REPOSITORY_GROUPS, key), groups, find
+        ):
+            await self._extras.of_repository(repository, find)
         self._counts.repositories_done += 1
 
     def _place(self, repository: int) -> tuple[str, str]:

@@ -63,6 +63,14 @@ class Existence:
         except Gone:
             return None
 
+    async def user(self, user: int) -> Whereabouts:
+        """By the name that the listing showed: the filter means "contains", so the rows are compared by id."""
+        name = self._snapshot.users[user].name
+        async for rows in self._client.pages(self._api.users_like(name), row_key):
+            if any(row.id == user for row in rows):
+                return Whereabouts.THERE
+        return Whereabouts.GONE
+
     async def group(self, name: str) -> Whereabouts:
         """By its name: the filter means "contains", so the rows of all pages are compared."""
         wanted = fold(name)

@@ -4,10 +4,21 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import cast
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.bitbucket.guardrails import DefaultBranch, MergeChecks, Restriction
+from oaa_bitbucket_async.collect.included import AnyIncluded
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.units import INCLUDED, Unit, UnitKind
 
-AnyRow = rows.User | rows.Group | rows.Project | rows.Repository | rows.UserGrant | rows.GroupGrant | rows.Permitted
+AnyRow = (
+    rows.User
+    | rows.Group
+    | rows.Project
+    | rows.Repository
+    | rows.UserGrant
+    | rows.GroupGrant
+    | rows.Permitted
+    | AnyIncluded
+)
 
 
 def apply(snapshot: Snapshot, unit: Unit, answer: Sequence[AnyRow], read_at: float) -> None:
@@ -15,7 +26,10 @@ def apply(snapshot: Snapshot, unit: Unit, answer: Sequence[AnyRow], read_at: flo
 
     Applying the pages of one unit in any order, or twice, gives the same snapshot.
     """
-    _INTAKE[unit.kind](snapshot, unit.key, answer, read_at)
+    if unit.kind in INCLUDED:
+        snapshot.included.add(unit.kind, int(unit.key), cast("Sequence[AnyIncluded]", answer))
+    else:
+        _INTAKE[unit.kind](snapshot, unit.key, answer, read_at)
 
 
 def row_key(row: AnyRow) -> Hashable:
@@ -29,6 +43,8 @@ def row_key(row: AnyRow) -> Hashable:
             return row.name
         case rows.Permitted():
             return row.permitted
+        case Restriction() | MergeChecks() | DefaultBranch():
+            return row
         case _:
             return row.id
 

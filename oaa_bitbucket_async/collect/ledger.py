@@ -1,4 +1,4 @@
-"""How every unit of work ended. What is not in here as *ok* or *gone* makes a run incomplete."""
+"""How every unit of work ended. What is not in here as *ok*, *gone* or *hidden* makes a run incomplete."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,11 +9,13 @@ from oaa_bitbucket_async.collect.units import LISTINGS, Unit
 
 
 class Outcome(StrEnum):
-    """DESIGN: complete means that every unit ended *ok* or *gone*."""
+    """Complete means that every unit ended *ok*, *gone* or *hidden*."""
 
     OK = "ok"
     GONE = "gone"
     """Deleted meanwhile, confirmed by asking for the thing itself."""
+    HIDDEN = "hidden"
+    """The login may not see it, and a payload does without: some of what `--include` asks for."""
     DENIED = "denied"
     FAILED = "failed"
 
@@ -41,6 +43,10 @@ class Ledger:
     def ok(self) -> None:
         """A unit was answered in full."""
         self._counts[Outcome.OK] += 1
+
+    def hidden(self) -> None:
+        """A unit was refused that a payload does without; which one, the snapshot knows."""
+        self._counts[Outcome.HIDDEN] += 1
 
     def record(self, entry: Entry) -> None:
         """A unit ended otherwise. Recorded once: a second try of the same unit replaces the first."""
@@ -73,7 +79,7 @@ class Ledger:
 
     @property
     def complete(self) -> bool:
-        """True if every unit ended *ok* or *gone*."""
+        """True if every unit ended *ok*, *gone* or *hidden*."""
         return not (self._counts[Outcome.DENIED] or self._counts[Outcome.FAILED])
 
     @property

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect.included import Included
 
 _PERMISSION_BITS = 16
 _MAX_PERMISSIONS = 1 << _PERMISSION_BITS
@@ -148,9 +149,12 @@ class Vocabulary:
 
 
 class Missing(NamedTuple):
-    """A part that could not be collected: `kind` of scope and its id (a project's, a repository's, a group)."""
+    """A part that could not be collected: `kind` of scope and its id (a project's, a repository's, a group).
 
-    kind: Literal["global", "group", "project", "repository"]
+    `included`: some of what `--include` asked for, by its name there.
+    """
+
+    kind: Literal["global", "group", "project", "repository", "included"]
     key: int | str
 
 
@@ -172,6 +176,8 @@ class Snapshot:
     repositories: dict[int, RepositoryRecord] = field(default_factory=dict)
     repository_grants: dict[int, GrantSet] = field(default_factory=dict)
     missing: set[Missing] = field(default_factory=set)
+    included: Included = field(default_factory=Included)
+    """What `--include` added."""
 
     # --- what answers add -------------------------------------------------------------------------------
 
@@ -270,6 +276,7 @@ class Snapshot:
         ):
             for orphan in [key for key in table if key not in known]:
                 table.pop(orphan)
+        self.included.keep_only(self.projects.keys(), self.repositories.keys())
 
     def forget_group(self, name: str) -> None:
         """The group was deleted meanwhile; grants that still name it keep it, unlisted."""

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from oaa_bitbucket_async.settings import Include
+
 
 class UnitKind(StrEnum):
     """What a unit asks for. The value is its name in the journal, in logs and in statistics."""
@@ -21,6 +23,17 @@ class UnitKind(StrEnum):
     PROJECT_DEFAULT = "project-default"
     REPOSITORY_USERS = "repository-users"
     REPOSITORY_GROUPS = "repository-groups"
+    PROJECT_ACCESS_KEYS = "project-access-keys"
+    PROJECT_TOKENS = "project-tokens"
+    REPOSITORY_ACCESS_KEYS = "repository-access-keys"
+    REPOSITORY_TOKENS = "repository-tokens"
+    REPOSITORY_RESTRICTIONS = "repository-restrictions"
+    REPOSITORY_DEFAULT_BRANCH = "repository-default-branch"
+    """Asked only where a restriction leaves open whether it covers the default branch."""
+    REPOSITORY_SETTINGS = "repository-settings"
+    USER_TOKENS = "user-tokens"
+    USER_SSH_KEYS = "user-ssh-keys"
+    USER_GPG_KEYS = "user-gpg-keys"
 
 
 LISTINGS = frozenset({UnitKind.USERS, UnitKind.GROUPS, UnitKind.PROJECTS, UnitKind.REPOSITORIES})
@@ -40,8 +53,45 @@ GRANTS = frozenset(
 """Each row is somebody's grant."""
 
 
+INCLUDED: dict[UnitKind, Include] = {
+    UnitKind.PROJECT_ACCESS_KEYS: Include.ACCESS_KEYS,
+    UnitKind.REPOSITORY_ACCESS_KEYS: Include.ACCESS_KEYS,
+    UnitKind.PROJECT_TOKENS: Include.TOKENS,
+    UnitKind.REPOSITORY_TOKENS: Include.TOKENS,
+    UnitKind.USER_TOKENS: Include.TOKENS,
+    UnitKind.USER_SSH_KEYS: Include.SSH_KEYS,
+    UnitKind.USER_GPG_KEYS: Include.GPG_KEYS,
+    UnitKind.REPOSITORY_RESTRICTIONS: Include.BRANCH_RESTRICTIONS,
+    UnitKind.REPOSITORY_DEFAULT_BRANCH: Include.BRANCH_RESTRICTIONS,
+    UnitKind.REPOSITORY_SETTINGS: Include.SETTINGS,
+}
+"""What `--include` adds. A login that may not see one of these lacks nothing that a payload has to have."""
+
+OF_PROJECT = frozenset(
+    {
+        UnitKind.PROJECT_USERS,
+        UnitKind.PROJECT_GROUPS,
+        UnitKind.PROJECT_DEFAULT,
+        UnitKind.PROJECT_ACCESS_KEYS,
+        UnitKind.PROJECT_TOKENS,
+    }
+)
+OF_REPOSITORY = frozenset(
+    {
+        UnitKind.REPOSITORY_USERS,
+        UnitKind.REPOSITORY_GROUPS,
+        UnitKind.REPOSITORY_ACCESS_KEYS,
+        UnitKind.REPOSITORY_TOKENS,
+        UnitKind.REPOSITORY_RESTRICTIONS,
+        UnitKind.REPOSITORY_DEFAULT_BRANCH,
+        UnitKind.REPOSITORY_SETTINGS,
+    }
+)
+OF_USER = frozenset({UnitKind.USER_TOKENS, UnitKind.USER_SSH_KEYS, UnitKind.USER_GPG_KEYS})
+
+
 class Unit(NamedTuple):
-    """One unit. `key` is stable over runs: a group's name, a project's or repository's numeric id as text.
+    """One unit. `key` is stable over runs: a group's name, a project's, repository's or user's numeric id as text.
 
     For PROJECT_DEFAULT it is `ID/LEVEL`, for EFFECTIVE the permission, for listings the empty string.
     """

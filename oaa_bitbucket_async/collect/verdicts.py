@@ -3,10 +3,7 @@
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, RequestProblem
 from oaa_bitbucket_async.collect.ledger import Entry, Ledger, Outcome
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
-from oaa_bitbucket_async.collect.units import LISTINGS, Unit, UnitKind
-
-_REPOSITORY = (UnitKind.REPOSITORY_USERS, UnitKind.REPOSITORY_GROUPS)
-_PROJECT = (UnitKind.PROJECT_USERS, UnitKind.PROJECT_GROUPS, UnitKind.PROJECT_DEFAULT)
+from oaa_bitbucket_async.collect.units import INCLUDED, LISTINGS, OF_PROJECT, OF_REPOSITORY, OF_USER, Unit, UnitKind
 
 _WHAT = {
     UnitKind.USERS: "listing of users",
@@ -22,6 +19,16 @@ _WHAT = {
     UnitKind.PROJECT_DEFAULT: "default permission of project {}",
     UnitKind.REPOSITORY_USERS: "user permissions of repository {}",
     UnitKind.REPOSITORY_GROUPS: "group permissions of repository {}",
+    UnitKind.PROJECT_ACCESS_KEYS: "access keys of project {}",
+    UnitKind.PROJECT_TOKENS: "tokens of project {}",
+    UnitKind.REPOSITORY_ACCESS_KEYS: "access keys of repository {}",
+    UnitKind.REPOSITORY_TOKENS: "tokens of repository {}",
+    UnitKind.REPOSITORY_RESTRICTIONS: "branch restrictions of repository {}",
+    UnitKind.REPOSITORY_DEFAULT_BRANCH: "default branch of repository {}",
+    UnitKind.REPOSITORY_SETTINGS: "pull request settings of repository {}",
+    UnitKind.USER_TOKENS: "tokens of user {}",
+    UnitKind.USER_SSH_KEYS: "SSH keys of user {}",
+    UnitKind.USER_GPG_KEYS: "GPG keys of user {}",
 }
 
 
@@ -39,40 +46,45 @@ def missing_scopes(ledger: Ledger) -> set[Missing]:
     scopes = set()
     for entry in ledger.missing():
         kind, key = entry.unit
-        if kind in _REPOSITORY:
+        if kind in INCLUDED:
+            scopes.add(Missing("included", INCLUDED[kind]))
+        if kind in OF_REPOSITORY:
             scopes.add(Missing("repository", int(key)))
-        elif kind in _PROJECT:
+        elif kind in OF_PROJECT:
             scopes.add(Missing("project", int(key.partition("/")[0])))
         elif kind is UnitKind.MEMBERS:
             scopes.add(Missing("group", key.lower()))
-        elif kind not in LISTINGS:
+        elif kind not in LISTINGS and kind not in OF_USER:
             scopes.add(Missing("global", ""))
     return scopes
 
 
 def _name(unit: Unit, snapshot: Snapshot) -> str:
     """The path that people know: KEY or KEY/slug."""
-    if unit.kind in _REPOSITORY:
+    if unit.kind in OF_REPOSITORY:
         repository = snapshot.repositories.get(int(unit.key))
         if repository is None:
             return f"with id {unit.key}"
         project = snapshot.projects.get(repository.project)
         return f"{project.key if project else repository.project}/{repository.slug}"
-    if unit.kind in _PROJECT:
+    if unit.kind in OF_PROJECT:
         project_id, _, level = unit.key.partition("/")
         project = snapshot.projects.get(int(project_id))
         return f"{project.key if project else f'with id {project_id}'}{f' ({level})' if level else ''}"
+    if unit.kind in OF_USER:
+        user = snapshot.users.get(int(unit.key))
+        return user.name if user else f"with id {unit.key}"
     return unit.key
 
 
 def _advice(unit: Unit, problem: RequestProblem) -> str:
     if isinstance(problem, Denied):
-        if unit.kind in _REPOSITORY:
+        if unit.kind in OF_REPOSITORY:
             return (
                 "Give the account Admin on the repository, on its project, or globally (a token needs the permission "
                 "Repository admin)."
             )
-        if unit.kind in _PROJECT:
+        if unit.kind in OF_PROJECT:
             return "Give the account Admin on the project, or globally (a token needs the permission Project admin)."
         return "Give the account the global permission Admin."
     if isinstance(problem, Fault):

@@ -3,21 +3,24 @@
 Every unit that is begun here ends in the ledger, and every one that ended well in the snapshot and the record.
 """
 
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import Listing, Question
 from oaa_bitbucket_async.bitbucket.client import Client
-from oaa_bitbucket_async.bitbucket.faults import Fault, Gone, Moved, RequestProblem
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, Gone, Moved, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Whereabouts
 from oaa_bitbucket_async.collect.intake import AnyRow, apply, row_key
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.units import GRANTS, Unit, UnitKind
+from oaa_bitbucket_async.collect.units import GRANTS, INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, Unit, UnitKind
 from oaa_bitbucket_async.collect.verdicts import missing_scopes, verdict
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=AnyRow)
@@ -131,15 +134,14 @@ class Work:
         """What was deleted while the crawl was under way leaves the snapshot; what is missing is marked in it."""
         projects, repositories = set(), set()
         for unit in self._gone:
-            match unit.kind:
-                case UnitKind.MEMBERS:
-                    self._snapshot.forget_group(unit.key)
-                case UnitKind.PROJECT_USERS | UnitKind.PROJECT_GROUPS | UnitKind.PROJECT_DEFAULT:
-                    projects.add(int(unit.key.partition("/")[0]))
-                case UnitKind.REPOSITORY_USERS | UnitKind.REPOSITORY_GROUPS:
-                    repositories.add(int(unit.key))
-                case _:
-                    raise ValueError(f"a listing can't be gone: {unit}")
+            if unit.kind is UnitKind.MEMBERS:
+                self._snapshot.forget_group(unit.key)
+            elif unit.kind in OF_PROJECT:
+                projects.add(int(unit.key.partition("/")[0]))
+            elif unit.kind in OF_REPOSITORY:
+                repositories.add(int(unit.key))
+            elif unit.kind not in OF_USER:  # a user is kept, who was listed or holds a grant
+                raise ValueError(f"a listing can't be gone: {unit}")
         self._snapshot.forget(projects, repositories)
         if self._gone or self.have:
             self._snapshot.prune()
@@ -183,6 +185,12 @@ class Work:
                     return False
                 rows = await answer()  # once more, where it is now; a second 404 is a failure
         except RequestProblem as problem:
+            if unit.kind in INCLUDED and isinstance(problem, (Denied, Gone)):
+                # the right is lacking, or this server has no such thing (a plugin that is off, an old version)
+                _log.debug("not visible: %s", problem)
+                self._snapshot.included.hide(unit.kind, int(unit.key))
+                self._ledger.hidden()
+                return True
             self._ledger.record(verdict(unit, self._snapshot, problem))
             if isinstance(problem, Fault):
                 self.again[unit] = lambda: self._to_its_end(unit, answer, find)

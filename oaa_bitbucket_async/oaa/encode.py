@@ -7,6 +7,7 @@ from itertools import chain, islice
 
 import msgspec
 
+from oaa_bitbucket_async.oaa.credentials import written
 from oaa_bitbucket_async.oaa.integrity import Object, ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import Mapped
 
@@ -23,16 +24,21 @@ def pieces(mapped: Mapped, check: ReferenceCheck) -> Iterator[bytes]:
     oaaclient lays out everything but the four long lists, which are left empty in a copy of the application and
     written where its payload has them: the grants last, when the resources have been walked.
     """
-    app, resources = mapped
+    app, resources, credentials, permissions = mapped
     outline = copy.copy(app)
     outline.local_users, outline.local_groups = {}, {}
     payload = outline.get_payload()
     (application,) = payload["applications"]
     identities = chain(app.local_users.values(), app.local_groups.values())
-    entries = (identity.get_identity_to_permissions(app.name) for identity in identities)
+    entries: Iterable[Object] = (identity.get_identity_to_permissions(app.name) for identity in identities)
+    keys: dict[str, Iterable[bytes]] = {}
+    if credentials is not None:
+        keys["local_access_creds"] = _array(cred.to_dict() for cred in check.credentials(credentials))
+        entries = chain(entries, written(credentials.holding(permissions), app.name))
     application_parts = _object(
         application,
         {
+            **keys,
             "local_users": _array(user.to_dict() for user in check.identities(app.local_users.values())),
             "local_groups": _array(group.to_dict() for group in check.identities(app.local_groups.values())),
             "resources": _array(project.to_dict() for project in check.projects(resources)),

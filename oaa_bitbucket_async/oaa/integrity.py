@@ -7,7 +7,7 @@ without a word; Veza then refuses the payload, or worse, takes it without the gr
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from oaaclient.templates import CustomApplication, CustomResource, LocalGroup, LocalUser
+from oaaclient.templates import AccessCred, CustomApplication, CustomResource, LocalGroup, LocalUser
 
 from oaa_bitbucket_async.errors import CollectorError
 
@@ -23,8 +23,10 @@ class ReferenceCheck:
         self._groups = {group.unique_id for group in app.local_groups.values()}
         self._identities: set[str] = set()
         self._resources: set[str] = set()
+        self._attached: set[str] = set()
         self.project_count = 0
         self.grant_count = 0
+        self.credential_count = 0
 
     @property
     def repository_count(self) -> int:
@@ -35,8 +37,18 @@ class ReferenceCheck:
         """Users and groups about to be written: the groups that they are in exist."""
         for identity in identities:
             self._expect(identity.groups or (), self._groups, "group", identity.name)
+            self._attached.update(getattr(identity, "access_creds", ()))
             self._identities.add(identity.unique_id)
             yield identity
+
+    def credentials(self, credentials: Iterable[AccessCred]) -> Iterator[AccessCred]:
+        """Credentials about to be written, after the users: each once, and all that a user has among them."""
+        for credential in credentials:
+            self._expect_new(credential.unique_id)
+            self._identities.add(credential.unique_id)
+            self.credential_count += 1
+            yield credential
+        self._expect(self._attached, self._identities, "credential", "a user")
 
     def projects(self, projects: Iterable[CustomResource]) -> Iterator[CustomResource]:
         """Projects about to be written, with their repositories."""
@@ -57,6 +69,13 @@ class ReferenceCheck:
                 self._expect(keys, self._resources, "resource", holder)
                 self.grant_count += len(keys) + grant.get("apply_to_application", False)
             yield entry
+
+    def _expect_new(self, identity: str) -> None:
+        if identity in self._identities:
+            raise CollectorError(
+                f"The payload defines {identity!r} twice: not uploaded.",
+                "This is a bug of this program: please report it with this line.",
+            )
 
     def _expect(self, references: Iterable[str], known: set[str], what: str, holder: str) -> None:
         if not known.issuperset(references):

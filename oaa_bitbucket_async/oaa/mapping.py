@@ -6,14 +6,17 @@ given the complete list of keys for each permission at once. oaaclient's `add_pe
 called for each grant looks for duplicates in a list, which is quadratic for a group that may read every repository.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from itertools import chain
+from types import MappingProxyType
 from typing import NamedTuple
 
 from oaaclient.templates import CustomApplication, CustomResource, LocalGroup, LocalUser, OAAPropertyType
 
 from oaa_bitbucket_async.collect.snapshot import Principal, Snapshot
+from oaa_bitbucket_async.oaa.credentials import Credentials
+from oaa_bitbucket_async.oaa.guardrails import guardrail_properties
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.permissions import define_permissions
@@ -35,7 +38,8 @@ from oaa_bitbucket_async.oaa.resources import (
     each_project,
 )
 from oaa_bitbucket_async.oaa.values import properties
-from oaa_bitbucket_async.settings import Identity
+from oaa_bitbucket_async.oaa.visibility import lines, property_name, states
+from oaa_bitbucket_async.settings import CREDENTIALS, Identity
 
 _APPLICATION_PROPERTIES = {
     "base_url": OAAPropertyType.STRING,
@@ -53,21 +57,27 @@ class Mapped(NamedTuple):
     """Users, groups, permissions and the definitions of properties. Of resources only the one being walked."""
     resources: Iterator[CustomResource]
     """The projects, each with its repositories, made when asked for. At their end the holders have their grants."""
+    credentials: Credentials | None = None
+    """Keys and tokens, made when asked for; None: they were not to be collected."""
+    permissions: Mapping[str, str] = MappingProxyType({})
+    """The name in the payload of every permission that is held."""
 
 
 def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> Mapped:
     """Maps everything; what a reader should know goes into `notes`. The snapshot is left as it was."""
     app = CustomApplication(application_name(snapshot.instance.host), APPLICATION_TYPE)
-    _define_properties(app)
-    _describe_application(app, snapshot)
-
+    _define_properties(app, snapshot)
     grants = {snapshot.vocabulary.unpack(code) for code in _distinct_codes(snapshot)}
     met = {permission for _, permission in grants}.union(*snapshot.default_permissions.values())
-    permissions = define_permissions(app, met, notes)
     principals = all_principals(snapshot, {holder for holder, _ in grants}, notes)
     may_sign_in = licensed(snapshot)
     users = add_users(app, principals, snapshot, may_sign_in, identity, notes)
     groups, everyone = add_groups(app, principals, snapshot, may_sign_in, notes)
+    credentials = Credentials(app, snapshot, users, notes) if snapshot.included.asked_for & CREDENTIALS else None
+    permissions = define_permissions(app, met if credentials is None else met | credentials.met(), notes)
+    _describe_application(app, snapshot, credentials)
+    for line in lines(snapshot):
+        notes.say(line)
 
     def holder(principal: Principal) -> LocalUser | LocalGroup:
         return users[int(principal.key)] if principal.kind == "user" else groups[str(principal.key)]
@@ -84,25 +94,28 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> Map
         for permission, keys in sorted(held.by_everyone.items()):
             everyone.resource_permissions[permissions[permission]] = keys
 
-    return Mapped(app, resources())
+    return Mapped(app, resources(), credentials, permissions)
 
 
-def _define_properties(app: CustomApplication) -> None:
+def _define_properties(app: CustomApplication, snapshot: Snapshot) -> None:
     define = app.property_definitions
     for name, kind in _APPLICATION_PROPERTIES.items():
         define.define_application_property(name, kind)
+    for include in sorted(snapshot.included.asked_for):
+        define.define_application_property(property_name(include), OAAPropertyType.STRING)
     for name, kind in USER_PROPERTIES.items():
         define.define_local_user_property(name, kind)
     for name, kind in GROUP_PROPERTIES.items():
         define.define_local_group_property(name, kind)
     for name, kind in PROJECT_PROPERTIES.items():
         define.define_resource_property(PROJECT, name, kind)
-    for name, kind in REPO_PROPERTIES.items():
+    for name, kind in (REPO_PROPERTIES | guardrail_properties(snapshot)).items():
         define.define_resource_property(REPO, name, kind)
 
 
-def _describe_application(app: CustomApplication, snapshot: Snapshot) -> None:
+def _describe_application(app: CustomApplication, snapshot: Snapshot, credentials: Credentials | None) -> None:
     instance = snapshot.instance
+    seen = states(snapshot, credentials.of_several if credentials else ())
     app.properties = properties(
         {
             "base_url": instance.base_url,
@@ -110,6 +123,7 @@ def _describe_application(app: CustomApplication, snapshot: Snapshot) -> None:
             "authentication": instance.authentication,
             "global_permissions": instance.global_permissions,
             "collected": global_collected(snapshot),
+            **{property_name(include): state for include, state in seen.items()},
         }
     )
 

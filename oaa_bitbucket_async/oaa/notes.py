@@ -9,6 +9,7 @@ class Notes:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._examples: dict[str, list[str]] = {}
+        self._said: list[str] = []
 
     def add(self, kind: str, example: str) -> None:
         """One more of `kind` (a phrase that completes `3 …`); `example` names it."""
@@ -17,9 +18,13 @@ class Notes:
         if len(examples) < _EXAMPLES:
             examples.append(example)
 
+    def say(self, line: str) -> None:
+        """A line of its own, after those that are counted."""
+        self._said.append(line)
+
     def lines(self) -> list[str]:
-        """One line for each kind, sorted: `2 permissions that …: FOO, BAR`."""
-        return [self._line(kind) for kind in sorted(self._counts)]
+        """One line for each kind, sorted: `2 permissions that …: FOO, BAR`, then what was said."""
+        return [self._line(kind) for kind in sorted(self._counts)] + self._said
 
     def _line(self, kind: str) -> str:
         count = self._counts[kind]

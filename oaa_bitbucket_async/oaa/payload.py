@@ -34,6 +34,8 @@ class Counts:
     projects: int
     repositories: int
     grants: int
+    credentials: int = 0
+    """Keys and tokens, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class _SavedApplication(msgspec.Struct):
     local_groups: list[msgspec.Raw]
     resources: list[_SavedResource]
     custom_properties: _SavedProperties
+    local_access_creds: tuple[msgspec.Raw, ...] = ()
 
 
 class _SavedPermission(msgspec.Struct):
@@ -115,6 +118,7 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payloa
         projects=check.project_count,
         repositories=check.repository_count,
         grants=check.grant_count,
+        credentials=check.credential_count,
     )
     return Payload(
         compressed=compressed,
@@ -156,6 +160,7 @@ def load_payload(path: Path) -> Payload:
             users=len(application.local_users),
             groups=len(application.local_groups),
             projects=len(application.resources),
+            credentials=len(application.local_access_creds),
             repositories=sum(len(resource.sub_resources) for resource in application.resources),
             grants=sum(
                 len(entry.resources) + entry.apply_to_application

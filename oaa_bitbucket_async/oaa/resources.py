@@ -16,6 +16,7 @@ from oaa_bitbucket_async.collect.snapshot import (
     UserRecord,
     Vocabulary,
 )
+from oaa_bitbucket_async.oaa.guardrails import guardrails
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, REPO_READ, highest
 from oaa_bitbucket_async.oaa.values import description, named, properties
@@ -134,6 +135,7 @@ def _add_repository(
             "state": repository.state,
             "url": f"{project_url}/repos/{quote(repository.slug, safe='~')}",
             "collected": Missing("repository", repository.id) not in snapshot.missing,
+            **guardrails(snapshot, repository),
         }
     )
     _hold(held, snapshot.repository_grants.get(repository.id), resource)

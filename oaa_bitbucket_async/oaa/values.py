@@ -12,7 +12,7 @@ PROPERTY_CHARACTERS = 4096
 _LAST_MILLISECOND = 253_402_300_799_999
 """The end of the year 9999, the last that RFC 3339 can write."""
 
-PropertyValue = str | bool
+PropertyValue = str | bool | int | list[str]
 
 
 def timestamp(milliseconds: int) -> str | None:

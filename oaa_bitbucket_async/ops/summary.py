@@ -56,6 +56,8 @@ class Summary:
     projects: int = 0
     repositories: int = 0
     grants: int = 0
+    credentials: int | None = None
+    """Keys and tokens; None if they were not asked for."""
     requests: RequestStats = field(default_factory=RequestStats)
     duration: float = 0.0
     throttled: int = 0
@@ -99,6 +101,7 @@ class Summary:
             "projects": self.projects,
             "repositories": self.repositories,
             "grants": self.grants,
+            "credentials": self.credentials,
             "duration_seconds": round(self.duration, 3),
             "requests": self.requests.total,
             "requests_by_kind": dict(self.requests.sent),
@@ -169,6 +172,7 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
         ("Projects", f"{summary.projects:,}"),
         ("Repositories", f"{summary.repositories:,}"),
         ("Grants", f"{summary.grants:,}"),
+        *([] if summary.credentials is None else [("Credentials", f"{summary.credentials:,}")]),
         (
             "Requests",
             f"{requests.total:,} in {duration_text(summary.duration)}, {summary.throughput:,.0f} a second",

@@ -11,7 +11,7 @@ from oaa_bitbucket_async.oaa.names import host_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.reporting import reporting
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Identity, Output, Pace, Scope, Settings, Veza
+from oaa_bitbucket_async.settings import Identity, Include, Output, Pace, Scope, Settings, Veza
 
 
 def collect_and_upload(settings: Settings, figures: Figures | None = None) -> int:
@@ -47,6 +47,7 @@ def demo(
     scope: Scope,
     output: Output,
     identity: Identity = "email",
+    include: frozenset[Include] = frozenset(),
     figures: Figures | None = None,
 ) -> int:
     """The main job against an embedded Bitbucket and an embedded Veza."""
@@ -59,6 +60,7 @@ def demo(
         scope=scope,
         output=output,
         identity=identity,
+        include=include,
         figures=figures,
     )
 

@@ -1,20 +1,24 @@
 """`--check`: everything that a run would find out before it fans out, and what it would cost."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, EFFECTIVE_PERMISSIONS, Listing
 from oaa_bitbucket_async.bitbucket.client import Client
+from oaa_bitbucket_async.bitbucket.faults import Denied, Gone, RequestProblem
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.bitbucket.protocol import next_start
+from oaa_bitbucket_async.bitbucket.rows import User
+from oaa_bitbucket_async.collect.extras import PROBES
+from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
 from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza
 from oaa_bitbucket_async.ops.summary import duration_text
 from oaa_bitbucket_async.run.loop import weightiest
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import listen
-from oaa_bitbucket_async.settings import Settings
+from oaa_bitbucket_async.settings import Include, Settings
 
 T = TypeVar("T")
 
@@ -29,7 +33,19 @@ class Estimate:
     repositories: int = 0
     pages: int = 0
     explicit: bool = True
+    others: list[User] = field(default_factory=list)
+    """The first users, by id, but for the one that asks."""
+    hidden: frozenset[UnitKind] = frozenset()
+    """What the login may not list of other users."""
     default_levels: int = len(DEFAULT_LEVELS)
+
+    def price(self, include: Include) -> int:
+        """Requests that a kind takes besides; at most, where it depends on what is found."""
+        kinds = [kind for kind, of in INCLUDED.items() if of is include]
+        projects = sum(kind in OF_PROJECT for kind in kinds) * self.projects
+        repositories = sum(kind in OF_REPOSITORY for kind in kinds) * self.repositories
+        users = sum(min(PROBES, self.users) if kind in self.hidden else self.users for kind in kinds if kind in OF_USER)
+        return projects + repositories + users
 
     @property
     def requests(self) -> int:
@@ -99,18 +115,56 @@ async def _tell_veza(settings: Settings) -> None:
 
 
 def _tell_estimate(settings: Settings, findings: Findings, estimate: Estimate) -> None:
+    total = estimate.requests + sum(map(estimate.price, settings.include))
     _line(
         "A run",
         f"reads {estimate.users:,} users, {estimate.groups:,} groups, {estimate.projects:,} projects and "
-        f"{estimate.repositories:,} repositories with about {estimate.requests:,} requests",
+        f"{estimate.repositories:,} repositories with about {total:,} requests",
     )
+    for include in Include:
+        _line("" if include is not Include.ACCESS_KEYS else "Include", _price(settings, estimate, include))
     bucket = findings.rate.bucket
     rate, burst = settings.pace.rate_limit, 0.0
     if bucket is not None and bucket.fill_rate > 0 and (rate is None or bucket.fill_rate < rate):
         rate, burst = float(bucket.fill_rate), float(bucket.capacity)
     if rate is not None:
-        seconds = max(0.0, estimate.requests - burst) / rate
+        seconds = max(0.0, total - burst) / rate
         _line("", f"which takes about {duration_text(seconds)} at {rate:g} requests a second")
+
+
+def _price(settings: Settings, estimate: Estimate, include: Include) -> str:
+    price = estimate.price(include)
+    amount = f"{price:,} requests"
+    if include is Include.BRANCH_RESTRICTIONS:
+        amount = f"{price // 2:,} to {price:,} requests"
+    kinds = [kind for kind, of in INCLUDED.items() if of is include and kind in OF_USER]
+    blind = ""
+    if kinds and estimate.hidden.issuperset(kinds):
+        blind = "; those of other users are not visible to this login"
+    return f"{include}: {amount}{', in the figure above' if include in settings.include else ' more'}{blind}"
+
+
+async def _hidden(session: Session, estimate: Estimate) -> frozenset[UnitKind]:
+    """Which kinds the login may not list of other users, found out as a run does."""
+    api = session.api
+    asking: dict[UnitKind, Callable[[User], Listing[Any]]] = {
+        UnitKind.USER_TOKENS: lambda user: api.user_tokens(user.slug or user.name),
+        UnitKind.USER_SSH_KEYS: lambda user: api.user_ssh_keys(user.name),
+        UnitKind.USER_GPG_KEYS: lambda user: api.user_gpg_keys(user.name),
+    }
+    hidden = set()
+    for kind, listing in asking.items():
+        for user in estimate.others[:PROBES]:
+            try:
+                await session.client.page(listing(user))
+                break
+            except (Denied, Gone):
+                continue
+            except RequestProblem:  # a run tries again, and tells; the price is that of asking about all
+                break
+        else:
+            hidden.add(kind)
+    return frozenset(hidden) if estimate.others else frozenset()
 
 
 async def _estimate(session: Session, findings: Findings) -> Estimate:
@@ -118,6 +172,8 @@ async def _estimate(session: Session, findings: Findings) -> Estimate:
     estimate = Estimate(explicit=findings.global_permissions == "explicit", default_levels=len(findings.default_levels))
     async for users in _pages(client, api.users(detailed=findings.detailed_users), estimate):
         estimate.users += len(users)
+        others = (user for user in users if user.name.lower() != (findings.user or "").lower())
+        estimate.others = sorted([*estimate.others, *others], key=lambda user: user.id)[:PROBES]
     if findings.detailed_groups:
         async for groups in _pages(client, api.groups(), estimate):
             estimate.groups += len(groups)
@@ -132,6 +188,7 @@ async def _estimate(session: Session, findings: Findings) -> Estimate:
         estimate.repositories += len(kept)
         projects.update(row.project.id for row in kept)
     estimate.projects = len(projects)
+    estimate.hidden = await _hidden(session, estimate)
     return estimate
 
 

@@ -12,6 +12,7 @@ from oaa_bitbucket_async.bitbucket.faults import Fault
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.crawl import Crawl
+from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.journal import Fingerprint, Journal
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
@@ -43,7 +44,7 @@ async def collect(
     Raises CredentialError, TemporaryError (in an ExceptionGroup) and InterruptedRunError.
     """
     settings = session.settings
-    snapshot = Snapshot(instance_of(settings, findings))
+    snapshot = Snapshot(instance_of(settings, findings), included=Included(settings.include))
     ledger = Ledger()
     crawl = Crawl(
         session.client,
@@ -111,6 +112,7 @@ async def journal_of(settings: Settings, findings: Findings, path: Path) -> Asyn
             server_version=findings.version,
             global_permissions=findings.global_permissions,
             scope=settings.scope,
+            include=settings.include,
         ),
         window=settings.state.resume_window,
         # without our name on every answer, what was read before a login was lost can't be told from what came after

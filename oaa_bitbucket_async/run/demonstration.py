@@ -12,7 +12,7 @@ from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.main_job import main_job
 from oaa_bitbucket_async.run.reporting import reporting
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Identity, Login, Output, Pace, Scope, Settings, State, Veza
+from oaa_bitbucket_async.settings import Identity, Include, Login, Output, Pace, Scope, Settings, State, Veza
 
 PAYLOAD = Path("demo-payload.json")
 
@@ -36,6 +36,7 @@ def demonstrate(
     scope: Scope,
     output: Output,
     identity: Identity = "email",
+    include: frozenset[Include] = frozenset(),
     figures: Figures | None = None,
 ) -> int:
     """Runs it, prints the same summary as a real run, and leaves the payload in a file. Gives the exit code."""
@@ -65,6 +66,7 @@ def demonstrate(
             scope=scope,
             output=output,
             identity=identity,
+            include=include,
         )
         exit_code = run_to_end(play(settings))
     print(_FOR_REAL)

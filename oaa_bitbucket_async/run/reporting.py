@@ -21,7 +21,7 @@ from oaa_bitbucket_async.ops.terminal import error_console
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.run.session import Session
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Output
+from oaa_bitbucket_async.settings import CREDENTIALS, Output
 
 
 @dataclass(slots=True)
@@ -49,6 +49,8 @@ class Report:
         if payload is not None:
             self.summary.warnings += Counter(payload.warnings)
             self.summary.payload_bytes = payload.raw_size
+            if snapshot.included.asked_for & CREDENTIALS:
+                self.summary.credentials = payload.counts.credentials
 
     async def finish(self, exit_code: int) -> None:
         """Shows the summary and writes the metrics. Never raises: the run's result stands already."""

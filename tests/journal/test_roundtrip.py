@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.collect.journal.records import ROW_TYPES, AnyRow, Entry, Packer
+from oaa_bitbucket_async.collect.included import (
+    AccessKey,
+    DefaultBranch,
+    GpgKey,
+    MergeChecks,
+    Restriction,
+    SshKey,
+    Token,
+)
+from oaa_bitbucket_async.collect.intake import AnyRow
+from oaa_bitbucket_async.collect.journal.records import ROW_TYPES, Entry, Packer
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from tests.journal.estate import NOW, Told, found_in, open_at, run, tell
@@ -57,6 +67,17 @@ repositories = st.builds(
     description=st.none() | text,
     origin=st.none() | st.builds(rows.Origin, id=st.none() | numbers),
 )
+times = st.none() | numbers
+ssh = {
+    "id": ids,
+    "label": text,
+    "fingerprint": text,
+    "algorithm": text,
+    "bits": times,
+    "created": times,
+    "expires": times,
+    "last_used": times,
+}
 OF: dict[type[AnyRow], st.SearchStrategy[AnyRow]] = {
     rows.User: users,
     rows.Group: groups,
@@ -65,6 +86,36 @@ OF: dict[type[AnyRow], st.SearchStrategy[AnyRow]] = {
     rows.Permitted: st.builds(rows.Permitted, permitted=st.booleans()),
     rows.Project: projects,
     rows.Repository: repositories,
+    SshKey: st.builds(SshKey, **ssh),
+    AccessKey: st.builds(AccessKey, **ssh, permission=names),
+    Token: st.builds(
+        Token,
+        id=names,
+        name=text,
+        created=times,
+        expires=times,
+        last_used=times,
+        permissions=st.lists(text, max_size=3).map(tuple),
+    ),
+    GpgKey: st.builds(GpgKey, id=names, fingerprint=text, email=text, expires=times),
+    Restriction: st.builds(
+        Restriction,
+        kind=names,
+        matcher=text,
+        matched=text,
+        active=st.booleans(),
+        users=st.lists(ids, max_size=3).map(tuple),
+        groups=st.lists(text, max_size=3).map(tuple),
+        keys=st.lists(ids, max_size=3).map(tuple),
+    ),
+    DefaultBranch: st.builds(DefaultBranch, id=names),
+    MergeChecks: st.builds(
+        MergeChecks,
+        approvals=times,
+        builds=times,
+        all_approvers=st.none() | st.booleans(),
+        all_tasks=st.none() | st.booleans(),
+    ),
 }
 
 

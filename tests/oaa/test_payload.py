@@ -79,7 +79,7 @@ def test_mapping_leaves_the_snapshot_as_it_was():
 
 def test_resources_are_made_one_project_at_a_time():
     snapshot = snapshot_of([step for seed in (1, 2, 3, 9, 11) for step in steps_of(seed)])
-    app, resources = map_snapshot(snapshot, identity="email", notes=Notes())
+    app, resources, *_ = map_snapshot(snapshot, identity="email", notes=Notes())
     walked = 0
     for project in resources:
         walked += 1

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from oaa_bitbucket_async.collect.journal.records import AnyRow, Entry, Fingerprint, Mark, Replayed
+from oaa_bitbucket_async.collect.intake import AnyRow
+from oaa_bitbucket_async.collect.journal.records import Entry, Fingerprint, Mark, Replayed
 from oaa_bitbucket_async.collect.journal.store import (
     NOT_A_JOURNAL,
     Opened,

@@ -13,15 +13,14 @@ import msgspec
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect.included import INCLUDED_ROWS
+from oaa_bitbucket_async.collect.intake import AnyRow
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
-from oaa_bitbucket_async.settings import Scope
+from oaa_bitbucket_async.settings import Include, Scope
 
 JOURNAL_VERSION = 1
 """Raise it when the same rows are written in another way; when the rows change, `layout` changes by itself."""
-
-AnyRow = rows.User | rows.Group | rows.UserGrant | rows.GroupGrant | rows.Permitted | rows.Project | rows.Repository
-"""What a unit can consist of; which of them, its kind says (`ROW_TYPES`)."""
 
 ROW_TYPES: dict[UnitKind, type[AnyRow]] = {
     UnitKind.USERS: rows.User,
@@ -37,7 +36,9 @@ ROW_TYPES: dict[UnitKind, type[AnyRow]] = {
     UnitKind.PROJECT_DEFAULT: rows.Permitted,
     UnitKind.REPOSITORY_USERS: rows.UserGrant,
     UnitKind.REPOSITORY_GROUPS: rows.GroupGrant,
+    **INCLUDED_ROWS,
 }
+"""What a unit consists of."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     exclude_projects: tuple[str, ...]
     personal_projects: bool
     archived: bool
+    include: tuple[Include, ...] = ()
     collector: str = __version__
 
     @classmethod
@@ -65,6 +67,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
         server_version: str,
         global_permissions: Literal["explicit", "effective"],
         scope: Scope,
+        include: Iterable[Include] = (),
     ) -> "Fingerprint":
         """Patterns are compared without order, repetition and case, as they are applied."""
         return cls(
@@ -77,6 +80,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
             exclude_projects=tuple(sorted({p.lower() for p in scope.exclude_projects})),
             personal_projects=scope.personal_projects,
             archived=scope.archived,
+            include=tuple(sorted(include)),
         )
 
     def differences(self, other: "Fingerprint") -> list[str]:
@@ -145,7 +149,7 @@ _user_grants = msgspec.msgpack.Decoder(list[tuple[int, str]])
 _group_grants = msgspec.msgpack.Decoder(list[tuple[str, str]])
 _others: dict[type[AnyRow], Callable[[msgspec.Raw], list[AnyRow]]] = {
     kind: msgspec.msgpack.Decoder(list[kind]).decode  # type: ignore[valid-type]
-    for kind in (rows.Group, rows.Permitted, rows.Project, rows.Repository)
+    for kind in {rows.Group, rows.Permitted, rows.Project, rows.Repository, *INCLUDED_ROWS.values()}
 }
 
 

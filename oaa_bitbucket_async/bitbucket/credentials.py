@@ -1,0 +1,216 @@
+"""Keys and tokens as Bitbucket lists them, less their texts: those are gone when an answer has been decoded.
+
+A fingerprint is the server's, or where an old server tells only the text it is computed while the answer is decoded.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket.rows import Id, Name, Number, Page, Row
+
+T = TypeVar("T")
+W = TypeVar("W")
+
+_DAY = 86_400_000
+_SHA256_LETTERS = 43
+_ALGORITHMS = {"ssh-rsa": "RSA", "ssh-dss": "DSA", "ssh-ed25519": "ED25519", "ssh-ed448": "ED448"}
+
+
+class SshKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A public SSH key. Times are milliseconds since 1970; `fingerprint` is as `ssh-keygen -l` prints it, or ''."""
+
+    id: Id
+    label: str
+    fingerprint: str
+    algorithm: str
+    bits: int | None
+    created: int | None
+    expires: int | None
+    last_used: int | None
+
+
+class AccessKey(SshKey, frozen=True, gc=False, array_like=True):
+    """An SSH key that opens a project or repository, whoever holds it."""
+
+    permission: Name
+
+
+class Token(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An HTTP access token: what is told of it, never itself."""
+
+    id: Name
+    name: str
+    created: int | None
+    expires: int | None
+    last_used: int | None
+    permissions: tuple[str, ...]
+
+
+class GpgKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A GPG key, with which its user signs commits."""
+
+    id: Name
+    fingerprint: str
+    email: str
+    expires: int | None
+
+
+class Reduced(Generic[W, T]):
+    """Decodes a page and keeps of each row only what `keep` makes of it."""
+
+    def __init__(self, wire: "msgspec.json.Decoder[Page[W]]", keep: Callable[[W], T]) -> None:
+        self._wire = wire
+        self._keep = keep
+
+    def decode(self, body: bytes, /) -> Page[T]:
+        """Raises msgspec.ValidationError and msgspec.DecodeError, as a decoder of msgspec does."""
+        page = self._wire.decode(body)
+        values = [self._keep(row) for row in page.values]
+        return Page(values, page.is_last_page, page.next_page_start, page.limit, page.size, page.start)
+
+
+Time = Number | str | None
+"""Milliseconds since 1970 as a number or as text, or an ISO 8601 text."""
+
+
+class _Key(Row, frozen=True):
+    """Old servers know only `id`, `text` and `label` (BITBUCKET.md section 5)."""
+
+    id: Id
+    text: str | None = None
+    label: str | None = None
+    fingerprint: str | None = None
+    algorithm_type: str | None = None
+    bit_length: Number | None = None
+    created_date: Time = None
+    expiry_days: Number | None = None
+    last_authenticated: Time = None
+
+
+class _AccessKey(Row, frozen=True):
+    key: _Key
+    permission: Name
+
+
+class _Token(Row, frozen=True):
+    id: Name | Number
+    name: str | None = None
+    created_date: Time = None
+    expiry_date: Time = None
+    last_authenticated: Time = None
+    permissions: tuple[str, ...] = ()
+
+
+class _GpgKey(Row, frozen=True):
+    id: Name | Number
+    fingerprint: str | None = None
+    email_address: str | None = None
+    expiry_date: Time = None
+
+
+def milliseconds(time: Time) -> int | None:
+    """A time in any of the forms in which Bitbucket writes it; None for one that is none."""
+    if not isinstance(time, str):
+        return time
+    if time.isascii() and time.isdecimal():
+        return int(time) if len(time) <= 15 else None
+    try:
+        parsed = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def fingerprint_of(text: str) -> str:
+    """SHA-256 of the key within an `authorized_keys` line, as `ssh-keygen -l` prints it; '' if there is none."""
+    blob = _blob(text)
+    if blob is None:
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def _blob(text: str) -> bytes | None:
+    words = text.split()
+    encoded = next((word for word in words if word.startswith("AAAA")), None)
+    try:
+        return base64.b64decode(encoded, validate=True) if encoded else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _algorithm_of(text: str) -> str:
+    """By the name that stands in the key itself: a length of four bytes, then so many letters."""
+    blob = _blob(text) or b""
+    name = blob[4 : 4 + int.from_bytes(blob[:4], "big")].decode("ascii", "replace") if len(blob) > 4 else ""
+    if name.startswith(("ecdsa-", "sk-ecdsa-")):
+        return "ECDSA"
+    return _ALGORITHMS.get(name.removeprefix("sk-").partition("@")[0], name)
+
+
+def _shown(fingerprint: str) -> str:
+    """Bitbucket leaves `SHA256:` off; what is of another form (MD5 with colons) stays as it is."""
+    bare = fingerprint.rstrip("=")
+    return f"SHA256:{bare}" if len(bare) == _SHA256_LETTERS and ":" not in bare else fingerprint
+
+
+def _ssh_key(wire: _Key) -> SshKey:
+    text = wire.text or ""
+    created = milliseconds(wire.created_date)
+    days = wire.expiry_days
+    return SshKey(
+        id=wire.id,
+        label=wire.label or "",
+        fingerprint=_shown(wire.fingerprint) if wire.fingerprint else fingerprint_of(text),
+        algorithm=wire.algorithm_type or _algorithm_of(text),
+        bits=wire.bit_length,
+        created=created,
+        expires=created + days * _DAY if created is not None and days else None,
+        last_used=milliseconds(wire.last_authenticated),
+    )
+
+
+def _access_key(wire: _AccessKey) -> AccessKey:
+    key = _ssh_key(wire.key)
+    return AccessKey(
+        key.id,
+        key.label,
+        key.fingerprint,
+        key.algorithm,
+        key.bits,
+        key.created,
+        key.expires,
+        key.last_used,
+        wire.permission,
+    )
+
+
+def _token(wire: _Token) -> Token:
+    return Token(
+        id=str(wire.id),
+        name=wire.name or "",
+        created=milliseconds(wire.created_date),
+        expires=milliseconds(wire.expiry_date),
+        last_used=milliseconds(wire.last_authenticated),
+        permissions=tuple(sorted(set(wire.permissions))),
+    )
+
+
+def _gpg_key(wire: _GpgKey) -> GpgKey:
+    return GpgKey(
+        id=str(wire.id),
+        fingerprint=wire.fingerprint or "",
+        email=wire.email_address or "",
+        expires=milliseconds(wire.expiry_date),
+    )
+
+
+ACCESS_KEYS = Reduced(msgspec.json.Decoder(Page[_AccessKey]), _access_key)
+SSH_KEYS = Reduced(msgspec.json.Decoder(Page[_Key]), _ssh_key)
+TOKENS = Reduced(msgspec.json.Decoder(Page[_Token]), _token)
+GPG_KEYS = Reduced(msgspec.json.Decoder(Page[_GpgKey]), _gpg_key)

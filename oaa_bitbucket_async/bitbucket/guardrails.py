@@ -1,0 +1,129 @@
+"""What narrows or guards the way to a branch, as Bitbucket tells it: restrictions, default branch, merge checks."""
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket.credentials import Reduced
+from oaa_bitbucket_async.bitbucket.rows import Id, Name, Number, Page, Row
+
+
+class Restriction(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A branch restriction, inherited or the repository's own, and who is exempt from it.
+
+    `kind` and `matcher` (BRANCH, PATTERN, …) are Bitbucket's words; `matched` is the matcher's id.
+    """
+
+    kind: Name
+    matcher: str
+    matched: str
+    active: bool
+    users: tuple[int, ...]
+    groups: tuple[str, ...]
+    keys: tuple[int, ...]
+
+
+class DefaultBranch(Row, frozen=True):
+    """The branch that is configured to be the default one: `refs/heads/main`."""
+
+    id: Name
+
+
+class MergeChecks(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a pull request needs before it can be merged; None: the server does not tell."""
+
+    approvals: int | None
+    builds: int | None
+    all_approvers: bool | None
+    all_tasks: bool | None
+
+
+class _MatcherType(Row, frozen=True):
+    id: Name
+
+
+class _Matcher(Row, frozen=True):
+    id: str
+    type: _MatcherType
+    active: bool = True
+
+
+class _User(Row, frozen=True):
+    id: Id
+
+
+class _Group(Row, frozen=True):
+    name: Name
+
+
+class _Key(Row, frozen=True):
+    id: Id
+
+
+class _AccessKey(Row, frozen=True):
+    key: _Key
+
+
+class _Restriction(Row, frozen=True):
+    type: Name
+    matcher: _Matcher
+    users: tuple[_User, ...] = ()
+    groups: tuple[str | _Group, ...] = ()
+    access_keys: tuple[_AccessKey, ...] = ()
+
+
+def _restriction(wire: _Restriction) -> Restriction:
+    return Restriction(
+        kind=wire.type,
+        matcher=wire.matcher.type.id,
+        matched=wire.matcher.id,
+        active=wire.matcher.active,
+        users=tuple(sorted({user.id for user in wire.users})),
+        groups=tuple(sorted({group if isinstance(group, str) else group.name for group in wire.groups})),
+        keys=tuple(sorted({access.key.id for access in wire.access_keys})),
+    )
+
+
+class _Check(Row, frozen=True):
+    enabled: bool = True
+    count: Number | str | None = None
+
+
+_Checked = Number | str | _Check | None
+
+
+class _MergeChecks(Row, frozen=True):
+    """`requiredApprovers` is a number, and on newer servers the hook's own form stands beside it."""
+
+    required_approvers: _Checked = None
+    required_successful_builds: _Checked = None
+    required_all_approvers: bool | None = None
+    required_all_tasks_complete: bool | None = None
+
+
+class _Checks:
+    """Decodes merge checks, whichever form their counts have."""
+
+    def __init__(self) -> None:
+        self._wire = msgspec.json.Decoder(_MergeChecks)
+
+    def decode(self, body: bytes, /) -> MergeChecks:
+        """Raises msgspec.ValidationError and msgspec.DecodeError, as a decoder of msgspec does."""
+        wire = self._wire.decode(body)
+        return MergeChecks(
+            approvals=_count(wire.required_approvers),
+            builds=_count(wire.required_successful_builds),
+            all_approvers=wire.required_all_approvers,
+            all_tasks=wire.required_all_tasks_complete,
+        )
+
+
+def _count(check: _Checked) -> int | None:
+    if isinstance(check, _Check):
+        return _count(check.count) if check.enabled else 0
+    if isinstance(check, str):
+        return int(check) if check.isascii() and check.isdecimal() and len(check) <= 9 else None
+    return check
+
+
+RESTRICTIONS = Reduced(msgspec.json.Decoder(Page[_Restriction]), _restriction)
+DEFAULT_BRANCH = msgspec.json.Decoder(DefaultBranch)
+MERGE_CHECKS = _Checks()

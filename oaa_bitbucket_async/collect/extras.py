@@ -1,0 +1,109 @@
+"""What `--include` asks besides: of each project and repository where it is worked on, of users once all are listed."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+from oaa_bitbucket_async.bitbucket.api import Api, Listing, Question
+from oaa_bitbucket_async.bitbucket.guardrails import DefaultBranch, MergeChecks
+from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.collect.concurrent import for_each
+from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
+from oaa_bitbucket_async.collect.included import AnyIncluded
+from oaa_bitbucket_async.collect.protection import is_open
+from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord, fold
+from oaa_bitbucket_async.collect.units import INCLUDED, Unit, UnitKind
+from oaa_bitbucket_async.collect.work import Find, Work
+from oaa_bitbucket_async.settings import Pace
+
+PROBES = 3
+"""Users who are asked about first, one after the other: if nothing is shown of any, the login may not list others'."""
+
+RowT = TypeVar("RowT", bound=AnyIncluded)
+
+
+class Extras:
+    """Asks nothing at all unless something is included."""
+
+    def __init__(
+        self, api: Api, findings: Findings, snapshot: Snapshot, work: Work, existence: Existence, pace: Pace
+    ) -> None:
+        self._api = api
+        self._me = fold(findings.user or "")
+        self._snapshot = snapshot
+        self._wanted = {kind for kind, include in INCLUDED.items() if include in snapshot.included.asked_for}
+        self._work = work
+        self._existence = existence
+        self._pace = pace
+
+    async def of_project(self, project: int, find: Find) -> None:
+        """Access keys and tokens."""
+
+        def key() -> str:
+            return self._snapshot.projects[project].key
+
+        await self._rows(UnitKind.PROJECT_ACCESS_KEYS, project, lambda: self._api.project_access_keys(key()), find)
+        await self._rows(UnitKind.PROJECT_TOKENS, project, lambda: self._api.project_tokens(key()), find)
+
+    async def of_repository(self, repository: int, find: Find) -> None:
+        """Access keys, tokens, restrictions and what these leave open, settings; as far as they are wanted."""
+        api = self._api
+
+        def place() -> tuple[str, str]:
+            record = self._snapshot.repositories[repository]
+            return self._snapshot.projects[record.project].key, record.slug
+
+        def default_branch() -> Question[DefaultBranch]:
+            return api.default_branch(*place())
+
+        def merge_checks() -> Question[MergeChecks]:
+            return api.merge_checks(*place())
+
+        await self._rows(
+            UnitKind.REPOSITORY_ACCESS_KEYS, repository, lambda: api.repository_access_keys(*place()), find
+        )
+        await self._rows(UnitKind.REPOSITORY_TOKENS, repository, lambda: api.repository_tokens(*place()), find)
+        restrictions = UnitKind.REPOSITORY_RESTRICTIONS
+        await self._rows(restrictions, repository, lambda: api.repository_restrictions(*place()), find)
+        if is_open(self._snapshot.included.rows(restrictions, repository)):
+            # without `find`: an old server that does not know the question answers 404, as one that is asked for
+            # a repository without a default branch
+            await self._work.row(Unit(UnitKind.REPOSITORY_DEFAULT_BRANCH, str(repository)), default_branch)
+        if UnitKind.REPOSITORY_SETTINGS in self._wanted:
+            await self._work.row(Unit(UnitKind.REPOSITORY_SETTINGS, str(repository)), merge_checks, find)
+
+    async def of_users(self) -> None:
+        """Tokens and keys of every user who is listed; of a few only, where the login may not list others'."""
+        await self._of_every_user(UnitKind.USER_TOKENS, lambda user: self._api.user_tokens(user.slug or user.name))
+        await self._of_every_user(UnitKind.USER_SSH_KEYS, lambda user: self._api.user_ssh_keys(user.name))
+        await self._of_every_user(UnitKind.USER_GPG_KEYS, lambda user: self._api.user_gpg_keys(user.name))
+
+    async def _of_every_user(self, kind: UnitKind, listing: Callable[[UserRecord], Listing[RowT]]) -> None:
+        if kind not in self._wanted:
+            return
+        users = self._snapshot.users
+        listed = sorted(user.id for user in users.values() if user.listed)
+
+        async def one(user: int) -> None:
+            def find() -> Awaitable[Whereabouts]:
+                return self._existence.user(user)
+
+            await self._work.rows(Unit(kind, str(user)), lambda: listing(users[user]), find)
+
+        others = [user for user in listed if fold(users[user].name) != self._me]
+        for user in others[:PROBES]:
+            await self._work.unless_stopped(one)(user)
+        hidden = self._snapshot.included.hidden.get(kind, set())
+        if others and hidden.issuperset(others[:PROBES]):
+            return
+        begun = set(others[:PROBES])
+
+        async def to_do() -> AsyncIterator[int]:
+            for user in listed:
+                if user not in begun:
+                    yield user
+
+        await for_each(self._work.unless_stopped(one), to_do(), self._pace.repo_concurrency)
+
+    async def _rows(self, kind: UnitKind, place: int, listing: Callable[[], Listing[RowT]], find: Find) -> None:
+        if kind in self._wanted:
+            await self._work.rows(Unit(kind, str(place)), listing, find)

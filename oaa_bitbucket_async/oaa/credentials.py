@@ -1,0 +1,245 @@
+"""Keys and tokens as access credentials. They are made one at a time, twice: there may be one for each repository.
+
+An access key or a token of a project or repository holds what it opens. A user's key or token is attached to the user,
+whose rights it has, and holds nothing itself.
+"""
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from oaaclient.templates import AccessCred, CustomApplication, LocalUser, OAAPropertyType
+
+from oaa_bitbucket_async.collect.included import AccessKey, GpgKey, SshKey, Token
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.units import UnitKind
+from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.permissions import highest
+from oaa_bitbucket_async.oaa.values import PropertyValue, named, properties, timestamp
+from oaa_bitbucket_async.settings import Include
+
+CREDENTIAL_PROPERTIES = {
+    "kind": OAAPropertyType.STRING,
+    "label": OAAPropertyType.STRING,
+    "fingerprint": OAAPropertyType.STRING,
+    "algorithm": OAAPropertyType.STRING,
+    "bits": OAAPropertyType.NUMBER,
+    "never_expires": OAAPropertyType.BOOLEAN,
+    "never_used": OAAPropertyType.BOOLEAN,
+    "permission_levels": OAAPropertyType.STRING_LIST,
+}
+_LEVELS = ("READ", "WRITE", "ADMIN")
+_OF_USERS = {
+    UnitKind.USER_TOKENS: "user-token",
+    UnitKind.USER_SSH_KEYS: "ssh-key",
+    UnitKind.USER_GPG_KEYS: "gpg-key",
+}
+_PERMISSION_BITS = 16
+_Row = AccessKey | Token | SshKey | GpgKey
+
+
+class Credentials:
+    """All credentials of a snapshot, in the payload's order: by kind, then by whom or what they belong to, then id."""
+
+    def __init__(
+        self, app: CustomApplication, snapshot: Snapshot, users: Mapping[int, LocalUser], notes: Notes
+    ) -> None:
+        """Attaches users' credentials to `users`, and defines the properties of all."""
+        self._app = app
+        self._snapshot = snapshot
+        self._active = {user: local.is_active for user, local in users.items()}
+        self._permissions: list[str] = []
+        self._keys, self._opens = self._access_keys()
+        self._repositories: defaultdict[int, list[str]] = defaultdict(list)
+        if Include.TOKENS in snapshot.included.asked_for:
+            for repository in sorted(snapshot.repositories.values(), key=lambda repository: repository.id):
+                self._repositories[repository.project].append(f"{repository.project}.{repository.id}")
+        self.of_several: set[UnitKind] = set()
+        """Kinds of which the server told the same key for several users: it does not tell whose keys they are."""
+        self._not_theirs = {kind: self._shared(kind, notes) for kind in _OF_USERS}
+        self._tells_use = self._who_tells_use()
+        for name, kind in CREDENTIAL_PROPERTIES.items():
+            app.property_definitions.define_access_cred_property(name, kind)
+        for unit_kind, kind in _OF_USERS.items():
+            for place, row in self._each(unit_kind):
+                if place in users and row.id not in self._not_theirs[unit_kind]:
+                    users[place].add_access_cred(f"{kind}:{row.id}")
+
+    def met(self) -> set[str]:
+        """Every permission that a credential holds on something."""
+        found = set(self._permissions)
+        for kind in (UnitKind.PROJECT_TOKENS, UnitKind.REPOSITORY_TOKENS):
+            for _, row in self._each(kind):
+                if isinstance(row, Token):
+                    found.update(row.permissions)
+        return found
+
+    def __iter__(self) -> Iterator[AccessCred]:
+        """Every credential, without what it holds."""
+        for key in self._keys.values():
+            yield self._made("access-key", key)
+        for unit_kind, kind in (
+            (UnitKind.PROJECT_TOKENS, "project-token"),
+            (UnitKind.REPOSITORY_TOKENS, "repository-token"),
+        ):
+            for _, token in self._each(unit_kind):
+                yield self._made(kind, token)
+        for unit_kind, kind in _OF_USERS.items():
+            for place, row in self._each(unit_kind):
+                if place in self._active and row.id not in self._not_theirs[unit_kind]:
+                    yield self._made(kind, row, active=self._active[place] is not False)
+
+    def holding(self, permissions: Mapping[str, str]) -> Iterator[AccessCred]:
+        """The credentials that hold something, with it; `permissions` gives a permission's name in the payload."""
+        for key in self._keys.values():
+            yield self._holder("access-key", key, self._opened(key.id), permissions)
+        for place, row in self._each(UnitKind.PROJECT_TOKENS):
+            if isinstance(row, Token) and place in self._snapshot.projects:
+                yield self._holder("project-token", row, self._of_project_token(place, row), permissions)
+        for place, row in self._each(UnitKind.REPOSITORY_TOKENS):
+            if isinstance(row, Token) and place in self._snapshot.repositories:
+                held = _top(row, "REPO_")
+                keys = {held: [self._repository_key(place)]} if held else {}
+                yield self._holder("repository-token", row, keys, permissions)
+
+    # --- what is held -------------------------------------------------------------------------------------------
+
+    def _access_keys(self) -> tuple[dict[int, AccessKey], "dict[int, array[int]]"]:
+        """Each key once, and what it opens, packed: the place, whether it is a repository, and the permission."""
+        keys: dict[int, AccessKey] = {}
+        opens: dict[int, array[int]] = {}
+        numbers: dict[str, int] = {}
+        for kind, known in (
+            (UnitKind.PROJECT_ACCESS_KEYS, self._snapshot.projects.keys()),
+            (UnitKind.REPOSITORY_ACCESS_KEYS, self._snapshot.repositories.keys()),
+        ):
+            repository = kind is UnitKind.REPOSITORY_ACCESS_KEYS
+            for place, row in self._each(kind):
+                if not isinstance(row, AccessKey) or place not in known:
+                    continue
+                number = numbers.setdefault(row.permission, len(numbers))
+                old = keys.get(row.id)
+                if old is None or _newer(row) > _newer(old):
+                    keys[row.id] = row
+                opens.setdefault(row.id, array("q")).append((place << 1 | repository) << _PERMISSION_BITS | number)
+        self._permissions = list(numbers)
+        return dict(sorted(keys.items())), opens
+
+    def _opened(self, key: int) -> dict[str, list[str]]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for code in self._opens[key]:
+            place, repository = code >> (_PERMISSION_BITS + 1), code >> _PERMISSION_BITS & 1
+            shown = self._repository_key(place) if repository else str(place)
+            found[self._permissions[code & ((1 << _PERMISSION_BITS) - 1)]].append(shown)
+        return found
+
+    def _of_project_token(self, project: int, token: Token) -> dict[str, list[str]]:
+        """On the project, and where its right on repositories is the higher one, on each of them."""
+        on_project, on_repositories = _top(token, "PROJECT_"), _top(token, "REPO_")
+        held = {on_project: [str(project)]} if on_project else {}
+        repositories = self._repositories[project]
+        if on_repositories and repositories and _level(on_repositories) > _level(on_project):
+            held[on_repositories] = repositories
+        return held
+
+    def _repository_key(self, repository: int) -> str:
+        return f"{self._snapshot.repositories[repository].project}.{repository}"
+
+    def _holder(
+        self, kind: str, row: _Row, held: Mapping[str, list[str]], permissions: Mapping[str, str]
+    ) -> AccessCred:
+        cred = AccessCred(f"{kind}:{row.id}", f"{kind} {row.id}")
+        cred.resource_permissions = {permissions[name]: keys for name, keys in sorted(held.items())}
+        return cred
+
+    # --- what is told -------------------------------------------------------------------------------------------
+
+    def _made(self, kind: str, row: _Row, *, active: bool = True) -> AccessCred:
+        label = _label(row)
+        fallback = f"{kind} {row.id}"
+        cred = AccessCred(f"{kind}:{row.id}", named(label, fallback))
+        cred.is_active = active
+        cred.expires_at = _time(row.expires)
+        cred.can_expire = row.expires is not None
+        told: dict[str, PropertyValue | None] = {"kind": kind, "label": label, "never_expires": row.expires is None}
+        if not isinstance(row, GpgKey):
+            cred.created_at = _time(row.created)
+            cred.last_used_at = _time(row.last_used)
+            if (Token if isinstance(row, Token) else SshKey) in self._tells_use:
+                told["never_used"] = row.last_used is None
+        if isinstance(row, Token):
+            told["permission_levels"] = list(row.permissions)
+        else:
+            told["fingerprint"] = row.fingerprint
+        if isinstance(row, SshKey):
+            told["algorithm"], told["bits"] = row.algorithm, row.bits
+        cred.properties = properties(told)
+        return cred
+
+    def _who_tells_use(self) -> set[type[_Row]]:
+        """Not every server tells when a key or a token was last used; one that tells it of any tells it of all."""
+        found: set[type[_Row]] = set()
+        if any(key.last_used is not None for key in self._keys.values()):
+            found.add(SshKey)
+        for kind in (UnitKind.PROJECT_TOKENS, UnitKind.REPOSITORY_TOKENS, UnitKind.USER_TOKENS):
+            if any(isinstance(row, Token) and row.last_used is not None for _, row in self._each(kind)):
+                found.add(Token)
+        if any(isinstance(row, SshKey) and row.last_used is not None for _, row in self._each(UnitKind.USER_SSH_KEYS)):
+            found.add(SshKey)
+        return found
+
+    def _shared(self, kind: UnitKind, notes: Notes) -> set[int | str]:
+        """A key is one user's. The same for several tells that the server did not look at whom it was asked about."""
+        owners = Counter(row.id for _, row in self._each(kind))
+        shared = {identifier for identifier, count in owners.items() if count > 1}
+        if shared:
+            self.of_several.add(kind)
+            for identifier in sorted(map(str, shared)):
+                notes.add("keys that the server tells of several users, left out", f"{_OF_USERS[kind]} {identifier}")
+        return shared
+
+    def _each(self, kind: UnitKind) -> Iterator[tuple[int, _Row]]:
+        for place, rows in self._snapshot.included.each(kind):
+            for row in sorted((row for row in rows if isinstance(row, _Row)), key=_by_id):
+                yield place, row
+
+
+def _by_id(row: _Row) -> tuple[int, str]:
+    """Numbers by their value, and texts apart from them."""
+    return (row.id, "") if isinstance(row.id, int) else (len(row.id), row.id)
+
+
+def _newer(key: AccessKey) -> tuple[object, ...]:
+    """Orders two rows of one key, read at two places, so that the choice does not depend on which came first."""
+    return (key.last_used or -1, key.created or -1, key.expires or -1, key.label, key.fingerprint, key.bits or -1)
+
+
+def _label(row: _Row) -> str:
+    match row:
+        case Token():
+            return row.name
+        case GpgKey():
+            return row.email
+        case _:
+            return row.label
+
+
+def _top(token: Token, prefix: str) -> str | None:
+    return highest(name for name in token.permissions if name.startswith(prefix))
+
+
+def _level(permission: str | None) -> int:
+    """READ, WRITE and ADMIN are the same of a project and of a repository; nothing and anything unknown is below."""
+    word = (permission or "").rpartition("_")[2]
+    return _LEVELS.index(word) if word in _LEVELS else -1
+
+
+def _time(milliseconds: int | None) -> str:
+    return (timestamp(milliseconds) or "") if milliseconds is not None else ""
+
+
+def written(credentials: Iterable[AccessCred], application: str) -> Iterator[dict[str, object]]:
+    """What credentials hold, as a payload has it."""
+    for credential in credentials:
+        if credential.resource_permissions:
+            yield credential.get_identity_to_permissions(application)

@@ -1,0 +1,96 @@
+"""How much of what `--include` asked for the login could see: for the payload, and in words."""
+
+from collections.abc import Collection
+from typing import Literal
+
+from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
+from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_USER, UnitKind
+from oaa_bitbucket_async.settings import Include
+
+State = Literal["collected", "partly visible", "not visible", "incomplete"]
+
+_WORDS = {
+    Include.ACCESS_KEYS: "access keys",
+    Include.TOKENS: "tokens",
+    Include.SSH_KEYS: "SSH keys",
+    Include.GPG_KEYS: "GPG keys",
+    Include.BRANCH_RESTRICTIONS: "branch restrictions",
+    Include.SETTINGS: "pull request settings",
+}
+_EXAMPLES = 3
+_OF_ADMINISTRATOR = (
+    "those of other users need the global permission Admin, which no token carries: sign in with BITBUCKET_USER and "
+    "the password of an administrator"
+)
+_OF_PLACE = "Admin on them shows them, if this server has such a thing"
+
+
+def property_name(include: Include) -> str:
+    """The application's property of that kind."""
+    return include.replace("-", "_")
+
+
+def states(snapshot: Snapshot, of_several: Collection[UnitKind] = ()) -> dict[Include, State]:
+    """What the application says of each kind that was asked for. `incomplete`: some of it failed, and is missing."""
+    return {include: _state(snapshot, include, of_several) for include in sorted(snapshot.included.asked_for)}
+
+
+def lines(snapshot: Snapshot) -> list[str]:
+    """One line for each kind that was not seen in full: what, of what, and what would show it."""
+    return [
+        _line(snapshot, include, state)
+        for include, state in states(snapshot).items()
+        if any(snapshot.included.hidden.get(kind) for kind in _kinds(include))
+    ]
+
+
+def _kinds(include: Include) -> list[UnitKind]:
+    """The default branch only helps to understand restrictions: without it one property is absent."""
+    return [k for k, of in INCLUDED.items() if of is include and k is not UnitKind.REPOSITORY_DEFAULT_BRANCH]
+
+
+def _state(snapshot: Snapshot, include: Include, of_several: Collection[UnitKind]) -> State:
+    kinds = _kinds(include)
+    if Missing("included", include) in snapshot.missing:
+        return "incomplete"
+    hidden = any(snapshot.included.hidden.get(kind) for kind in kinds)
+    if hidden and not any(snapshot.included.count(kind) for kind in kinds):
+        return "not visible"
+    return "partly visible" if hidden or not set(kinds).isdisjoint(of_several) else "collected"
+
+
+def _line(snapshot: Snapshot, include: Include, state: State) -> str:
+    parts, advice = [], []
+    for kind in _kinds(include):
+        hidden = sorted(snapshot.included.hidden.get(kind, ()))
+        if not hidden:
+            continue
+        whole = not snapshot.included.count(kind)
+        parts.append(f"of {_those(snapshot, kind, hidden)}" if not whole else f"of {_places(kind)}")
+        advice.append(_OF_ADMINISTRATOR if kind in OF_USER else _OF_PLACE)
+    shown = "not visible to this login" if state == "not visible" else "not all visible to this login"
+    return f"{_WORDS[include]} are {shown}: not those {' and '.join(parts)}; {'; '.join(dict.fromkeys(advice))}"
+
+
+def _those(snapshot: Snapshot, kind: UnitKind, hidden: list[int]) -> str:
+    examples = ", ".join(_name(snapshot, kind, place) for place in hidden[:_EXAMPLES])
+    more = f" and {len(hidden) - _EXAMPLES:,} more" if len(hidden) > _EXAMPLES else ""
+    return f"{len(hidden):,} {_places(kind)} ({examples}{more})"
+
+
+def _places(kind: UnitKind) -> str:
+    return "projects" if kind in OF_PROJECT else "users" if kind in OF_USER else "repositories"
+
+
+def _name(snapshot: Snapshot, kind: UnitKind, place: int) -> str:
+    if kind in OF_USER:
+        user = snapshot.users.get(place)
+        return user.name if user else str(place)
+    if kind in OF_PROJECT:
+        project = snapshot.projects.get(place)
+        return project.key if project else str(place)
+    repository = snapshot.repositories.get(place)
+    if repository is None:
+        return str(place)
+    project = snapshot.projects.get(repository.project)
+    return f"{project.key if project else repository.project}/{repository.slug}"
