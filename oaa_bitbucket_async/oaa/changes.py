@@ -5,18 +5,20 @@ their project, grants by holder, permission and resource. So a user who was rena
 project is another one, and another level is a grant removed and a grant added.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Generic, TypeVar
 
 import msgspec
 
-from oaa_bitbucket_async.oaa.contents import ON_APPLICATION, Contents, Holder
+from oaa_bitbucket_async.oaa.contents import ON_APPLICATION, Contents, Numbers, unpair
 
 T = TypeVar("T")
 _C = TypeVar("_C")
 _K = TypeVar("_K")
+_NOTHING = array("I")
 MOST_EXAMPLES = 1000
 """Of each kind, added and removed."""
 
@@ -53,7 +55,7 @@ class Grant(msgspec.Struct, frozen=True, order=True):
 class Difference(msgspec.Struct, Generic[T], frozen=True):
     """How many of one kind there were and are, and what came and went. The numbers are exact, the examples not all.
 
-    Examples stand in the payload's order, at most MOST_EXAMPLES for each.
+    Examples are the first in the payload's order, at most MOST_EXAMPLES for each.
     """
 
     before: int = 0
@@ -100,86 +102,96 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 def compare(old: Contents, new: Contents, *, most_examples: int = MOST_EXAMPLES) -> Changes:
-    """What was added and removed on the way from `old` to `new`. A second or so for a large one."""
+    """What was added and removed on the way from `old` to `new`, which share their `names`."""
+    told = _Told(list(old.names), most_examples)
     return Changes(
-        grants=_difference(old, new, old.grant_count, new.grant_count, _grants_beyond, _grant, most_examples),
-        members=_difference(old, new, old.member_count, new.member_count, _members_beyond, _membership, most_examples),
-        users=_things(old.users, new.users, most_examples),
-        groups=_things(old.groups, new.groups, most_examples),
-        projects=_things(old.projects, new.projects, most_examples),
-        repositories=_things(old.repositories, new.repositories, most_examples),
+        grants=told.difference(old, new, old.grant_count, new.grant_count, _grants_beyond, told.grant),
+        members=told.difference(old, new, old.member_count, new.member_count, _members_beyond, told.membership),
+        users=told.things(old.users, new.users),
+        groups=told.things(old.groups, new.groups),
+        projects=told.things(old.projects, new.projects),
+        repositories=told.things(old.repositories, new.repositories),
     )
 
 
-def _difference(
-    old: _C,
-    new: _C,
-    before: int,
-    after: int,
-    beyond: Callable[[_C, _C], Iterator[_K]],
-    shown: Callable[[_C, _K], T],
-    most: int,
-) -> Difference[T]:
-    """`beyond(a, b)` walks what only `a` has; `shown(a, …)` makes an example of it."""
-    added, added_examples = _told(new, beyond(new, old), shown, most)
-    removed, removed_examples = _told(old, beyond(old, new), shown, most)
-    return Difference(before, after, added, removed, added_examples, removed_examples)
+class _Told:
+    """Counts what came and went, and makes examples of the first of it. `texts`: names by their numbers."""
+
+    def __init__(self, texts: Sequence[str], most: int) -> None:
+        self._texts = texts
+        self._most = most
+
+    def difference(
+        self,
+        old: _C,
+        new: _C,
+        before: int,
+        after: int,
+        beyond: Callable[[_C, _C], Iterator[_K]],
+        shown: Callable[[_C, _K], T],
+    ) -> Difference[T]:
+        """`beyond(a, b)` walks what only `a` has; `shown(a, …)` makes an example of it."""
+        added, added_examples = self._count(new, beyond(new, old), shown)
+        removed, removed_examples = self._count(old, beyond(old, new), shown)
+        return Difference(before, after, added, removed, added_examples, removed_examples)
+
+    def things(self, old: Mapping[int, str], new: Mapping[int, str]) -> Difference[Thing]:
+        """Users, groups, projects or repositories."""
+        return self.difference(old, new, len(old), len(new), _keys_beyond, self.thing)
+
+    def _count(self, ours: _C, walk: Iterator[_K], shown: Callable[[_C, _K], T]) -> tuple[int, tuple[T, ...]]:
+        examples = tuple(shown(ours, one) for one in islice(walk, self._most))
+        return len(examples) + sum(1 for _ in walk), examples
+
+    def thing(self, ours: Mapping[int, str], number: int) -> Thing:
+        """Its name, or what stands for it, and its id."""
+        return Thing(ours[number], self._texts[number])
+
+    def membership(self, ours: Contents, one: tuple[int, int]) -> Membership:
+        """A member (`pair` of kind and id) and a group."""
+        member, group = one
+        kind, name = self._identity(ours, member)
+        return Membership(ours.groups.get(group, self._texts[group]), name, kind)
+
+    def grant(self, ours: Contents, one: tuple[int, int]) -> Grant:
+        """A holder's permission and what it is held on."""
+        held, on = one
+        holder, permission = unpair(held)
+        holder_kind, name = self._identity(ours, holder)
+        on_name, on_kind = self._resource(ours, on)
+        return Grant(name, on_name, self._texts[permission], holder_kind, on_kind)
+
+    def _identity(self, ours: Contents, identity: int) -> tuple[str, str]:
+        kind_number, number = unpair(identity)
+        kind = self._texts[kind_number]
+        names = {"user": ours.users, "group": ours.groups}.get(kind, {})
+        return kind, names.get(number, self._texts[number])
+
+    def _resource(self, ours: Contents, number: int) -> tuple[str, str]:
+        if number in ours.repositories:
+            return ours.repositories[number], "repository"
+        if number in ours.projects:
+            return ours.projects[number], "project"
+        key = self._texts[number]
+        return key, "application" if key == ON_APPLICATION else "unknown"
 
 
-def _told(ours: _C, walk: Iterator[_K], shown: Callable[[_C, _K], T], most: int) -> tuple[int, tuple[T, ...]]:
-    examples = tuple(shown(ours, one) for one in islice(walk, most))
-    return len(examples) + sum(1 for _ in walk), examples
-
-
-def _things(old: Mapping[str, str], new: Mapping[str, str], most: int) -> Difference[Thing]:
-    return _difference(old, new, len(old), len(new), _keys_beyond, _thing, most)
-
-
-def _keys_beyond(ours: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[str]:
+def _keys_beyond(ours: Mapping[int, str], theirs: Mapping[int, str]) -> Iterator[int]:
     return (key for key in ours if key not in theirs)
 
 
-def _thing(ours: Mapping[str, str], key: str) -> Thing:
-    return Thing(ours[key], key)
+def _members_beyond(ours: Contents, theirs: Contents) -> Iterator[tuple[int, int]]:
+    return _pairs_beyond(ours.members, theirs.members)
 
 
-def _members_beyond(ours: Contents, theirs: Contents) -> Iterator[tuple[Holder, str]]:
-    for member, groups in ours.memberships.items():
-        for group in _beyond(groups, theirs.memberships.get(member)):
-            yield member, group
+def _grants_beyond(ours: Contents, theirs: Contents) -> Iterator[tuple[int, int]]:
+    return _pairs_beyond(ours.grants, theirs.grants)
 
 
-def _membership(ours: Contents, one: tuple[Holder, str]) -> Membership:
-    member, group = one
-    return Membership(ours.groups.get(group, group), _name_of(ours, member), member[0])
-
-
-def _grants_beyond(ours: Contents, theirs: Contents) -> Iterator[tuple[Holder, str, str]]:
-    for holder, held in ours.holdings.items():
-        known = theirs.holdings.get(holder, {})
-        for permission, keys in held.items():
-            for key in _beyond(keys, known.get(permission)):
-                yield holder, permission, key
-
-
-def _grant(ours: Contents, one: tuple[Holder, str, str]) -> Grant:
-    holder, permission, key = one
-    for kind, names in (("repository", ours.repositories), ("project", ours.projects)):
-        if key in names:
-            return Grant(_name_of(ours, holder), names[key], permission, holder[0], kind)
-    kind = "application" if key == ON_APPLICATION else "unknown"
-    return Grant(_name_of(ours, holder), key, permission, holder[0], kind)
-
-
-def _name_of(ours: Contents, holder: Holder) -> str:
-    kind, key = holder
-    names = ours.users if kind == "user" else ours.groups
-    return names.get(key, key)
-
-
-def _beyond(ours: Sequence[str], theirs: Sequence[str] | None) -> Iterable[str]:
+def _pairs_beyond(ours: Mapping[int, Numbers], theirs: Mapping[int, Numbers]) -> Iterator[tuple[int, int]]:
     """What only `ours` has. Mostly both are the same, which costs little to see."""
-    if theirs is None or ours == theirs:
-        return () if theirs is not None else ours
-    known = frozenset(theirs)
-    return [key for key in ours if key not in known]
+    for left, rights in ours.items():
+        known = theirs.get(left, _NOTHING)
+        if rights != known:
+            apart = frozenset(known)
+            yield from ((left, right) for right in rights if right not in apart)

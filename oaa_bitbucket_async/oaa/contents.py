@@ -1,55 +1,81 @@
 """What a payload holds, read back from its JSON: who there is, and who has what, as compactly as Python allows.
 
 The lists of a payload are long and their entries many times larger than what is read of them, so they are decoded one
-entry at a time. Names of groups and keys of resources, which recur in every grant, are kept once: for two payloads
-that share their names (`Names`) a grant takes the eight bytes of a reference in each.
+entry at a time. Ids and keys, which recur in every grant, become numbers: a grant takes four bytes.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Annotated, TypeAlias
 
 import msgspec
 
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 
-Names: TypeAlias = dict[str, str]
-"""Texts that were met, each by itself."""
-Holder: TypeAlias = tuple[str, str]
-"""Kind (`user`, `group`) and id."""
 ON_APPLICATION = ""
 """Stands for the application itself among the keys of resources."""
+Numbers: TypeAlias = "array[int]"
 _KINDS = {"local_user": "user", "local_group": "group"}
+_SHIFT = 32
+
+
+class Names(dict[str, int]):
+    """Numbers the texts that it is asked for, and keeps those that are only to be shown once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: dict[str, str] = {}
+
+    def __missing__(self, text: str) -> int:
+        number = self[text] = len(self)
+        return number
+
+    def shown(self, text: str) -> str:
+        """The same text, and for equal ones the same object."""
+        return self._shown.setdefault(text, text)
 
 
 @dataclass(slots=True)
 class Contents:
-    """Everything that can be added or removed. Keys are the payload's ids, values what a reader calls them."""
+    """Everything that can be added or removed, in numbers that `names` has given."""
 
-    users: dict[str, str] = field(default_factory=dict)
-    """User names."""
-    groups: dict[str, str] = field(default_factory=dict)
-    projects: dict[str, str] = field(default_factory=dict)
+    names: Names
+    users: dict[int, str] = field(default_factory=dict)
+    """By the id's number: user names."""
+    groups: dict[int, str] = field(default_factory=dict)
+    projects: dict[int, str] = field(default_factory=dict)
     """Project keys."""
-    repositories: dict[str, str] = field(default_factory=dict)
+    repositories: dict[int, str] = field(default_factory=dict)
     """Paths (`KEY/slug`), by the key of the resource: a repository in another project is another one."""
-    memberships: dict[Holder, list[str]] = field(default_factory=dict)
-    """Ids of the groups that a user or group is in."""
-    holdings: dict[Holder, dict[str, list[str]]] = field(default_factory=dict)
-    """For each permission of a holder the keys of what it is held on."""
-
-    @property
-    def grant_count(self) -> int:
-        """One for each holder, permission and thing it is held on."""
-        return sum(len(keys) for held in self.holdings.values() for keys in held.values())
+    members: dict[int, Numbers] = field(default_factory=dict)
+    """By kind and id of a user or group (`pair`): the groups that it is in, sorted."""
+    grants: dict[int, Numbers] = field(default_factory=dict)
+    """By kind and id of a holder and permission (`pair` of both): keys of what it is held on, sorted."""
 
     @property
     def member_count(self) -> int:
         """One for each user or group in a group."""
-        return sum(map(len, self.memberships.values()))
+        return sum(map(len, self.members.values()))
+
+    @property
+    def grant_count(self) -> int:
+        """One for each holder, permission and thing it is held on."""
+        return sum(map(len, self.grants.values()))
 
 
-class _User(msgspec.Struct, gc=False):
+def pair(high: int, low: int) -> int:
+    """Two numbers in one."""
+    return high << _SHIFT | low
+
+
+def unpair(both: int) -> tuple[int, int]:
+    """The two numbers that `pair` was given."""
+    return both >> _SHIFT, both & (1 << _SHIFT) - 1
+
+
+class _Identity(msgspec.Struct, gc=False):
     name: str
     id: str = ""
     groups: tuple[str, ...] | None = None
@@ -73,7 +99,7 @@ class _Permission(msgspec.Struct, gc=False):
     apply_to_application: bool = False
 
 
-class _Identity(msgspec.Struct, gc=False):
+class _Holder(msgspec.Struct, gc=False):
     identity: str
     identity_type: str = "local_user"
     application_permissions: tuple[_Permission, ...] = ()
@@ -96,34 +122,35 @@ def read_contents(text: bytes, names: Names) -> Contents:
     `names` is filled; give the same to payloads that will be compared. Takes a second or two for a large one: call it
     off the event loop.
     """
+    contents = Contents(names)
     with gc_paused():
         payload = msgspec.json.decode(text, type=_Payload)
         (application,) = payload.applications
-        contents = Contents()
-        _take_identities(contents.users, contents, "user", application.local_users, names)
-        _take_identities(contents.groups, contents, "group", application.local_groups, names)
-        _take_resources(contents, application.resources, names)
-        _take_grants(contents, payload.identity_to_permissions, names)
-        return contents
+        _take_identities(contents, "user", contents.users, application.local_users)
+        _take_identities(contents, "group", contents.groups, application.local_groups)
+        _take_resources(contents, application.resources)
+        _take_grants(contents, payload.identity_to_permissions)
+    return contents
 
 
-def _take_identities(into: dict[str, str], contents: Contents, kind: str, raw: list[msgspec.Raw], names: Names) -> None:
-    decoder = msgspec.json.Decoder(_User)
+def _take_identities(contents: Contents, kind: str, into: dict[int, str], raw: list[msgspec.Raw]) -> None:
+    decoder, names = msgspec.json.Decoder(_Identity), contents.names
     for entry in map(decoder.decode, raw):
-        key = _once(entry.id or entry.name, names)
-        into[key] = entry.name
+        number = names[entry.id or entry.name]
+        into[number] = names.shown(entry.name)
         if entry.groups:
-            contents.memberships[kind, key] = _all_once(entry.groups, names)
+            contents.members[pair(names[kind], number)] = _numbers(entry.groups, names)
 
 
-def _take_resources(contents: Contents, raw: list[msgspec.Raw], names: Names) -> None:
-    decoder = msgspec.json.Decoder(_Resource)
+def _take_resources(contents: Contents, raw: list[msgspec.Raw]) -> None:
+    decoder, names = msgspec.json.Decoder(_Resource), contents.names
     for project in map(decoder.decode, raw):
-        key = _once(project.id or project.name, names)
+        key = project.id or project.name
         about = project.custom_properties
-        contents.projects[key] = shown = (about and about.key) or project.name
-        for repository_key, path in _below(project, key, shown):
-            contents.repositories[_once(repository_key, names)] = path
+        shown = (about and about.key) or project.name
+        contents.projects[names[key]] = names.shown(shown)
+        for inner_key, path in _below(project, key, shown):
+            contents.repositories[names[inner_key]] = names.shown(path)
 
 
 def _below(resource: _Resource, key: str, shown: str) -> Iterator[tuple[str, str]]:
@@ -136,22 +163,19 @@ def _below(resource: _Resource, key: str, shown: str) -> Iterator[tuple[str, str
         yield from _below(inner, inner_key, path)
 
 
-def _take_grants(contents: Contents, raw: list[msgspec.Raw], names: Names) -> None:
-    decoder = msgspec.json.Decoder(_Identity)
+def _take_grants(contents: Contents, raw: list[msgspec.Raw]) -> None:
+    decoder, names, grants = msgspec.json.Decoder(_Holder), contents.names, contents.grants
     for entry in map(decoder.decode, raw):
-        holder = (_KINDS.get(entry.identity_type, entry.identity_type), _once(entry.identity, names))
-        held = contents.holdings.setdefault(holder, {})
+        holder = pair(names[_KINDS.get(entry.identity_type, entry.identity_type)], names[entry.identity])
         for grant in entry.application_permissions:
+            held = pair(holder, names[grant.permission])
             on_application = (ON_APPLICATION,) if grant.apply_to_application else ()
-            before = held.get(grant.permission, ())
-            held[_once(grant.permission, names)] = _all_once((*before, *on_application, *grant.resources), names)
+            found = _numbers(chain(on_application, grant.resources), names)
+            if held in grants:
+                found = array("I", sorted({*grants[held], *found}))
+            grants[held] = found
 
 
-def _once(text: str, names: Names) -> str:
-    return names.setdefault(text, text)
-
-
-def _all_once(texts: Iterable[str], names: Names) -> list[str]:
-    """Each text once in the list, and always the same object for it."""
-    distinct = dict.fromkeys(texts)
-    return list(map(names.setdefault, distinct, distinct))
+def _numbers(texts: Iterable[str], names: Names) -> Numbers:
+    """Their numbers, each once, sorted."""
+    return array("I", sorted(set(map(names.__getitem__, texts))))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership, Thing, compare
-from oaa_bitbucket_async.oaa.contents import Contents, read_contents
+from oaa_bitbucket_async.oaa.contents import Contents, Names, read_contents
 from oaa_bitbucket_async.oaa.payload import build_payload
 from tests.oaa.estates import EFFECTIVE, INSTANCE, Step, snapshot_of, steps_of
 
@@ -90,7 +90,7 @@ def _by_id(kind: str, things: set[Any]) -> dict[Any, Any]:
 
 
 def _contents(*raw: bytes) -> list[Contents]:
-    names: dict[str, str] = {}
+    names = Names()
     return [read_contents(one, names) for one in raw]
 
 
@@ -216,7 +216,7 @@ def test_names_stand_for_ids_and_what_is_said_twice_counts_once() -> None:
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"null", b'{"applications":[],"identity_to_permissions":[]}'])
 def test_what_is_no_payload_is_refused(text: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
-        read_contents(text, {})
+        read_contents(text, Names())
 
 
 # --- what is told apart by what -------------------------------------------------------------------------------------
