@@ -35,6 +35,12 @@ class IncompleteError(CollectorError):
     exit_code = 3
 
 
+class RemovalError(CollectorError):
+    """The upload would remove more than `--max-removed` allows, or whether it would can't be told: not made."""
+
+    exit_code = 3
+
+
 class CredentialError(CollectorError):
     """Bitbucket refused the credential, gave it too few rights to be of use, or forgot it on the way."""
 

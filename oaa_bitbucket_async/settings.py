@@ -17,6 +17,8 @@ CHOOSE_NAME = Path("<choose>")
 """`--save-json` without a path: the name is made from the data source and the time."""
 STANDARD_OUTPUT = Path("-")
 """`--save-json -`: the payload goes to standard output."""
+STANDARD_INPUT = Path("-")
+"""`diff - FILE`: a payload comes from standard input."""
 
 
 def new_run_id() -> str:
@@ -112,11 +114,13 @@ class Veza:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Where an unfinished run keeps what it has, and for how long the next one trusts it."""
+    """Where an unfinished run keeps what it has, for how long the next one trusts it, and the last upload."""
 
     directory: Path
     resume: bool = True
     resume_window: float = 21600.0
+    keep_last: bool = True
+    """Keep the last uploaded payload, so that the next one can be compared with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,4 +152,6 @@ class Settings:
     identity: Identity = "email"
     include: frozenset[Include] = frozenset()
     allow_partial: bool = False
+    max_removed: float | None = None
+    """Per cent of the last upload's grants, and of its memberships, that the next may remove; None: any."""
     dry_run: bool = False

@@ -1,4 +1,4 @@
-"""Which files in the state folder belong to which instance and login."""
+"""Which files in the state folder belong to which instance and login, and which to which data source."""
 
 import hashlib
 import re
@@ -24,15 +24,30 @@ def state_paths(directory: Path, base_url: str, login: Login) -> StatePaths:
     The secret takes no part in it, not even as a digest. Scheme and a port that is the scheme's own don't
     count: `http://git.example.com` and `https://git.example.com:443` are one server to be careful with.
     """
-    parts = urlsplit(base_url)
-    host = (parts.hostname or "").lower()
-    port = parts.port if parts.port != _DEFAULT_PORTS.get(parts.scheme) else None
-    instance = f"{host}:{port or ''}{parts.path.rstrip('/')}"
-    readable = re.sub(r"[^a-z0-9.-]", "-", host)[:60].strip(".-") or "bitbucket"
+    instance = _place(base_url)
+    readable = _readable((urlsplit(base_url).hostname or "").lower()) or "bitbucket"
     return StatePaths(
         journal=directory / f"{readable}-{_digest(instance, login.kind, login.user or '')}.journal",
         lock=directory / f"{readable}-{_digest(instance)}.lock",
     )
+
+
+def last_payload_path(directory: Path, veza_url: str, provider: str, data_source: str) -> Path:
+    """Where the payload lies that was last uploaded to a data source: an upload replaces that one, and no other."""
+    readable = _readable(data_source.lower().replace(" - ", "-")) or "data-source"
+    return directory / f"{readable}-{_digest(_place(veza_url), provider, data_source)}.last-payload.gz"
+
+
+def _place(url: str) -> str:
+    """Host, port and path."""
+    parts = urlsplit(url)
+    port = parts.port if parts.port != _DEFAULT_PORTS.get(parts.scheme) else None
+    return f"{(parts.hostname or '').lower()}:{port or ''}{parts.path.rstrip('/')}"
+
+
+def _readable(name: str) -> str:
+    """The part of a file's name that tells a reader whose it is."""
+    return re.sub(r"[^a-z0-9.-]+", "-", name)[:60].strip(".-")
 
 
 def _digest(*parts: str) -> str:

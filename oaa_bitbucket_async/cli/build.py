@@ -70,6 +70,8 @@ class BuiltPush:
 
     veza: Veza
     output: Output
+    state: State
+    max_removed: float | None
     warnings: list[str]
 
 
@@ -100,13 +102,14 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
         login=Login(secret=secret or Secret(""), user=user),
         veza=veza,
         tls=_tls(params, found),
-        state=_state(params),
+        state=_state(params, found.problems),
         pace=build_pace(params, found.warnings),
         scope=build_scope(params, found.problems),
         output=build_output(params),
         identity=params["identity"],
         include=build_include(params["include"], found.problems),
         allow_partial=params["allow_partial"],
+        max_removed=params["max_removed"],
         dry_run=params["dry_run"],
     )
     found.raise_problems()
@@ -117,8 +120,9 @@ def build_push(params: Params, environ: Mapping[str, str]) -> BuiltPush:
     """Settings of a push. Raises ConfigurationError with all that is wrong."""
     found = Findings()
     veza = _veza(params, environ, found, needed=True)
+    state = _state(params, found.problems)
     found.raise_problems()
-    return BuiltPush(veza, build_output(params), found.warnings)
+    return BuiltPush(veza, build_output(params), state, params["max_removed"], found.warnings)
 
 
 def build_pace(params: Params, warnings: list[str]) -> Pace:
@@ -254,10 +258,21 @@ def _tls(params: Params, found: Findings) -> Tls:
     return tls
 
 
-def _state(params: Params) -> State:
+def _state(params: Params, problems: list[str]) -> State:
     directory: Path | None = params["state_dir"]
     if directory is None:
         from platformdirs import user_state_path
 
         directory = user_state_path(APPLICATION, appauthor=False)
-    return State(directory=directory, resume=params["resume"], resume_window=params["resume_window"])
+    if params["max_removed"] is not None and not params["keep_last"]:
+        problems.append(
+            "--max-removed (OAA_MAX_REMOVED) compares with the last upload, which --no-keep-last (OAA_KEEP_LAST) does "
+            "not keep; drop one of them."
+        )
+    default = State(directory=directory)
+    return State(
+        directory=directory,
+        resume=params.get("resume", default.resume),
+        resume_window=params.get("resume_window", default.resume_window),
+        keep_last=params["keep_last"],
+    )

@@ -16,7 +16,7 @@ _EXIT_CODES = (
     ("0", "done"),
     ("1", "a bug"),
     ("2", "usage or configuration"),
-    ("3", "incomplete: not uploaded, or only under --allow-partial"),
+    ("3", "incomplete: not uploaded, or only under --allow-partial; or --max-removed"),
     ("4", "Bitbucket refused the credential, or forgot it on the way"),
     ("5", "Veza refused the upload; the payload was kept in a file"),
     ("75", "temporary: try again later"),
@@ -33,17 +33,21 @@ VEZA_SECRET = _SECRETS[2:]
 
 
 class HelpCommand(click.Command):
-    """A command whose help has its options in groups; `variables`: those of the environment that have no flag."""
+    """A command whose help has its options in groups.
 
-    def __init__(self, *args: Any, variables: Rows = (), **kwargs: Any) -> None:
+    `variables`: those of the environment that have no flag; `exit_codes`: what it ends with.
+    """
+
+    def __init__(self, *args: Any, variables: Rows = (), exit_codes: Rows = _EXIT_CODES, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.variables = variables
+        self.exit_codes = exit_codes
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Called by click for the middle of the help."""
         _write_options(self, ctx, formatter)
         _write_environment(self.variables, formatter)
-        _write_rows("Exit codes", _EXIT_CODES, formatter)
+        _write_rows("Exit codes", self.exit_codes, formatter)
 
 
 class HelpGroup(click.Group):

@@ -9,9 +9,10 @@ import click
 from click.core import ParameterSource
 
 from oaa_bitbucket_async import __version__
-from oaa_bitbucket_async.cli import options
+from oaa_bitbucket_async.cli import options, state_options
 from oaa_bitbucket_async.cli.build import APPLICATION, build_settings
 from oaa_bitbucket_async.cli.demo import demo
+from oaa_bitbucket_async.cli.diff import diff
 from oaa_bitbucket_async.cli.help import HelpGroup
 from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE, Invocation, close_standard_output
 from oaa_bitbucket_async.cli.push import push
@@ -31,7 +32,7 @@ from oaa_bitbucket_async.redaction import Redactor
     *options.pace_options,
     *options.scope_options,
     *options.include_options,
-    *options.integrity_options,
+    *state_options.integrity_options,
     *options.save_options,
     *options.log_options,
     *options.metrics_options,
@@ -63,6 +64,7 @@ def cli(ctx: click.Context, /, **params: Any) -> int:
 
 
 cli.add_command(push)
+cli.add_command(diff)
 cli.add_command(demo)
 
 

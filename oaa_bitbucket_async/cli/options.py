@@ -15,7 +15,7 @@ from oaa_bitbucket_async.cli.setting import (
     OptionalPath,
     Setting,
 )
-from oaa_bitbucket_async.settings import Include, Output, Pace, Scope, State, Veza
+from oaa_bitbucket_async.settings import Include, Output, Pace, Scope, Veza
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -274,41 +274,6 @@ include_options: tuple[Callable[[F], F], ...] = (
         metavar="KIND",
         default_text="none",
         help=f"Collect more, for more requests (repeatable): {', '.join(Include)}.",
-    ),
-)
-
-integrity_options: tuple[Callable[[F], F], ...] = (
-    _option(
-        "--allow-partial",
-        group=INTEGRITY,
-        envvar="OAA_ALLOW_PARTIAL",
-        is_flag=True,
-        default=False,
-        help="Upload even though something could not be collected; exits 3 all the same.",
-    ),
-    _option(
-        "--state-dir",
-        group=INTEGRITY,
-        envvar="OAA_STATE_DIR",
-        type=click.Path(file_okay=False, path_type=Path),
-        metavar="DIR",
-        default_text="the user's state folder",
-        help="Where an unfinished run keeps what it has.",
-    ),
-    _option(
-        "--resume/--no-resume",
-        group=INTEGRITY,
-        envvar="OAA_RESUME",
-        default=True,
-        help="Go on where an unfinished run stopped.",
-    ),
-    _seconds(
-        "--resume-window",
-        "OAA_RESUME_WINDOW",
-        State(directory=Path()).resume_window,
-        INTEGRITY,
-        "Seconds for which what an unfinished run has collected counts.",
-        zero=True,
     ),
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from oaa_bitbucket_async.cli import options
+from oaa_bitbucket_async.cli import options, state_options
 from oaa_bitbucket_async.cli.build import build_push
 from oaa_bitbucket_async.cli.help import VEZA_SECRET, HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
@@ -17,7 +17,7 @@ from oaa_bitbucket_async.redaction import Redactor
     cls=HelpCommand, variables=VEZA_SECRET, short_help="Upload a payload that was saved before (plain or gzip)."
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
-@options.apply(*options.veza_options, *options.log_options)
+@options.apply(*options.veza_options, *state_options.last_upload_options, *options.log_options)
 @click.pass_obj
 def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
     """Upload the payload in FILE (plain or gzip), as --save-json or a failed upload left it.
@@ -31,6 +31,8 @@ def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
         invocation.configure(built.output, redact, built.warnings)
         from oaa_bitbucket_async import run
 
-        return run.push(built.veza, built.output, file, invocation.figures)
+        return run.push(
+            built.veza, built.output, file, invocation.figures, state=built.state, max_removed=built.max_removed
+        )
 
     return invocation.guard(work)

@@ -97,6 +97,14 @@ class Changes(msgspec.Struct, frozen=True):
             "repositories": self.repositories,
         }
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """For each kind, how many were added and removed."""
+        return {name: {"added": kind.added, "removed": kind.removed} for name, kind in self.kinds().items()}
+
+    def at(self, since: datetime) -> "Changes":
+        """The same, with the time of the older one."""
+        return msgspec.structs.replace(self, since=since)
+
     def __bool__(self) -> bool:
         return any(self.kinds().values())
 

@@ -4,7 +4,6 @@ JSON is made in pieces that go straight into the compressor, so that the applica
 text and its compressed form never exist whole at the same time.
 """
 
-import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from typing import Annotated
 import msgspec
 
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.encode import GZIP, compress, pieces
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
 from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.saved import not_a_payload, read_saved
 from oaa_bitbucket_async.settings import Identity
 
 _CHUNK = 1 << 20
@@ -135,24 +134,14 @@ def load_payload(path: Path) -> Payload:
 
     Whether all that it refers to exists is left to Veza: a payload of ours was checked before it was saved.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"Can't read {path}: {error.strerror}.", "Give the file of a saved payload.") from None
-    compressed = content.startswith(b"\x1f\x8b")
-    try:
-        text = gzip.decompress(content) if compressed else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise ConfigurationError(f"{path} is damaged: {error}.", "Save the payload again.") from None
+    content, text = file = read_saved(path)
     try:
         saved = msgspec.json.decode(text, type=_Saved)
     except msgspec.MsgspecError as error:
-        raise ConfigurationError(
-            f"{path} is not an OAA application payload: {error}.", "Give a file that --save-json has written."
-        ) from None
+        raise not_a_payload(path, error) from None
     (application,) = saved.applications
     return Payload(
-        compressed=content if compressed else compress([text])[0],
+        compressed=content if file.compressed else compress([text])[0],
         raw_size=len(text),
         application=application.name,
         base_url=application.custom_properties.base_url,

@@ -15,6 +15,7 @@ from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.changes import Changes
+from oaa_bitbucket_async.ops.changes_text import summed_up
 from oaa_bitbucket_async.ops.terminal import plain
 from oaa_bitbucket_async.settings import Output
 
@@ -119,6 +120,7 @@ class Summary:
             "warnings": dict(self.warnings),
             "upload": None if upload is None else upload.outcome,
             "upload_warnings": {} if upload is None else dict(upload.warnings),
+            "changes": None if self.changes is None else self.changes.counts(),
             "payload_bytes": self.payload_bytes,
             "upload_bytes": self.upload_bytes,
             "saved": None if self.saved is None else str(self.saved),
@@ -206,6 +208,8 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
     if summary.payload_bytes is not None:
         wire = f", {size_text(summary.upload_bytes)} uploaded" if summary.upload_bytes is not None else ""
         rows.append(("Payload", f"{size_text(summary.payload_bytes)}{wire}"))
+    if summary.changes is not None:
+        rows.append(("Changes", summed_up(summary.changes)))
     if summary.saved is not None:
         rows.append(("Saved in", str(summary.saved)))
     if summary.upload is not None:

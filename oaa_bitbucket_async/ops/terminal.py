@@ -1,4 +1,4 @@
-"""The one rich console on standard error that log lines, progress and summary share, so that none tears another."""
+"""Consoles: the one on standard error that log lines, progress and summary share, so that none tears another."""
 
 from rich.console import Console
 from rich.text import Text
@@ -17,6 +17,11 @@ class QuietConsole(Console):
 def error_console() -> Console:
     """A console on standard error: without colours and boxes where that is no terminal."""
     return QuietConsole(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def output_console() -> Console:
+    """A console on standard output, for what a command was asked for."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def shows_progress(output: Output, console: Console) -> bool:

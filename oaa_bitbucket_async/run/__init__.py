@@ -11,7 +11,7 @@ from oaa_bitbucket_async.oaa.names import host_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.reporting import reporting
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Identity, Include, Output, Pace, Scope, Settings, Veza
+from oaa_bitbucket_async.settings import Identity, Include, Output, Pace, Scope, Settings, State, Veza
 
 
 def collect_and_upload(settings: Settings, figures: Figures | None = None) -> int:
@@ -31,12 +31,27 @@ def check(settings: Settings) -> int:
         return run_to_end(check_all(settings))
 
 
-def push(veza: Veza, output: Output, file: Path, figures: Figures | None = None) -> int:
-    """Uploads a saved payload."""
+def push(
+    veza: Veza,
+    output: Output,
+    file: Path,
+    figures: Figures | None = None,
+    *,
+    state: State | None = None,
+    max_removed: float | None = None,
+) -> int:
+    """Uploads a saved payload; with `state`, compared with the last upload and kept in its place."""
     from oaa_bitbucket_async.run.pushing import push_file
 
     with reporting(str(file), output, [veza.api_key] if veza.api_key else [], None, figures) as report:
-        return run_to_end(push_file(veza, file, report))
+        return run_to_end(push_file(veza, file, report, state, max_removed))
+
+
+def diff(old: Path, new: Path, *, as_json: bool = False, limit: int | None = None) -> int:
+    """Shows what changed from one saved payload to another on standard output. Gives 0 if nothing did, else 1."""
+    from oaa_bitbucket_async.run.differing import show_difference
+
+    return show_difference(old, new, as_json=as_json, limit=limit)
 
 
 def demo(

@@ -55,7 +55,7 @@ def demonstrate(
         settings = Settings(
             bitbucket_url="",
             login=Login(secret=Secret("")),
-            state=State(directory=Path(state)),
+            state=State(directory=Path(state), keep_last=False),
             veza=Veza(
                 url=veza.url,
                 api_key=Secret(veza.api_key),

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
-from oaa_bitbucket_async.errors import CollectorError, IncompleteError, InterruptedRunError, UploadError
+from oaa_bitbucket_async.errors import (
+    CollectorError,
+    IncompleteError,
+    InterruptedRunError,
+    RemovalError,
+    UploadError,
+)
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import private_dir, write_private
 from oaa_bitbucket_async.oaa.names import data_source_name_for
@@ -20,6 +26,7 @@ from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.summary import UploadOutcome
 from oaa_bitbucket_async.ops.terminal import shows_progress
 from oaa_bitbucket_async.run.collection import Collection, collect, journal_of
+from oaa_bitbucket_async.run.last_upload import LastUpload, changes_of, check_removed, refused
 from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
 from oaa_bitbucket_async.run.reporting import Report
 from oaa_bitbucket_async.run.session import open_session
@@ -78,7 +85,11 @@ async def _locked(settings: Settings, report: Report, interruption: Interruption
                     report.console, requests=session.stats, counts=report.counts, pacer=session.pacer, live=live
                 ):
                     collection = await collect(session, findings, journal, report.counts, interruption)
-                await _deliver(settings, report, collection)
+                try:
+                    await _deliver(settings, report, collection)
+                except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
+                    await journal.discard()
+                    raise
                 if not collection.ledger.complete:  # uploaded nevertheless; the next run asks for what is missing
                     return IncompleteError.exit_code
                 await journal.discard()
@@ -112,23 +123,42 @@ def introduce(settings: Settings, findings: Findings) -> None:
 
 
 async def _deliver(settings: Settings, report: Report, collection: Collection) -> None:
-    """From the snapshot to Veza. Raises IncompleteError before anything is uploaded, UploadError after keeping it."""
+    """From the snapshot to Veza.
+
+    Raises IncompleteError and RemovalError before anything is uploaded, UploadError after keeping the payload.
+    """
     ledger, snapshot, summary = collection.ledger, collection.snapshot, report.summary
     summary.missing = ledger.missing()
     summary.gone = ledger.count(Outcome.GONE)
     report.collected(snapshot, None)
-    refused = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
-    if refused and (settings.output.save_json is None or not ledger.listings_complete):
+    lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
+    if lacking and (settings.output.save_json is None or not ledger.listings_complete):
         raise _incomplete(settings, ledger, report)
     payload = await asyncio.to_thread(build_payload, snapshot, identity=settings.identity)
     report.collected(snapshot, payload)
     summary.saved = await _save(settings, payload, complete=ledger.complete)
-    if refused:
+    if lacking:
         raise _incomplete(settings, ledger, report)
+    last = LastUpload.of(settings.state, settings.veza, _data_source(settings))
+    await _compare(settings, report, payload, last)
     if settings.dry_run:
         summary.upload = UploadOutcome(outcome="dry run", detail="nothing was uploaded")
         return
     await _upload(settings, report, payload)
+    if last is not None:
+        await last.keep(payload)
+
+
+async def _compare(settings: Settings, report: Report, payload: Payload, last: LastUpload | None) -> None:
+    """What the upload will change, into the summary. RemovalError, with the payload kept, if it removes too much."""
+    summary = report.summary
+    try:
+        summary.changes = await changes_of(last, payload, settings.max_removed)
+        check_removed(summary.changes, settings.max_removed)
+    except RemovalError as error:
+        summary.upload = UploadOutcome(outcome="not uploaded", detail="too much would be removed")
+        summary.saved = summary.saved or await _keep(settings, payload)
+        raise refused(error, last, summary.saved) from None
 
 
 async def _upload(settings: Settings, report: Report, payload: Payload) -> None:
@@ -204,9 +234,12 @@ async def _keep(settings: Settings, payload: Payload) -> Path:
 
 def _name(settings: Settings) -> str:
     """Data source and UTC time, without what file systems do not like."""
-    data_source = settings.veza.data_source_name or data_source_name_for(settings.bitbucket_url)
-    words = "".join(c if c.isalnum() or c in "-._" else "-" for c in data_source.replace(" - ", "-"))
+    words = "".join(c if c.isalnum() or c in "-._" else "-" for c in _data_source(settings).replace(" - ", "-"))
     return f"{words}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _data_source(settings: Settings) -> str:
+    return settings.veza.data_source_name or data_source_name_for(settings.bitbucket_url)
 
 
 def _print(chunks: Iterable[bytes]) -> None:

@@ -1,0 +1,62 @@
+"""`oaa-bitbucket-async diff OLD NEW`: what changed from one saved payload to another."""
+
+from pathlib import Path
+
+import click
+
+from oaa_bitbucket_async.cli.help import HelpCommand
+from oaa_bitbucket_async.cli.invocation import Invocation
+from oaa_bitbucket_async.cli.options import OUTPUT
+from oaa_bitbucket_async.cli.setting import Setting
+from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.settings import STANDARD_INPUT
+
+_EXIT_CODES = (
+    ("0", "nothing was added or removed"),
+    ("1", "something was"),
+    ("2", "usage, or a file that can't be read or is no payload"),
+)
+_PAYLOAD = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True, path_type=Path)
+
+
+@click.command(
+    cls=HelpCommand, exit_codes=_EXIT_CODES, short_help="Show what changed from one saved payload to another."
+)
+@click.argument("old", type=_PAYLOAD)
+@click.argument("new", type=_PAYLOAD)
+@click.option(
+    "--json",
+    "as_json",
+    cls=Setting,
+    group=OUTPUT,
+    envvar="OAA_DIFF_JSON",
+    is_flag=True,
+    default=False,
+    help="One JSON object instead of text.",
+)
+@click.option(
+    "--limit",
+    cls=Setting,
+    group=OUTPUT,
+    envvar="OAA_DIFF_LIMIT",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default_text="20, in JSON all",
+    help="Show so many changes of each kind; all are counted.",
+)
+@click.pass_obj
+def diff(invocation: Invocation, /, old: Path, new: Path, as_json: bool, limit: int | None) -> int:
+    """Show what was added and removed from OLD to NEW: grants, members, users, groups, projects, repositories.
+
+    Both are payloads as --save-json, a refused upload or the state folder has them, plain or gzip; '-' is the standard
+    input. Lines with '-' were removed, lines with '+' added; another level is a grant removed and a grant added.
+    """
+
+    def work() -> int:
+        if old == new == STANDARD_INPUT:
+            raise ConfigurationError("Only one of OLD and NEW can come from the standard input.", "Give a file.")
+        from oaa_bitbucket_async import run
+
+        return run.diff(old, new, as_json=as_json, limit=limit)
+
+    return invocation.guard(work)

@@ -1,0 +1,87 @@
+"""What changed between two payloads, for a person."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership, Thing
+from oaa_bitbucket_async.ops.terminal import plain
+
+_STYLES = {"-": "red", "+": "green"}
+
+
+def summed_up(changes: Changes) -> str:
+    """In one line: `grants +40 -3, members +1; since 2026-11-23 02:00 UTC`."""
+    parts = [
+        f"{name} {' '.join(f'{sign}{n:,}' for sign, n in (('+', kind.added), ('-', kind.removed)) if n)}"
+        for name, kind in changes.kinds().items()
+        if kind
+    ]
+    since = f" since {changes.since:%Y-%m-%d %H:%M} UTC" if changes.since else ""
+    return f"{', '.join(parts) or 'none'}{since}"
+
+
+def show_changes(changes: Changes, console: Console, *, limit: int) -> None:
+    """Counts, then for each kind at most `limit` lines of what was removed (-) and added (+).
+
+    Sorted by whom or what it is about: a grant of another level stands as two lines, one below the other.
+    """
+    console.print(_counts(changes))
+    for name, kind in changes.kinds().items():
+        if kind:
+            _show(name, list(_lines(kind)), kind.added + kind.removed, console, limit)
+
+
+def _counts(changes: Changes) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", no_wrap=True)
+    for heading in ("before", "after", "added", "removed"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, kind in changes.kinds().items():
+        table.add_row(name.capitalize(), f"{kind.before:,}", f"{kind.after:,}", f"{kind.added:,}", f"{kind.removed:,}")
+    return table
+
+
+def _show(name: str, lines: Sequence[tuple[str, str]], count: int, console: Console, limit: int) -> None:
+    shown = lines[:limit]
+    if not shown:
+        return
+    console.print(Text(f"\n{name.capitalize()}", style="bold"))
+    for sign, line in shown:
+        console.print(Text(plain(f"{sign} {line}"), style=_STYLES[sign]), soft_wrap=True)
+    if count > len(shown):
+        console.print(Text(f"… and {count - len(shown):,} more", style="dim"))
+
+
+def _lines(kind: Difference[Grant] | Difference[Membership] | Difference[Thing]) -> Iterator[tuple[str, str]]:
+    """Sign and words of each example, sorted."""
+    found = [
+        *(("-", example) for example in kind.removed_examples),
+        *(("+", example) for example in kind.added_examples),
+    ]
+    for sign, example in sorted(found, key=lambda one: (_place(one[1]), one[0] == "+")):
+        yield sign, describe(example)
+
+
+def _place(example: Grant | Membership | Thing) -> tuple[str, ...]:
+    if isinstance(example, Grant):
+        return example.holder_kind, example.holder, example.on
+    if isinstance(example, Membership):
+        return example.group, example.member_kind, example.member
+    return example.name, example.id
+
+
+def describe(example: Grant | Membership | Thing) -> str:
+    """`ann: REPO_READ on KEY/slug`; users are the rule, so that only groups are called what they are."""
+    if isinstance(example, Grant):
+        on = example.on if example.on_kind != "application" else "the instance"
+        return f"{_who(example.holder_kind, example.holder)}: {example.permission} on {on}"
+    if isinstance(example, Membership):
+        return f"{_who(example.member_kind, example.member)} in {example.group}"
+    return example.name
+
+
+def _who(kind: str, name: str) -> str:
+    return name if kind == "user" else f"{kind} {name}"
