@@ -9,6 +9,7 @@ import pytest
 
 from oaa_bitbucket_async import errors
 from oaa_bitbucket_async.cli.demo import demo
+from oaa_bitbucket_async.cli.diff import diff
 from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE
 from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
@@ -51,6 +52,14 @@ def test_the_demos_own_options() -> None:
         assert re.search(rf"`{option.opts[0]} N`\s+\(`{option.variable}`, {option.shown_default}\)", README)
 
 
+def test_the_options_of_diff() -> None:
+    section = _section("What changed")
+    for option in diff.params:
+        if isinstance(option, Setting):
+            assert option.opts[0] in section
+            assert f"`{option.variable}`" in section
+
+
 def test_the_exit_codes() -> None:
     told = {int(row[0]) for row in _rows(_section("Exit codes"))}
     ours = {
@@ -91,7 +100,11 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 
 def test_sections_come_in_the_order_in_which_a_reader_needs_them() -> None:
     assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
+<<<<<<< HEAD
         "What it is", "How to run it for real", "Settings", "Exit codes", "How Bitbucket is mapped",
         "Keys, tokens and guardrails",
+=======
+        "What it is", "How to run it for real", "Settings", "Exit codes", "What changed", "How Bitbucket is mapped",
+>>>>>>> b7f1b54 (diff, the last upload and --max-removed: tests from the command line to Veza; README)
         "What it does not see, and why", "Scheduling", "Logs", "Architecture", "Development",
     ]  # fmt: skip

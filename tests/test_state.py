@@ -6,7 +6,7 @@ import pytest
 
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login
-from oaa_bitbucket_async.state import StatePaths, state_paths
+from oaa_bitbucket_async.state import StatePaths, last_payload_path, state_paths
 
 FOLDER = Path("state")
 BASIC = Login(secret=Secret("s3cret-one"), user="collector")
@@ -57,3 +57,27 @@ def test_names_that_every_file_system_takes(url: str) -> None:
         assert path.name.isascii()
         assert len(path.name) < 100
         assert not set(path.name) & set('<>:"/\\|?*%')
+
+
+def last(veza: str = "https://a.vezacloud.com", provider: str = "Bitbucket", data_source: str = "source - x") -> Path:
+    return last_payload_path(FOLDER, veza, provider, data_source)
+
+
+def test_the_last_payload_is_that_of_one_data_source() -> None:
+    assert last("https://A.vezacloud.com:443/") == last()
+    others = [last("https://b.vezacloud.com"), last(provider="Other"), last(data_source="source - y")]
+    others += [last(data_source="Source - X"), last(data_source="source-x")]
+    assert len({last(), *others}) == 1 + len(others)
+
+
+@pytest.mark.parametrize("data_source", ["bitbucket-server - git.example.com", "#$%&*:()!", "x" * 300, "con", "a/..b"])
+def test_names_of_data_sources_make_names_of_files(data_source: str) -> None:
+    path = last(data_source=data_source)
+    assert path.parent == FOLDER
+    assert len(path.name) < 110
+    assert not set(path.name) & set('<>:"/\\|?*% #')
+    assert path.name.endswith(".last-payload.gz")
+
+
+def test_the_name_says_which_data_source_it_is() -> None:
+    assert last(data_source="bitbucket-server - git.example.com").name.startswith("bitbucket-server-git.example.com-")

@@ -59,4 +59,4 @@ def diff(invocation: Invocation, /, old: Path, new: Path, as_json: bool, limit: 
 
         return run.diff(old, new, as_json=as_json, limit=limit)
 
-    return invocation.guard(work)
+    return invocation.guard(work, is_run=False)

@@ -45,10 +45,14 @@ class Invocation:
         for warning in warnings:
             self._say("warning", warning, Event.SETTINGS_WARNING)
 
-    def guard(self, work: Callable[[], int]) -> int:
-        """The exit code of `work`, or that of the error in which it ended, which is said in a line."""
+    def guard(self, work: Callable[[], int], *, is_run: bool = True) -> int:
+        """The exit code of `work`, or that of the error in which it ended, which is said in a line.
+
+        A command that is no run has nothing to sum up: unless it failed it ends without a word in the log.
+        """
         try:
-            return self.end(work())
+            code = work()
+            return self.end(code) if is_run else code
         except InterruptedRunError as error:
             return self.end(error.code, str(error), self._trace(error) if self.debug else "")
         except CollectorError as error:

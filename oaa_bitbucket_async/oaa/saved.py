@@ -4,6 +4,7 @@ All calls block, for a large payload a second or two; call them off the event lo
 """
 
 import gzip
+import io
 import sys
 import zlib
 from pathlib import Path
@@ -14,7 +15,6 @@ import msgspec
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.changes import MOST_EXAMPLES, Changes, compare
 from oaa_bitbucket_async.oaa.contents import Contents, Names, read_contents
-from oaa_bitbucket_async.oaa.encode import GZIP
 from oaa_bitbucket_async.settings import STANDARD_INPUT
 
 _MAGIC = b"\x1f\x8b"
@@ -62,12 +62,11 @@ def inflate(content: bytes) -> bytes:
 
     The size stands in the last four bytes. Room made for it at once spares a second copy of a large text.
     """
-    size, checksum = int.from_bytes(content[-4:], "little"), int.from_bytes(content[-8:-4], "little")
-    if 0 < size <= _HIGHEST_RATIO * len(content):
-        text = zlib.decompress(content, GZIP, size)
-        if len(text) == size and zlib.crc32(text) == checksum:
-            return text
-    return gzip.decompress(content)  # more than one part, or damage that it tells of
+    size = int.from_bytes(content[-4:], "little")
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        text = file.read(size if size <= _HIGHEST_RATIO * len(content) else 0)
+        rest = file.read()  # of further parts, and the check of the sum
+    return text + rest if rest else text
 
 
 def contents_of_file(path: Path, names: Names) -> Contents:

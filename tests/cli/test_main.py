@@ -12,6 +12,7 @@ import pytest
 
 from oaa_bitbucket_async import errors
 from oaa_bitbucket_async.cli.demo import demo
+from oaa_bitbucket_async.cli.diff import diff
 from oaa_bitbucket_async.cli.invocation import Invocation
 from oaa_bitbucket_async.cli.main import cli, execute
 from oaa_bitbucket_async.cli.push import push
@@ -19,7 +20,7 @@ from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
 
-COMMANDS: list[list[str]] = [[], ["push"], ["demo"]]
+COMMANDS: list[list[str]] = [[], ["push"], ["diff"], ["demo"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -31,7 +32,7 @@ def test_help_fits_80_columns_and_shows_every_variable_and_default(
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     words = " ".join(text.split())
-    for param in {"": cli, "push": push, "demo": demo}["".join(command)].params:
+    for param in {"": cli, "push": push, "diff": diff, "demo": demo}["".join(command)].params:
         if isinstance(param, Setting):
             assert all(flag in words for flag in [*param.opts, *param.secondary_opts])
             assert f"[{param.variable}; {param.shown_default}]" in words

@@ -44,6 +44,7 @@ TWINS = [
     ("--include", "OAA_INCLUDE", "tokens", "gpg-keys", "include"),
     ("--state-dir", "OAA_STATE_DIR", "a", "b", "state.directory"),
     ("--resume-window", "OAA_RESUME_WINDOW", "1", "0", "state.resume_window"),
+    ("--max-removed", "OAA_MAX_REMOVED", "20", "0.5", "max_removed"),
     ("--provider-name", "OAA_PROVIDER_NAME", "P1", "P2", "veza.provider_name"),
     ("--data-source-name", "OAA_DATA_SOURCE_NAME", "D1", "D2", "veza.data_source_name"),
     ("--identity", "OAA_IDENTITY", "name", "both", "identity"),
@@ -57,6 +58,7 @@ SWITCHES = [
     ("--personal-projects", "OAA_PERSONAL_PROJECTS", "scope.personal_projects"),
     ("--archived", "OAA_ARCHIVED", "scope.archived"),
     ("--resume", "OAA_RESUME", "state.resume"),
+    ("--keep-last", "OAA_KEEP_LAST", "state.keep_last"),
     ("--progress", "OAA_PROGRESS", "output.progress"),
 ]
 FLAGS = [
@@ -66,6 +68,13 @@ FLAGS = [
     ("--insecure", "OAA_INSECURE", "tls.insecure"),
     ("--debug", "OAA_DEBUG", "output.debug"),
 ]
+
+
+def test_what_compares_with_the_last_upload_needs_it(build: Build) -> None:
+    assert build("--max-removed", "0").settings.max_removed == 0
+    assert build().settings.max_removed is None
+    with pytest.raises(ConfigurationError, match=r"OAA_MAX_REMOVED.*OAA_KEEP_LAST"):
+        build("--max-removed", "5", "--no-keep-last")
 
 
 def test_every_option_is_tried_below() -> None:
@@ -139,7 +148,7 @@ BAD = [
     ("--resume-window", "-1"), ("--resume-window", "soon"), ("--identity", "badge"), ("--log-format", "xml"),
     ("--ca-file", "no/such/file"), ("--client-cert", "no/such/file"), ("--client-key", "no/such/file"),
     ("--save-json", "."), ("--metrics-file", "."), ("--state-dir", __file__), ("--archived", "perhaps"),
-    ("--dry-run", "perhaps"),
+    ("--dry-run", "perhaps"), ("--max-removed", "-1"), ("--max-removed", "101"), ("--max-removed", "nan"),
 ]  # fmt: skip
 
 
@@ -233,7 +242,7 @@ def test_defaults_in_the_help_are_those_of_the_settings(build: Build) -> None:
         value = _at(settings, where)
         if isinstance(value, int | float) and not isinstance(value, bool):
             assert math.isclose(float(shown[flag]), value)
-    for flag, _, where in SWITCHES[:3]:
+    for flag, _, where in SWITCHES[:4]:
         assert shown[flag] == ("on" if _at(settings, where) else "off")
 
 

@@ -1,0 +1,315 @@
+"""What a second run says about the first: what changed, whether it may upload, and what is kept for the third."""
+
+import gzip
+import json
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from oaa_bitbucket_async import run
+from oaa_bitbucket_async.demo.bitbucket import Fault
+from oaa_bitbucket_async.demo.estate import generate
+from oaa_bitbucket_async.demo.model import Estate, Grant
+from oaa_bitbucket_async.errors import RemovalError
+from oaa_bitbucket_async.oaa.saved import compare_files
+from oaa_bitbucket_async.settings import Output, State
+from tests.integration.conftest import SMALL, Benches
+from tests.integration.harness import Bench
+from tests.integration.process import Ended, ended
+
+
+def kept_last(bench: Bench) -> Path:
+    [path] = bench.state.glob("*.last-payload.gz")
+    return path
+
+
+def kept_refused(bench: Bench) -> Path:
+    [path] = bench.state.glob("*.json.gz")
+    return path
+
+
+def pushed(bench: Bench) -> bytes:
+    return bench.veza.pushed[-1].raw
+
+
+def cut_off(bench: Bench) -> None:
+    """The user directory is out of order: every group has lost its members."""
+    estate = bench.bitbucket.estate
+    for group in estate.groups:
+        group.members.clear()
+    estate.changed()
+
+
+def last_record(end: Ended) -> dict[str, object]:
+    record = json.loads(end.err.splitlines()[-1])
+    assert isinstance(record, dict)
+    assert record["event"] == "run-ended"
+    return record
+
+
+def events(end: Ended) -> list[str]:
+    return [json.loads(line)["event"] for line in end.err.splitlines()]
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def test_what_veza_took_is_kept_for_its_owner_only(bench: Benches) -> None:
+    made = bench()
+    ran = made.run()
+    assert ran.code == 0
+    path = kept_last(made)
+    assert gzip.decompress(path.read_bytes()) == pushed(made)
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_dry_run_keeps_nothing_and_compares_nevertheless(bench: Benches) -> None:
+    made = bench()
+    assert made.run(dry_run=True).code == 0
+    assert not list(made.state.glob("*.last-payload.gz"))
+    assert made.run().code == 0
+    before = kept_last(made).read_bytes()
+    made.bitbucket.estate.groups[0].members.clear()
+    made.bitbucket.estate.changed()
+    end = ended(made, "--dry-run", "--log-format", "json")
+    assert end.code == 0, end.err
+    assert last_record(end)["changes"]["members"]["removed"] > 0  # type: ignore[index]
+    assert kept_last(made).read_bytes() == before
+
+
+def test_a_refused_upload_leaves_the_last_one(bench: Benches) -> None:
+    made = bench()
+    assert made.run().code == 0
+    before = kept_last(made).read_bytes()
+    cut_off(made)
+    made.veza.fail("rejected", 1, "push")
+    assert made.run().code == 5
+    assert kept_last(made).read_bytes() == before
+    assert not list(made.state.glob(".*.tmp"))
+
+
+def test_a_push_keeps_what_it_uploaded(bench: Benches) -> None:
+    made = bench()
+    made.veza.fail("rejected", 1, "push")
+    assert made.run().code == 5
+    assert not list(made.state.glob("*.last-payload.gz"))
+    settings = made.settings()
+    assert run.push(settings.veza, settings.output, kept_refused(made), state=settings.state) == 0
+    assert gzip.decompress(kept_last(made).read_bytes()) == pushed(made)
+    end = ended(made, "--log-format", "json")
+    assert "no-last-upload" not in events(end)
+    assert all(n == {"added": 0, "removed": 0} for n in last_record(end)["changes"].values())  # type: ignore[attr-defined]
+
+
+def test_it_can_be_switched_off(bench: Benches) -> None:
+    made = bench()
+    state = State(directory=made.state, keep_last=False)
+    assert made.run(state=state).code == 0
+    assert not list(made.state.glob("*.last-payload.gz"))
+
+
+def test_a_folder_that_can_not_be_written_to_does_not_undo_the_upload(bench: Benches) -> None:
+    made = bench()
+    made.state.mkdir()
+    assert made.run().code == 0
+    path = kept_last(made)
+    path.unlink()
+    path.mkdir()  # something else has the name: it can be neither read nor replaced
+    end = ended(made, "--log-format", "json")
+    assert end.code == 0, end.err
+    assert {"last-upload-unreadable", "last-upload-not-kept"} <= set(events(end))
+
+
+def test_data_sources_are_kept_apart(bench: Benches) -> None:
+    made = bench()
+    assert made.run().code == 0
+    assert made.run(veza=replace(made.settings().veza, data_source_name="another one")).code == 0
+    assert len(list(made.state.glob("*.last-payload.gz"))) == 2
+
+
+# --- what a run says --------------------------------------------------------------------------------------------------
+
+
+def test_the_second_run_says_what_changed(bench: Benches) -> None:
+    made = bench(estate=generate(SMALL))
+    first = ended(made, "--log-format", "json")
+    assert first.code == 0
+    assert "no-last-upload" in events(first)
+    assert last_record(first)["changes"] is None
+    old = made.state / "before.gz"
+    old.write_bytes(kept_last(made).read_bytes())
+
+    estate = made.bitbucket.estate
+    repository = next(r for r in estate.repositories if r.user_grants)
+    grant = repository.user_grants[0]
+    level = "REPO_READ" if grant.permission != "REPO_READ" else "REPO_ADMIN"
+    repository.user_grants[0] = Grant(grant.principal, level)
+    gone = next(r for r in reversed(estate.repositories) if r is not repository)
+    estate.changed()
+    estate.delete_repository(gone.project.key, gone.slug)
+
+    end = ended(made)
+    assert end.code == 0, end.err
+    changes = compare_files(old, kept_last(made))
+    assert changes.repositories.removed == 1
+    assert [r.name for r in changes.repositories.removed_examples] == [f"{gone.project.key}/{gone.slug}"]
+    assert changes.grants.added == 1
+    assert [(g.holder, g.permission) for g in changes.grants.added_examples] == [(grant.principal, level)]
+    assert changes.grants.removed > 1
+    end.said(f"changes: grants +1 -{changes.grants.removed}")
+    end.said("repositories -1 since 20")
+
+
+def test_nothing_that_changed_is_said_too(bench: Benches) -> None:
+    made = bench()
+    assert made.run().code == 0
+    ended(made).said("changes: none since 20")
+
+
+# --- the guard --------------------------------------------------------------------------------------------------------
+
+
+def halve_grants(estate: Estate) -> None:
+    for thing in (*estate.projects, *estate.repositories):
+        thing.user_grants.clear()
+    estate.changed()
+
+
+@pytest.mark.parametrize(
+    ("breaks", "words"),
+    [
+        (lambda made: halve_grants(made.bitbucket.estate), "grants ("),
+        (cut_off, "memberships of groups ("),
+    ],
+)
+def test_what_removes_too_much_is_not_uploaded(bench: Benches, breaks: Callable[[Bench], None], words: str) -> None:
+    made = bench()
+    assert made.run().code == 0
+    before, uploads = kept_last(made).read_bytes(), len(made.veza.pushed)
+    breaks(made)
+    ran = made.run(max_removed=10)
+    assert ran.code == 3
+    assert isinstance(ran.error, RemovalError)
+    assert len(made.veza.pushed) == uploads
+    assert kept_last(made).read_bytes() == before
+    kept = kept_refused(made)
+    changes = compare_files(kept_last(made), kept)
+    over = changes.grants if "grants" in words else changes.members
+    assert f"{over.removed:,} of the {over.before:,} {words}" in ran.error.message
+    assert "Nothing was uploaded" in ran.error.message
+    assert f"oaa-bitbucket-async diff {kept_last(made)} {kept}" in ran.error.advice
+    assert f"oaa-bitbucket-async push --max-removed 100 {kept}" in ran.error.advice
+    if os.name == "posix":
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_the_run_after_it_asks_bitbucket_again(bench: Benches) -> None:
+    made = bench()
+    assert made.run().code == 0
+    estate = made.bitbucket.estate
+    members = {group.name: list(group.members) for group in estate.groups}
+    cut_off(made)
+    stopped = made.run(max_removed=10)
+    assert stopped.code == 3
+    for group in estate.groups:
+        group.members[:] = members[group.name]
+    estate.changed()
+    again = made.run(max_removed=10)
+    assert (again.code, again.requests) == (0, stopped.requests)
+
+
+def test_what_removes_as_much_as_is_allowed_is_uploaded(bench: Benches) -> None:
+    made = bench()
+    assert made.run().code == 0
+    old = kept_last(made).read_bytes()
+    halve_grants(made.bitbucket.estate)
+    assert made.run(max_removed=100).code == 0
+    (made.state / "old").write_bytes(old)
+    share = compare_files(made.state / "old", kept_last(made)).grants.removed_share
+    assert 10 < share < 100
+    kept_last(made).write_bytes(old)
+    assert made.run(max_removed=share - 0.01).code == 3
+    assert made.run(max_removed=share).code == 0
+
+
+def test_without_the_flag_anything_is_uploaded_and_without_a_last_one_too(bench: Benches) -> None:
+    made = bench()
+    assert made.run(max_removed=0).code == 0
+    halve_grants(made.bitbucket.estate)
+    assert made.run().code == 0
+
+
+def test_a_dry_run_ends_as_the_run_would(bench: Benches) -> None:
+    made = bench()
+    assert made.run().code == 0
+    halve_grants(made.bitbucket.estate)
+    assert made.run(max_removed=10, dry_run=True).code == 3
+
+
+def test_push_has_the_guard_too_if_it_is_asked_for(bench: Benches) -> None:
+    made = bench()
+    assert made.run().code == 0
+    halve_grants(made.bitbucket.estate)
+    assert made.run(max_removed=10).code == 3
+    file, uploads = str(kept_refused(made)), len(made.veza.pushed)
+    stopped = ended(made, "push", file, OAA_MAX_REMOVED="10")
+    assert stopped.code == 3
+    stopped.said(f"push --max-removed 100 {file}")
+    assert len(made.veza.pushed) == uploads
+    done = ended(made, "push", "--max-removed", "100", file, OAA_MAX_REMOVED="10")
+    assert done.code == 0, done.err
+    done.said("changes: grants -")
+    assert len(made.veza.pushed) == uploads + 1
+    assert gzip.decompress(kept_last(made).read_bytes()) == pushed(made)
+
+
+def test_what_could_not_be_collected_counts_as_removed(bench: Benches) -> None:
+    made = bench()
+    assert made.run().code == 0
+    made.bitbucket.faults.append(Fault("lost-right", match=r"/repos/[^/]+/permissions/users"))
+    refused = made.run(allow_partial=True, max_removed=10)
+    assert isinstance(refused.error, RemovalError), refused.error
+    assert refused.code == 3
+    assert not refused.pushed
+    partial = made.run(allow_partial=True)
+    assert (partial.code, partial.error, len(partial.pushed)) == (3, None, 1)
+    assert gzip.decompress(kept_last(made).read_bytes()) == pushed(made)
+
+
+# --- a last payload that can't be read --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x1f\x8b\x08 damaged"])
+def test_a_damaged_last_payload_is_a_warning_and_is_replaced(bench: Benches, content: bytes) -> None:
+    made = bench()
+    assert made.run().code == 0
+    path = kept_last(made)
+    path.write_bytes(content)
+    end = ended(made, "--log-format", "json")
+    assert end.code == 0, end.err
+    assert "last-upload-unreadable" in events(end)
+    assert gzip.decompress(path.read_bytes()) == pushed(made)
+
+
+def test_with_the_guard_it_stops_the_upload_and_says_what_to_do(bench: Benches) -> None:
+    made = bench()
+    assert made.run().code == 0
+    path, uploads = kept_last(made), len(made.veza.pushed)
+    path.write_bytes(b"damaged")
+    ran = made.run(max_removed=10)
+    assert ran.code == 3
+    assert isinstance(ran.error, RemovalError)
+    assert len(made.veza.pushed) == uploads
+    assert str(path) in ran.error.message
+    assert f"Mend {path} or remove it" in ran.error.advice
+    kept = kept_refused(made)
+    settings = made.settings()
+    with pytest.raises(RemovalError):
+        run.push(settings.veza, Output(progress=False), kept, state=settings.state, max_removed=10)
+    path.unlink()
+    assert made.run(max_removed=10).code == 0
