@@ -100,11 +100,7 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 
 def test_sections_come_in_the_order_in_which_a_reader_needs_them() -> None:
     assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
-<<<<<<< HEAD
-        "What it is", "How to run it for real", "Settings", "Exit codes", "How Bitbucket is mapped",
-        "Keys, tokens and guardrails",
-=======
         "What it is", "How to run it for real", "Settings", "Exit codes", "What changed", "How Bitbucket is mapped",
->>>>>>> b7f1b54 (diff, the last upload and --max-removed: tests from the command line to Veza; README)
+        "Keys, tokens and guardrails",
         "What it does not see, and why", "Scheduling", "Logs", "Architecture", "Development",
     ]  # fmt: skip
