@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from oaa_bitbucket_async.demo import names
+from oaa_bitbucket_async.demo.keyring import add_credentials
 from oaa_bitbucket_async.demo.model import (
     NORMAL,
     PERSONAL,
@@ -68,6 +69,8 @@ class EstateShape:
     project_grants: float = 6.0
     everywhere: bool = False
     seed: int = 1
+    credentials: bool = True
+    """Keys, tokens, branch restrictions and merge checks too. Everything else is the same without them."""
 
     @classmethod
     def for_repositories(cls, repositories: int, seed: int = 1, *, everywhere: bool = False) -> "EstateShape":
@@ -86,7 +89,10 @@ class EstateShape:
 
 def generate(shape: EstateShape) -> Estate:
     """An estate of that shape: the same shape, the same estate."""
-    return _Builder(shape).build()
+    estate = _Builder(shape).build()
+    if shape.credentials:
+        add_credentials(estate, shape.seed, _NOW)
+    return estate
 
 
 class _Builder:

@@ -1,21 +1,47 @@
+import base64
 import dataclasses
+import hashlib
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from oaa_bitbucket_async.demo.credentials import SshKey
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate, Group, Project, Repository, User, slug_of
 from oaa_bitbucket_async.demo.rights import Rights
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-def as_data(estate: Estate) -> object:
+CREDENTIALS = ("ssh_keys", "gpg_keys", "tokens", "access_keys", "restrictions")
+GUARDRAILS = ("default_branch", "development", "production", "checks")
+
+
+NOW = 1_750_000_000_000
+
+
+def as_data(estate: Estate, *, credentials: bool = True) -> object:
+    left_out = () if credentials else (*CREDENTIALS, *GUARDRAILS)
+
+    def fields(thing: "DataclassInstance") -> list[object]:
+        return [
+            value.id if isinstance(value, Project | Repository) else value
+            for field in dataclasses.fields(thing)
+            if field.name not in left_out
+            for value in [getattr(thing, field.name)]
+        ]
+
     return (
-        estate.users,
-        estate.groups,
-        [dataclasses.astuple(p) for p in estate.projects],
-        [(r.id, r.slug, r.project.key, r.user_grants, r.group_grants) for r in estate.repositories],
+        [fields(user) for user in estate.users],
+        [fields(group) for group in estate.groups],
+        [fields(project) for project in estate.projects],
+        [fields(repository) for repository in estate.repositories],
         estate.global_users,
         estate.global_groups,
+        [(old, repository.id) for old, repository in estate.moved.items()],
     )
 
 
@@ -23,6 +49,68 @@ def test_the_same_shape_is_the_same_estate() -> None:
     shape = EstateShape.for_repositories(200, seed=7)
     assert as_data(generate(shape)) == as_data(generate(shape))
     assert as_data(generate(shape)) != as_data(generate(dataclasses.replace(shape, seed=8)))
+
+
+def test_a_seed_stays_the_estate_that_it_was() -> None:
+    """Whatever is added to estates: figures that were measured on one can be compared with those of years ago."""
+    estate = generate(EstateShape.for_repositories(50, seed=3))
+    kept = hashlib.sha256(repr(as_data(estate, credentials=False)).encode()).hexdigest()
+    assert kept[:16] == "cc16f3813ddf76b5"
+
+
+def test_credentials_change_nothing_else() -> None:
+    shape = EstateShape.for_repositories(200, seed=7)
+    bare = generate(dataclasses.replace(shape, credentials=False))
+    assert as_data(generate(shape), credentials=False) == as_data(bare, credentials=False)
+    for thing in (*bare.users, *bare.projects, *bare.repositories):
+        assert not any(getattr(thing, name, ()) for name in CREDENTIALS)
+
+
+def test_credentials_are_as_various_as_real_ones() -> None:
+    estate = generate(EstateShape.for_repositories(1000))
+    places = [*estate.projects, *estate.repositories]
+    opened = Counter(access.key.id for place in places for access in place.access_keys)
+    assert max(opened.values()) > 3
+    assert min(opened.values()) == 1
+    on_project = {(p.id, access.key.id) for p in estate.projects for access in p.access_keys}
+    on_repository = {(r.project.id, access.key.id) for r in estate.repositories for access in r.access_keys}
+    assert on_project & on_repository, "a key of a project that is also one of a repository in it"
+    permissions = {access.permission for place in places for access in place.access_keys}
+    assert permissions == {"PROJECT_READ", "PROJECT_WRITE", "REPO_READ", "REPO_WRITE"}
+    access_keys = {access.key.id: access.key for place in places for access in place.access_keys}
+    own_keys = [key for user in estate.users for key in user.ssh_keys]
+    assert not access_keys.keys() & {key.id for key in own_keys}
+    for keys in (list(access_keys.values()), own_keys):
+        assert {key.algorithm for key in keys} == {"RSA", "ED25519", "ECDSA"}
+        assert any(key.last_authenticated is None for key in keys)
+        assert any(key.expires is None for key in keys)
+        assert any(key.expires is not None and key.expires < NOW for key in keys)
+        assert any(key.expires is not None and key.expires > NOW for key in keys)
+    for owners in (estate.users, estate.projects, estate.repositories):
+        tokens = [token for owner in owners for token in owner.tokens]
+        assert any(token.expires is None for token in tokens)
+        assert any(token.expires is not None and token.expires < NOW for token in tokens)
+        assert any(token.last_authenticated is None for token in tokens)
+    assert {key.expires is None for user in estate.users for key in user.gpg_keys} == {True, False}
+    restrictions = [restriction for place in places for restriction in place.restrictions]
+    assert len({restriction.id for restriction in restrictions}) == len(restrictions)
+    assert all(any(getattr(r, who) for r in restrictions) for who in ("users", "groups", "keys"))
+    assert {r.matcher.type for r in restrictions} == {"BRANCH", "PATTERN", "MODEL_BRANCH", "MODEL_CATEGORY"}
+    assert len({r.checks for r in estate.repositories}) > 5
+
+
+@pytest.mark.parametrize(("algorithm", "bits"), [("RSA", 2048), ("RSA", 4096), ("ED25519", 256), ("ECDSA", 521)])
+def test_key_texts_are_what_openssh_reads(algorithm: str, bits: int) -> None:
+    key = SshKey(7, "me@host", algorithm, bits)
+    name, blob, label = key.text.split()
+    read = serialization.load_ssh_public_key(key.text.encode()) if algorithm != "ECDSA" else None
+    if isinstance(read, rsa.RSAPublicKey):
+        assert read.key_size == bits
+    assert label == key.label
+    assert base64.b64decode(blob)[4:].startswith(name.encode())
+    digest = hashlib.sha256(base64.b64decode(blob)).digest()
+    assert key.fingerprint == base64.b64encode(digest).decode().rstrip("=")
+    assert SshKey(8, "me@host", algorithm, bits).text != key.text
 
 
 def test_sizes_are_those_of_the_shape() -> None:
