@@ -110,6 +110,8 @@ class Veza:
     data_source_name: str | None = None
     wait: bool = False
     """After the push, follow the data source's status until Veza has parsed the payload."""
+    create_report: bool | None = None
+    """None: the report is made by the run that creates the provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

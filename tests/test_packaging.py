@@ -5,7 +5,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 ENTRY = re.compile(
     r"^([a-z0-9-]+)==([\w.]+)( ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
@@ -29,6 +30,13 @@ def test_every_dependency_is_pinned_at_a_version_that_is_allowed() -> None:
 def test_no_host_and_no_path() -> None:
     entries = "\n".join(line for line in REQUIREMENTS.splitlines() if not line.startswith("#"))
     assert not re.search(r"://|file:|index-url|find-links|trusted-host|/", entries)
+
+
+def test_what_is_no_python_is_installed_too() -> None:
+    package = ROOT / "oaa_bitbucket_async"
+    others = {file for file in package.rglob("*.*") if file.is_file() and file.suffix not in (".py", ".pyc")}
+    data = PYPROJECT["tool"]["setuptools"]["package-data"]["oaa_bitbucket_async"]
+    assert others == {file for pattern in data for file in package.glob(pattern)}
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -232,6 +232,7 @@ def _veza(params: Params, environ: Mapping[str, str], found: Findings, *, needed
         provider_name=params["provider_name"],
         data_source_name=params["data_source_name"],
         wait=params["wait"],
+        create_report=params["create_report"],
     )
 
 

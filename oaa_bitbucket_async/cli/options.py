@@ -152,6 +152,14 @@ veza_options: tuple[Callable[[F], F], ...] = (
         default=False,
         help="After the upload, wait until Veza has read the payload.",
     ),
+    _option(
+        "--create-report/--no-create-report",
+        group=VEZA,
+        envvar="OAA_CREATE_REPORT",
+        default=None,
+        default_text="by the run that makes the provider",
+        help="Make the report 'Bitbucket Server' in Veza, or add the queries that it lacks.",
+    ),
 )
 
 identity_options: tuple[Callable[[F], F], ...] = (

@@ -6,7 +6,7 @@ text and its compressed form never exist whole at the same time.
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from oaa_bitbucket_async.oaa.encode import GZIP, compress, pieces
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
+from oaa_bitbucket_async.oaa.node_types import Definition, NodeTypes, node_types, saved_node_types
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.saved import not_a_payload, read_saved
 from oaa_bitbucket_async.settings import Identity
@@ -52,6 +53,8 @@ class Payload:
     counts: Counts
     warnings: tuple[str, ...] = ()
     """One line for each kind of thing that a reader should know."""
+    node_types: NodeTypes = field(default_factory=dict)
+    """What it brings to Veza's graph."""
 
     def json_chunks(self, size: int = _CHUNK) -> Iterator[bytes]:
         """The payload as JSON in pieces of at most `size` bytes: to write it to a file without having it whole."""
@@ -126,6 +129,7 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payloa
         base_url=snapshot.instance.base_url,
         counts=counts,
         warnings=tuple(notes.lines()),
+        node_types=node_types(msgspec.convert(app.property_definitions.to_dict(), Definition)),
     )
 
 
@@ -145,6 +149,7 @@ def load_payload(path: Path) -> Payload:
         raw_size=len(text),
         application=application.name,
         base_url=application.custom_properties.base_url,
+        node_types=saved_node_types(saved.custom_property_definition),
         counts=Counts(
             users=len(application.local_users),
             groups=len(application.local_groups),

@@ -37,6 +37,14 @@ class VezaFailingError(UploadError):
     """Veza could not be reached, or went on failing, for as long as we were patient."""
 
 
+class VezaRefusedError(UploadError):
+    """Veza answered, and won't do it. `status` is that of its answer, if there was one."""
+
+    def __init__(self, message: str, advice: str = "", *, status: int | None = None) -> None:
+        super().__init__(message, advice)
+        self.status = status
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How often and how long. Durations in seconds; tests pass a `sleep` that does not wait."""
@@ -143,7 +151,7 @@ def _upload_error(error: OAAClientError, what: str, attempts: int) -> UploadErro
             f"Veza went on failing at {what}, {attempts} times; the last answer: {_say(error)}.{told}",
             "Try again later.",
         )
-    return UploadError(f"Veza refused {what}: {_say(error)}.{told}", _advice(error))
+    return VezaRefusedError(f"Veza refused {what}: {_say(error)}.{told}", _advice(error), status=error.status_code)
 
 
 def _advice(error: OAAClientError) -> str:

@@ -46,6 +46,14 @@ class UploadOutcome:
     """Warnings of Veza's answer, by kind."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOutcome:
+    """What became of the report in Veza. `detail` says more, for people."""
+
+    outcome: Literal["created", "completed", "unchanged", "failed"]
+    detail: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Summary:
     """A run in figures. Durations in seconds, sizes in bytes; what was not reached keeps its default."""
@@ -78,6 +86,8 @@ class Summary:
     warnings: Counter[str] = field(default_factory=Counter)
     """Our own warnings by kind, as people read it."""
     upload: UploadOutcome | None = None
+    report: ReportOutcome | None = None
+    """None if it was not this run's turn."""
     payload_bytes: int | None = None
     """The payload's JSON."""
     upload_bytes: int | None = None
@@ -121,6 +131,7 @@ class Summary:
             "upload": None if upload is None else upload.outcome,
             "upload_warnings": {} if upload is None else dict(upload.warnings),
             "changes": None if self.changes is None else self.changes.counts(),
+            "report": None if self.report is None else self.report.outcome,
             "payload_bytes": self.payload_bytes,
             "upload_bytes": self.upload_bytes,
             "saved": None if self.saved is None else str(self.saved),
@@ -215,6 +226,8 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
     if summary.upload is not None:
         detail = f": {summary.upload.detail}" if summary.upload.detail else ""
         rows.append(("Upload", f"{summary.upload.outcome}{detail}"))
+    if summary.report is not None:
+        rows.append(("Report", f"{summary.report.outcome}: {summary.report.detail}"))
     return rows
 
 

@@ -20,7 +20,7 @@ from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import private_dir, write_private
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.payload import Payload, build_payload
-from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, push
+from oaa_bitbucket_async.oaa.upload import PushResult, check_settings, check_veza, push
 from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.summary import UploadOutcome
@@ -31,6 +31,7 @@ from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
 from oaa_bitbucket_async.run.reporting import Report
 from oaa_bitbucket_async.run.session import open_session
 from oaa_bitbucket_async.run.signals import Interruption, listen
+from oaa_bitbucket_async.run.veza_report import report_in_veza
 from oaa_bitbucket_async.settings import CHOOSE_NAME, STANDARD_OUTPUT, Settings
 from oaa_bitbucket_async.state import state_paths
 
@@ -144,9 +145,10 @@ async def _deliver(settings: Settings, report: Report, collection: Collection) -
     if settings.dry_run:
         summary.upload = UploadOutcome(outcome="dry run", detail="nothing was uploaded")
         return
-    await _upload(settings, report, payload)
+    result = await _upload(settings, report, payload)
     if last is not None:
         await last.keep(payload)
+    await report_in_veza(settings.veza, payload, result, summary)
 
 
 async def _compare(settings: Settings, report: Report, payload: Payload, last: LastUpload | None) -> None:
@@ -161,7 +163,7 @@ async def _compare(settings: Settings, report: Report, payload: Payload, last: L
         raise refused(error, last, summary.saved) from None
 
 
-async def _upload(settings: Settings, report: Report, payload: Payload) -> None:
+async def _upload(settings: Settings, report: Report, payload: Payload) -> PushResult:
     summary = report.summary
     summary.upload_bytes = len(payload.compressed)
     try:
@@ -179,6 +181,7 @@ async def _upload(settings: Settings, report: Report, payload: Payload) -> None:
         detail=f"data source {result.data_source}" + (", parsed by Veza" if result.parsed else ""),
         warnings=result.warnings,
     )
+    return result
 
 
 def _incomplete(settings: Settings, ledger: Ledger, report: Report) -> IncompleteError:

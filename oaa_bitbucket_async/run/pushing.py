@@ -10,6 +10,7 @@ from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, push
 from oaa_bitbucket_async.ops.summary import UploadOutcome
 from oaa_bitbucket_async.run.last_upload import LastUpload, changes_of, check_removed, refused
 from oaa_bitbucket_async.run.reporting import Report
+from oaa_bitbucket_async.run.veza_report import report_in_veza
 from oaa_bitbucket_async.settings import State, Veza
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ async def push_file(
         detail=f"data source {result.data_source}" + (", parsed by Veza" if result.parsed else ""),
         warnings=result.warnings,
     )
+    await report_in_veza(veza, payload, result, summary)
     report.shown = True
     await report.finish(0)
     return 0

@@ -60,6 +60,7 @@ SWITCHES = [
     ("--resume", "OAA_RESUME", "state.resume"),
     ("--keep-last", "OAA_KEEP_LAST", "state.keep_last"),
     ("--progress", "OAA_PROGRESS", "output.progress"),
+    ("--create-report", "OAA_CREATE_REPORT", "veza.create_report"),
 ]
 FLAGS = [
     ("--dry-run", "OAA_DRY_RUN", "dry_run"),

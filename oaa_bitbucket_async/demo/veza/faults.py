@@ -6,8 +6,8 @@ from typing import Literal
 FaultName = Literal[
     "throttled", "unavailable", "error", "dropped", "hanging", "refused", "rejected", "not-json", "parse-failed"
 ]
-Call = Literal["check", "provider", "data-source", "push", "any"]
-"""`provider` and `data-source`: looking up and creating; `push`: whole and in parts."""
+Call = Literal["check", "provider", "data-source", "push", "query", "report", "any"]
+"""`provider`, `data-source`, `query` and `report`: looking up and creating; `push`: whole and in parts."""
 
 
 @dataclass(slots=True)

@@ -25,8 +25,10 @@ from typing import NamedTuple, Self
 import msgspec
 from aiohttp import web
 
+from oaa_bitbucket_async.demo.veza.assessments import QUERIES, REPORTS, Assessments
 from oaa_bitbucket_async.demo.veza.check import check_payload, warnings_for
 from oaa_bitbucket_async.demo.veza.faults import Call, Fault, FaultName
+from oaa_bitbucket_async.demo.veza.refusal import Json, Refusal
 from oaa_bitbucket_async.errors import ConfigurationError
 
 _HOST = "127.0.0.1"
@@ -34,8 +36,6 @@ _NAME = re.compile(r"[ @#$%&*:()!,a-zA-Z0-9_'\"=.-]+")
 _MAX_BODY = 100_000_000
 _DETAILS = 100
 _ROOT = "/api/v1/providers/custom"
-
-Json = dict[str, object]
 
 
 class Request(NamedTuple):
@@ -93,21 +93,6 @@ class Pushed:
         return payload
 
 
-class Refusal(Exception):  # noqa: N818  # an answer, not a failure of this program
-    """A 4xx answer as Veza gives it."""
-
-    def __init__(self, status: int, code: str, message: str, details: list[str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body: Json = {
-            "code": code,
-            "message": message,
-            "details": [{"violation": detail} for detail in details or []],
-            "request_id": "req-0001",
-            "timestamp": "2024-01-01T00:00:00Z",
-        }
-
-
 def _has_at(identity: str) -> bool:
     return "@" in identity
 
@@ -126,6 +111,7 @@ class EmbeddedVeza:
         self.requests: list[Request] = []
         self.pushed: list[Pushed] = []
         self.providers: dict[str, Provider] = {}
+        self.assessments = Assessments(lambda: {pushed.data_source: pushed.raw for pushed in self.pushed})
         self.max_body = _MAX_BODY
         self._knows = knows
         self._faults: list[Fault] = []
@@ -254,6 +240,10 @@ class EmbeddedVeza:
                 case "hanging":
                     await self._ending.wait()
                     return None
+            if call in ("query", "report"):
+                data = _object(body) if request.method == "POST" else {}
+                token = request.query.get("page_token", "")
+                return _json(self.assessments.answer(request.method, request.path, token, data))
             return _json(self._route(request.method, request.path, request.query.get("filter", ""), body, name))
         except Refusal as refusal:
             return _json(refusal.body, refusal.status)
@@ -361,6 +351,8 @@ class EmbeddedVeza:
 
 def _call_of(path: str) -> Call:
     """Which kind of call a path is."""
+    if path.startswith((QUERIES, REPORTS)):
+        return "query" if path.startswith(QUERIES) else "report"
     if path.endswith("/templates"):
         return "check"
     if path.endswith((":push", ":parts")):

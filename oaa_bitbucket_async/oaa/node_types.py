@@ -1,0 +1,66 @@
+"""How Veza names the nodes of a payload, and which properties they have there: `OAA.Bitbucket Server.Repo.SubResource`.
+
+The application's type stands in the name as it is; a custom property `listed` is asked for as `customprop_listed`.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from oaa_bitbucket_async.oaa.resources import REPO
+
+NodeTypes = Mapping[str, frozenset[str]]
+"""The properties that a query may name, by node type."""
+
+_NAMED = frozenset({"name"})
+_USER = _NAMED | {"email", "is_active", "created_at", "last_login_at", "user_type"}
+_CREDENTIAL = _NAMED | {"is_active", "created_at", "expires_at", "last_used_at", "can_expire"}
+
+
+class _OfResource(msgspec.Struct):
+    resource_type: str
+    properties: dict[str, object] = {}
+
+
+class Definition(msgspec.Struct):
+    """The properties that a payload defines for its one application, its identities and its types of resource."""
+
+    application_type: str
+    application_properties: dict[str, object] = {}
+    local_user_properties: dict[str, object] = {}
+    local_group_properties: dict[str, object] = {}
+    local_access_creds_properties: dict[str, object] = {}
+    resources: list[_OfResource] = []
+
+
+class _Definitions(msgspec.Struct):
+    applications: list[Definition]
+
+
+def node_types(definition: Definition) -> NodeTypes:
+    """The nodes that a payload with this definition brings. Credentials are there only if they were collected."""
+    found = {
+        "Application": _NAMED | _custom(definition.application_properties),
+        "User": _USER | _custom(definition.local_user_properties),
+        "Group": _NAMED | {"created_at"} | _custom(definition.local_group_properties),
+        "Permission": _NAMED,
+    }
+    if definition.local_access_creds_properties:
+        found["AccessCred"] = _CREDENTIAL | _custom(definition.local_access_creds_properties)
+    for one in definition.resources:
+        level = "SubResource" if one.resource_type == REPO else "Resource"
+        found[f"{one.resource_type}.{level}"] = _NAMED | {"description"} | _custom(one.properties)
+    return {f"OAA.{definition.application_type}.{kind}": names for kind, names in found.items()}
+
+
+def saved_node_types(definitions: msgspec.Raw) -> NodeTypes:
+    """The same from the text of a saved payload; nothing for one that defines its properties in another way."""
+    try:
+        (definition,) = msgspec.json.decode(definitions, type=_Definitions).applications
+    except (msgspec.MsgspecError, ValueError):
+        return {}
+    return node_types(definition)
+
+
+def _custom(properties: Mapping[str, object]) -> frozenset[str]:
+    return frozenset(f"customprop_{name}" for name in properties)

@@ -1,0 +1,180 @@
+"""The report in Veza: saved queries worth having on the first day.
+
+It is made once and completed later: a query that exists under its name is used as it is, whoever wrote it, and nothing
+is ever changed or removed. oaaclient's `build_report` makes the report. It would not do alone: it adds nothing to a
+report that exists, and one refused query would cost all the others.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+from oaaclient.utils import build_report
+
+from oaa_bitbucket_async.errors import UploadError
+from oaa_bitbucket_async.oaa import upload
+from oaa_bitbucket_async.oaa.client import Json, VezaClient, open_client
+from oaa_bitbucket_async.oaa.node_types import NodeTypes
+from oaa_bitbucket_async.oaa.retry import Patience, VezaRefusedError, ask
+from oaa_bitbucket_async.settings import Veza
+
+_log = logging.getLogger(__name__)
+_TRIES = 4
+"""The upload is done already: nothing is lost if this fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportResult:
+    """What became of the report. The tuples hold names of queries."""
+
+    name: str
+    outcome: Literal["created", "completed", "unchanged"]
+    queries: tuple[str, ...]
+    """Of ours, those that the report has now."""
+    absent: tuple[str, ...] = ()
+    """Not asked for: what they look at is not in the payload."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Veza took them not; with its answer."""
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """The report as it stands in the package."""
+
+    name: str
+    queries: list[Json]
+
+
+def definition() -> Definition:
+    """The report and its queries as the package brings them."""
+    text = files("oaa_bitbucket_async.oaa").joinpath("veza_report.json").read_bytes()
+    return msgspec.json.decode(text, type=Definition)
+
+
+def named_in(query: Json) -> Iterator[tuple[str, frozenset[str]]]:
+    """Every node type that a query names, each with the properties of its conditions."""
+    for node in _holding("node_type", query):
+        conditions = _holding("property", node.get("condition_expression"))
+        yield str(node["node_type"]), frozenset(str(condition["property"]) for condition in conditions)
+
+
+def fits(query: Json, types: NodeTypes) -> bool:
+    """True if all that the query names of custom applications is there."""
+    return all(
+        node_type in types and properties <= types[node_type]
+        for node_type, properties in named_in(query)
+        if node_type.startswith("OAA.")
+    )
+
+
+async def make_report(veza: Veza, types: NodeTypes, *, patience: Patience | None = None) -> ReportResult:
+    """Makes or completes the report, as far as the queries fit what was uploaded (`types`).
+
+    Repeating it is harmless. UploadError if the key lacks the rights, or Veza goes on failing or takes no query at all.
+    """
+    whole = definition()
+    wanted = {str(query["name"]): query for query in whole.queries if fits(query, types)}
+    absent = tuple(str(query["name"]) for query in whole.queries if query["name"] not in wanted)
+    if not wanted:
+        raise UploadError("The payload holds nothing that the queries of the report look at.")
+    with closing(open_client(veza)) as client:
+        making = _Making(client, patience or upload.default_patience(at_most=_TRIES))
+        try:
+            return await making.run(whole.name, wanted, absent)
+        except VezaRefusedError as error:
+            if error.status not in (401, 403):
+                raise
+            raise UploadError(
+                error.message,
+                "The key lacks the right to saved queries and reports, as team keys do: run once with a personal key, "
+                "or give --no-create-report.",
+            ) from None
+
+
+class _Making:
+    """One report in the making."""
+
+    def __init__(self, client: VezaClient, patience: Patience) -> None:
+        self._client = client
+        self._patience = patience
+
+    async def run(self, name: str, wanted: dict[str, Json], absent: tuple[str, ...]) -> ReportResult:
+        known = await self._known()
+        refused = await self._create(query for title, query in wanted.items() if title not in known)
+        if not wanted.keys() <= known.keys():
+            known = await self._known()  # a query whose answer was lost is among them
+        there = {title: known[title] for title in wanted if title in known}
+        refused = {title: reason for title, reason in refused.items() if title not in there}
+        if not there:
+            raise UploadError(f"Veza took none of the queries: {next(iter(refused.values()))}")
+        reports = await ask(self._client, self._patience, "the listing of reports", self._client.get_reports)
+        found = next((str(report["id"]) for report in reports if report.get("name") == name), None)
+        outcome: Literal["created", "completed", "unchanged"] = "created"
+        if found is None:
+            whole = {"name": name, "queries": [wanted[title] for title in there]}
+            await ask(self._client, self._patience, "the report", lambda: build_report(self._client, whole))
+        else:
+            outcome = "completed" if await self._complete(found, there) else "unchanged"
+        return ReportResult(name=name, outcome=outcome, queries=tuple(there), absent=absent, refused=refused)
+
+    async def _known(self) -> dict[str, str]:
+        """Ids of the saved queries by name. Those that Veza brings along are not ours to use, as oaaclient has it."""
+        queries = await ask(self._client, self._patience, "the listing of queries", self._client.get_queries)
+        return {
+            str(query["name"]): str(query["id"]) for query in queries if query.get("query_type") != "SYSTEM_CREATED"
+        }
+
+    async def _create(self, queries: Iterable[Json]) -> dict[str, str]:
+        """Creates each; gives the refused ones with Veza's answer. Raises if it is the key that is refused."""
+        refused = {}
+        for query in queries:
+            title = str(query["name"])
+            try:
+                await self._create_one(title, query)
+            except VezaRefusedError as error:
+                if error.status in (401, 403):
+                    raise
+                refused[title] = error.message
+            else:
+                _log.debug("created the query %r", title)
+        return refused
+
+    async def _create_one(self, title: str, query: Json) -> None:
+        await ask(self._client, self._patience, f"the query {title!r}", lambda: self._client.create_query(query))
+
+    async def _complete(self, report: str, queries: Mapping[str, str]) -> int:
+        """Adds the queries that the report lacks; gives their number."""
+        what = "the queries of the report"
+        row = await ask(self._client, self._patience, what, lambda: self._client.get_report_by_id(report))
+        held = _strings(row.get("queries") if isinstance(row, dict) else None)
+        lacking = [(title, query) for title, query in queries.items() if title not in held and query not in held]
+        for title, query in lacking:
+            await self._add(report, title, query)
+        return len(lacking)
+
+    async def _add(self, report: str, title: str, query: str) -> None:
+        what = f"the query {title!r} for the report"
+        await ask(self._client, self._patience, what, lambda: self._client.add_query_report(report, query))
+
+
+def _holding(key: str, value: object) -> Iterator[Json]:
+    """Every object within that has the key."""
+    if isinstance(value, dict):
+        if key in value:
+            yield value
+        for inner in value.values():
+            yield from _holding(key, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _holding(key, inner)
+
+
+def _strings(value: object) -> set[str]:
+    """Every text within: a report tells its queries by id, by name, or as whole objects."""
+    if isinstance(value, str):
+        return {value}
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*map(_strings, inner))

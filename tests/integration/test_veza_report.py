@@ -1,0 +1,285 @@
+"""The report in Veza: when it is made, how it is completed, what goes wrong with it, and that the upload stands."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from oaa_bitbucket_async import run
+from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE
+from oaa_bitbucket_async.demo.veza import EmbeddedVeza
+from oaa_bitbucket_async.demo.veza.faults import FaultName
+from oaa_bitbucket_async.oaa import upload
+from oaa_bitbucket_async.oaa.retry import Patience
+from oaa_bitbucket_async.settings import Output
+from tests.integration.conftest import Benches
+from tests.integration.harness import Bench, Ran
+
+Json = dict[str, Any]
+REPORT: Json = json.loads(files("oaa_bitbucket_async.oaa").joinpath("veza_report.json").read_text(encoding="utf-8"))
+PREFIX = "OAA.Bitbucket Server."
+AWAITED = {
+    "AccessCred": {"never_expires": "BOOLEAN", "never_used": "BOOLEAN"},
+    "Repo.SubResource": {"default_branch_protected": "BOOLEAN"},
+}
+"""What only --include collects: node types and properties that a payload without it does not have."""
+OURS = [query["name"] for query in REPORT["queries"]]
+PLAIN = [query["name"] for query in REPORT["queries"] if "--include" not in query["description"]]
+"""Queries for which a run without --include has what they look at."""
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tries, and no waiting between them."""
+
+    def short(*, at_most: int | None = None) -> Patience:
+        return Patience(attempts=2, sleep=lambda _: asyncio.sleep(0))
+
+    monkeypatch.setattr(upload, "default_patience", short)
+    monkeypatch.setenv("OAA_API_TIMEOUT", "1")
+
+
+@pytest.fixture(autouse=True)
+def nothing_there_yet(veza_server: EmbeddedVeza) -> Iterator[None]:
+    for kept in (veza_server.providers, veza_server.assessments.queries, veza_server.assessments.reports):
+        kept.clear()
+    yield
+    veza_server._faults.clear()
+
+
+def ran(bench: Bench, *, create_report: bool | None = None, **changes: Any) -> Ran:
+    return bench.run(veza=replace(bench.settings().veza, create_report=create_report), **changes)
+
+
+def calls(bench: Bench) -> list[tuple[str, str]]:
+    """What was asked of queries and reports, with the paths' last words."""
+    return [
+        (request.method, request.path.partition("/assessments/")[2])
+        for request in bench.veza.requests
+        if "/assessments/" in request.path
+    ]
+
+
+# --- the queries against a real payload -----------------------------------------------------------------------------
+
+
+def nodes(value: object) -> Iterator[Json]:
+    if isinstance(value, dict):
+        if "node_type" in value:
+            yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from nodes(one)
+
+
+def defined_by(payload: Json) -> dict[str, dict[str, str]]:
+    """The node types of a payload, read from what is in it, with the types of the properties that it defines."""
+    (definition,) = payload["custom_property_definition"]["applications"]
+    (application,) = payload["applications"]
+    assert definition["application_type"] == application["application_type"] == "Bitbucket Server"
+    of_type = {one["resource_type"]: one["properties"] for one in definition["resources"]}
+    found = {
+        "Application": definition.get("application_properties", {}),
+        "User": definition["local_user_properties"],
+        "Group": definition["local_group_properties"],
+        "Permission": {},
+    }
+    for project in application["resources"]:
+        found[f"{project['resource_type']}.Resource"] = of_type[project["resource_type"]]
+        for repository in project.get("sub_resources", []):
+            found[f"{repository['resource_type']}.SubResource"] = of_type[repository["resource_type"]]
+    return found
+
+
+def test_every_query_asks_for_what_a_payload_has(truth: Ran) -> None:
+    defined = defined_by(truth.payload)
+    built_in = {"User": {"is_active": "BOOLEAN"}}
+    kinds: dict[str, object] = {"BOOLEAN": bool, "STRING": str}
+    for query in REPORT["queries"]:
+        found = list(nodes(query))
+        assert any(node["node_type"].startswith(PREFIX) for node in found)
+        for node in found:
+            if not node["node_type"].startswith(PREFIX):
+                assert node["node_type"] in {"OktaUser", "AzureADUser", "ActiveDirectoryUser"}
+                continue
+            kind = node["node_type"].removeprefix(PREFIX)
+            custom = {**defined.get(kind, {}), **AWAITED.get(kind, {})}
+            properties = built_in.get(kind, {}) | {f"customprop_{name}": of for name, of in custom.items()}
+            assert kind in {*defined, *AWAITED}, query["name"]
+            for condition in node.get("condition_expression", {}).get("specs", []):
+                assert condition["property"] in properties, query["name"]
+                assert type(condition["value"]) is kinds[properties[condition["property"]]], query["name"]
+
+
+def test_every_permission_that_a_query_asks_for_is_one_of_the_payload(truth: Ran) -> None:
+    known = {permission["name"] for permission in truth.payload["permissions"]}
+    asked = {name for query in REPORT["queries"] for name in query.get("raw_permissions", {}).get("values", [])}
+    assert asked
+    assert asked <= known
+    (default,) = (query for query in REPORT["queries"] if "default permission" in query["name"])
+    (node,) = nodes(default)
+    values = [condition["value"] for condition in node["condition_expression"]["specs"]]
+    assert set(values) == {*DEFAULT_LEVELS, REPO_CREATE}
+    assert node["condition_expression"]["operator"] == "OR"
+
+
+def test_the_names_are_our_own() -> None:
+    assert len(set(OURS)) == len(OURS)
+    assert all(name.startswith("Bitbucket Server: ") for name in OURS)
+    assert all(query["query_type"] == "SOURCE_TO_DESTINATION" and query["description"] for query in REPORT["queries"])
+    assert REPORT["name"] == "Bitbucket Server"
+    assert 0 < len(PLAIN) < len(OURS)
+
+
+# --- when it is made ------------------------------------------------------------------------------------------------
+
+
+def test_the_run_that_makes_the_provider_makes_the_report_and_the_next_does_nothing(bench: Benches) -> None:
+    made = bench()
+    assert ran(made).code == 0
+    assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
+    before = len(made.veza.requests)
+    assert ran(made).code == 0
+    assert not [request for request in made.veza.requests[before:] if "/assessments/" in request.path]
+
+
+def test_no_create_report(bench: Benches) -> None:
+    made = bench()
+    before = len(calls(made))
+    assert ran(made, create_report=False).code == 0
+    assert made.veza.providers
+    assert len(calls(made)) == before
+
+
+def test_create_report_for_a_provider_that_exists(bench: Benches) -> None:
+    made = bench()
+    assert ran(made, create_report=False).code == 0
+    assert ran(made, create_report=True).code == 0
+    assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
+
+
+def test_a_dry_run_sends_nothing(bench: Benches) -> None:
+    made = bench()
+    before = len(made.veza.requests)
+    assert ran(made, create_report=True, dry_run=True).code == 0
+    assert len(made.veza.requests) == before
+
+
+def test_no_report_of_what_was_not_uploaded(bench: Benches) -> None:
+    made = bench()
+    before = len(calls(made))
+    made.veza.fail("rejected")
+    assert ran(made, create_report=True).code == 5
+    assert len(calls(made)) == before
+
+
+def test_push_of_a_file_makes_it_likewise(bench: Benches, tmp_path: Path) -> None:
+    made = bench()
+    file = tmp_path / "saved.json"
+    assert made.run(dry_run=True, output=Output(progress=False, save_json=file)).code == 0
+    veza = made.settings().veza
+    assert run.push(replace(veza, create_report=False), Output(progress=False), file) == 0
+    assert not made.veza.assessments.reports
+    assert run.push(replace(veza, create_report=True), Output(progress=False), file) == 0
+    assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
+
+
+# --- what is there already ------------------------------------------------------------------------------------------
+
+
+def test_a_report_that_exists_is_completed_and_nobodys_work_is_touched(bench: Benches) -> None:
+    made = bench()
+    kept = made.veza.assessments
+    theirs = kept.add_query({"name": "Theirs", "description": "of somebody"})
+    edited = kept.add_query({"name": PLAIN[1], "description": "edited by somebody"})
+    orphan = kept.add_query({"name": PLAIN[3], "description": "in no report"})
+    report = kept.add_report("Bitbucket Server", [theirs.id, edited.id])
+    report.description = "ours now"
+    assert ran(made, create_report=True).code == 0
+    assert len(kept.reports) == 1
+    names = kept.queries_of("Bitbucket Server")
+    assert names[:2] == ["Theirs", PLAIN[1]]
+    assert sorted(names[2:]) == sorted(set(PLAIN) - {PLAIN[1]})
+    assert edited.definition["description"] == "edited by somebody"
+    assert orphan.definition["description"] == "in no report"
+    assert report.description == "ours now"
+    assert orphan.id in report.queries
+    before = len(calls(made))
+    assert ran(made, create_report=True).code == 0
+    assert {method for method, _ in calls(made)[before:]} == {"GET"}, "all of it is there"
+
+
+def test_a_query_that_veza_refuses_costs_only_itself(bench: Benches, capsys: pytest.CaptureFixture[str]) -> None:
+    made = bench()
+    made.veza.assessments.add_query({"name": PLAIN[2]}, system=True)  # the name is taken, and is not ours to use
+    assert ran(made).code == 0
+    said = capsys.readouterr().err
+    assert made.veza.assessments.queries_of("Bitbucket Server") == [name for name in PLAIN if name != PLAIN[2]]
+    assert "a query of the report was left out" in said
+    assert PLAIN[2] in said
+    assert "already exists" in said
+
+
+# --- what goes wrong ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["query", "report"])
+def test_a_key_without_the_right_is_a_warning_that_says_what_to_do(
+    bench: Benches, capsys: pytest.CaptureFixture[str], call: Any
+) -> None:
+    made = bench()
+    made.veza.fail("refused", 100, call)
+    ended = ran(made)
+    said = capsys.readouterr().err
+    assert (ended.code, len(ended.pushed)) == (0, 1)
+    assert "report: failed" in said
+    assert "with a personal key" in said
+    assert made.veza.api_key not in said
+    assert not list(made.state.glob("*.json.gz")), "nothing is kept: the upload is done"
+    assert not list(made.state.glob("*.journal*"))
+
+
+def test_a_key_without_the_right_is_not_tried_query_by_query(bench: Benches) -> None:
+    made = bench()
+    made.veza.fail("refused", 100, "query")
+    before = len(calls(made))
+    assert ran(made).code == 0
+    assert calls(made)[before:] == [("GET", "queries")]
+
+
+@pytest.mark.parametrize("call", ["query", "report"])
+@pytest.mark.parametrize("name", ["throttled", "unavailable", "error", "dropped", "not-json", "hanging"])
+def test_a_fault_that_passes_is_survived(bench: Benches, call: Any, name: FaultName) -> None:
+    made = bench()
+    made.veza.fail(name, 1, call)
+    assert ran(made).code == 0
+    assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
+    assert len(made.veza.assessments.queries) == len(PLAIN)
+
+
+@pytest.mark.parametrize("call", ["query", "report"])
+@pytest.mark.parametrize("name", ["unavailable", "error", "not-json", "rejected"])
+def test_a_fault_that_lasts_is_a_warning(
+    bench: Benches, capsys: pytest.CaptureFixture[str], call: Any, name: FaultName
+) -> None:
+    made = bench()
+    made.veza.fail(name, 100, call)
+    ended = ran(made)
+    said = capsys.readouterr().err
+    assert (ended.code, len(ended.pushed)) == (0, 1)
+    assert "the report in Veza was not made" in said
+    assert "a later run with --create-report makes it" in said
+    made.veza._faults.clear()
+    assert ran(made, create_report=True).code == 0
+    assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
+
+
+def test_every_fault_is_in_this_table() -> None:
+    passing = {"throttled", "unavailable", "error", "dropped", "not-json", "hanging"}
+    assert {*passing, "refused", "rejected", "parse-failed"} == set(get_args(FaultName))
