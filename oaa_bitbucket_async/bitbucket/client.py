@@ -160,10 +160,13 @@ class Client:
                 next_start(path, value, start)  # type: ignore[arg-type]  # only `page` gives a start
         except Fault as fault:
             stats.faults[fault.reason] += 1
+            stats.unanswered[kind, fault.reason] += 1
             pacer.failed(kind, fault.reason, fault.retry_after)
             raise
         except RequestProblem as problem:
-            stats.refused[type(problem).__name__.lower()] += 1
+            word = type(problem).__name__.lower()
+            stats.refused[word] += 1
+            stats.unanswered[kind, word] += 1
             pacer.succeeded(kind, latency)
             if self.login.stripped and isinstance(problem, Denied) and self._proof and kind != self._proof.kind:
                 await self.prove_login()  # without the header a missing right and a lost login look the same
@@ -223,9 +226,12 @@ class Client:
             understand(path, await self._transport.get(path), decoder, self.login, time.time())
         except Fault as fault:
             self.stats.faults[fault.reason] += 1
+            self.stats.unanswered[kind, fault.reason] += 1
             return False
         except RequestProblem as problem:
-            self.stats.refused[type(problem).__name__.lower()] += 1
+            word = type(problem).__name__.lower()
+            self.stats.refused[word] += 1
+            self.stats.unanswered[kind, word] += 1
             raise _forgotten(problem) from None
         self.stats.answered[kind] += 1
         return True

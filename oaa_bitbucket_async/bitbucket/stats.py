@@ -51,6 +51,8 @@ class RequestStats:
     """Denied, gone, moved or rejected, by that word."""
     faults: Counter[str] = field(default_factory=Counter)
     """Attempts that failed, by reason (FaultReason)."""
+    unanswered: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Both of these by kind and that word or reason."""
     retries: Counter[str] = field(default_factory=Counter)
     """Attempts that were made again, by the reason of the one before."""
     latencies: dict[str, Latencies] = field(default_factory=dict)

@@ -10,12 +10,14 @@ from click.core import ParameterSource
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.cli import options, state_options
-from oaa_bitbucket_async.cli.build import APPLICATION, build_settings
+from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base
+from oaa_bitbucket_async.cli.build import APPLICATION, build_output, build_settings
 from oaa_bitbucket_async.cli.demo import demo
 from oaa_bitbucket_async.cli.diff import diff
 from oaa_bitbucket_async.cli.help import HelpGroup
 from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE, Invocation, close_standard_output
 from oaa_bitbucket_async.cli.push import push
+from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.redaction import Redactor
 
 
@@ -52,7 +54,11 @@ def cli(ctx: click.Context, /, **params: Any) -> int:
         return 0
 
     def work() -> int:
-        built = build_settings(params, os.environ)
+        try:
+            built = build_settings(params, os.environ)
+        except ConfigurationError as error:
+            _tell_metrics(params, error.exit_code)
+            raise
         settings = built.settings
         secrets = [settings.login.secret, *([settings.veza.api_key] if settings.veza.api_key else [])]
         invocation.configure(settings.output, Redactor(secrets, user=settings.login.user), built.warnings)
@@ -66,6 +72,19 @@ def cli(ctx: click.Context, /, **params: Any) -> int:
 cli.add_command(push)
 cli.add_command(diff)
 cli.add_command(demo)
+
+
+def _tell_metrics(params: dict[str, Any], exit_code: int) -> None:
+    """The figures that are watched shall not be those of the last good run when a run can't even begin."""
+    if params["metrics_file"] is None or params["check"]:
+        return
+    try:
+        base, _ = bitbucket_base(params["bitbucket_url"] or "")
+    except AddressError:  # no Bitbucket that the figures could be about
+        return
+    from oaa_bitbucket_async import run
+
+    run.never_began(base, build_output(params), exit_code)
 
 
 def _refuse_misplaced(ctx: click.Context, command: str) -> None:

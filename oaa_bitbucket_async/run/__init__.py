@@ -4,6 +4,7 @@ Each function blocks until the run is over and may raise a CollectorError, which
 line and an exit code. `figures` takes in what the run came to, for the last record of the log.
 """
 
+import time
 from pathlib import Path
 
 from oaa_bitbucket_async.events import Figures
@@ -21,6 +22,15 @@ def collect_and_upload(settings: Settings, figures: Figures | None = None) -> in
     host, secrets = host_of(settings.bitbucket_url), _secrets(settings)
     with reporting(host, settings.output, secrets, settings.login.user, figures) as report:
         return run_to_end(main_job(settings, report))
+
+
+def never_began(bitbucket_url: str, output: Output, exit_code: int) -> None:
+    """A run whose settings are wrong is a failed run to whoever watches its metrics."""
+    from oaa_bitbucket_async.ops.metrics import write_metrics
+
+    with reporting(host_of(bitbucket_url), output, [], None) as report:
+        if output.metrics_file is not None:
+            write_metrics(output.metrics_file, report.summary, exit_code=exit_code, finished_at=time.time())
 
 
 def check(settings: Settings) -> int:

@@ -1,16 +1,24 @@
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from oaa_bitbucket_async.ops.metrics import write_metrics
-from oaa_bitbucket_async.ops.summary import Summary
+from oaa_bitbucket_async.ops.summary import Summary, UploadOutcome
 from tests.ops.test_summary import make_summary
+
+UPLOADED = UploadOutcome(outcome="uploaded")
+DRY = UploadOutcome(outcome="dry run")
 
 
 def _read(path: Path) -> dict[tuple[str, str], float]:
     return {
-        (sample.name.removeprefix("oaa_bitbucket_"), ",".join(sample.labels.values())): sample.value
+        (
+            sample.name.removeprefix("oaa_bitbucket_"),
+            ",".join(value for label, value in sample.labels.items() if label != "bitbucket"),
+        ): sample.value
         for family in text_string_to_metric_families(path.read_text())
         for sample in family.samples
     }
@@ -26,9 +34,12 @@ def test_the_figures_of_a_run(tmp_path: Path) -> None:
         ("exit_code", ""): 0,
         ("duration_seconds", ""): 201.3,
         ("entities", "repositories"): 100_000,
-        ("entities", "grants"): 800_000,
+        ("grants", ""): 800_000,
         ("requests", "repository-users,answered"): 2000,
-        ("requests", "repository-users,other"): 10,
+        ("requests", "repository-users,timeout"): 7,
+        ("requests", "repository-users,denied"): 2,
+        ("requests", "repository-users,cut-off"): 1,
+        ("retries", "connect"): 0,
         ("retries", "timeout"): 7,
         ("pauses", ""): 1,
         ("missing_units", ""): 3,
@@ -43,12 +54,52 @@ def test_a_failure_keeps_the_time_of_the_last_success(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     write_metrics(path, Summary(instance="h"), exit_code=75, finished_at=500.0)
     assert ("last_success_timestamp_seconds", "") not in _read(path)
-    write_metrics(path, Summary(instance="h"), exit_code=0, finished_at=1000.0)
+    write_metrics(path, Summary(instance="h", upload=UPLOADED), exit_code=0, finished_at=1000.0)
     write_metrics(path, Summary(instance="h"), exit_code=3, finished_at=2000.0)
     found = _read(path)
     assert found["last_success_timestamp_seconds", ""] == 1000.0
     assert found["last_run_timestamp_seconds", ""] == 2000.0
     assert found["exit_code", ""] == 3
+
+
+def test_only_an_upload_of_this_instance_is_a_success(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    write_metrics(path, Summary(instance="h", upload=UPLOADED), exit_code=0, finished_at=1000.0)
+    write_metrics(path, Summary(instance="h", upload=DRY), exit_code=0, finished_at=2000.0)
+    assert _read(path)["last_success_timestamp_seconds", ""] == 1000.0
+    write_metrics(path, Summary(instance="h", upload=UPLOADED), exit_code=3, finished_at=3000.0)
+    assert _read(path)["last_success_timestamp_seconds", ""] == 1000.0
+    write_metrics(path, Summary(instance="another", upload=DRY), exit_code=0, finished_at=4000.0)
+    assert ("last_success_timestamp_seconds", "") not in _read(path)
+
+
+def test_what_was_not_collected_has_no_figure(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    write_metrics(path, Summary(instance="h"), exit_code=75, finished_at=500.0)
+    assert {"entities", "grants", "payload_bytes", "upload_warnings"}.isdisjoint(name for name, _ in _read(path))
+
+
+def test_every_figure_says_of_which_bitbucket_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    summary = make_summary()
+    summary.instance = 'a"b\\c\nd'
+    write_metrics(path, summary, exit_code=0, finished_at=500.0)
+    families = list(text_string_to_metric_families(path.read_text()))
+    assert {sample.labels["bitbucket"] for family in families for sample in family.samples} == {summary.instance}
+    for family in families:
+        assert family.type == "gauge"
+        assert family.documentation.endswith(".")
+        assert not family.name.endswith(("_total", "_count", "_sum"))
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus' promtool is not installed")
+def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    write_metrics(path, make_summary(missing=3), exit_code=3, finished_at=500.0)
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=path.read_bytes(), capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"oaa_bitbucket_last_success_timestamp_seconds x\n", b"{{{"])

@@ -19,6 +19,7 @@ def make_summary(missing: int = 0) -> Summary:
     requests = RequestStats()
     requests.sent.update({"repository-users": 2010, "projects": 3})
     requests.answered.update({"repository-users": 2000, "projects": 3})
+    requests.unanswered.update({("repository-users", "timeout"): 7, ("repository-users", "denied"): 2})
     requests.retries.update({"timeout": 7, "throttled": 3})
     latencies = requests.latencies["repository-users"] = Latencies()
     for n in range(100):

@@ -1,12 +1,14 @@
-"""The JSON log of a whole run: every line an object, few of them, and the last one sums up."""
+"""What a whole run leaves for machines: a JSON log, every line an object, the last one summing up; and metrics."""
 
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
@@ -59,6 +61,43 @@ def test_ends_before_the_crawl_have_a_last_record_too(bench: Benches) -> None:
     assert record["repositories"] == 0
     assert record["requests"] >= 1
     assert _ran(ended(made, "--check", OAA_LOG_FORMAT="json"), 0)
+
+
+def test_metrics_are_written_however_a_run_ends(bench: Benches, tmp_path: Path) -> None:
+    made, path = bench(), tmp_path / "metrics.prom"
+
+    def figures(code: int, **variables: str) -> dict[str, float]:
+        assert ended(made, OAA_METRICS_FILE=str(path), **variables).code == code
+        families = text_string_to_metric_families(path.read_text())
+        return {sample.name.removeprefix("oaa_bitbucket_"): sample.value for f in families for sample in f.samples}
+
+    good = figures(0)
+    assert good["exit_code"] == 0
+    assert good["grants"] > 0
+    success = good["last_success_timestamp_seconds"]
+    for code, variables in (
+        (2, {"VEZA_URL": ""}),
+        (4, {"BITBUCKET_TOKEN": "wrong"}),
+        (5, {"VEZA_API_KEY": "wrong"}),
+        (0, {"OAA_DRY_RUN": "1"}),
+    ):
+        found = figures(code, **variables)
+        assert (found["exit_code"], found["last_success_timestamp_seconds"]) == (code, success)
+        assert found["last_run_timestamp_seconds"] > success
+    before = path.read_bytes()
+    assert ended(made, "--check", OAA_METRICS_FILE=str(path)).code == 0
+    assert path.read_bytes() == before
+
+
+def test_the_demo_leaves_the_files_of_real_runs_alone(bench: Benches, tmp_path: Path) -> None:
+    made, real = bench(), tmp_path / "real"
+    arguments = ["demo", "--repositories", "20"]
+    end = ended(made, *arguments, OAA_METRICS_FILE=str(real), OAA_SAVE_JSON=str(real), cwd=tmp_path)
+    assert end.code == 0, end.err
+    assert not real.exists()
+    assert (tmp_path / "demo-payload.json").exists()
+    assert ended(made, *arguments, OAA_DEMO_METRICS_FILE=str(real), cwd=tmp_path).code == 0
+    assert "oaa_bitbucket_exit_code" in real.read_text()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
