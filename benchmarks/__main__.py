@@ -1,61 +1,132 @@
-"""`python -m benchmarks`: asks the questions and prints their answers as one Markdown table."""
+"""`python -m benchmarks`: asks the questions, keeps the figures, and makes one Markdown table and its plots of them."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from benchmarks import bare_loop, least_requests, least_time, rate_limit, scale
-from benchmarks.figures import Figure, table
+from benchmarks import (
+    bare_loop,
+    concurrency,
+    falling,
+    faults,
+    least_requests,
+    least_time,
+    rate_limit,
+    readme,
+    resume,
+    scale,
+    sizes,
+)
+from benchmarks.charts import Answer
+from benchmarks.figures import Figure
 from benchmarks.machine import facts
 from benchmarks.plan import Plan
+from benchmarks.results import Results, Taken, load, save
 
-Measure = Callable[[Plan], Awaitable[list[Figure]]]
+Measure = Callable[[Plan], Awaitable[Answer | list[Figure]]]
 
 QUESTIONS: dict[str, Measure] = {
     "least-time": least_time.measure,
+    "concurrency": concurrency.measure,
+    "falling-capacity": falling.measure,
     "least-requests": least_requests.measure,
     "bare-loop": bare_loop.measure,
-    "scale": scale.measure,
     "rate-limit": rate_limit.measure,
+    "faults": faults.measure,
+    "resume": resume.measure,
+    "scale": scale.measure,
 }
-BESIDE_OTHERS = {"rate-limit"} if rate_limit.BESIDE_OTHERS else set()
+BESIDE_OTHERS = {"rate-limit"}
+"""Five requests a second disturb no other measurement, so this one runs beside them."""
+
+HERE = Path(__file__).parent
+SAVED = HERE / "results.json"
+PLOTS = HERE / "plots"
+README = HERE.parent / "README.md"
 
 
-async def ask(names: Sequence[str], plan: Plan) -> list[Figure]:
-    """The figures of all questions, in their order; what disturbs nobody runs beside the others."""
+async def ask(names: Sequence[str], plan: Plan) -> dict[str, Answer]:
+    """The answers to all questions; what disturbs nobody runs beside the others."""
     async with asyncio.TaskGroup() as group:
         beside = {name: group.create_task(_timed(name, plan)) for name in names if name in BESIDE_OTHERS}
         alone = {name: await _timed(name, plan) for name in names if name not in BESIDE_OTHERS}
-    return [figure for name in names for figure in (beside[name].result() if name in beside else alone[name])]
+    return {name: beside[name].result() if name in beside else alone[name] for name in names}
 
 
-async def _timed(name: str, plan: Plan) -> list[Figure]:
+async def _timed(name: str, plan: Plan) -> Answer:
     began = time.perf_counter()
-    figures = await QUESTIONS[name](plan)
+    answer = await QUESTIONS[name](plan)
+    if not isinstance(answer, Answer):
+        answer = Answer(answer, sizes.charts(answer) if name == "scale" else [])
     click.echo(f"{name}: {time.perf_counter() - began:.0f} s", err=True)
-    for figure in figures:
+    for figure in answer.figures:
         click.echo(f"  {figure.row()}", err=True)
-    return figures
+    return answer
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Small sizes: a look that takes a few minutes.")
+@click.option("--quick", is_flag=True, help="Small sizes: a look that takes about two minutes.")
 @click.option("--only", "names", multiple=True, type=click.Choice(list(QUESTIONS)), help="One question; repeatable.")
 @click.option("--runs", default=3, show_default=True, help="Runs of what is compared by processor time.")
 @click.option("--seed", default=1, show_default=True, help="The same seed, the same estate.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to a file, too.")
-def main(quick: bool, names: tuple[str, ...], runs: int, seed: int, output: Path | None) -> None:
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Figures of an earlier run. Without --only nothing is measured; with it, these questions are measured anew.",
+)
+@click.option("--save", "target", type=click.Path(dir_okay=False, path_type=Path), help="Keep the figures as JSON.")
+@click.option("--plots", type=click.Path(file_okay=False, path_type=Path), help="Draw the plots into a folder.")
+@click.option(
+    "--readme",
+    "for_readme",
+    is_flag=True,
+    help="Rewrite the table and the plots of README.md, and benchmarks/results.json if anything was measured.",
+)
+def main(
+    quick: bool,
+    names: tuple[str, ...],
+    runs: int,
+    seed: int,
+    source: Path | None,
+    target: Path | None,
+    plots: Path | None,
+    for_readme: bool,
+) -> None:
     """Measure the collector against limits that are taken in the same run."""
-    lines = ["`python -m benchmarks " + " ".join(sys.argv[1:]) + "`", "", *(f"- {fact}" for fact in facts()), ""]
-    lines.append(table(asyncio.run(ask(names or list(QUESTIONS), Plan(quick=quick, runs=runs, seed=seed)))))
-    text = "\n".join(lines) + "\n"
-    click.echo(text)
-    if output is not None:
-        output.write_text(text, encoding="utf-8")
+    results = load(source) if source else Results()
+    if source is None or names:
+        circumstances = facts()
+        answers = asyncio.run(ask(names or list(QUESTIONS), Plan(quick=quick, runs=runs, seed=seed)))
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        command = _command(quick, names, runs, seed)
+        results = results.with_(Results({n: Taken(a, command, day, circumstances) for n, a in answers.items()}))
+        target = target or (SAVED if for_readme else None)
+    results = results.in_order(list(QUESTIONS))
+    if target is not None:
+        save(results, target)
+    plots = plots or (PLOTS if for_readme else None)
+    if plots is not None:
+        from benchmarks.drawing import draw
+
+        for chart in results.charts:
+            draw(chart, plots)
+    if for_readme:
+        readme.write(README, results, PLOTS)
+    else:
+        click.echo(readme.text(results))
+
+
+def _command(quick: bool, names: Sequence[str], runs: int, seed: int) -> str:
+    """The command that repeats what was measured."""
+    parts = ["python -m benchmarks", *(["--quick"] if quick else []), *(f"--only {name}" for name in names)]
+    parts += [f"--runs {runs}"] if runs != 3 else []
+    parts += [f"--seed {seed}"] if seed != 1 else []
+    return " ".join(parts)
 
 
 if __name__ == "__main__":

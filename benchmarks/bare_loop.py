@@ -1,10 +1,18 @@
 """What does a request cost the collector's processor, beside a bare aiohttp and msgspec loop over the same URLs?
 
+Beside both: the standard event loop, and what people write first with `requests`, in threads and one after the other.
+
 Processor seconds of the crawl alone (all threads, the journal's too; start, preflight and payload are no part of it),
-on a server without service times. The two take turns, so that what else happens on the machine meets both.
+on a server without service times. All take turns, so that what else happens on the machine meets all.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
 from benchmarks import bare
+from benchmarks.charts import Answer, Chart, Panel, Series
 from benchmarks.collector import Report
 from benchmarks.figures import Figure, middle, spread
 from benchmarks.least_requests import PAGE, pages, visible
@@ -16,6 +24,9 @@ from oaa_bitbucket_async.demo.model import Estate
 
 GOAL = 1.5
 CONCURRENCY = 32
+BARE = "bare loop"
+OURS = ("auto", "fixed", "fixed, no journal")
+STANDARD = "fixed, standard event loop"
 
 
 def questions(estate: Estate, api: Api) -> list[tuple[str, str]]:
@@ -44,41 +55,112 @@ def questions(estate: Estate, api: Api) -> list[tuple[str, str]]:
     return asked
 
 
-async def measure(plan: Plan) -> list[Figure]:
-    """Fixed at the bare loop's concurrency, `auto` at most there, and without the journal; and both loops."""
-    repositories = plan.size(quick=3_000, full=8_000)
+async def measure(plan: Plan) -> Answer:
+    """All of them in turn, `plan.runs` times; those of `requests` over every so many of the same questions."""
+    repositories = plan.size(quick=2_000, full=8_000)
+    runs = plan.size(quick=1, full=plan.runs)
     asked = questions(generate(EstateShape.for_repositories(repositories, plan.seed)), Api("", PAGE))
-    bares: list[float] = []
-    ours: dict[str, list[float]] = {"auto": [], "fixed": [], "fixed, no journal": []}
+    some = asked[:: plan.size(quick=5, full=6)]
+    found: dict[str, list[Cost]] = {}
     async with serving(repositories, seed=plan.seed) as server:
-        for _ in range(plan.runs):
-            bares.append(_bare_cost(await _bare(server, asked)))
-            ours["auto"].append(cost(await collect(server, max_concurrency=CONCURRENCY)))
-            ours["fixed"].append(cost(await collect(server, concurrency=CONCURRENCY)))
-            ours["fixed, no journal"].append(cost(await collect(server, concurrency=CONCURRENCY, journal=False)))
-    base = middle(bares)
-    note = f"bare {base:.0f} µs ({spread(bares, 0)})"
+        for _ in range(runs):
+            for name, run in contestants(server, asked, some).items():
+                found.setdefault(name, []).append(await run())
+    return Answer(figures(found, f"{repositories:,} repositories"), [chart(found)])
+
+
+def contestants(
+    server: Server, asked: list[tuple[str, str]], some: list[tuple[str, str]]
+) -> dict[str, Callable[[], Awaitable["Cost"]]]:
+    """Each by its name, and how to run it once."""
+
+    async def ours(*, standard_loop: bool = False, **settings: Any) -> Cost:
+        return Cost.of_crawl(await collect(server, standard_loop=standard_loop, **settings))
+
+    async def simple(asked: list[tuple[str, str]], concurrency: int, **settings: Any) -> Cost:
+        return Cost.of_loop(await _bare(server, asked, concurrency, **settings))
+
+    return {
+        BARE: partial(simple, asked, CONCURRENCY),
+        "bare loop, standard event loop": partial(simple, asked, CONCURRENCY, standard_loop=True),
+        "auto": partial(ours, max_concurrency=CONCURRENCY),
+        "fixed": partial(ours, concurrency=CONCURRENCY),
+        "fixed, no journal": partial(ours, concurrency=CONCURRENCY, journal=False),
+        STANDARD: partial(ours, concurrency=CONCURRENCY, standard_loop=True),
+        f"requests, {CONCURRENCY} threads": partial(simple, some, CONCURRENCY, module="benchmarks.first_try"),
+        "requests, one after the other": partial(simple, some, 1, module="benchmarks.first_try"),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Microseconds of processor for a request, and requests a second."""
+
+    cpu: float
+    rate: float
+
+    @classmethod
+    def of_crawl(cls, report: Report) -> Self:
+        """Of the crawl alone."""
+        crawl = report.phases["crawl"]
+        return cls(1e6 * crawl.cpu / report.requests, report.requests / crawl.wall)
+
+    @classmethod
+    def of_loop(cls, report: bare.Report) -> Self:
+        """Of a whole loop."""
+        return cls(1e6 * report.cpu / report.requests, report.requests / report.wall)
+
+
+def figures(found: dict[str, list[Cost]], setting: str) -> list[Figure]:
+    """Everything by the bare loop."""
+    base = middle([cost.cpu for cost in found[BARE]])
     return [
         Figure(
             "CPU of a request ÷ bare loop",
-            f"{repositories:,} repositories, {name}, {CONCURRENCY} in flight",
-            middle(costs) / base,
-            goal=GOAL,
-            note=f"{middle(costs):.0f} µs ({spread(costs, 0)}); {note}",
+            f"{name}, {setting}",
+            middle([cost.cpu for cost in costs]) / base,
+            goal=GOAL if name in OURS else None,
+            note=f"{_cpu(costs)}, bare loop {_cpu(found[BARE])}; "
+            f"{middle([cost.rate for cost in costs]):,.0f} requests a second",
         )
-        for name, costs in ours.items()
+        for name, costs in found.items()
+        if name != BARE
     ]
 
 
-def cost(report: Report) -> float:
-    """Microseconds of processor for a request of the crawl."""
-    return 1e6 * report.phases["crawl"].cpu / report.requests
+def _cpu(costs: list[Cost]) -> str:
+    values = [cost.cpu for cost in costs]
+    several = spread(values, 0)
+    return f"{middle(values):.0f} µs" + (f" ({several})" if several else "")
 
 
-async def _bare(server: Server, asked: list[tuple[str, str]], concurrency: int = CONCURRENCY) -> bare.Report:
-    job = bare.Job(server.url, server.user, server.password, concurrency, asked)
-    return await client("benchmarks.bare", job, bare.Report)
+def chart(found: dict[str, list[Cost]]) -> Chart:
+    """Both as bars."""
+    names = {name: f"collector, {name}" if name in {*OURS, STANDARD} else name for name in found}
+    cpu = [(float(place), middle([c.cpu for c in costs])) for place, costs in enumerate(found.values())]
+    rate = [(float(place), middle([c.rate for c in costs])) for place, costs in enumerate(found.values())]
+    return Chart(
+        name="cost-of-a-request",
+        title="The same URLs from a server without service times",
+        says="What a request costs the client's processor, and how many a second it comes to, over the same URLs.",
+        x="",
+        y="",
+        panels=[
+            Panel("µs of processor for a request", [Series("", cpu)]),
+            Panel("requests a second", [Series("", rate)]),
+        ],
+        kind="bars",
+        bars=list(names.values()),
+    )
 
 
-def _bare_cost(report: bare.Report) -> float:
-    return 1e6 * report.cpu / report.requests
+async def _bare(
+    server: Server,
+    asked: list[tuple[str, str]],
+    concurrency: int = CONCURRENCY,
+    *,
+    module: str = "benchmarks.bare",
+    standard_loop: bool = False,
+) -> bare.Report:
+    job = bare.Job(server.url, server.user, server.password, concurrency, asked, standard_loop)
+    return await client(module, job, bare.Report)

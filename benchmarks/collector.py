@@ -58,6 +58,9 @@ class ServerStats(msgspec.Struct, frozen=True):
     refused: int
     counts: dict[str, int]
     statuses: dict[str, int] = {}
+    drawn_seconds: float = 0.0
+    undisturbed_seconds: float = 0.0
+    faults: dict[str, int] = {}
 
     def __sub__(self, before: "ServerStats") -> "ServerStats":
         return ServerStats(
@@ -67,6 +70,9 @@ class ServerStats(msgspec.Struct, frozen=True):
             refused=self.refused - before.refused,
             counts=_less(self.counts, before.counts),
             statuses=_less(self.statuses, before.statuses),
+            drawn_seconds=self.drawn_seconds - before.drawn_seconds,
+            undisturbed_seconds=self.undisturbed_seconds - before.undisturbed_seconds,
+            faults=_less(self.faults, before.faults),
         )
 
 

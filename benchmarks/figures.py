@@ -1,12 +1,12 @@
 """A measured figure, its goal, and the table of all of them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import median
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+
+class Figure(msgspec.Struct, frozen=True):
     """`value` of `what` under `setting`. `goal`: the most it may be; None: only a number to know."""
 
     what: str

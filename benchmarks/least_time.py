@@ -4,50 +4,53 @@ The least time is what the server's slots were busy for, summed up and divided b
 slot busy from its first to its last second would take just that.
 """
 
+import asyncio
+
+from benchmarks.charts import Answer
 from benchmarks.collector import Report
 from benchmarks.figures import Figure, middle, spread
+from benchmarks.lanes import Lanes
 from benchmarks.plan import Plan
-from benchmarks.processes import collect, serving
+from benchmarks.processes import Server, collect, serving
+from benchmarks.slots import Slots, ratio
 
 GOAL = 1.08
-SERVERS = ((8, 40), (40, 40), (150, 160))
-"""Slots, and milliseconds of a common request. 150 slots answer slower ones, so that it is the slots that limit the
-crawl and not what one core of this machine can serve: all but the first come to about 700 requests a second."""
-FIXED = (8, 64, 256)
+SERVERS = (Slots(8, 40), Slots(40, 40), Slots(150, 160))
+"""150 slots answer slower ones, so that it is the slots that limit the crawl and not what one core of this machine can
+serve: all but the first come to about 700 requests a second."""
+TOGETHER = 2000.0
+"""Requests a second of all runs that go on at one time: a fraction of what the two cores can do."""
 
 
-def ratio(report: Report, slots: int) -> float:
-    """Time of the crawl by the least time."""
-    return report.phases["crawl"].wall / (report.server.busy_seconds / slots)
+async def measure(plan: Plan) -> Answer:
+    """`auto` on servers that nobody tuned."""
+    lanes = Lanes(TOGETHER)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_auto(server, plan, lanes)) for server in SERVERS]
+    return Answer([task.result() for task in tasks])
 
 
-async def measure(plan: Plan) -> list[Figure]:
-    """`auto` on servers that nobody tuned; in the full run also what fixed numbers come to on such servers.
+async def _auto(server: Slots, plan: Plan, lanes: Lanes) -> Figure:
+    repositories = plan.size(quick=1_000 if server.slots == 8 else 4_000, full=20_000)
 
-    A fixed number has nothing to find out, so its ratio does not depend on the size, and a small one is enough.
-    """
-    figures = []
-    for slots, milliseconds in SERVERS:
-        few = 2_500 if slots == 8 else 8_000
-        repositories = plan.size(quick=few, full=20_000)
-        options = ("--slots", str(slots), "--service", "lognormal", "--service-time", str(milliseconds))
-        server_is = f"{slots} slots, {milliseconds} ms"
-        async with serving(repositories, *options, seed=plan.seed) as server:
-            reports = [await collect(server) for _ in range(plan.size(quick=1, full=2))]
-        figures.append(_figure(f"{server_is}, {repositories:,} repositories, auto", slots, reports, GOAL))
-        if plan.quick:
-            continue
-        async with serving(few, *options, seed=plan.seed) as server:
-            for concurrency in (n for n in FIXED if n * 10 >= slots):
-                report = await collect(server, concurrency=concurrency)
-                figures.append(
-                    _figure(f"{server_is}, {few:,} repositories, fixed {concurrency}", slots, [report], None)
-                )
-    return figures
+    async def run() -> Report:
+        async with lanes.take(server.rate()), serving(repositories, *server.options, seed=plan.seed) as process:
+            return await collect(process)
+
+    goal = None if plan.quick else GOAL  # a small crawl is over before it has paid for what `auto` found out
+    reports = await asyncio.gather(*(run() for _ in range(plan.size(quick=1, full=plan.runs))))
+    return figure("time ÷ least time", f"{server.name()}, {repositories:,} repositories, auto", server, reports, goal)
 
 
-def _figure(setting: str, slots: int, reports: list[Report], goal: float | None) -> Figure:
-    ratios = [ratio(report, slots) for report in reports]
+async def one(process: Server, server: Slots, lanes: Lanes, concurrency: int | None) -> Report:
+    """One crawl of a running server, when there is room for it."""
+    async with lanes.take(server.rate(concurrency)):
+        return await collect(process, concurrency=concurrency)
+
+
+def figure(what: str, setting: str, server: Slots, reports: list[Report], goal: float | None = None) -> Figure:
+    """The ratio of one or several runs, and what the limit did in the first."""
+    ratios = [ratio(report, server) for report in reports]
     report = reports[0]
     wall = report.phases["crawl"].wall
     notes = [f"{report.requests:,} requests in {wall:.1f} s", spread(ratios, 3)]
@@ -57,6 +60,4 @@ def _figure(setting: str, slots: int, reports: list[Report], goal: float | None)
             f"slow start {report.ramp_up:.1f} s ({report.ramp_up / wall:.0%}), "
             f"limit up to {peak}, at the end {report.limit[-1][2]}"
         )
-    return Figure(
-        "time ÷ least time", setting, middle(ratios), goal=goal, note="; ".join(filter(None, notes)), digits=3
-    )
+    return Figure(what, setting, middle(ratios), goal=goal, note="; ".join(filter(None, notes)), digits=3)

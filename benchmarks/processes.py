@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -67,14 +68,12 @@ async def collect(
     build: bool = False,
     standard_loop: bool = False,
     profile: str | None = None,
+    state: Path | None = None,
 ) -> Report:
-    """One run of the collector against `server`, complete or an error."""
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as state:
-        job = Job(
-            url=server.url,
-            user=server.user,
-            password=server.password,
-            state=state,
+    """One run of the collector against `server`, complete or an error. `state`: the folder of an unfinished run."""
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as scratch:
+        job = msgspec.structs.replace(
+            job_for(server, state or Path(scratch)),
             concurrency=concurrency,
             max_concurrency=max_concurrency,
             journal=journal,
@@ -88,21 +87,38 @@ async def collect(
     return report
 
 
+def job_for(server: Server, state: Path) -> Job:
+    """A crawl with all defaults, without a payload."""
+    return Job(url=server.url, user=server.user, password=server.password, state=str(state), build=False)
+
+
 async def client(module: str, job: msgspec.Struct, answer: type[T]) -> T:
     """Runs a module that reads its job from standard input and writes its report to standard output."""
+    async with begin(module, job) as process:
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{module} ended with {process.returncode}")
+    return msgspec.json.decode(output, type=answer)
+
+
+@asynccontextmanager
+async def begin(module: str, job: msgspec.Struct) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that has its job; ended with the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     _pin(process.pid, first=False)
+    if process.stdin is None:
+        raise RuntimeError("the process has no standard input")
     try:
-        output, _ = await process.communicate(msgspec.json.encode(job))
+        process.stdin.write(msgspec.json.encode(job))
+        await process.stdin.drain()
+        process.stdin.close()
+        yield process
     finally:
         if process.returncode is None:
             process.terminate()
             await process.wait()
-    if process.returncode:
-        raise RuntimeError(f"{module} ended with {process.returncode}")
-    return msgspec.json.decode(output, type=answer)
 
 
 def pinned() -> bool:

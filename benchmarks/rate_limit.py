@@ -15,8 +15,6 @@ CAPACITY, FILL_RATE = 60, 5.0
 GOAL_TIME = 1.05
 GOAL_REFUSED = {True: 0.0, False: 2.0}
 """Per cent, by whether the settings are readable."""
-BESIDE_OTHERS = True
-"""Five requests a second disturb no other measurement, so this one runs beside them."""
 
 
 def allowed_seconds(requests: int, capacity: float = CAPACITY, fill_rate: float = FILL_RATE) -> float:
@@ -26,7 +24,7 @@ def allowed_seconds(requests: int, capacity: float = CAPACITY, fill_rate: float 
 
 async def measure(plan: Plan) -> list[Figure]:
     """Both at one time: each has a server of its own."""
-    repositories = plan.size(quick=240, full=1_000)
+    repositories = plan.size(quick=120, full=1_000)
     found = await asyncio.gather(*(_one(repositories, plan, readable) for readable in (True, False)))
     return [figure for figures in found for figure in figures]
 

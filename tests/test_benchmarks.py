@@ -2,16 +2,24 @@
 
 import asyncio
 import sys
+import tempfile
+from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import bare_loop, least_requests, least_time, rate_limit, scale
+from benchmarks import bare_loop, concurrency, falling, faults, least_requests, rate_limit, readme, resume, scale, sizes
 from benchmarks.__main__ import main
+from benchmarks.bare_loop import BARE, Cost
+from benchmarks.charts import Answer, Chart, Panel, Series
 from benchmarks.collector import Phase, Report, ServerStats
+from benchmarks.drawing import THEMES, draw, picture
 from benchmarks.figures import Figure, middle, spread, table
+from benchmarks.lanes import Lanes
 from benchmarks.processes import collect, serving
+from benchmarks.results import Results, Taken, load, save
+from benchmarks.slots import Slots, least_seconds, ratio
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate, Group, Project, User
@@ -20,7 +28,7 @@ from oaa_bitbucket_async.demo.model import Estate, Group, Project, User
 def report(
     *, requests: int = 100, refused: int = 0, busy: float = 80.0, wall: float = 11.0, cpu: float = 0.02
 ) -> Report:
-    stats = ServerStats(requests, requests, busy, refused, {"users": requests})
+    stats = ServerStats(requests, requests, busy, refused, {"users": requests}, {}, busy, busy)
     return Report(
         phases={name: Phase(wall, cpu, 200.0) for name in ("start", "preflight", "crawl", "build")},
         sent={"users": requests},
@@ -52,8 +60,171 @@ def test_several_runs() -> None:
 
 
 def test_least_time_is_what_all_slots_together_were_busy() -> None:
-    assert least_time.ratio(report(busy=80.0, wall=11.0), slots=8) == pytest.approx(1.1)
+    assert ratio(report(busy=80.0, wall=11.0), Slots(8, 40)) == pytest.approx(1.1)
     assert report().ramp_up == 1.5
+
+
+def test_least_time_follows_the_slots_there_are() -> None:
+    assert least_seconds(80.0, 8) == 10.0
+    assert least_seconds(80.0, 8, [(5.0, 4), (10.0, 8)]) == 10.0 + 20.0 / 8
+    assert least_seconds(80.0, 8, [(-1.0, 4), (30.0, 8)]) == 20.0
+    # preflight took a second of the schedule
+    slow = report(busy=80.0, wall=25.0)
+    slow = msgspec.structs.replace(slow, phases={**slow.phases, "preflight": Phase(1.0, 0.1, 50.0)})
+    assert ratio(slow, Slots(8, 40, schedule=((6.0, 4),))) == pytest.approx(25.0 / 15.0)
+
+
+def test_what_overload_adds_to_service_times_is_no_part_of_the_least_time() -> None:
+    slowed = report(busy=160.0, wall=22.0)
+    slowed = msgspec.structs.replace(slowed, server=msgspec.structs.replace(slowed.server, undisturbed_seconds=80.0))
+    assert ratio(slowed, Slots(8, 40)) == pytest.approx(2.2)
+
+
+def test_an_estate_as_large_as_a_crawl_should_be_long() -> None:
+    server = Slots(8, 40, "fixed")
+    assert server.rate() == server.rate(256) == 200.0
+    assert server.rate(2) == 50.0
+    assert server.repositories(24.6) == 2_000
+    assert server.repositories(24.6, 4) == 1_000
+
+
+def test_runs_share_a_budget_in_the_order_they_asked() -> None:
+    going: list[str] = []
+    seen: list[list[str]] = []
+
+    async def run(lanes: Lanes, name: str, rate: float) -> None:
+        async with lanes.take(rate):
+            going.append(name)
+            seen.append(list(going))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            going.remove(name)
+
+    async def all_of_them() -> None:
+        lanes = Lanes(100.0)
+        async with asyncio.TaskGroup() as group:
+            for name, rate in (("a", 60.0), ("b", 40.0), ("c", 500.0), ("d", 1.0)):
+                group.create_task(run(lanes, name, rate))
+
+    asyncio.run(all_of_them())
+    assert seen == [["a"], ["a", "b"], ["c"], ["d"]]
+
+
+def test_auto_stands_beside_the_best_fixed_number() -> None:
+    curve = {8: 5.0, 32: 1.1, 128: 1.25, None: 1.21}
+    figure = concurrency.figure(40, "lognormal", curve)
+    assert figure.value == pytest.approx(1.1)
+    assert "best 32: 1.10, worst 8: 5.00" in figure.note
+    (panel,) = concurrency.chart({(40, "lognormal"): curve}).panels
+    assert panel.series == [Series("lognormal", [(8.0, 5.0), (32.0, 1.1), (128.0, 1.25)], aside=1.21)]
+
+
+def test_the_limits_way_has_a_beginning_and_an_end() -> None:
+    limit, slots = falling.way(report(wall=0.5), Slots(40, 40, schedule=((1.0, 13), (9.5, 40))), end=9.2)
+    assert limit.points == [(0.0, 8.0), (0.5, 16.0), (1.5, 10.0), (9.0, 11.0), (9.2, 11.0)]
+    assert slots.points == [(0.0, 40.0), (0.5, 13.0), (9.0, 40.0), (9.2, 40.0)]
+
+
+def test_the_price_of_faults() -> None:
+    whole, sick = report(requests=100, wall=10.0), report(requests=125, wall=30.0)
+    time, requests = faults.figures(50, 0.2, sick, whole)
+    assert (time.value, requests.value) == (3.0, 1.25)
+    assert "20% fail" in time.setting
+    shares = [float(part.partition("share=")[2].partition(",")[0]) for part in faults.options(0.2)[1::2]]
+    assert 1 - (1 - shares[0]) * (1 - shares[1]) * (1 - shares[2]) == pytest.approx(0.2, abs=1e-5)
+
+
+def test_what_a_killed_run_costs_is_what_is_asked_twice() -> None:
+    whole = report(requests=100)
+    whole = msgspec.structs.replace(whole, server_all=msgspec.structs.replace(whole.server, requests=104))
+    figure = resume.figure(50, first=54, second=report(requests=57), whole=whole)
+    assert figure.value == pytest.approx(7.0)
+    assert "7 of 100: 50 before, 57 after" in figure.note
+
+
+def test_cost_of_a_request() -> None:
+    cost = Cost.of_crawl(report(requests=100, cpu=0.02, wall=0.5))
+    assert (cost.cpu, cost.rate) == (pytest.approx(200.0), pytest.approx(200.0))
+    found = {BARE: [Cost(100.0, 9.0)], "auto": [cost, Cost(150.0, 9.0)], "requests, 2 threads": [Cost(500.0, 2.0)]}
+    auto, threads = bare_loop.figures(found, "here")
+    assert (auto.value, auto.goal, threads.value, threads.goal) == (pytest.approx(1.75), 1.5, 5.0, None)
+    assert bare_loop.chart(found).bars == ["bare loop", "collector, auto", "requests, 2 threads"]
+
+
+def test_the_plot_of_sizes_is_made_of_what_was_measured_at_two_sizes() -> None:
+    figures = [
+        Figure("peak", "1,000 repositories, 9 grants", 60.0, unit="MB"),
+        Figure("peak", "10,000 repositories, 90 grants", 160.0, unit="MB"),
+        Figure("crawl", "1,000 repositories", 0.3, unit="s"),
+        Figure("growth", "1,000 to 10,000", 1.0),
+    ]
+    (chart,) = sizes.charts(figures)
+    assert chart.panels == [Panel("MB", [Series("peak", [(1e3, 60.0), (1e4, 160.0)])], y="MB")]
+    assert sizes.charts(figures[:1]) == []
+
+
+CHARTS = [
+    concurrency.chart({(s, v): {8: 3.0, 64: 1.1, None: 1.0} for s in (8, 40) for v in concurrency.VARIANTS}),
+    falling.chart([Panel("a", falling.way(report(), Slots(40, 40, schedule=((5.0, 13),)), 10.0))]),
+    bare_loop.chart({name: [Cost(100.0, 5e3)] for name in (BARE, *bare_loop.OURS, "requests, 2 threads")}),
+    Chart("scale", "t", "s", "repositories", "", [Panel("p", [Series("a", [(1e3, 1.0), (1e5, 70.0)])], "s")] * 2),
+]
+
+
+def results(*charts: Chart) -> Results:
+    answer = Answer([Figure("time", "here", 1.5, goal=1.08)], list(charts))
+    return Results({"concurrency": Taken(answer, "python -m benchmarks", "2026-01-02", ["2 cores"])})
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_same_figures_give_the_same_picture(chart: Chart, theme: str) -> None:
+    drawn = picture(chart, theme)
+    assert drawn == picture(chart, theme)
+    text = drawn.decode()
+    assert text.startswith("<?xml")
+    for said in (chart.title, *(panel.title for panel in chart.panels), *chart.bars):
+        assert said in text
+    assert THEMES[theme]["text"] in text
+
+
+def test_pictures_and_table_are_made_of_a_saved_file(tmp_path: Path) -> None:
+    saved = tmp_path / "results.json"
+    save(results(*CHARTS), saved)
+    assert load(saved) == results(*CHARTS)
+    plots = tmp_path / "plots"
+    run = CliRunner().invoke(main, ["--from", str(saved), "--plots", str(plots)])
+    assert run.exit_code == 0, run.output
+    assert "**missed**" in run.output
+    assert "`python -m benchmarks` on 2026-01-02: 2 cores." in run.output
+    assert sorted(path.name for path in plots.iterdir()) == sorted(
+        f"{chart.name}{theme}.svg" for chart in CHARTS for theme in THEMES
+    )
+    assert draw(CHARTS[0], plots)[0].read_bytes() == picture(CHARTS[0])
+
+
+def test_fresh_answers_take_the_place_of_older_ones() -> None:
+    old = results().taken["concurrency"]
+    new = Taken(old.answer, "python -m benchmarks --only scale", "2026-02-03", ["4 cores"])
+    both = Results({"scale": new}).with_(results()).in_order(["concurrency", "resume", "scale"])
+    assert list(both.taken) == ["concurrency", "scale"]
+    assert both.with_(Results({"concurrency": new})).taken["concurrency"] == new
+    assert [line.partition(":")[0] for line in both.circumstances] == ["concurrency", "scale"]
+
+
+def test_the_readme_is_rewritten_between_its_markers(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n\n{readme.BEGIN}\nold\n{readme.END}\n\nafter\n", encoding="utf-8")
+    for _ in range(2):
+        readme.write(path, results(CHARTS[0]), tmp_path / "benchmarks" / "plots")
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith(f"before\n\n{readme.BEGIN}\n\n")
+        assert text.endswith(f"\n\n{readme.END}\n\nafter\n")
+        assert "old" not in text
+        assert text.count("| time | here |") == 1
+        assert 'src="benchmarks/plots/time-over-concurrency.svg"' in text
+    with pytest.raises(ValueError, match="no two lines"):
+        readme.rewritten("nothing here", "x")
 
 
 def test_what_a_bucket_allows() -> None:
@@ -109,6 +280,10 @@ def test_the_bare_loop_asks_what_a_crawl_asks_and_all_of_it_is_there() -> None:
             assert bare.requests == sum(ours.sent.values()) == ours.server.requests
             assert bare.values > ours.found["grants"]
             assert bare.cpu > 0 < ours.phases["crawl"].cpu
+            for threads in (1, 3):
+                simple = await bare_loop._bare(server, asked, threads, module="benchmarks.first_try")
+                assert simple.requests == bare.requests
+                assert simple.cpu > 0
 
     asyncio.run(both())
 
@@ -125,6 +300,19 @@ def test_a_run_is_measured_phase_by_phase() -> None:
     assert found.found["repositories"] == 20
     assert found.payload_bytes > found.compressed_bytes > 0
     assert found.phases["build"].peak_mb > 0 or sys.platform == "win32"
+
+
+def test_a_run_is_killed_half_way_and_goes_on() -> None:
+    async def both() -> tuple[int, Report]:
+        async with serving(60, "--slots", "4", "--service", "fixed", "--service-time", "80") as server:
+            with tempfile.TemporaryDirectory() as state:
+                first = await resume.killed(server, Path(state), after=130)
+                return first, await collect(server, state=Path(state))
+
+    first, second = asyncio.run(both())
+    assert first >= 130
+    assert second.found["repositories"] == 60
+    assert 0 < second.requests < sum(least_requests.least(generate(EstateShape.for_repositories(60))).values())
 
 
 def test_a_server_that_does_not_start_is_an_error() -> None:

@@ -24,8 +24,9 @@ class Capacity:
     `schedule` changes the number of slots: (seconds since the first request, slots), in order. Service times come
     from `seed`. A caller that hangs up frees its place.
 
-    Measured: `served` requests, the seconds of all slots together that they took (`busy`) and should have taken
-    (`drawn`; timers are a little late), the `peak` of waiting and working ones.
+    Measured: `served` requests, the seconds of all slots together that they took (`busy`), should have taken
+    (`drawn`; timers are a little late) and would have taken without overload (`undisturbed`), the `peak` of waiting
+    and working ones.
     """
 
     slots: int = 40
@@ -39,6 +40,7 @@ class Capacity:
     served: int = 0
     busy: float = 0.0
     drawn: float = 0.0
+    undisturbed: float = 0.0
     peak: int = 0
 
     def __post_init__(self) -> None:
@@ -72,13 +74,17 @@ class Capacity:
                 raise
         else:
             self._working += 1
-        took = self._service_time(kind)
+        undisturbed = self._service_time(kind)
+        took = undisturbed
+        if self.degradation and self._waiting:
+            took *= 1.0 + self.degradation * len(self._waiting) / self.slots
         began = loop.time()
         try:
             await asyncio.sleep(took)
         finally:
             self.served += 1
             self.drawn += took
+            self.undisturbed += undisturbed
             self.busy += loop.time() - began
             self._release()
 
@@ -114,8 +120,6 @@ class Capacity:
             took *= rng.lognormvariate(0.0, self.sigma)
         if self.factors:
             took *= self.factors.get(kind, 1.0)
-        if self.degradation and self._waiting:
-            took *= 1.0 + self.degradation * len(self._waiting) / self.slots
         return took
 
 

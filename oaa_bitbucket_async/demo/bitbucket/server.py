@@ -138,6 +138,7 @@ class EmbeddedBitbucket:
             "served": capacity.served if capacity else 0,
             "busy_seconds": capacity.busy if capacity else 0.0,
             "drawn_seconds": capacity.drawn if capacity else 0.0,
+            "undisturbed_seconds": capacity.undisturbed if capacity else 0.0,
             "refused": bucket.refused if bucket else 0,
             "faults": {f"{number} {fault.name}": fault.struck for number, fault in enumerate(self.faults)},
             "created_personal_projects": self.created_personal_projects,

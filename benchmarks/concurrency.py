@@ -1,0 +1,96 @@
+"""Is `auto` as good as the best number that somebody could have found by trying?
+
+Fixed numbers in flight and `auto` on servers of different sizes, with even and uneven service times, and with servers
+that get slower the more is asked of them at one time. A fixed number has nothing to find out, so its ratio hardly
+depends on the size, and few requests are enough; `auto` gets more, for what it finds out on the way is its price.
+"""
+
+import asyncio
+from itertools import groupby
+
+from benchmarks.charts import Answer, Chart, Panel, Series
+from benchmarks.figures import Figure
+from benchmarks.lanes import Lanes
+from benchmarks.least_time import one
+from benchmarks.plan import Plan
+from benchmarks.processes import serving
+from benchmarks.slots import Slots, ratio
+
+FIXED = (8, 16, 32, 64, 128, 256)
+SERVERS = ((8, 40.0), (40, 40.0), (150, 160.0))
+"""Slots, and milliseconds of a common request."""
+VARIANTS = {
+    "lognormal": ("lognormal", 0.0),
+    "fixed times": ("fixed", 0.0),
+    "lognormal, slower under overload": ("lognormal", 0.25),
+    "fixed times, slower under overload": ("fixed", 0.25),
+}
+"""How long requests take, and by how much longer for every `slots` that wait."""
+TOGETHER = 3000.0
+
+Curve = dict[int | None, float]
+"""Ratio by number in flight; None: `auto`."""
+
+
+async def measure(plan: Plan) -> Answer:
+    """All servers, all variants (in a quick run the first one)."""
+    lanes = Lanes(TOGETHER)
+    variants = list(VARIANTS)[: 1 if plan.quick else None]
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            (slots, variant): group.create_task(_curve(Slots(slots, milliseconds, *VARIANTS[variant]), plan, lanes))
+            for slots, milliseconds in SERVERS
+            for variant in variants
+        }
+    curves = {key: task.result() for key, task in tasks.items()}
+    return Answer([figure(slots, variant, curve) for (slots, variant), curve in curves.items()], [chart(curves)])
+
+
+async def _curve(server: Slots, plan: Plan, lanes: Lanes) -> Curve:
+    longer = server.milliseconds / 40.0  # beginning and end take as much longer as each request does
+    seconds = plan.size(quick=2, full=7) * longer
+    fixed = FIXED[::2] if plan.quick else FIXED
+    for_auto = server.repositories(plan.size(quick=4, full=30 if server.slots == 8 else 16) * longer)
+    sizes: list[tuple[int, int | None]] = [(server.repositories(seconds, number), number) for number in fixed]
+    curve: Curve = {}
+    for repositories, group in groupby([*sizes, (for_auto, None)], key=lambda size: size[0]):
+        async with serving(repositories, *server.options, seed=plan.seed) as process:
+            for _, number in group:
+                curve[number] = ratio(await one(process, server, lanes, number), server)
+    return curve
+
+
+def figure(slots: int, variant: str, curve: Curve) -> Figure:
+    """`auto` beside the best and the worst fixed number."""
+    fixed = {number: value for number, value in curve.items() if number is not None}
+    best, worst = min(fixed, key=fixed.__getitem__), max(fixed, key=fixed.__getitem__)
+    return Figure(
+        "time of auto ÷ best fixed number",
+        f"{slots} slots, {variant}",
+        curve[None] / fixed[best],
+        note=f"auto {curve[None]:.2f} × least time, best {best}: {fixed[best]:.2f}, worst {worst}: {fixed[worst]:.2f}",
+    )
+
+
+def chart(curves: dict[tuple[int, str], Curve]) -> Chart:
+    """Time over concurrency."""
+    panels = []
+    for slots in dict.fromkeys(slots for slots, _ in curves):
+        series = [
+            Series(variant, [(float(n), value) for n, value in curve.items() if n is not None], aside=curve[None])
+            for (of, variant), curve in curves.items()
+            if of == slots
+        ]
+        panels.append(Panel(f"server of {slots} slots", series))
+    return Chart(
+        name="time-over-concurrency",
+        title="Time of a crawl: fixed numbers in flight, and auto",
+        says="Time of a crawl over the least time in which the server could have answered it, for fixed numbers of "
+        "requests in flight, and for auto, which knows nothing about the server.",
+        x="requests in flight",
+        y="time ÷ least time",
+        panels=panels,
+        logarithmic="xy",
+        aside="auto",
+        limit=1.0,
+    )

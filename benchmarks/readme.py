@@ -1,0 +1,46 @@
+"""Writes table and plots into the README, between two markers."""
+
+from pathlib import Path
+
+from benchmarks.charts import Chart
+from benchmarks.figures import table
+from benchmarks.results import Results
+
+BEGIN = "<!-- benchmarks: python -m benchmarks writes from here -->"
+END = "<!-- benchmarks: to here -->"
+
+
+def text(results: Results) -> str:
+    """The table, and with what it was taken."""
+    return "\n\n".join([table(results.figures), *results.circumstances])
+
+
+def section(results: Results, plots: str) -> str:
+    """What stands between the markers; `plots`: the folder of the pictures as the README has to name it."""
+    return "\n\n".join([*(picture(chart, plots) for chart in results.charts), text(results)])
+
+
+def picture(chart: Chart, plots: str) -> str:
+    """For a light and a dark page."""
+    return (
+        f"{chart.says}\n\n"
+        "<picture>\n"
+        f'  <source media="(prefers-color-scheme: dark)" srcset="{plots}/{chart.name}-dark.svg">\n'
+        f'  <img alt="{chart.title}" src="{plots}/{chart.name}.svg">\n'
+        "</picture>"
+    )
+
+
+def rewritten(text: str, inside: str) -> str:
+    """`text` with `inside` between the markers. Raises ValueError if it has not both, in their order."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"there are no two lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{inside}\n\n{END}{after}"
+
+
+def write(path: Path, results: Results, plots: Path) -> None:
+    """Rewrites a file."""
+    where = plots.resolve().relative_to(path.resolve().parent).as_posix()
+    path.write_text(rewritten(path.read_text(encoding="utf-8"), section(results, where)), encoding="utf-8")
