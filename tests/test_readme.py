@@ -102,5 +102,5 @@ def test_sections_come_in_the_order_in_which_a_reader_needs_them() -> None:
     assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
         "What it is", "How to run it for real", "Settings", "Exit codes", "What changed", "How Bitbucket is mapped",
         "Keys, tokens and guardrails",
-        "What it does not see, and why", "Scheduling", "Logs", "Architecture", "Development",
+        "What it does not see, and why", "Scheduling", "Logs", "Architecture", "Benchmarks", "Development",
     ]  # fmt: skip
