@@ -24,7 +24,10 @@ MOST_EXAMPLES = 1000
 
 
 class Thing(msgspec.Struct, frozen=True, order=True):
-    """A user, group, project or repository. `name`: user name, group name, project key or path (`KEY/slug`)."""
+    """A user, group, project, repository or credential.
+
+    `name`: user name, group name, project key, path (`KEY/slug`) or what a key or token is called.
+    """
 
     name: str
     id: str
@@ -39,7 +42,7 @@ class Membership(msgspec.Struct, frozen=True, order=True):
 
 
 class Grant(msgspec.Struct, frozen=True, order=True):
-    """`holder` (by name; `holder_kind` is `user` or `group`) has `permission` on `on`.
+    """`holder` (by name; `holder_kind` is `user`, `group` or `credential`) has `permission` on `on`.
 
     `on` is a project key, a path (`KEY/slug`), or empty for the application itself; `on_kind` is `project`,
     `repository` or `application` (`unknown` for what the payload does not define: `on` is then its key).
@@ -83,6 +86,8 @@ class Changes(msgspec.Struct, frozen=True):
     groups: Difference[Thing] = Difference()
     projects: Difference[Thing] = Difference()
     repositories: Difference[Thing] = Difference()
+    credentials: Difference[Thing] = Difference()
+    """Keys and tokens, in payloads that have them."""
     since: datetime | None = None
     """When the older one was uploaded (UTC), where that is known."""
 
@@ -95,6 +100,7 @@ class Changes(msgspec.Struct, frozen=True):
             "groups": self.groups,
             "projects": self.projects,
             "repositories": self.repositories,
+            "credentials": self.credentials,
         }
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -119,6 +125,7 @@ def compare(old: Contents, new: Contents, *, most_examples: int = MOST_EXAMPLES)
         groups=told.things(old.groups, new.groups),
         projects=told.things(old.projects, new.projects),
         repositories=told.things(old.repositories, new.repositories),
+        credentials=told.things(old.credentials, new.credentials),
     )
 
 
@@ -144,7 +151,7 @@ class _Told:
         return Difference(before, after, added, removed, added_examples, removed_examples)
 
     def things(self, old: Mapping[int, str], new: Mapping[int, str]) -> Difference[Thing]:
-        """Users, groups, projects or repositories."""
+        """Users, groups, projects, repositories or credentials."""
         return self.difference(old, new, len(old), len(new), _keys_beyond, self.thing)
 
     def _count(self, ours: _C, walk: Iterator[_K], shown: Callable[[_C, _K], T]) -> tuple[int, tuple[T, ...]]:
@@ -172,7 +179,7 @@ class _Told:
     def _identity(self, ours: Contents, identity: int) -> tuple[str, str]:
         kind_number, number = unpair(identity)
         kind = self._texts[kind_number]
-        names = {"user": ours.users, "group": ours.groups}.get(kind, {})
+        names = {"user": ours.users, "group": ours.groups, "credential": ours.credentials}.get(kind, {})
         return kind, names.get(number, self._texts[number])
 
     def _resource(self, ours: Contents, number: int) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 ON_APPLICATION = ""
 """Stands for the application itself among the keys of resources."""
 Numbers: TypeAlias = "array[int]"
-_KINDS = {"local_user": "user", "local_group": "group"}
+_KINDS = {"local_user": "user", "local_group": "group", "local_access_creds": "credential"}
 _SHIFT = 32
 
 
@@ -49,6 +49,8 @@ class Contents:
     """Project keys."""
     repositories: dict[int, str] = field(default_factory=dict)
     """Paths (`KEY/slug`), by the key of the resource: a repository in another project is another one."""
+    credentials: dict[int, str] = field(default_factory=dict)
+    """Keys and tokens: what they are called."""
     members: dict[int, Numbers] = field(default_factory=dict)
     """By kind and id of a user or group (`pair`): the groups that it is in, sorted."""
     grants: dict[int, Numbers] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class _Application(msgspec.Struct):
     local_users: list[msgspec.Raw]
     local_groups: list[msgspec.Raw]
     resources: list[msgspec.Raw]
+    local_access_creds: list[msgspec.Raw] = []
 
 
 class _Payload(msgspec.Struct):
@@ -128,6 +131,7 @@ def read_contents(text: bytes, names: Names) -> Contents:
         (application,) = payload.applications
         _take_identities(contents, "user", contents.users, application.local_users)
         _take_identities(contents, "group", contents.groups, application.local_groups)
+        _take_identities(contents, "credential", contents.credentials, application.local_access_creds)
         _take_resources(contents, application.resources)
         _take_grants(contents, payload.identity_to_permissions)
     return contents

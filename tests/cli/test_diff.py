@@ -72,7 +72,8 @@ def test_without_a_limit_json_has_all_and_with_one_that_many(
 ) -> None:
     assert execute(["diff", str(old), str(new), "--json"]) == 1
     whole = _json(capsys)
-    assert list(whole) == ["changed", "grants", "members", "users", "groups", "projects", "repositories"]
+    kinds = ["grants", "members", "users", "groups", "projects", "repositories", "credentials"]
+    assert list(whole) == ["changed", *kinds]
     for kind in list(whole.values())[1:]:
         assert (len(kind["added_examples"]), len(kind["removed_examples"])) == (kind["added"], kind["removed"])
     assert execute(["diff", str(old), str(new), "--json", "--limit", "1"]) == 1

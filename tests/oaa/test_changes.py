@@ -16,7 +16,8 @@ from oaa_bitbucket_async.oaa.payload import build_payload
 from tests.oaa.estates import EFFECTIVE, INSTANCE, Step, snapshot_of, steps_of
 
 SEEDS = st.integers(0, 2**32)
-KINDS = ("grants", "members", "users", "groups", "projects", "repositories")
+SHOWN = {"local_user": "user", "local_group": "group", "local_access_creds": "credential"}
+KINDS = ("grants", "members", "users", "groups", "projects", "repositories", "credentials")
 
 
 def _json(steps: list[Step], instance: Any = INSTANCE) -> bytes:
@@ -55,6 +56,8 @@ def _plain(raw: bytes) -> dict[str, set[Any]]:
             key = f"{project['id']}.{repository['id']}"
             on[key] = (repository["custom_properties"]["path"], "repository")
             repositories.add((repository["custom_properties"]["path"], key))
+    credentials = {(cred["name"], cred["id"]) for cred in application.get("local_access_creds", ())}
+    names |= {("local_access_creds", key): name for name, key in credentials}
     grants = set()
     for holder in decoded["identity_to_permissions"]:
         kind, who = holder["identity_type"], holder["identity"]
@@ -74,6 +77,7 @@ def _plain(raw: bytes) -> dict[str, set[Any]]:
         "groups": {(group["name"], group["id"]) for group in application["local_groups"]},
         "projects": projects,
         "repositories": repositories,
+        "credentials": credentials,
     }
 
 
@@ -81,11 +85,11 @@ def _by_id(kind: str, things: set[Any]) -> dict[Any, Any]:
     """What tells a thing apart, and how it is shown."""
     if kind == "grants":
         return {
-            (k, who, permission, key): Grant(name, on, permission, k.removeprefix("local_"), on_kind)
+            (k, who, permission, key): Grant(name, on, permission, SHOWN[k], on_kind)
             for k, who, permission, key, name, on, on_kind in things
         }
     if kind == "members":
-        return {(k, who, group): Membership(g, name, k.removeprefix("local_")) for k, who, group, name, g in things}
+        return {(k, who, group): Membership(g, name, SHOWN[k]) for k, who, group, name, g in things}
     return {key: Thing(name, key) for name, key in things}
 
 
@@ -156,7 +160,7 @@ def test_contents_count_as_the_payload_does(seed: int) -> None:
 def test_kinds_are_the_fields_in_their_order() -> None:
     changes = Changes(grants=Difference(removed=1), members=Difference(removed=2), users=Difference(removed=3))
     assert tuple(changes.kinds()) == KINDS
-    assert [kind.removed for kind in changes.kinds().values()] == [1, 2, 3, 0, 0, 0]
+    assert [kind.removed for kind in changes.kinds().values()] == [1, 2, 3, 0, 0, 0, 0]
 
 
 def test_the_share_that_was_removed() -> None:
@@ -233,6 +237,19 @@ def test_another_level_is_a_grant_removed_and_one_added() -> None:
     changes = compare(*_contents(old, new))
     assert changes.grants.removed_examples == (Grant("ann", "P/r", "REPO_READ"),)
     assert changes.grants.added_examples == (Grant("ann", "P/r", "REPO_WRITE"),)
+
+
+def test_keys_and_tokens_come_and_go_with_what_they_hold() -> None:
+    with_key = json.loads(_foreign(identity_to_permissions=[]))
+    with_key["applications"][0]["local_access_creds"] = [{"name": "deploy", "id": "access-key:1"}]
+    held = {"application": "A", "permission": "REPO_WRITE", "resources": ["P.r"]}
+    with_key["identity_to_permissions"] = [
+        {"identity": "access-key:1", "identity_type": "local_access_creds", "application_permissions": [held]}
+    ]
+    changes = compare(*_contents(_foreign(identity_to_permissions=[]), json.dumps(with_key).encode()))
+    assert changes.credentials.added_examples == (Thing("deploy", "access-key:1"),)
+    assert changes.grants.added_examples == (Grant("deploy", "P/r", "REPO_WRITE", "credential"),)
+    assert changes.grants.removed == changes.credentials.removed == 0
 
 
 def _holds(permission: str) -> dict[str, Any]:
