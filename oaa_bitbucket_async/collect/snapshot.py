@@ -15,9 +15,7 @@ import msgspec
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.included import Included
-
-_PERMISSION_BITS = 16
-_MAX_PERMISSIONS = 1 << _PERMISSION_BITS
+from oaa_bitbucket_async.collect.vocabulary import Principal, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +84,6 @@ class RepositoryRecord(msgspec.Struct, frozen=True, gc=False):
     description: str | None
 
 
-class Principal(NamedTuple):
-    """Who holds a grant: a user by id, or a group by its folded name."""
-
-    kind: Literal["user", "group"]
-    key: int | str
-
-
 class GrantSet(msgspec.Struct, gc=False):
     """The grants of one scope, packed (`Vocabulary.unpack`), and the earliest time (epoch seconds) they are of."""
 
@@ -103,49 +94,6 @@ class GrantSet(msgspec.Struct, gc=False):
 def fold(name: str) -> str:
     """A group's or user's name as Bitbucket compares it: ignoring case (BITBUCKET.md section 5)."""
     return name.lower()
-
-
-class Vocabulary:
-    """Packs a grant into one integer: who holds it, and which permission it is, by small numbers."""
-
-    def __init__(self) -> None:
-        self._groups: dict[str, int] = {}
-        self._group_names: list[str] = []
-        self._permissions: dict[str, int] = {}
-        self._permission_names: list[str] = []
-
-    def user(self, user_id: int, permission: str) -> int:
-        """A user's grant."""
-        return (user_id << 1) << _PERMISSION_BITS | self._permission(permission)
-
-    def group(self, folded_name: str, permission: str) -> int:
-        """A group's grant."""
-        index = self._groups.get(folded_name)
-        if index is None:
-            index = self._groups[folded_name] = len(self._group_names)
-            self._group_names.append(folded_name)
-        return (index << 1 | 1) << _PERMISSION_BITS | self._permission(permission)
-
-    def unpack(self, code: int) -> tuple[Principal, str]:
-        """Who, and which permission."""
-        permission = self._permission_names[code & (_MAX_PERMISSIONS - 1)]
-        principal = code >> _PERMISSION_BITS
-        if principal & 1:
-            return Principal("group", self._group_names[principal >> 1]), permission
-        return Principal("user", principal >> 1), permission
-
-    def permissions(self) -> list[str]:
-        """Every permission name met, sorted."""
-        return sorted(self._permission_names)
-
-    def _permission(self, name: str) -> int:
-        index = self._permissions.get(name)
-        if index is None:
-            if len(self._permission_names) == _MAX_PERMISSIONS:
-                raise ValueError(f"more than {_MAX_PERMISSIONS} different permission names")
-            index = self._permissions[name] = len(self._permission_names)
-            self._permission_names.append(name)
-        return index
 
 
 class Missing(NamedTuple):
@@ -283,7 +231,7 @@ class Snapshot:
         key = fold(name)
         self.members.pop(key, None)
         old = self.groups.pop(key, None)
-        if old is not None and any(key == p.key for p, _ in self.all_grants() if p.kind == "group"):
+        if old is not None and Principal("group", key) in self.holders():
             self.groups[key] = GroupRecord(name=old.name, listed=False)
 
     def prune(self) -> None:
@@ -291,7 +239,7 @@ class Snapshot:
         users = {user for members in self.members.values() for user in members}
         users |= {project.owner for project in self.projects.values() if project.owner is not None}
         groups = set()
-        for principal, _ in self.all_grants():
+        for principal in self.holders():
             if isinstance(principal.key, int):
                 users.add(principal.key)
             else:
@@ -308,10 +256,19 @@ class Snapshot:
 
     def all_grants(self) -> Iterator[tuple[Principal, str]]:
         """Every grant of every scope."""
-        yield from self.grants(self.global_grants)
+        yield from map(self.vocabulary.unpack, self.all_codes())
+
+    def all_codes(self) -> Iterator[int]:
+        """Every grant of every scope, packed."""
+        if self.global_grants is not None:
+            yield from self.global_grants.codes
         for table in (self.project_grants, self.repository_grants):
             for grant_set in table.values():
-                yield from self.grants(grant_set)
+                yield from grant_set.codes
+
+    def holders(self) -> set[Principal]:
+        """Who holds any grant."""
+        return set(self.vocabulary.principals(self.all_codes()).values())
 
     def grant_count(self) -> int:
         """How many grants are known, default permissions included."""

@@ -63,8 +63,9 @@ class ReferenceCheck:
         for entry in entries:
             holder = entry["identity"]
             self._expect((holder,), self._identities, "identity", holder)
-            for grant in entry["application_permissions"]:
-                self._expect((grant["permission"],), self._permissions, "permission", holder)
+            grants = entry["application_permissions"]
+            self._expect([grant["permission"] for grant in grants], self._permissions, "permission", holder)
+            for grant in grants:
                 keys = grant.get("resources", ())
                 self._expect(keys, self._resources, "resource", holder)
                 self.grant_count += len(keys) + grant.get("apply_to_application", False)

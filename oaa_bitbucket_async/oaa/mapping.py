@@ -8,13 +8,13 @@ called for each grant looks for duplicates in a list, which is quadratic for a g
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
 from oaaclient.templates import CustomApplication, CustomResource, LocalGroup, LocalUser, OAAPropertyType
 
-from oaa_bitbucket_async.collect.snapshot import Principal, Snapshot
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.credentials import Credentials
 from oaa_bitbucket_async.oaa.guardrails import guardrail_properties
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
@@ -67,9 +67,8 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> Map
     """Maps everything; what a reader should know goes into `notes`. The snapshot is left as it was."""
     app = CustomApplication(application_name(snapshot.instance.host), APPLICATION_TYPE)
     _define_properties(app, snapshot)
-    grants = {snapshot.vocabulary.unpack(code) for code in _distinct_codes(snapshot)}
-    met = {permission for _, permission in grants}.union(*snapshot.default_permissions.values())
-    principals = all_principals(snapshot, {holder for holder, _ in grants}, notes)
+    met = snapshot.vocabulary.permissions(snapshot.all_codes()).union(*snapshot.default_permissions.values())
+    principals = all_principals(snapshot, snapshot.holders(), notes)
     may_sign_in = licensed(snapshot)
     users = add_users(app, principals, snapshot, may_sign_in, identity, notes)
     groups, everyone = add_groups(app, principals, snapshot, may_sign_in, notes)
@@ -88,9 +87,12 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> Map
     def resources() -> Iterator[CustomResource]:
         held = Held(deepcopy(snapshot.vocabulary))
         yield from each_project(app, principals.users, snapshot, held, notes)
-        for code in sorted(held.by_code, key=lambda code: held.vocabulary.unpack(code)[1]):
-            principal, permission = held.vocabulary.unpack(code)
-            holder(principal).resource_permissions[permissions[permission]] = held.by_code.pop(code)
+        vocabulary = held.vocabulary
+        holders = {number: holder(principal) for number, principal in vocabulary.principals(held.by_code).items()}
+        for permission, codes in vocabulary.by_permission(held.by_code):
+            for code in codes:
+                held_by = holders[vocabulary.holder_of(code)].resource_permissions
+                held_by[permissions[permission]] = held.by_code.pop(code)
         for permission, keys in sorted(held.by_everyone.items()):
             everyone.resource_permissions[permissions[permission]] = keys
 
@@ -126,12 +128,3 @@ def _describe_application(app: CustomApplication, snapshot: Snapshot, credential
             **{property_name(include): state for include, state in seen.items()},
         }
     )
-
-
-def _distinct_codes(snapshot: Snapshot) -> set[int]:
-    codes: set[int] = set()
-    if snapshot.global_grants is not None:
-        codes.update(snapshot.global_grants.codes)
-    for grant_set in chain(snapshot.project_grants.values(), snapshot.repository_grants.values()):
-        codes.update(grant_set.codes)
-    return codes

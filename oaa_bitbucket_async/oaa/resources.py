@@ -14,8 +14,8 @@ from oaa_bitbucket_async.collect.snapshot import (
     RepositoryRecord,
     Snapshot,
     UserRecord,
-    Vocabulary,
 )
+from oaa_bitbucket_async.collect.vocabulary import Vocabulary
 from oaa_bitbucket_async.oaa.guardrails import guardrails
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, REPO_READ, highest

@@ -14,12 +14,11 @@ from oaa_bitbucket_async.collect.snapshot import (
     GrantSet,
     GroupRecord,
     Instance,
-    Principal,
     ProjectRecord,
     Snapshot,
-    Vocabulary,
 )
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.vocabulary import Principal, Vocabulary
 from oaa_bitbucket_async.oaa.payload import build_payload
 
 INSTANCE = Instance(
@@ -50,7 +49,7 @@ def content(snapshot: Snapshot) -> dict[str, object]:
         "defaults": snapshot.default_permissions,
         "repositories": snapshot.repositories,
         "repository grants": {key: grants_of(snapshot, found) for key, found in snapshot.repository_grants.items()},
-        "permissions": snapshot.vocabulary.permissions(),
+        "permissions": snapshot.vocabulary.permissions(snapshot.all_codes()),
         "count": snapshot.grant_count(),
         "missing": snapshot.missing,
     }
@@ -226,7 +225,13 @@ def test_what_is_packed_comes_out_again(grants: list[tuple[Principal, str]]) -> 
     )
     assert [vocabulary.unpack(code) for code in codes] == grants
     assert len(set(codes)) == len(set(grants))
-    assert vocabulary.permissions() == sorted({what for _, what in grants})
+    assert vocabulary.permissions(codes) == {what for _, what in grants}
+    principals = vocabulary.principals(codes)
+    assert [principals[vocabulary.holder_of(code)] for code in codes] == [who for who, _ in grants]
+    parted = vocabulary.by_permission(codes)
+    assert [name for name, _ in parted] == sorted({what for _, what in grants})
+    for name, found in parted:
+        assert found == [code for code, (_, what) in zip(codes, grants, strict=True) if what == name]
 
 
 def test_thousands_of_permission_names_find_room() -> None:

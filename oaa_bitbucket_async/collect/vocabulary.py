@@ -1,0 +1,77 @@
+"""A grant as one integer: who holds it, and which permission it is.
+
+Grants are the bulk of what is collected; whatever is asked of all of them is asked of their numbers, and unpacked once
+for each holder or each permission.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+_PERMISSION_BITS = 16
+_MAX_PERMISSIONS = 1 << _PERMISSION_BITS
+
+
+class Principal(NamedTuple):
+    """Who holds a grant: a user by id, or a group by its folded name."""
+
+    kind: Literal["user", "group"]
+    key: int | str
+
+
+class Vocabulary:
+    """Packs a grant into one integer, by small numbers for its holder and its permission."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, int] = {}
+        self._group_names: list[str] = []
+        self._permissions: dict[str, int] = {}
+        self._permission_names: list[str] = []
+
+    def user(self, user_id: int, permission: str) -> int:
+        """A user's grant."""
+        return (user_id << 1) << _PERMISSION_BITS | self._permission(permission)
+
+    def group(self, folded_name: str, permission: str) -> int:
+        """A group's grant."""
+        index = self._groups.get(folded_name)
+        if index is None:
+            index = self._groups[folded_name] = len(self._group_names)
+            self._group_names.append(folded_name)
+        return (index << 1 | 1) << _PERMISSION_BITS | self._permission(permission)
+
+    def unpack(self, code: int) -> tuple[Principal, str]:
+        """Who, and which permission."""
+        return self._principal(code >> _PERMISSION_BITS), self._permission_names[code & (_MAX_PERMISSIONS - 1)]
+
+    def principals(self, codes: Iterable[int]) -> dict[int, Principal]:
+        """Who holds these grants, by the number that `holder_of` gives."""
+        return {number: self._principal(number) for number in {code >> _PERMISSION_BITS for code in codes}}
+
+    @staticmethod
+    def holder_of(code: int) -> int:
+        """A number for who holds a grant."""
+        return code >> _PERMISSION_BITS
+
+    def by_permission(self, codes: Iterable[int]) -> list[tuple[str, list[int]]]:
+        """Grants parted by permission, these sorted by name; within one, in the order given."""
+        parted: defaultdict[int, list[int]] = defaultdict(list)
+        for code in codes:
+            parted[code & (_MAX_PERMISSIONS - 1)].append(code)
+        return sorted((self._permission_names[index], found) for index, found in parted.items())
+
+    def permissions(self, codes: Iterable[int]) -> set[str]:
+        """The permissions that these grants are of."""
+        return {self._permission_names[index] for index in {code & (_MAX_PERMISSIONS - 1) for code in codes}}
+
+    def _principal(self, number: int) -> Principal:
+        return Principal("group", self._group_names[number >> 1]) if number & 1 else Principal("user", number >> 1)
+
+    def _permission(self, name: str) -> int:
+        index = self._permissions.get(name)
+        if index is None:
+            if len(self._permission_names) == _MAX_PERMISSIONS:
+                raise ValueError(f"more than {_MAX_PERMISSIONS} different permission names")
+            index = self._permissions[name] = len(self._permission_names)
+            self._permission_names.append(name)
+        return index
