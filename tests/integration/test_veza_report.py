@@ -16,18 +16,13 @@ from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.demo.veza.faults import FaultName
 from oaa_bitbucket_async.oaa import upload
 from oaa_bitbucket_async.oaa.retry import Patience
-from oaa_bitbucket_async.settings import Output
+from oaa_bitbucket_async.settings import Include, Output
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench, Ran
 
 Json = dict[str, Any]
 REPORT: Json = json.loads(files("oaa_bitbucket_async.oaa").joinpath("veza_report.json").read_text(encoding="utf-8"))
 PREFIX = "OAA.Bitbucket Server."
-AWAITED = {
-    "AccessCred": {"never_expires": "BOOLEAN", "never_used": "BOOLEAN"},
-    "Repo.SubResource": {"default_branch_protected": "BOOLEAN"},
-}
-"""What only --include collects: node types and properties that a payload without it does not have."""
 OURS = [query["name"] for query in REPORT["queries"]]
 PLAIN = [query["name"] for query in REPORT["queries"] if "--include" not in query["description"]]
 """Queries for which a run without --include has what they look at."""
@@ -90,6 +85,8 @@ def defined_by(payload: Json) -> dict[str, dict[str, str]]:
         "Group": definition["local_group_properties"],
         "Permission": {},
     }
+    if application["local_access_creds"]:
+        found["AccessCred"] = definition["local_access_creds_properties"]
     for project in application["resources"]:
         found[f"{project['resource_type']}.Resource"] = of_type[project["resource_type"]]
         for repository in project.get("sub_resources", []):
@@ -97,8 +94,17 @@ def defined_by(payload: Json) -> dict[str, dict[str, str]]:
     return found
 
 
-def test_every_query_asks_for_what_a_payload_has(truth: Ran) -> None:
-    defined = defined_by(truth.payload)
+@pytest.fixture
+def whole(bench: Benches, tmp_path: Path) -> Json:
+    """A payload with all that can be collected."""
+    file = tmp_path / "whole.json"
+    output = Output(progress=False, save_json=file)
+    assert bench().run(include=frozenset(Include), dry_run=True, output=output).code == 0
+    return json.loads(file.read_bytes())
+
+
+def test_every_query_asks_for_what_a_payload_has(whole: Json) -> None:
+    defined = defined_by(whole)
     built_in = {"User": {"is_active": "BOOLEAN"}}
     kinds: dict[str, object] = {"BOOLEAN": bool, "STRING": str}
     for query in REPORT["queries"]:
@@ -109,12 +115,36 @@ def test_every_query_asks_for_what_a_payload_has(truth: Ran) -> None:
                 assert node["node_type"] in {"OktaUser", "AzureADUser", "ActiveDirectoryUser"}
                 continue
             kind = node["node_type"].removeprefix(PREFIX)
-            custom = {**defined.get(kind, {}), **AWAITED.get(kind, {})}
-            properties = built_in.get(kind, {}) | {f"customprop_{name}": of for name, of in custom.items()}
-            assert kind in {*defined, *AWAITED}, query["name"]
+            assert kind in defined, query["name"]
+            properties = built_in.get(kind, {}) | {f"customprop_{name}": of for name, of in defined[kind].items()}
             for condition in node.get("condition_expression", {}).get("specs", []):
                 assert condition["property"] in properties, query["name"]
                 assert type(condition["value"]) is kinds[properties[condition["property"]]], query["name"]
+
+
+def test_every_property_that_a_query_asks_for_is_really_told(whole: Json) -> None:
+    """Not only defined: a query on what nothing ever has would always be empty, and look like good news."""
+    (application,) = whole["applications"]
+    told: dict[str, set[str]] = {
+        "User": {name for user in application["local_users"] for name in (*user, *_custom(user))},
+        "Group": {name for group in application["local_groups"] for name in _custom(group)},
+        "AccessCred": {name for credential in application["local_access_creds"] for name in _custom(credential)},
+        "Project.Resource": {name for project in application["resources"] for name in _custom(project)},
+        "Repo.SubResource": {
+            name
+            for project in application["resources"]
+            for repository in project.get("sub_resources", [])
+            for name in _custom(repository)
+        },
+    }
+    for query in REPORT["queries"]:
+        for node in nodes(query):
+            for condition in node.get("condition_expression", {}).get("specs", []):
+                assert condition["property"] in told[node["node_type"].removeprefix(PREFIX)], query["name"]
+
+
+def _custom(entity: Json) -> list[str]:
+    return [f"customprop_{name}" for name in entity.get("custom_properties", {})]
 
 
 def test_every_permission_that_a_query_asks_for_is_one_of_the_payload(truth: Ran) -> None:
