@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -14,22 +13,11 @@ from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE
 from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.events import Event
-
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def _section(title: str) -> str:
-    return README.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
-
-
-def _rows(section: str) -> list[list[str]]:
-    table = [line for line in section.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]]
+from tests.readme import README, ROOT, rows, section
 
 
 def test_the_table_of_settings_is_that_of_the_command_line() -> None:
-    told = [(row[0], row[1], row[2]) for row in _rows(_section("Settings")) if row[0] != "–"]
+    told = [(row[0], row[1], row[2]) for row in rows(section("Settings")) if row[0] != "–"]
     real = [
         (f"`{'/'.join([*p.opts, *p.secondary_opts])}`", f"`{p.variable}`", p.shown_default)
         for p in cli.params
@@ -39,7 +27,7 @@ def test_the_table_of_settings_is_that_of_the_command_line() -> None:
 
 
 def test_settings_without_a_flag() -> None:
-    told = {name for row in _rows(_section("Settings")) if row[0] == "–" for name in re.findall(r"`(\w+)`", row[1])}
+    told = {name for row in rows(section("Settings")) if row[0] == "–" for name in re.findall(r"`(\w+)`", row[1])}
     assert told == {
         "BITBUCKET_TOKEN", "BITBUCKET_TOKEN_FILE", "BITBUCKET_USER", "VEZA_API_KEY", "VEZA_API_KEY_FILE",
     }  # fmt: skip
@@ -53,15 +41,15 @@ def test_the_demos_own_options() -> None:
 
 
 def test_the_options_of_diff() -> None:
-    section = _section("What changed")
+    told = section("What changed")
     for option in diff.params:
         if isinstance(option, Setting):
-            assert option.opts[0] in section
-            assert f"`{option.variable}`" in section
+            assert option.opts[0] in told
+            assert f"`{option.variable}`" in told
 
 
 def test_the_exit_codes() -> None:
-    told = {int(row[0]) for row in _rows(_section("Exit codes"))}
+    told = {int(row[0]) for row in rows(section("Exit codes"))}
     ours = {
         error.exit_code
         for error in vars(errors).values()
@@ -74,7 +62,7 @@ def test_the_exit_codes() -> None:
 
 
 def test_the_events_of_the_log() -> None:
-    told = [name for row in _rows(_section("Logs")) for name in re.findall(r"`([a-z-]+)`", row[0])]
+    told = [name for row in rows(section("Logs")) for name in re.findall(r"`([a-z-]+)`", row[0])]
     assert sorted(told) == sorted(str(event) for event in Event)
 
 
@@ -102,5 +90,5 @@ def test_sections_come_in_the_order_in_which_a_reader_needs_them() -> None:
     assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
         "What it is", "How to run it for real", "Settings", "Exit codes", "What changed", "How Bitbucket is mapped",
         "Keys, tokens and guardrails",
-        "What it does not see, and why", "Scheduling", "Logs", "Architecture", "Benchmarks", "Development",
+        "What it does not see, and why", "Scheduling", "Metrics", "Logs", "Architecture", "Benchmarks", "Development",
     ]  # fmt: skip

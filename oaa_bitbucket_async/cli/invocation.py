@@ -75,7 +75,8 @@ class Invocation:
             more: Figures = {"exit_code": code, "error": error or None, **self.figures}
             if trace:
                 more["traceback"] = trace
-            self._say("info" if code == 0 else "error", error or f"ended with exit code {code}", Event.RUN_ENDED, more)
+            level = "error" if error else "warning" if code else "info"
+            self._say(level, error or f"ended with exit code {code}", Event.RUN_ENDED, more)
             return code
         if trace:
             _write(self.redact(trace).rstrip("\n"))
