@@ -39,6 +39,11 @@ def highest(permissions: Iterable[str]) -> str | None:
     return max(permissions, key=lambda p: WEIGHTS.get(p, -1), default=None)
 
 
+def on_repository(permission: str) -> str | None:
+    """What a permission on a project is on its repositories; None for one that is not on projects."""
+    return _ON_REPOSITORIES.get(permission)
+
+
 def satisfies(held: str | None, wanted: str) -> bool:
     """Whether `held` is `wanted` or higher."""
     return held is not None and WEIGHTS.get(held, -1) >= WEIGHTS[wanted]

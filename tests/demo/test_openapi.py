@@ -285,4 +285,40 @@ def test_a_wrong_answer_would_be_noticed() -> None:
                 validate(Reply(200, {}, msgspec.json.encode(spoiled)), schema)
 
     ask(check)
+
+
+@pytest.mark.parametrize(
+    ("asked", "path", "wrong"),
+    [
+        ("/keys/1.0/projects/PRIV/ssh", f"/keys{PROJECT}/ssh", {"permission": "READ"}),
+        ("/keys/1.0/projects/PRIV/ssh", f"/keys{PROJECT}/ssh", {"key": {"id": 1, "lastUsed": 1}}),
+        ("/keys/1.0/projects/PRIV/ssh", f"/keys{PROJECT}/ssh", {"project": {"id": 1}}),
+        ("/access-tokens/1.0/users/ann", "/access-tokens/latest/users/{userSlug}", {"id": 1}),
+        ("/access-tokens/1.0/users/ann", "/access-tokens/latest/users/{userSlug}", {"token": "x"}),
+        ("/ssh/1.0/keys?user=Ann", "/ssh/latest/keys", {"bitLength": "256"}),
+        ("/gpg/1.0/keys?user=Ann", "/gpg/latest/keys", {"subKeys": [{"id": 1}]}),
+        (
+            "/branch-permissions/2.0/projects/PRIV/restrictions",
+            f"/branch-permissions{PROJECT}/restrictions",
+            {"matcher": {"id": "x", "type": {"id": "REGEX"}}},
+        ),
+        (
+            "/branch-permissions/2.0/projects/PRIV/restrictions",
+            f"/branch-permissions{PROJECT}/restrictions",
+            {"groups": [{"name": "x"}]},
+        ),
+    ],
+)
+def test_a_wrong_row_would_be_noticed(asked: str, path: str, wrong: dict[str, Any]) -> None:
+    async def check(asker: Asker) -> None:
+        reply = await asker.admin(urls(asker.server.url, asked)[0])
+        validate(reply, answer_schema(path))
+        spoiled = {**reply.json, "values": [{**reply.values[0], **wrong}]}
+        with pytest.raises(jsonschema.ValidationError):
+            validate(Reply(200, {}, msgspec.json.encode(spoiled)), answer_schema(path))
+
+    ask(check)
+
+
+def test_the_version_is_the_one_of_the_document() -> None:
     assert EmbeddedBitbucket(small_estate()).options.version.startswith("9.4")
