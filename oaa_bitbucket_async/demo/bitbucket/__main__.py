@@ -18,6 +18,7 @@ from oaa_bitbucket_async.demo.bitbucket.faults import FAULTS, Fault
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.server import EmbeddedBitbucket
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
+from oaa_bitbucket_async.demo.giants import GIANTS, Giant, add_giant
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ class FaultType(click.ParamType[Fault]):
 @click.option("--repositories", default=1000, show_default=True, help="Size of the estate.")
 @click.option("--seed", default=1, show_default=True, help="The same seed, the same estate.")
 @click.option("--everywhere", is_flag=True, help="One group and one service user hold a grant on every repository.")
+@click.option(
+    "--giant",
+    "giants",
+    type=(click.Choice(GIANTS), int),
+    multiple=True,
+    help="One huge thing and its size; repeatable.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=0, help="Port to listen on; by default a free one.")
 @click.option("--version", "release", default="9.4.0", show_default=True, help="Bitbucket's version.")
@@ -83,6 +91,7 @@ def main(
     repositories: int,
     seed: int,
     everywhere: bool,
+    giants: tuple[tuple[Giant, int], ...],
     host: str,
     port: int,
     release: str,
@@ -115,6 +124,8 @@ def main(
         log_requests=False,
     )
     estate = generate(EstateShape.for_repositories(repositories, seed, everywhere=everywhere))
+    for giant, size in giants:
+        add_giant(estate, giant, size)
     server = EmbeddedBitbucket(estate, options, faults)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(server))

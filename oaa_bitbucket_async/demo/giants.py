@@ -1,0 +1,86 @@
+"""The one thing that is far larger than all others of its kind, as real instances have it."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Grant, Group, Project, Repository, User, personal_key
+
+Giant = Literal["project", "group", "grants", "personal"]
+GIANTS: tuple[Giant, ...] = get_args(Giant)
+
+
+def add_giant(estate: Estate, giant: Giant, size: int) -> None:
+    """Adds one to the estate.
+
+    project: one of `size` repositories · group: one of `size` members that holds a grant on every repository ·
+    grants: a repository with `size` grants, half of them to groups · personal: `size` users' own projects,
+    with a repository each. What it takes in users and groups is added, too.
+    """
+    add: dict[Giant, Callable[[Estate, int], None]] = {
+        "project": _project,
+        "group": _group,
+        "grants": _grants,
+        "personal": _personal,
+    }
+    add[giant](estate, size)
+    estate.changed()
+
+
+def _project(estate: Estate, size: int) -> None:
+    project = Project(id=_next(estate.projects), key="GIANT", name="All in one")
+    project.user_grants = [Grant(estate.users[0].name, "PROJECT_ADMIN")]
+    estate.projects.append(project)
+    _repositories(estate, [project] * size)
+
+
+def _group(estate: Estate, size: int) -> None:
+    members = [user.name for user in _users(estate, size)]
+    estate.groups.append(Group("everybody", members=members))
+    grant = Grant("everybody", "REPO_READ")
+    for repository in estate.repositories:
+        repository.group_grants = [*repository.group_grants, grant]
+
+
+def _grants(estate: Estate, size: int) -> None:
+    users, groups = _users(estate, size - size // 2), [Group(f"giant-group-{n}") for n in range(size // 2)]
+    estate.groups += groups
+    repository = estate.repositories[0]
+    repository.user_grants = [Grant(user.name, "REPO_WRITE") for user in users]
+    repository.group_grants = [Grant(group.name, "REPO_READ") for group in groups]
+
+
+def _personal(estate: Estate, size: int) -> None:
+    first = _next(estate.projects)
+    projects = [
+        Project(
+            id=first + n,
+            key=personal_key(user),
+            name=user.display_name,
+            type=PERSONAL,
+            owner=user.name,
+            user_grants=[Grant(user.name, "PROJECT_ADMIN")],
+        )
+        for n, user in enumerate(_users(estate, size))
+    ]
+    estate.projects += projects
+    _repositories(estate, projects)
+
+
+def _users(estate: Estate, count: int) -> list[User]:
+    first = _next(estate.users)
+    users = [User(first + n, f"giant.user.{first + n}", email=f"giant.{first + n}@example.com") for n in range(count)]
+    estate.users += users
+    return users
+
+
+def _repositories(estate: Estate, projects: list[Project]) -> None:
+    first = _next(estate.repositories)
+    grant = Grant(estate.groups[0].name, "REPO_READ")
+    estate.repositories += [
+        Repository(id=first + n, project=project, slug=f"repository-{first + n}", group_grants=[grant])
+        for n, project in enumerate(projects)
+    ]
+
+
+def _next(things: list[User] | list[Project] | list[Repository]) -> int:
+    return max((thing.id for thing in things), default=0) + 1
