@@ -57,7 +57,7 @@ def test_a_giant_is_whole(bench: Benches, giant: Giant) -> None:
         "grants": {"users": SIZE // 2, "groups": SIZE // 2},
         "personal": {"users": SIZE, "projects": SIZE, "repositories": SIZE, "owners": SIZE},
     }
-    assert more == {what: 0 for what in more} | expected[giant]
+    assert more == dict.fromkeys(more, 0) | expected[giant]
     giants: dict[Giant, tuple[str, int]] = {
         "project": ("largest project", SIZE),
         "group": ("largest group", SIZE),
