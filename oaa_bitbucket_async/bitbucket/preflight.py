@@ -97,6 +97,12 @@ async def examine(client: Client, api: Api, base_url: str, page_size: int) -> Fi
                 "If that is a login or single sign-on page, let the REST paths (/rest/) pass it; check the base URL "
                 "and its context path.",
             ) from None
+        if fault.reason is FaultReason.BAD_SHAPE:
+            raise ConfigurationError(
+                f"{base_url} answers with JSON, but not with Bitbucket's: {fault}.",
+                "Give --bitbucket-url as people see it in the browser, up to and including the context path. If that "
+                "is what it is, a proxy on the way changes the answers.",
+            ) from None
         raise TemporaryError(
             f"{base_url} gave no usable answer, after all attempts: {fault}.",
             "Check that the server is up and can be reached from here, then run again.",

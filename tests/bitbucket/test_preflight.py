@@ -163,6 +163,15 @@ def test_a_sign_on_page_in_the_way() -> None:
         assert requests == 3
 
 
+@pytest.mark.parametrize("path", [PROOF, "/application-properties", "/projects?permission"])
+def test_json_of_something_else_is_a_wrong_address(path: str) -> None:
+    for other in ([], {"ok": True}, {"values": 3}):
+        message, _ = fails({path: ok(other)}, ConfigurationError)
+        assert URL in message
+        assert "not with Bitbucket's" in message
+        assert "--bitbucket-url" in message
+
+
 def test_a_token_that_administers_nothing_is_of_no_use() -> None:
     changes: Changes = {"/admin/permissions/users": DENIED, "/projects?permission": ok(page([]))}
     message, _ = fails(changes, CredentialError, kind="token")
@@ -180,7 +189,6 @@ def test_an_instance_without_projects_is_fine() -> None:
         Fault("/x", "no connection", reason=FaultReason.CONNECT),
         Fault("/x", "slow", reason=FaultReason.TIMEOUT),
         error(503, "starting"),
-        ok({"values": 3}),
     ],
 )
 def test_a_server_that_does_not_answer_is_given_up_after_all_attempts(trouble: Answer | Exception) -> None:

@@ -142,8 +142,8 @@ OTHERS = [
     Other("json 404", 404, "application/json", '{"message": "no route"}', 2, "not the base URL of a Bitbucket"),
     Other("empty 404", 404, "text/plain", "", 2, "not the base URL of a Bitbucket"),
     Other("html 200", 200, "text/html", "<html>Welcome</html>", 4, "not answer with Bitbucket's REST API"),
-    Other("other json", 200, "application/json", '{"ok": true}', 75, "expected shape"),
-    Other("list", 200, "application/json", "[]", 75, "expected shape"),
+    Other("other json", 200, "application/json", '{"ok": true}', 2, "expected shape"),
+    Other("list", 200, "application/json", "[]", 2, "expected shape"),
     Other("bad gateway", 502, "text/html", "<html>Bad gateway</html>", 75, "no usable answer"),
 ]
 
