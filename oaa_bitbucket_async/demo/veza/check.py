@@ -53,10 +53,17 @@ def _application(application: Application, definition: Definition) -> Iterator[s
     yield from _repeated("group id", (group.id for group in application.local_groups))
 
     groups = {group.id for group in application.local_groups}
+    credentials = {credential.id for credential in application.local_access_creds}
+    owners: dict[str, str] = {}
     for user in application.local_users:
         what = f"user {user.id}"
         yield from _unknown(f"{what}: group", user.groups, groups)
         yield from _repeated(f"{what}: group", user.groups)
+        yield from _unknown(f"{what}: credential", user.access_creds, credentials)
+        for credential in user.access_creds:
+            if owners.setdefault(credential, user.id) != user.id:
+                yield f"{what}: credential {credential!r} is user {owners[credential]}'s"
+        yield from _repeated(f"{what}: credential", user.access_creds)
         yield from _repeated(f"{what}: identity", user.identities)
         yield from _times(what, user.created_at, user.last_login_at)
         yield from _properties(what, user.custom_properties, definition.local_user_properties)
@@ -68,7 +75,13 @@ def _application(application: Application, definition: Definition) -> Iterator[s
             yield f"{what} is a member of itself"
         yield from _properties(what, group.custom_properties, definition.local_group_properties)
 
-    types = {one.resource_type: one.properties for one in definition.resources}
+    yield from _repeated("credential id", (credential.id for credential in application.local_access_creds))
+    for one in application.local_access_creds:
+        what = f"credential {one.id}"
+        yield from _times(what, one.created_at, one.expires_at, one.last_used_at)
+        yield from _properties(what, one.custom_properties, definition.local_access_creds_properties)
+
+    types = {kind.resource_type: kind.properties for kind in definition.resources}
     yield from _resources(application.resources, types)
 
 
@@ -89,6 +102,7 @@ def _permissions(payload: Payload, application: Application) -> Iterator[str]:
     holders = {
         "local_user": {user.id for user in application.local_users},
         "local_group": {group.id for group in application.local_groups},
+        "local_access_creds": {credential.id for credential in application.local_access_creds},
     }
     yield from _repeated("holder", (f"{one.identity_type} {one.identity}" for one in payload.identity_to_permissions))
     for holder in payload.identity_to_permissions:

@@ -1,6 +1,6 @@
 """The shape of an OAA application payload: which keys there may be, and of what type. Unknown keys are refused.
 
-From the documentation of Veza's application template, as far as payloads without roles and credentials need it.
+From the documentation of Veza's application template, as far as payloads without roles need it.
 """
 
 from typing import Annotated, Literal
@@ -41,6 +41,7 @@ class User(Strict):
     email: Name | None = None
     identities: list[Name] = []
     groups: list[Name] = []
+    access_creds: list[Name] = []
     is_active: bool | None = None
     created_at: Time | None = None
     last_login_at: Time | None = None
@@ -56,6 +57,19 @@ class Group(Strict):
     identities: list[Name] = []
     groups: list[Name] = []
     created_at: Time | None = None
+    custom_properties: dict[str, PropertyValue] = {}
+
+
+class Credential(Strict):
+    """An access credential: a key or token."""
+
+    name: Name
+    id: Name
+    is_active: bool
+    created_at: Time | None = None
+    expires_at: Time | None = None
+    last_used_at: Time | None = None
+    can_expire: bool | None = None
     custom_properties: dict[str, PropertyValue] = {}
 
 
@@ -80,7 +94,7 @@ class Application(Strict):
     resources: list[Resource]
     description: str | None = None
     local_roles: Nothing = []
-    local_access_creds: Nothing = []
+    local_access_creds: list[Credential] = []
     local_agents: Nothing = []
     local_models: Nothing = []
     tags: Nothing = []
@@ -101,6 +115,7 @@ class Definition(Strict):
     application_properties: PropertyTypes = {}
     local_user_properties: PropertyTypes = {}
     local_group_properties: PropertyTypes = {}
+    local_access_creds_properties: PropertyTypes = {}
     resources: list[ResourceDefinition] = []
 
 
@@ -132,7 +147,7 @@ class Holder(Strict):
     """Who holds which permissions."""
 
     identity: Name
-    identity_type: Literal["local_user", "local_group"]
+    identity_type: Literal["local_user", "local_group", "local_access_creds"]
     application_permissions: Annotated[list[Grant], msgspec.Meta(min_length=1)]
 
 

@@ -1,0 +1,57 @@
+"""The small estate with keys, tokens, restrictions and merge checks: what `--include` is there for."""
+
+from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
+from oaa_bitbucket_async.demo.estate import generate
+from oaa_bitbucket_async.demo.guardrails import Matcher, MergeChecks, Restriction
+from oaa_bitbucket_async.demo.model import Estate
+from oaa_bitbucket_async.settings import Include
+from tests.integration.conftest import SMALL
+
+EVERYTHING = frozenset(Include)
+SHARED = SshKey(9001, "deploy@everywhere", "RSA", 3072, last_authenticated=1_710_000_000_000)
+MAIN = Matcher("BRANCH", "refs/heads/main")
+
+
+def keyed() -> Estate:
+    """The same each time. `SHARED` opens the first two projects and the first repository of the third."""
+    estate = generate(SMALL)
+    normal = [project for project in estate.projects if project.owner is None]
+    first, second = normal[:2]
+    for project in (first, second):
+        project.access_keys = (AccessKey(SHARED, "PROJECT_READ"), AccessKey(SshKey(9100 + project.id), "PROJECT_WRITE"))
+        project.tokens = (
+            AccessToken(f"7{project.id}", "ci", ("PROJECT_READ", "REPO_ADMIN"), expires=1_800_000_000_000),
+            AccessToken(
+                f"8{project.id}", "reader", ("PROJECT_WRITE", "REPO_WRITE"), last_authenticated=1_720_000_000_000
+            ),
+        )
+        project.restrictions = (
+            Restriction(100 + project.id, "no-deletes", Matcher("ANY_REF"), groups=("release-managers",)),
+        )
+    for number, repository in enumerate(estate.repositories):
+        key = SshKey(1000 + repository.id, f"repo {repository.id}", expiry_days=90 if number % 2 else None)
+        repository.access_keys = (AccessKey(key, "REPO_WRITE" if number % 3 else "REPO_READ"),)
+        repository.tokens = (AccessToken(f"9{repository.id}", f"bot {number}", ("REPO_WRITE",)),)
+        if number % 4 == 0:
+            repository.restrictions = (
+                Restriction(
+                    1000 + repository.id,
+                    "pull-request-only",
+                    MAIN if number % 8 else Matcher("PATTERN", "release/*"),
+                    users=tuple(user.name for user in estate.users[number % 7 : number % 7 + 2]),
+                    groups=("Release-Managers",),
+                    keys=(key,),
+                ),
+                Restriction(2000 + repository.id, "no-deletes", Matcher("MODEL_BRANCH", "production")),
+            )
+        repository.checks = MergeChecks(required_approvers=number % 3, all_tasks=number % 2 == 0)
+    third = next(repository for repository in estate.repositories if repository.project not in (first, second))
+    third.access_keys = (AccessKey(SHARED, "REPO_WRITE"), *third.access_keys)
+    for number, user in enumerate(estate.users):
+        if number % 2:
+            user.ssh_keys = (SshKey(5000 + user.id, f"{user.name}@laptop", "ECDSA", 256),)
+            user.tokens = (AccessToken(f"6{user.id}", "script", ("PROJECT_ADMIN", "REPO_ADMIN")),)
+        if number % 5 == 0:
+            user.gpg_keys = (GpgKey(user.id, user.email),)
+    estate.changed()
+    return estate
