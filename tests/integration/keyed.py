@@ -15,6 +15,12 @@ MAIN = Matcher("BRANCH", "refs/heads/main")
 def keyed() -> Estate:
     """The same each time. `SHARED` opens the first two projects and the first repository of the third."""
     estate = generate(SMALL)
+    for place in (*estate.projects, *estate.repositories):
+        place.access_keys = place.tokens = place.restrictions = ()
+    for repository in estate.repositories:
+        repository.default_branch = "refs/heads/main"
+    for user in estate.users:
+        user.ssh_keys = user.gpg_keys = user.tokens = ()
     normal = [project for project in estate.projects if project.owner is None]
     first, second = normal[:2]
     for project in (first, second):
