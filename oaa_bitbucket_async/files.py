@@ -61,6 +61,15 @@ def write_whole(path: Path, chunks: bytes | Iterable[bytes], *, mode: int) -> No
         raise
 
 
+def prove_writable(path: Path) -> None:
+    """Raise what `write_whole` would, as far as that can be known before there is anything to write."""
+    with _explained(path):
+        _refuse_what_is_no_file(path)
+        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.tmp")
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+        temporary.unlink()
+
+
 def private_dir(path: Path) -> Path:
     """Make the folder, for its owner only, if there is none; one that exists keeps its permissions.
 

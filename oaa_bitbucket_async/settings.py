@@ -137,6 +137,8 @@ class Output:
     metrics_file: Path | None = None
     run_id: str = field(default_factory=new_run_id, compare=False)
     """On every record of the JSON log."""
+    report: Path | None = None
+    """Where the report goes, an HTML page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ def test_the_names_stay() -> None:
         "settings-warning", "signed-in", "preflight-warning", "scope-limited", "resumed", "progress", "missing",
         "payload-saved", "payload-not-printed", "veza-retry", "stopping", "stopped", "lock-unavailable",
         "journal-set-aside", "journal-failed", "no-last-upload", "last-upload-unreadable",
-        "last-upload-not-kept", "metrics-failed", "run-ended", "log",
+        "last-upload-not-kept", "metrics-failed", "report-saved", "report-failed", "run-ended", "log",
     }  # fmt: skip
 
 

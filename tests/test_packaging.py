@@ -21,7 +21,7 @@ def test_every_line_is_a_pinned_package_with_hashes() -> None:
 def test_every_dependency_is_pinned_at_a_version_that_is_allowed() -> None:
     pinned = {name: (version, marker) for name, version, marker, _ in ENTRY.findall(REQUIREMENTS)}
     for dependency in PROJECT["dependencies"]:
-        name, lowest = re.match(r"([a-z-]+)>=([\d.]+)", dependency).groups()  # type: ignore[union-attr]
+        name, lowest = re.match(r"([a-z0-9-]+)>=([\d.]+)", dependency).groups()  # type: ignore[union-attr]
         assert name in pinned
         assert _number(pinned[name][0]) >= _number(lowest)
     assert "win32" in pinned["uvloop"][1]

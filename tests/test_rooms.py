@@ -208,7 +208,7 @@ def test_nothing_needs_a_module_that_one_system_lacks() -> None:
 def test_every_library_is_one_that_the_project_names() -> None:
     named = {
         *("aiohttp", "click", "filelock", "msgspec", "oaaclient", "platformdirs", "prometheus_client", "rich"),
-        *("tenacity", "uvloop", "trustme"),
+        *("tenacity", "uvloop", "trustme", "jinja2", "markupsafe", "pygal"),
         *("requests", "urllib3", "yarl", "multidict"),  # come with oaaclient and aiohttp, and are their interface
     }
     used = {room(i.module) for module in MODULES for i in imports_of(module) if ours(i.module) is None}

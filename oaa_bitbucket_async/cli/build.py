@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base, veza_base
 from oaa_bitbucket_async.cli.open_files import fit_to_open_files
 from oaa_bitbucket_async.cli.secrets_from import SecretError, read_secret
-from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
+from oaa_bitbucket_async.files import prove_writable
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Include, Login, Output, Pace, Scope, Settings, State, Tls, Veza
 
@@ -97,6 +98,7 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
         )
     _check_user(user, found)
     veza = _veza(params, environ, found, needed=not params["dry_run"] and not params["check"])
+    check_report(params, found.problems)
     settings = Settings(
         bitbucket_url=bitbucket_url,
         login=Login(secret=secret or Secret(""), user=user),
@@ -172,6 +174,15 @@ def build_include(values: tuple[str, ...], problems: list[str]) -> frozenset[Inc
     return frozenset(Include(name.lower()) for name in names if name not in unknown)
 
 
+def check_report(params: Params, problems: list[str]) -> None:
+    """Notes a problem if the report can't be written where it is wanted: better known before the crawl than after."""
+    if params["report"] is not None:
+        try:
+            prove_writable(params["report"])
+        except CollectorError as error:
+            problems.append(f"--report (OAA_REPORT): {error}")
+
+
 def build_output(params: Params) -> Output:
     """What the run shows and writes; a subcommand without one of the flags has its default."""
     default = Output()
@@ -181,6 +192,7 @@ def build_output(params: Params) -> Output:
         log_format=params["log_format"],
         progress=params.get("progress", default.progress),
         metrics_file=params.get("metrics_file"),
+        report=params.get("report"),
     )
 
 

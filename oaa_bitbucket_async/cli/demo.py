@@ -6,7 +6,14 @@ from typing import Any
 import click
 
 from oaa_bitbucket_async.cli import options
-from oaa_bitbucket_async.cli.build import Findings, build_include, build_output, build_pace, build_scope
+from oaa_bitbucket_async.cli.build import (
+    Findings,
+    build_include,
+    build_output,
+    build_pace,
+    build_scope,
+    check_report,
+)
 from oaa_bitbucket_async.cli.help import HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
 from oaa_bitbucket_async.cli.setting import Setting
@@ -47,12 +54,13 @@ _shape_options = (
     *options.save_options,
     *options.log_options,
     *options.metrics_options,
+    *options.report_options,
 )
 @click.pass_obj
 def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any) -> int:
     """Run the main job against an embedded Bitbucket and Veza: no server, no account, no network needed.
 
-    Both listen on this machine only, for as long as the demo runs. The payload is left in a file.
+    Both listen on this machine only, for as long as the demo runs. The payload and the report are left in files.
     """
 
     def work() -> int:
@@ -60,6 +68,7 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
         pace = build_pace(params, found.warnings)
         scope = build_scope(params, found.problems)
         include = build_include(params["include"], found.problems)
+        check_report(params, found.problems)
         found.raise_problems()
         output = build_output(params)
         invocation.configure(output, Redactor(), found.warnings)
@@ -85,5 +94,5 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
 
 
 for _option in demo.params:  # a variable that is set for real runs must not send the demo's files over theirs
-    if _option.name in ("save_json", "metrics_file"):
+    if _option.name in ("save_json", "metrics_file", "report"):
         _option.envvar = str(_option.envvar).replace("OAA_", "OAA_DEMO_", 1)

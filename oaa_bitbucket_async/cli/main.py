@@ -38,6 +38,7 @@ from oaa_bitbucket_async.redaction import Redactor
     *options.save_options,
     *options.log_options,
     *options.metrics_options,
+    *options.report_options,
     *options.mode_options,
 )
 @click.version_option(__version__, prog_name=APPLICATION, message="%(prog)s %(version)s")

@@ -341,6 +341,18 @@ metrics_options: tuple[Callable[[F], F], ...] = (
     ),
 )
 
+report_options: tuple[Callable[[F], F], ...] = (
+    _option(
+        "--report",
+        group=OUTPUT,
+        envvar="OAA_REPORT",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="PATH",
+        default_text="off",
+        help="Write a report of what was found and how it went, as one HTML page.",
+    ),
+)
+
 mode_options: tuple[Callable[[F], F], ...] = (
     _option(
         "--dry-run",

@@ -112,7 +112,7 @@ def add_users(
     for user in principals.users.values():
         name = named(user.name, named(user.slug, f"user {user.id}"))
         local = app.add_local_user(
-            name, identities=_identities(user, identity), groups=groups_of.get(user.id), unique_id=user_id(user.id)
+            name, identities=identities_of(user, identity), groups=groups_of.get(user.id), unique_id=user_id(user.id)
         )
         local.email = user.email
         local.is_active = user.active
@@ -124,7 +124,7 @@ def add_users(
                 "display_name": user.display_name,
                 "slug": user.slug,
                 "directory": user.directory,
-                "licensed": _is_licensed(user, may_sign_in),
+                "licensed": is_licensed(user, may_sign_in),
                 "listed": user.listed,
             }
         )
@@ -155,13 +155,15 @@ def add_groups(
     return added, everyone
 
 
-def _identities(user: UserRecord, identity: Identity) -> list[str]:
+def identities_of(user: UserRecord, identity: Identity) -> list[str]:
+    """What links the user to an identity provider: the e-mail address, the name, or both; empty if there is none."""
     email = user.email if identity in ("email", "both") else None
     name = user.name if identity in ("name", "both") else None
     return list(dict.fromkeys(value for value in (email, name) if value))
 
 
-def _is_licensed(user: UserRecord, may_sign_in: Licensed) -> bool | None:
+def is_licensed(user: UserRecord, may_sign_in: Licensed) -> bool | None:
+    """Whether the user may sign in; None if that could not be collected."""
     if not user.active:
         return False
     if user.id in may_sign_in.everyone:

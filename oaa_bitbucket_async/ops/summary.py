@@ -154,7 +154,7 @@ def render(summary: Summary, console: Console, output: Output) -> None:
         _log.info("%s: %s", name.lower(), value)
     for line in _kind_lines(summary.requests):
         _log.debug("%s", line)
-    for line in _warning_lines(summary):
+    for line in warning_lines(summary):
         _log.warning("%s", line.removeprefix(_WARNING))
     for line in _missing_lines(summary.missing):
         _log.warning("%s", line)
@@ -178,14 +178,21 @@ def size_text(size: int) -> str:
 
 
 def _rows(summary: Summary) -> list[tuple[str, str]]:
-    requests = summary.requests
-    rows = [
+    return [
         ("Users", f"{summary.users:,}"),
         ("Groups", f"{summary.groups:,}"),
         ("Projects", f"{summary.projects:,}"),
         ("Repositories", f"{summary.repositories:,}"),
         ("Grants", f"{summary.grants:,}"),
         *([] if summary.credentials is None else [("Credentials", f"{summary.credentials:,}")]),
+        *run_rows(summary),
+    ]
+
+
+def run_rows(summary: Summary) -> list[tuple[str, str]]:
+    """How the run went, apart from what it found: headings and what stands beside them."""
+    requests = summary.requests
+    rows = [
         (
             "Requests",
             f"{requests.total:,} in {duration_text(summary.duration)}, {summary.throughput:,.0f} a second",
@@ -235,7 +242,7 @@ def _tables(summary: Summary) -> Group:
     parts: list[RenderableType] = [_grid(_rows(summary))]
     if summary.requests.sent:
         parts += [Text(""), _kinds(summary.requests)]
-    for lines, head in ((_warning_lines(summary), "Warning: "), (_missing_lines(summary.missing), "")):
+    for lines, head in ((warning_lines(summary), "Warning: "), (_missing_lines(summary.missing), "")):
         if lines:
             parts += [Text(""), *(Text(plain(f"{head}{line}"), style="yellow") for line in lines)]
     return Group(Text(plain(summary.instance), style="bold"), *parts)
@@ -255,12 +262,13 @@ def _kinds(requests: RequestStats) -> Table:
     table.add_column("Requests for", no_wrap=True)
     for heading in ("sent", "median", "95 %"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for kind, sent, median, high in _kind_rows(requests):
+    for kind, sent, median, high in kind_rows(requests):
         table.add_row(Text(kind), f"{sent:,}", median, high)
     return table
 
 
-def _kind_rows(requests: RequestStats) -> list[tuple[str, int, str, str]]:
+def kind_rows(requests: RequestStats) -> list[tuple[str, int, str, str]]:
+    """By kind of request: sent, median latency, latency that 95 % keep within; the most frequent first."""
     rows = []
     for kind, sent in sorted(requests.sent.items(), key=lambda item: (-item[1], item[0])):
         latencies = requests.latencies.get(kind)
@@ -272,7 +280,7 @@ def _kind_rows(requests: RequestStats) -> list[tuple[str, int, str, str]]:
 def _kind_lines(requests: RequestStats) -> list[str]:
     return [
         f"requests for {kind}: {sent:,}, median {median}, 95 % within {high}"
-        for kind, sent, median, high in _kind_rows(requests)
+        for kind, sent, median, high in kind_rows(requests)
     ]
 
 
@@ -280,7 +288,8 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:,.1f} ms" if seconds < 0.01 else f"{seconds * 1000:,.0f} ms"
 
 
-def _warning_lines(summary: Summary) -> list[str]:
+def warning_lines(summary: Summary) -> list[str]:
+    """Our warnings and Veza's, a line for each kind."""
     ours = [f"{kind} ({count:,})" if count > 1 else kind for kind, count in summary.warnings.most_common()]
     veza = summary.upload.warnings.most_common() if summary.upload is not None else []
     return [

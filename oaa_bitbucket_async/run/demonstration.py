@@ -15,6 +15,7 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Identity, Include, Login, Output, Pace, Scope, Settings, State, Veza
 
 PAYLOAD = Path("demo-payload.json")
+REPORT = Path("demo-report.html")
 
 _FOR_REAL = """
 That was the main job, with nothing left out but the real servers. For yours,
@@ -39,10 +40,12 @@ def demonstrate(
     include: frozenset[Include] = frozenset(),
     figures: Figures | None = None,
 ) -> int:
-    """Runs it, prints the same summary as a real run, and leaves the payload in a file. Gives the exit code."""
+    """Runs it, prints the same summary as a real run, and leaves payload and report in files. Gives the exit code."""
     estate = generate(EstateShape.for_repositories(repositories, seed=seed))
     if output.save_json is None:
         output = replace(output, save_json=PAYLOAD)
+    if output.report is None:
+        output = replace(output, report=REPORT)
 
     async def play(settings: Settings) -> int:
         async with EmbeddedBitbucket(estate) as bitbucket:

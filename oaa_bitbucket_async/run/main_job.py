@@ -50,18 +50,20 @@ async def main_job(settings: Settings, report: Report) -> int:
             if interruption.signal is None:
                 raise
             exit_code = 128 + interruption.signal
-            raise InterruptedRunError(
+            report.error = InterruptedRunError(
                 interruption.signal,
                 "The run was interrupted.",
                 "Run again with the same settings: what was answered so far is kept, and it goes on from there."
                 if settings.state.resume
                 else "Run again; it begins from the start.",
-            ) from None
+            )
+            raise report.error from None
         except BaseExceptionGroup as group:
-            error = weightiest(group)
+            report.error = error = weightiest(group)
             exit_code = exit_code_of(error)
             raise error from None
         except CollectorError as error:
+            report.error = error
             exit_code = exit_code_of(error)
             raise
         finally:
@@ -132,6 +134,7 @@ async def _deliver(settings: Settings, report: Report, collection: Collection) -
     summary.missing = ledger.missing()
     summary.gone = ledger.count(Outcome.GONE)
     report.collected(snapshot, None)
+    await report.study(snapshot, settings.identity)
     lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
     if lacking and (settings.output.save_json is None or not ledger.listings_complete):
         raise _incomplete(settings, ledger, report)

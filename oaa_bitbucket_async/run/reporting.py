@@ -1,6 +1,7 @@
 """What a run tells of itself: the log and progress while it goes on, summary and metrics at its end."""
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -9,19 +10,27 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from oaa_bitbucket_async.bitbucket.course import Stretch
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.collect.counts import CrawlCounts
-from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.events import Figures
+from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
+from oaa_bitbucket_async.errors import CollectorError
+from oaa_bitbucket_async.events import Event, Figures, event
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.ops.metrics import write_metrics
+from oaa_bitbucket_async.ops.report import write_report
+from oaa_bitbucket_async.ops.report.findings import find
+from oaa_bitbucket_async.ops.report.found import Found
+from oaa_bitbucket_async.ops.report.run_report import RunReport
 from oaa_bitbucket_async.ops.summary import LimitWay, Summary, render
 from oaa_bitbucket_async.ops.terminal import error_console
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.run.session import Session
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import CREDENTIALS, Output
+from oaa_bitbucket_async.settings import CREDENTIALS, Identity, Output
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -38,6 +47,13 @@ class Report:
     session: Session | None = None
     shown: bool = False
     """Whether there was anything to sum up: a run that ends in preflight has nothing to show."""
+    redact: Redactor = field(default_factory=Redactor)
+    error: BaseException | None = None
+    """What ended the run early."""
+    identity: Identity = "email"
+    instance: Instance | None = None
+    found: Found | None = None
+    course: list[Stretch] = field(default_factory=list)
 
     def collected(self, snapshot: Snapshot, payload: Payload | None) -> None:
         """The crawl is over; `payload` is what came of it."""
@@ -51,6 +67,16 @@ class Report:
             self.summary.payload_bytes = payload.raw_size
             if snapshot.included.asked_for & CREDENTIALS:
                 self.summary.credentials = payload.counts.credentials
+
+    async def study(self, snapshot: Snapshot, identity: Identity) -> None:
+        """Finds out what the HTML report tells of the snapshot, if one is wanted."""
+        if self.output.report is None:
+            return
+        self.instance, self.identity = snapshot.instance, identity
+        if self.session is not None:
+            self.course = self.session.course.stretches()
+        with _not_worth_the_run():
+            self.found = await asyncio.to_thread(find, snapshot, identity=identity)
 
     async def finish(self, exit_code: int) -> None:
         """Shows the summary and writes the metrics. Never raises: the run's result stands already."""
@@ -67,6 +93,46 @@ class Report:
             await asyncio.to_thread(
                 write_metrics, self.output.metrics_file, summary, exit_code=exit_code, finished_at=time.time()
             )
+        if self.output.report is not None and self.shown:
+            if self.session is not None and not self.course:
+                self.course = self.session.course.stretches()
+            with _not_worth_the_run():
+                await asyncio.to_thread(write_report, self.output.report, self._run_report(exit_code), self.redact)
+                _log.info(
+                    "the report is in %s",
+                    self.output.report,
+                    extra=event(Event.REPORT_SAVED, path=str(self.output.report)),
+                )
+
+    def _run_report(self, exit_code: int) -> RunReport:
+        error = self.error
+        return RunReport(
+            summary=self.summary,
+            exit_code=exit_code,
+            finished_at=time.time(),
+            run_id=self.output.run_id,
+            message=error.message if isinstance(error, CollectorError) else "",
+            advice=error.advice if isinstance(error, CollectorError) else "",
+            instance=self.instance,
+            identity=self.identity,
+            found=self.found,
+            course=self.course,
+        )
+
+
+@contextmanager
+def _not_worth_the_run() -> Iterator[None]:
+    """A report that can't be made is a warning: what was collected and uploaded stands."""
+    try:
+        yield
+    except CollectorError as error:
+        _log.warning("--report (OAA_REPORT): %s The run's result stands.", error, extra=event(Event.REPORT_FAILED))
+    except Exception:
+        _log.exception(
+            "--report (OAA_REPORT): the report could not be made. The run's result stands. This is a bug: please "
+            "report it with these lines.",
+            extra=event(Event.REPORT_FAILED),
+        )
 
 
 @contextmanager
@@ -75,8 +141,9 @@ def reporting(
 ) -> Iterator[Report]:
     """The log goes to standard error, without any of `secrets`, while the block runs."""
     console = error_console()
-    with logging_to(console, output, redact=Redactor(secrets, user=user)):
-        yield Report(console, output, Summary(instance=instance), {} if figures is None else figures)
+    redact = Redactor(secrets, user=user)
+    with logging_to(console, output, redact=redact):
+        yield Report(console, output, Summary(instance=instance), {} if figures is None else figures, redact=redact)
 
 
 def _take_pacing(summary: Summary, pacer: Pacer) -> None:

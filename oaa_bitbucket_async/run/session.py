@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
+from oaa_bitbucket_async.bitbucket.course import Course
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.preflight import Findings, examine
@@ -28,6 +29,7 @@ class Session:
     client: Client
     pacer: Pacer
     stats: RequestStats
+    course: Course
 
     async def examine(self) -> Findings:
         """Preflight; from its end on the server's own rate limit is kept. Raises as `preflight.examine`."""
@@ -62,7 +64,10 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
         api = Api(urlsplit(settings.bitbucket_url).path.rstrip("/"), pace.page_size)
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(pacer.watch(client.probe))
+            course = Course(stats, pacer, clock)
+            follow = group.create_task(course.follow())
             try:
-                yield Session(settings, api, client, pacer, stats)
+                yield Session(settings, api, client, pacer, stats, course)
             finally:
                 watch.cancel()
+                follow.cancel()

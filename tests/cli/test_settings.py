@@ -50,6 +50,7 @@ TWINS = [
     ("--identity", "OAA_IDENTITY", "name", "both", "identity"),
     ("--log-format", "OAA_LOG_FORMAT", "json", "text", "output.log_format"),
     ("--metrics-file", "OAA_METRICS_FILE", "a", "b", "output.metrics_file"),
+    ("--report", "OAA_REPORT", "a", "b", "output.report"),
     ("--save-json", "OAA_SAVE_JSON", "a", "b", "output.save_json"),
     ("--bitbucket-url", "BITBUCKET_URL", "https://a", "https://b", "bitbucket_url"),
     ("--veza-url", "VEZA_URL", "https://a", "https://b", "veza.url"),

@@ -1,0 +1,124 @@
+"""How a run went over time: a few hundred points, however long it takes."""
+
+from dataclasses import astuple, dataclass
+
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
+from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
+from oaa_bitbucket_async.bitbucket.stats import RequestStats
+
+MOST_STRETCHES = 400
+FIRST_STEP = 0.05
+"""Seconds that a stretch lasts at first. Doubled whenever there are too many: 1.6 minutes after ten hours."""
+_LONGEST_LOOK_AWAY = 1.0
+"""Seconds between two looks: a limit that moved in between is not seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of a run's time, as sums, so that two neighbours make one. Times in seconds."""
+
+    seconds: float
+    sent: int
+    """Attempts that left."""
+    answered: int
+    """Attempts that were answered."""
+    latency_seconds: float
+    """Latencies of these, summed up."""
+    limit_seconds: float
+    """Requests that might be in flight, times the seconds for which they might."""
+    in_flight_seconds: float
+    """Requests that were in flight, likewise."""
+    failed: int
+    """Attempts that failed, 429 answers included."""
+    paused_seconds: float
+    """Paused because the server asked for it, or out."""
+
+    def __add__(self, other: "Stretch") -> "Stretch":
+        return Stretch(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def throughput(self) -> float:
+        """Attempts a second."""
+        return self.sent / self.seconds if self.seconds else 0.0
+
+    @property
+    def latency(self) -> float | None:
+        """Mean seconds until an answer; None if none came."""
+        return self.latency_seconds / self.answered if self.answered else None
+
+    @property
+    def limit(self) -> float:
+        """Requests that might be in flight, on average."""
+        return self.limit_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def in_flight(self) -> float:
+        """Requests that were in flight, on average."""
+        return self.in_flight_seconds / self.seconds if self.seconds else 0.0
+
+
+NOTHING = Stretch(0.0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0)
+
+
+class Course:
+    """Looks at statistics and pacing now and then, and keeps what it saw in at most MOST_STRETCHES stretches."""
+
+    def __init__(self, stats: RequestStats, pacer: Pacer, clock: Clock) -> None:
+        self._stats = stats
+        self._pacer = pacer
+        self._clock = clock
+        self._step = FIRST_STEP
+        self._closed: list[Stretch] = []
+        self._open = NOTHING
+        self._at = clock.now()
+        self._seen = self._totals()
+
+    def stretches(self) -> list[Stretch]:
+        """What was seen so far, in order of time; each but the last about as long as the others."""
+        self.look()
+        return [*self._closed, self._open] if self._open.seconds else list(self._closed)
+
+    async def follow(self) -> None:
+        """Looks until it is cancelled."""
+        while True:
+            await self._clock.sleep(min(self._step, _LONGEST_LOOK_AWAY))
+            self.look()
+
+    def look(self) -> None:
+        """Adds what happened since the last look."""
+        now, totals = self._clock.now(), self._totals()
+        seconds = now - self._at
+        if seconds <= 0.0:
+            return
+        sent, answered, latency, failed = (new - old for new, old in zip(totals, self._seen, strict=True))
+        pacer = self._pacer
+        self._open += Stretch(
+            seconds,
+            int(sent),
+            int(answered),
+            latency,
+            pacer.limit * seconds,
+            pacer.in_flight * seconds,
+            int(failed),
+            seconds if pacer.in_outage or pacer.pause_left > 0.0 else 0.0,
+        )
+        self._at, self._seen = now, totals
+        if self._open.seconds >= self._step:
+            self._close()
+
+    def _close(self) -> None:
+        self._closed.append(self._open)
+        self._open = NOTHING
+        if len(self._closed) >= MOST_STRETCHES:
+            pairs = zip(self._closed[::2], self._closed[1::2], strict=True)
+            self._closed = [first + second for first, second in pairs]
+            self._step *= 2
+
+    def _totals(self) -> tuple[float, float, float, float]:
+        latencies = self._stats.latencies.values()
+        return (
+            self._stats.total,
+            sum(kind.count for kind in latencies),
+            sum(kind.total for kind in latencies),
+            sum(self._stats.faults.values()),
+        )

@@ -1,0 +1,149 @@
+"""The report's figures once more, by asking every question of every grant: slow, and plain to see through."""
+
+from collections.abc import Iterator
+
+from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot, UserRecord, fold
+
+GRANTED = {
+    "PROJECT_READ": "read", "PROJECT_WRITE": "write", "REPO_CREATE": "write", "PROJECT_ADMIN": "admin",
+    "REPO_READ": "read", "REPO_WRITE": "write", "REPO_ADMIN": "admin",
+}  # fmt: skip
+LEVELS = ["read", "write", "admin"]
+
+
+def groups_of(snapshot: Snapshot, user: int) -> set[str]:
+    return {group for group, members in snapshot.members.items() if user in members}
+
+
+def may_sign_in(snapshot: Snapshot, user: UserRecord) -> bool:
+    """Or may be able to, for all that is known."""
+    holders = {p for p, _ in snapshot.grants(snapshot.global_grants)}
+    licensed = any(
+        p.key == user.id if p.kind == "user" else user.id in snapshot.members.get(p.key, ()) for p in holders
+    )
+    unknown = any(m.kind == "global" for m in snapshot.missing) or any(
+        p.kind == "group" and Missing("group", p.key) in snapshot.missing for p in holders
+    )
+    return user.active and (licensed or unknown)
+
+
+def on_repository(snapshot: Snapshot, repository: int) -> Iterator[tuple[str, int | str, str]]:
+    """(kind of holder, holder, level) of everything that is held on it: there, on its project, by everyone."""
+    record = snapshot.repositories[repository]
+    project = snapshot.projects.get(record.project)
+    for principal, permission in snapshot.grants(snapshot.repository_grants.get(repository)):
+        if permission in GRANTED:
+            yield principal.kind, principal.key, GRANTED[permission]
+    if record.public or (project and project.public):
+        yield "everyone", "", "read"
+    if project is None:
+        return
+    for principal, permission in snapshot.grants(snapshot.project_grants.get(project.id)):
+        if permission in GRANTED:
+            yield principal.kind, principal.key, GRANTED[permission]
+    for permission in snapshot.default_permissions.get(project.id, ()):
+        yield "everyone", "", GRANTED[permission]
+    if project.owner is not None:
+        yield "user", project.owner, "admin"
+
+
+def reach_of_user(snapshot: Snapshot, user: int, level: str) -> int:
+    groups = groups_of(snapshot, user)
+    return sum(
+        any(
+            LEVELS.index(held) >= LEVELS.index(level)
+            and (kind == "everyone" or (kind == "user" and key == user) or (kind == "group" and key in groups))
+            for kind, key, held in on_repository(snapshot, repository)
+        )
+        for repository in snapshot.repositories
+    )
+
+
+def reach_of_group(snapshot: Snapshot, group: str, level: str) -> int:
+    return sum(
+        any(
+            kind == "group" and key == group and LEVELS.index(held) >= LEVELS.index(level)
+            for kind, key, held in on_repository(snapshot, repository)
+        )
+        for repository in snapshot.repositories
+    )
+
+
+def top_users(snapshot: Snapshot) -> list[tuple[str, int, int, int]]:
+    ranking = []
+    for user in snapshot.users.values():
+        reach = [reach_of_user(snapshot, user.id, level) for level in LEVELS]
+        if may_sign_in(snapshot, user) and reach[0]:
+            ranking.append((-reach[0], fold(user.name), user.id, user.name, reach))
+    return [(name, *reach) for _, _, _, name, reach in sorted(ranking)]
+
+
+def top_groups(snapshot: Snapshot) -> list[tuple[str, int, int, int]]:
+    ranking = []
+    for key, group in snapshot.groups.items():
+        reach = [reach_of_group(snapshot, key, level) for level in LEVELS]
+        if group.listed and reach[0]:
+            ranking.append((-reach[0], key, group.name, reach))
+    return [(name, *reach) for _, _, name, reach in sorted(ranking)]
+
+
+def orphaned(snapshot: Snapshot) -> dict[str, int]:
+    """Repositories that nobody of their own administers, by project key."""
+    found: dict[str, int] = {}
+    for repository in snapshot.repositories.values():
+        project = snapshot.projects.get(repository.project)
+        if project is None or {Missing("project", project.id), Missing("repository", repository.id)} & snapshot.missing:
+            continue
+        able = {user.id for user in snapshot.users.values() if may_sign_in(snapshot, user)}
+        administered = any(
+            held == "admin"
+            and (
+                kind == "everyone"
+                or (kind == "user" and key in able)
+                or (
+                    kind == "group"
+                    and (Missing("group", key) in snapshot.missing or able & set(snapshot.members.get(str(key), ())))
+                )
+            )
+            for kind, key, held in on_repository(snapshot, repository.id)
+        )
+        if not administered:
+            found[project.key] = found.get(project.key, 0) + 1
+    return found
+
+
+def every_grant(snapshot: Snapshot) -> Iterator[tuple[str, str, int | str, str]]:
+    """(scope, kind of holder, holder, permission) of every grant on what is listed."""
+    for principal, permission in snapshot.grants(snapshot.global_grants):
+        yield "global", principal.kind, principal.key, permission
+    for scope, known, table in (
+        ("project", snapshot.projects, snapshot.project_grants),
+        ("repository", snapshot.repositories, snapshot.repository_grants),
+    ):
+        for key, grant_set in table.items():
+            if key in known:
+                for principal, permission in snapshot.grants(grant_set):
+                    yield scope, principal.kind, principal.key, permission
+
+
+def inactive(snapshot: Snapshot) -> list[tuple[str, int, int]]:
+    """Inactive users who have either, with their own grants and the number of groups that hold something, sorted."""
+    grants = list(every_grant(snapshot))
+    holding = {key for _, kind, key, _ in grants if kind == "group"}
+    found = []
+    for user in snapshot.users.values():
+        own = sum(kind == "user" and key == user.id for _, kind, key, _ in grants)
+        own += sum(project.owner == user.id for project in snapshot.projects.values())
+        groups = len(groups_of(snapshot, user.id) & holding)
+        if not user.active and (own or groups):
+            found.append((user.name, own, groups))
+    return sorted(found)
+
+
+def administrators(snapshot: Snapshot) -> list[str]:
+    found = set()
+    for principal, permission in snapshot.grants(snapshot.global_grants):
+        if permission in ("ADMIN", "SYS_ADMIN"):
+            keys = [principal.key] if principal.kind == "user" else list(snapshot.members.get(str(principal.key), ()))
+            found |= {int(key) for key in keys}
+    return sorted(snapshot.users[key].name for key in found)
