@@ -5,7 +5,6 @@ their project, grants by holder, permission and resource. So a user who was rena
 project is another one, and another level is a grant removed and a grant added.
 """
 
-from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -13,12 +12,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from oaa_bitbucket_async.oaa.contents import ON_APPLICATION, Contents, Numbers, unpair
+from oaa_bitbucket_async.oaa.contents import ON_APPLICATION, Contents, Packed, unpack, unpair
 
 T = TypeVar("T")
 _C = TypeVar("_C")
 _K = TypeVar("_K")
-_NOTHING = array("I")
 MOST_EXAMPLES = 1000
 """Of each kind, added and removed."""
 
@@ -203,10 +201,10 @@ def _grants_beyond(ours: Contents, theirs: Contents) -> Iterator[tuple[int, int]
     return _pairs_beyond(ours.grants, theirs.grants)
 
 
-def _pairs_beyond(ours: Mapping[int, Numbers], theirs: Mapping[int, Numbers]) -> Iterator[tuple[int, int]]:
+def _pairs_beyond(ours: Mapping[int, Packed], theirs: Mapping[int, Packed]) -> Iterator[tuple[int, int]]:
     """What only `ours` has. Mostly both are the same, which costs little to see."""
     for left, rights in ours.items():
-        known = theirs.get(left, _NOTHING)
+        known = theirs.get(left, b"")
         if rights != known:
-            apart = frozenset(known)
-            yield from ((left, right) for right in rights if right not in apart)
+            apart = frozenset(unpack(known))
+            yield from ((left, right) for right in unpack(rights) if right not in apart)

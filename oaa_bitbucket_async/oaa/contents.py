@@ -1,14 +1,14 @@
 """What a payload holds, read back from its JSON: who there is, and who has what, as compactly as Python allows.
 
 The lists of a payload are long and their entries many times larger than what is read of them, so they are decoded one
-entry at a time. Ids and keys, which recur in every grant, become numbers: a grant takes four bytes.
+entry at a time. Ids and keys, which recur in every grant, become numbers: a grant takes four bytes, and none at all
+where the payload that is compared with it has the same.
 """
 
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 
@@ -16,25 +16,19 @@ from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 
 ON_APPLICATION = ""
 """Stands for the application itself among the keys of resources."""
-Numbers: TypeAlias = "array[int]"
+Packed: TypeAlias = bytes
+"""Numbers, each once, sorted, as an array has them in memory."""
 _KINDS = {"local_user": "user", "local_group": "group", "local_access_creds": "credential"}
 _SHIFT = 32
+_T = TypeVar("_T")
 
 
 class Names(dict[str, int]):
-    """Numbers the texts that it is asked for, and keeps those that are only to be shown once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._shown: dict[str, str] = {}
+    """Numbers the texts that it is asked for."""
 
     def __missing__(self, text: str) -> int:
         number = self[text] = len(self)
         return number
-
-    def shown(self, text: str) -> str:
-        """The same text, and for equal ones the same object."""
-        return self._shown.setdefault(text, text)
 
 
 @dataclass(slots=True)
@@ -51,25 +45,30 @@ class Contents:
     """Paths (`KEY/slug`), by the key of the resource: a repository in another project is another one."""
     credentials: dict[int, str] = field(default_factory=dict)
     """Keys and tokens: what they are called."""
-    members: dict[int, Numbers] = field(default_factory=dict)
+    members: dict[int, Packed] = field(default_factory=dict)
     """By kind and id of a user or group (`pair`): the groups that it is in, sorted."""
-    grants: dict[int, Numbers] = field(default_factory=dict)
+    grants: dict[int, Packed] = field(default_factory=dict)
     """By kind and id of a holder and permission (`pair` of both): keys of what it is held on, sorted."""
 
     @property
     def member_count(self) -> int:
         """One for each user or group in a group."""
-        return sum(map(len, self.members.values()))
+        return _count(self.members)
 
     @property
     def grant_count(self) -> int:
         """One for each holder, permission and thing it is held on."""
-        return sum(map(len, self.grants.values()))
+        return _count(self.grants)
 
 
 def pair(high: int, low: int) -> int:
     """Two numbers in one."""
     return high << _SHIFT | low
+
+
+def unpack(packed: Packed) -> "array[int]":
+    """The numbers."""
+    return array("I", packed)
 
 
 def unpair(both: int) -> tuple[int, int]:
@@ -119,42 +118,71 @@ class _Payload(msgspec.Struct):
     identity_to_permissions: list[msgspec.Raw]
 
 
-def read_contents(text: bytes, names: Names) -> Contents:
+def read_contents(text: bytes, names: Names, like: Contents | None = None) -> Contents:
     """What the payload `text` (JSON) holds. msgspec.MsgspecError if it is no OAA application payload.
 
-    `names` is filled; give the same to payloads that will be compared. Takes a second or two for a large one: call it
-    off the event loop.
+    `names` is filled; give the same to payloads that will be compared, and the first one's contents as `like` to the
+    second. Takes a second or two for a large one: call it off the event loop.
     """
     contents = Contents(names)
     with gc_paused():
         payload = msgspec.json.decode(text, type=_Payload)
-        (application,) = payload.applications
-        _take_identities(contents, "user", contents.users, application.local_users)
-        _take_identities(contents, "group", contents.groups, application.local_groups)
-        _take_identities(contents, "credential", contents.credentials, application.local_access_creds)
-        _take_resources(contents, application.resources)
-        _take_grants(contents, payload.identity_to_permissions)
+        _Reader(contents, like or Contents(names)).take(payload)
     return contents
 
 
-def _take_identities(contents: Contents, kind: str, into: dict[int, str], raw: list[msgspec.Raw]) -> None:
-    decoder, names = msgspec.json.Decoder(_Identity), contents.names
-    for entry in map(decoder.decode, raw):
-        number = names[entry.id or entry.name]
-        into[number] = names.shown(entry.name)
-        if entry.groups:
-            contents.members[pair(names[kind], number)] = _numbers(entry.groups, names)
+class _Reader:
+    """Fills `contents`; what is the same in `like` is kept once."""
 
+    def __init__(self, contents: Contents, like: Contents) -> None:
+        self._contents = contents
+        self._names = contents.names
+        self._like = like
 
-def _take_resources(contents: Contents, raw: list[msgspec.Raw]) -> None:
-    decoder, names = msgspec.json.Decoder(_Resource), contents.names
-    for project in map(decoder.decode, raw):
-        key = project.id or project.name
-        about = project.custom_properties
-        shown = (about and about.key) or project.name
-        contents.projects[names[key]] = names.shown(shown)
-        for inner_key, path in _below(project, key, shown):
-            contents.repositories[names[inner_key]] = names.shown(path)
+    def take(self, payload: _Payload) -> None:
+        (application,) = payload.applications
+        ours, like = self._contents, self._like
+        self._identities("user", ours.users, like.users, application.local_users)
+        self._identities("group", ours.groups, like.groups, application.local_groups)
+        self._identities("credential", ours.credentials, like.credentials, application.local_access_creds)
+        self._resources(application.resources)
+        self._grants(payload.identity_to_permissions)
+
+    def _identities(self, kind: str, into: dict[int, str], like: dict[int, str], raw: list[msgspec.Raw]) -> None:
+        decoder, names, members = msgspec.json.Decoder(_Identity), self._names, self._contents.members
+        for entry in map(decoder.decode, raw):
+            number = names[entry.id or entry.name]
+            into[number] = _same(entry.name, like.get(number))
+            if entry.groups:
+                member = pair(names[kind], number)
+                members[member] = _same(self._packed(entry.groups), self._like.members.get(member))
+
+    def _resources(self, raw: list[msgspec.Raw]) -> None:
+        decoder, names, contents = msgspec.json.Decoder(_Resource), self._names, self._contents
+        for project in map(decoder.decode, raw):
+            key = project.id or project.name
+            about = project.custom_properties
+            shown = (about and about.key) or project.name
+            number = names[key]
+            contents.projects[number] = _same(shown, self._like.projects.get(number))
+            for inner_key, path in _below(project, key, shown):
+                number = names[inner_key]
+                contents.repositories[number] = _same(path, self._like.repositories.get(number))
+
+    def _grants(self, raw: list[msgspec.Raw]) -> None:
+        decoder, names, grants = msgspec.json.Decoder(_Holder), self._names, self._contents.grants
+        for entry in map(decoder.decode, raw):
+            holder = pair(names[_KINDS.get(entry.identity_type, entry.identity_type)], names[entry.identity])
+            for grant in entry.application_permissions:
+                held = pair(holder, names[grant.permission])
+                on_application = (ON_APPLICATION,) if grant.apply_to_application else ()
+                packed = self._packed((*on_application, *grant.resources))
+                if held in grants:
+                    packed = _pack({*unpack(grants[held]), *unpack(packed)})
+                grants[held] = _same(packed, self._like.grants.get(held))
+
+    def _packed(self, texts: Iterable[str]) -> Packed:
+        return _pack(set(map(self._names.__getitem__, texts)))
 
 
 def _below(resource: _Resource, key: str, shown: str) -> Iterator[tuple[str, str]]:
@@ -167,19 +195,14 @@ def _below(resource: _Resource, key: str, shown: str) -> Iterator[tuple[str, str
         yield from _below(inner, inner_key, path)
 
 
-def _take_grants(contents: Contents, raw: list[msgspec.Raw]) -> None:
-    decoder, names, grants = msgspec.json.Decoder(_Holder), contents.names, contents.grants
-    for entry in map(decoder.decode, raw):
-        holder = pair(names[_KINDS.get(entry.identity_type, entry.identity_type)], names[entry.identity])
-        for grant in entry.application_permissions:
-            held = pair(holder, names[grant.permission])
-            on_application = (ON_APPLICATION,) if grant.apply_to_application else ()
-            found = _numbers(chain(on_application, grant.resources), names)
-            if held in grants:
-                found = array("I", sorted({*grants[held], *found}))
-            grants[held] = found
+def _pack(numbers: set[int]) -> Packed:
+    return array("I", sorted(numbers)).tobytes()
 
 
-def _numbers(texts: Iterable[str], names: Names) -> Numbers:
-    """Their numbers, each once, sorted."""
-    return array("I", sorted(set(map(names.__getitem__, texts))))
+def _same(one: _T, other: _T | None) -> _T:
+    """The other one, where both are equal: then one is enough."""
+    return other if other is not None and one == other else one
+
+
+def _count(packed: dict[int, Packed]) -> int:
+    return sum(map(len, packed.values())) // array("I").itemsize

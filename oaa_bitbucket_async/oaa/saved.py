@@ -69,11 +69,11 @@ def inflate(content: bytes) -> bytes:
     return text + rest if rest else text
 
 
-def contents_of_file(path: Path, names: Names) -> Contents:
+def contents_of_file(path: Path, names: Names, like: Contents | None = None) -> Contents:
     """What a saved payload holds. ConfigurationError if the file is none, or can't be read."""
     text = read_saved(path).text
     try:
-        return read_contents(text, names)
+        return read_contents(text, names, like)
     except msgspec.MsgspecError as error:
         raise not_a_payload(path, error) from None
 
@@ -82,7 +82,7 @@ def compare_files(old: Path, new: Path, *, most_examples: int = MOST_EXAMPLES) -
     """From one saved payload to another. ConfigurationError if one of them is none, or can't be read."""
     names = Names()
     before = contents_of_file(old, names)
-    return compare(before, contents_of_file(new, names), most_examples=most_examples)
+    return compare(before, contents_of_file(new, names, before), most_examples=most_examples)
 
 
 def compare_with_file(old: Path, compressed: bytes, *, most_examples: int = MOST_EXAMPLES) -> Changes:
@@ -92,4 +92,4 @@ def compare_with_file(old: Path, compressed: bytes, *, most_examples: int = MOST
     """
     names = Names()
     before = contents_of_file(old, names)
-    return compare(before, read_contents(inflate(compressed), names), most_examples=most_examples)
+    return compare(before, read_contents(inflate(compressed), names, before), most_examples=most_examples)

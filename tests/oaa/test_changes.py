@@ -95,7 +95,10 @@ def _by_id(kind: str, things: set[Any]) -> dict[Any, Any]:
 
 def _contents(*raw: bytes) -> list[Contents]:
     names = Names()
-    return [read_contents(one, names) for one in raw]
+    found: list[Contents] = []
+    for one in raw:
+        found.append(read_contents(one, names, found[0] if found else None))
+    return found
 
 
 @given(payloads())
