@@ -1,0 +1,127 @@
+"""The README's schedules, run: what they put into the environment is all that a run needs."""
+
+import os
+import shlex
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from oaa_bitbucket_async.demo.bitbucket import Fault
+from tests.integration.conftest import Benches
+from tests.integration.harness import Bench
+from tests.integration.process import ROOT
+from tests.readme import blocks, part
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="schedules of POSIX")
+SERVICE = blocks(part("systemd"), "ini")[0]
+CRON = blocks(part("cron"), "text")[0].strip()
+CRON_JOB = blocks(part("Kubernetes"), "yaml")[0]
+PROGRAM = "/opt/oaa-bitbucket-async/bin/oaa-bitbucket-async"
+CONFIGURED = "/etc/oaa-bitbucket"
+
+
+def _prepare(bench: Bench, etc: Path, **more: str) -> None:
+    """What somebody puts on the machine: an environment file, a file for each secret, and the program."""
+    etc.mkdir()
+    settings = {"BITBUCKET_URL": bench.bitbucket.url, "VEZA_URL": bench.veza.url, **more}
+    (etc / "main.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    (etc / "main.token").write_text(f"{bench.bitbucket.token}\n")
+    (etc / "main.veza-key").write_text(f"{bench.veza.api_key}\n")
+    program = etc / "program"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m oaa_bitbucket_async "$@"\n')
+    program.chmod(0o755)
+
+
+def _run(command: list[str], environment: dict[str, str], cwd: Path) -> "subprocess.CompletedProcess[str]":
+    few = {name: value for name, value in os.environ.items() if name in ("PATH", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")}
+    return subprocess.run(
+        command, env={**few, **environment}, cwd=cwd, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def _uploads(bench: Bench) -> list[str]:
+    return [push.data_source for push in bench.veza.pushed]
+
+
+def test_the_unit(bench: Benches, tmp_path: Path) -> None:
+    made, etc, credentials = bench(), tmp_path / "etc", tmp_path / "credentials"
+    _prepare(made, etc)
+    unit = SERVICE.replace(CONFIGURED, str(etc)).replace(PROGRAM, str(etc / "program"))
+    for specifier, value in {"%i": "main", "%d": str(credentials), "%S": str(tmp_path)}.items():
+        unit = unit.replace(specifier, value)
+    lines = [line.partition("=") for line in unit.splitlines() if "=" in line]
+    settings = [(key, value) for key, _, value in lines]
+    credentials.mkdir()
+    environment: dict[str, str] = {}
+    for key, value in settings:
+        match key:
+            case "LoadCredential":
+                name, _, source = value.partition(":")
+                (credentials / name).write_bytes(Path(source).read_bytes())
+                (credentials / name).chmod(0o400)
+            case "Environment":
+                environment |= dict(_pair(pair) for pair in shlex.split(value))
+            case "EnvironmentFile":
+                environment |= dict(_pair(line) for line in Path(value).read_text().splitlines())
+    before = len(made.veza.pushed)
+    done = _run(shlex.split(dict(settings)["ExecStart"]), environment, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(made.veza.pushed) == before + 1
+    assert (tmp_path / dict(settings)["StateDirectory"]).is_dir(), "it keeps its state in the unit's folder"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+@pytest.mark.parametrize(("times", "code", "starts"), [(0, 0, 1), (2, 0, 3), (99, 75, 4)])
+def test_the_line_of_cron(bench: Benches, tmp_path: Path, times: int, code: int, starts: int) -> None:
+    etc = tmp_path / "etc"
+    made = bench(faults=[Fault("unavailable", match="application-properties|/users", retry_after=0, times=times)])
+    secrets = {"BITBUCKET_TOKEN_FILE": f"{etc}/main.token", "VEZA_API_KEY_FILE": f"{etc}/main.veza-key"}
+    _prepare(made, etc, **secrets, OAA_MAX_ATTEMPTS="1", OAA_STATE_DIR=str(made.state))
+    (etc / "sleep").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/slept\n')
+    (etc / "sleep").chmod(stat.S_IRWXU)
+    minute, hour, *_, command = CRON.split(" ", 5)
+    assert (minute, hour) == ("0", "2")
+    assert "%" not in command, "cron takes it for a line break"
+    line = command.replace(CONFIGURED, str(etc)).replace(PROGRAM, str(etc / "program"))
+    path = f"{etc}:{os.environ['PATH']}"
+    before = len(made.veza.pushed)
+    done = _run(["/bin/sh", "-c", line], {"HOME": str(tmp_path), "PATH": path}, tmp_path)
+    assert (done.stdout, done.stderr) == ("", ""), "cron would send a mail of it every night"
+    log = (tmp_path / "oaa-bitbucket.log").read_text()
+    assert len(made.veza.pushed) - before == (code == 0), log
+    assert log.count("Error: ") == starts - (code == 0)
+    slept = (tmp_path / "slept").read_text().split() if starts > 1 else []
+    assert len(slept) == (starts - 1 if code == 0 else starts)
+    assert set(slept) <= {"900"}
+
+
+def test_the_pod(bench: Benches, tmp_path: Path) -> None:
+    made, etc = bench(), tmp_path / "etc"
+    _prepare(made, etc)
+    pod: Any = yaml.safe_load(CRON_JOB)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    environment = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
+    secrets, state = tmp_path / "secrets", tmp_path / "state"
+    secrets.mkdir()
+    (secrets / "token").write_text(made.bitbucket.token)
+    (secrets / "veza-key").write_text(made.veza.api_key)
+    moved = {
+        name: value.replace("/secrets/", f"{secrets}/").replace("/state", str(state))
+        for name, value in environment.items()
+    }
+    moved |= {"BITBUCKET_URL": made.bitbucket.url, "VEZA_URL": made.veza.url}
+    before = len(made.veza.pushed)
+    done = _run([str(etc / "program")], moved, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(made.veza.pushed) == before + 1
+    assert state.is_dir()
+    written = {path.name for path in tmp_path.iterdir()} - {"etc", "secrets", "state"}
+    assert not written, "the rest of its file system can't be written to"
