@@ -17,17 +17,29 @@ import msgspec
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.journal import Journal
 from oaa_bitbucket_async.oaa.payload import build_payload
+from oaa_bitbucket_async.oaa.upload import push
 from oaa_bitbucket_async.run.collection import collect, journal_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.session import open_session
 from oaa_bitbucket_async.run.signals import listen
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Login, Pace, Settings, State
+from oaa_bitbucket_async.settings import Login, Pace, Settings, State, Veza
 from oaa_bitbucket_async.state import state_paths
 
 
+class VezaAt(msgspec.Struct, frozen=True):
+    """Where to upload to."""
+
+    url: str
+    api_key: str
+
+
 class Job(msgspec.Struct, frozen=True):
-    """What to do. `journal` and `build` can leave out these parts; `profile`: a file for a profile of the crawl."""
+    """What to do.
+
+    `journal` and `build` can leave out these parts; without `veza` nothing is uploaded. `profile`: a file for a profile
+    of the crawl.
+    """
 
     url: str
     user: str
@@ -39,6 +51,7 @@ class Job(msgspec.Struct, frozen=True):
     build: bool = True
     standard_loop: bool = False
     profile: str | None = None
+    veza: VezaAt | None = None
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -77,7 +90,10 @@ class ServerStats(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What came of a Job. `phases`: start, preflight, crawl, build. `server` covers the crawl, `server_all` all."""
+    """What came of a Job: phases start, preflight, crawl, build and, with a Veza, upload.
+
+    `server` covers the crawl, `server_all` all of it.
+    """
 
     phases: dict[str, Phase]
     sent: dict[str, int]
@@ -176,6 +192,9 @@ async def work(job: Job) -> Report:
     clocks.begin()
     payload = await asyncio.to_thread(build_payload, snapshot) if job.build else None
     clocks.end("build")
+    if payload is not None and job.veza is not None:
+        await push(payload, Veza(url=job.veza.url, api_key=Secret(job.veza.api_key), data_source_name="benchmark"))
+        clocks.end("upload")
     return Report(
         phases=clocks.phases,
         sent=sent,

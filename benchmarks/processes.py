@@ -4,15 +4,18 @@ import asyncio
 import os
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from benchmarks.collector import Job, Report
+from benchmarks.collector import Job, Report, VezaAt
+from benchmarks.command import Usage
+from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 
 _STARTS_WITHIN = 300.0
 """Seconds for a server to make its estate: 100,000 repositories take a good part of a minute."""
@@ -69,8 +72,12 @@ async def collect(
     standard_loop: bool = False,
     profile: str | None = None,
     state: Path | None = None,
+    veza: EmbeddedVeza | None = None,
 ) -> Report:
-    """One run of the collector against `server`, complete or an error. `state`: the folder of an unfinished run."""
+    """One run of the collector against `server`, complete or an error.
+
+    `state`: the folder of an unfinished run. `veza`: what `build` gives is uploaded to it.
+    """
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as scratch:
         job = msgspec.structs.replace(
             job_for(server, state or Path(scratch)),
@@ -80,6 +87,7 @@ async def collect(
             build=build,
             standard_loop=standard_loop,
             profile=profile,
+            veza=VezaAt(veza.url, veza.api_key) if veza is not None else None,
         )
         report = await client("benchmarks.collector", job, Report)
     if not report.complete:
@@ -119,6 +127,38 @@ async def begin(module: str, job: msgspec.Struct) -> AsyncIterator[asyncio.subpr
         if process.returncode is None:
             process.terminate()
             await process.wait()
+
+
+class Ended(NamedTuple):
+    """How a command ended that ran with code 0."""
+
+    wall: float
+    """Seconds."""
+    cpu: float
+    """Seconds of processor, all threads."""
+    peak_mb: float
+
+
+async def command(server: Server, veza: EmbeddedVeza, state: Path, *arguments: str) -> Ended:
+    """`oaa-bitbucket-async` with these arguments, as a schedule runs it."""
+    environment = os.environ | {
+        "BITBUCKET_URL": server.url,
+        "BITBUCKET_USER": server.user,
+        "BITBUCKET_TOKEN": server.password,
+        "VEZA_URL": veza.url,
+        "VEZA_API_KEY": veza.api_key,
+        "OAA_STATE_DIR": str(state),
+    }
+    called = [sys.executable, "-m", "benchmarks.command", *arguments]
+    process = await asyncio.create_subprocess_exec(*called, env=environment, stdout=asyncio.subprocess.PIPE)
+    _pin(process.pid, first=False)
+    began = time.perf_counter()
+    output, _ = await process.communicate()
+    wall = time.perf_counter() - began
+    if process.returncode:
+        raise RuntimeError(f"oaa-bitbucket-async ended with {process.returncode}: its standard error says why")
+    usage = msgspec.json.decode(output.splitlines()[-1], type=Usage)
+    return Ended(wall, usage.cpu, usage.peak_mb)
 
 
 def pinned() -> bool:

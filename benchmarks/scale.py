@@ -1,42 +1,74 @@
-"""What does a whole run come to at size, journal and payload included?
+"""What does a whole run come to at size, journal and payload and upload included?
 
-One group and one service user hold a grant on every repository, as is usual.
+One group and one service user hold a grant on every repository, as is usual. Each size is measured phase by phase, and
+then as the command that a schedule runs, a second time: only then is there a last upload to compare with.
 """
+
+import tempfile
+from itertools import pairwise
+from pathlib import Path
 
 from benchmarks.collector import Report
 from benchmarks.figures import Figure
 from benchmarks.plan import Plan
-from benchmarks.processes import collect, serving
+from benchmarks.processes import Ended, collect, command, serving
+from oaa_bitbucket_async.demo.giants import Giant
+from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 
+LARGEST = 100_000
 GOAL_PEAK_MB = 500.0
 GOAL_BUILD_SECONDS = 6.0
+GOAL_GROWTH = 1.1
+
+AROUND_GIANT = 2_000
+"""Repositories beside a giant."""
+_GIANTS: list[tuple[Giant, int, str]] = [
+    ("project", 20_000, "one project of 20,000 repositories"),
+    ("group", 50_000, "one group of 50,000 members"),
+    ("grants", 10_000, "one repository with 10,000 grants"),
+    ("personal", 20_000, "20,000 personal projects"),
+]
 
 
 async def measure(plan: Plan) -> list[Figure]:
-    """10,000 repositories, and in the full run 100,000; the goals are the largest's."""
+    """1,000, 10,000 and 100,000 repositories; then one giant thing after the other among 2,000 repositories."""
     found = []
-    sizes = (5_000,) if plan.quick else (10_000, 100_000)
-    for repositories in sizes:
-        async with serving(repositories, "--everywhere", seed=plan.seed) as server:
-            report = await collect(server, build=True)
-        found.append((repositories, report))
-    return [figure for repositories, report in found for figure in figures(repositories, report)] + _growth(found)
+    answer = []
+    with EmbeddedVeza() as veza, veza.trusted():
+        for repositories in (1_000, 5_000) if plan.quick else (1_000, 10_000, LARGEST):
+            async with serving(repositories, "--everywhere", seed=plan.seed) as server:
+                report = await collect(server, build=True, veza=veza)
+                with tempfile.TemporaryDirectory(prefix="benchmarks-") as state:
+                    await command(server, veza, Path(state), "--no-progress")
+                    again = await command(server, veza, Path(state), "--no-progress")
+            found.append((repositories, report))
+            answer += figures(repositories, report, again)
+            veza.pushed.clear()
+        answer += growth(found)
+        if not plan.quick:
+            for giant, size, what in _GIANTS:
+                async with serving(AROUND_GIANT, "--giant", giant, str(size), seed=plan.seed) as server:
+                    report = await collect(server, build=True, veza=veza)
+                answer += of_giant(what, report)
+                veza.pushed.clear()
+    return answer
 
 
-def figures(repositories: int, report: Report) -> list[Figure]:
-    """Memory and time of one size."""
-    full = repositories >= 100_000
-    crawl, build = report.phases["crawl"], report.phases["build"]
+def figures(repositories: int, report: Report, again: Ended) -> list[Figure]:
+    """Time and memory of one size."""
+    full = repositories >= LARGEST
+    crawl, build, upload = report.phases["crawl"], report.phases["build"], report.phases["upload"]
     setting = f"{repositories:,} repositories, {report.found['grants']:,} grants"
+    bulk = sum(n for kind, n in report.sent.items() if kind.startswith("repository-"))
     return [
         Figure(
-            "peak memory of the whole run",
+            "crawl",
             setting,
-            build.peak_mb,
-            unit="MB",
-            goal=GOAL_PEAK_MB if full else None,
-            note=f"{report.phases['start'].peak_mb:.0f} at the start, {crawl.peak_mb:.0f} after the crawl",
-            digits=0,
+            crawl.wall,
+            unit="s",
+            note=f"{report.requests:,} requests ({bulk:,} for repositories), {report.requests / crawl.wall:,.0f} a "
+            f"second (the server limits it), {crawl.cpu:.1f} s of processor",
+            digits=1,
         ),
         Figure(
             "snapshot to compressed bytes",
@@ -47,29 +79,69 @@ def figures(repositories: int, report: Report) -> list[Figure]:
             note=f"{report.payload_bytes:,} bytes, {report.compressed_bytes:,} compressed",
             digits=1,
         ),
+        Figure("upload", setting, upload.wall, unit="s", digits=1),
         Figure(
-            "crawl",
+            "peak memory",
             setting,
-            crawl.wall,
+            upload.peak_mb,
+            unit="MB",
+            goal=GOAL_PEAK_MB if full else None,
+            note=f"{report.phases['start'].peak_mb:.0f} at the start, {crawl.peak_mb:.0f} after the crawl, "
+            f"{build.peak_mb:.0f} after the build",
+            digits=0,
+        ),
+        Figure(
+            "whole command, second run",
+            setting,
+            again.wall,
             unit="s",
-            note=f"{report.requests:,} requests, {report.requests / crawl.wall:,.0f} a second (the server limits it), "
-            f"{crawl.cpu:.1f} s of processor",
+            note=f"{again.cpu:.1f} s of processor; compares with the last upload",
             digits=1,
+        ),
+        Figure(
+            "peak memory of the whole command",
+            setting,
+            again.peak_mb,
+            unit="MB",
+            goal=GOAL_PEAK_MB if full else None,
+            digits=0,
         ),
     ]
 
 
-def _growth(found: list[tuple[int, Report]]) -> list[Figure]:
-    if len(found) < 2:
-        return []
-    (small, few), (large, many) = found[0], found[-1]
-    factor = large / small
-    parts = {
-        "crawl's processor time": [r.phases["crawl"].cpu for r in (few, many)],
-        "build": [r.phases["build"].cpu for r in (few, many)],
-        "memory beyond the start": [r.phases["build"].peak_mb - r.phases["start"].peak_mb for r in (few, many)],
-    }
+def growth(found: list[tuple[int, Report]]) -> list[Figure]:
+    """Each size beside the next smaller one; the goal is for the largest."""
+    answer = []
+    for (small, few), (large, many) in pairwise(found):
+        parts = {
+            "crawl's processor time": [r.phases["crawl"].cpu for r in (few, many)],
+            "build": [r.phases["build"].cpu for r in (few, many)],
+            "memory beyond the start": [r.phases["upload"].peak_mb - r.phases["start"].peak_mb for r in (few, many)],
+        }
+        answer += [
+            Figure(
+                f"growth of {name} per repository",
+                f"{small:,} to {large:,}",
+                after / before / (large / small),
+                goal=GOAL_GROWTH if large >= LARGEST else None,
+            )
+            for name, (before, after) in parts.items()
+        ]
+    return answer
+
+
+def of_giant(what: str, report: Report) -> list[Figure]:
+    """Processor time for a request, and memory, with one giant thing."""
+    crawl, build = report.phases["crawl"], report.phases["build"]
+    rows = f"{report.found['users']:,} users, {report.found['repositories']:,} repositories"
     return [
-        Figure(f"growth of {name} per repository", f"{small:,} to {large:,}", after / before / factor, goal=1.1)
-        for name, (before, after) in parts.items()
+        Figure(
+            "processor time of crawl and build",
+            what,
+            crawl.cpu + build.cpu,
+            unit="s",
+            note=f"{report.requests:,} requests; {rows}; crawl {crawl.wall:.1f} s by the clock",
+            digits=1,
+        ),
+        Figure("peak memory with a giant", what, report.phases["upload"].peak_mb, unit="MB", digits=0),
     ]

@@ -17,12 +17,13 @@ from benchmarks.collector import Phase, Report, ServerStats
 from benchmarks.drawing import THEMES, draw, picture
 from benchmarks.figures import Figure, middle, spread, table
 from benchmarks.lanes import Lanes
-from benchmarks.processes import collect, serving
+from benchmarks.processes import collect, command, serving
 from benchmarks.results import Results, Taken, load, save
 from benchmarks.slots import Slots, least_seconds, ratio
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate, Group, Project, User
+from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 
 
 def report(
@@ -30,7 +31,7 @@ def report(
 ) -> Report:
     stats = ServerStats(requests, requests, busy, refused, {"users": requests}, {}, busy, busy)
     return Report(
-        phases={name: Phase(wall, cpu, 200.0) for name in ("start", "preflight", "crawl", "build")},
+        phases={name: Phase(wall, cpu, 200.0) for name in ("start", "preflight", "crawl", "build", "upload")},
         sent={"users": requests},
         server=stats,
         server_all=stats,
@@ -262,10 +263,27 @@ def test_least_requests_by_hand() -> None:
 def test_growth_is_per_repository() -> None:
     few, many = report(cpu=0.1), report(cpu=1.0)
     few, many = (msgspec.structs.replace(r, phases={**r.phases, "start": Phase(0.1, 0.1, 100.0)}) for r in (few, many))
-    processor, build, memory = scale._growth([(10, few), (100, many)])
+    processor, build, memory = scale.growth([(10, few), (100, many)])
     assert processor.value == build.value == pytest.approx(1.0)
     assert memory.value == pytest.approx(0.1)
-    assert scale._growth([(10, report())]) == []
+    assert memory.goal is None
+    assert scale.growth([(10_000, few), (100_000, many)])[0].goal == scale.GOAL_GROWTH
+    assert scale.growth([(10, report())]) == []
+
+
+def test_the_command_tells_what_it_took(tmp_path: Path) -> None:
+    async def twice() -> None:
+        async with serving(30) as server:
+            for _ in range(2):
+                ended = await command(server, veza, tmp_path, "--no-progress")
+                assert ended.wall > ended.cpu / 2 > 0
+                assert ended.peak_mb == 0 or ended.peak_mb > 20
+            report = await collect(server, build=True, veza=veza)
+            assert set(report.phases) == {"start", "preflight", "crawl", "build", "upload"}
+
+    with EmbeddedVeza() as veza, veza.trusted():
+        asyncio.run(twice())
+        assert len(veza.pushed) == 3
 
 
 def test_the_bare_loop_asks_what_a_crawl_asks_and_all_of_it_is_there() -> None:

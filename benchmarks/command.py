@@ -1,0 +1,30 @@
+"""The command line in a process of its own that tells at its end what it took, on the last line of standard output."""
+
+import sys
+import time
+
+import msgspec
+
+from benchmarks.collector import peak_mb
+from oaa_bitbucket_async.cli.main import main
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Seconds of processor (all threads), and the most memory in MB."""
+
+    cpu: float
+    peak_mb: float
+
+
+def run() -> None:
+    """The command with this process's arguments."""
+    try:
+        main()
+    finally:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(b"\n" + msgspec.json.encode(Usage(time.process_time(), peak_mb())) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    run()
