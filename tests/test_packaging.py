@@ -1,12 +1,27 @@
-"""What is installed: the pinned set fits pyproject.toml, and names no place of its maker's machine."""
+"""What is installed: the pinned set fits pyproject.toml and names no place of its maker's machine; wheel and sdist."""
 
+import json
+import os
 import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
 import tomllib
+import venv
+import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PROJECT = PYPROJECT["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PACKAGE = {
+    file.relative_to(ROOT).as_posix()
+    for file in (ROOT / "oaa_bitbucket_async").rglob("*")
+    if file.is_file() and "__pycache__" not in file.parts
+}
+"""Every file of the package, templates and all."""
 REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 ENTRY = re.compile(
     r"^([a-z0-9-]+)==([\w.]+)( ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
@@ -32,11 +47,64 @@ def test_no_host_and_no_path() -> None:
     assert not re.search(r"://|file:|index-url|find-links|trusted-host|/", entries)
 
 
-def test_what_is_no_python_is_installed_too() -> None:
-    package = ROOT / "oaa_bitbucket_async"
-    others = {file for file in package.rglob("*.*") if file.is_file() and file.suffix not in (".py", ".pyc")}
-    data = PYPROJECT["tool"]["setuptools"]["package-data"]["oaa_bitbucket_async"]
-    assert others == {file for pattern in data for file in package.glob(pattern)}
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with sdist and wheel; the wheel is made from the sdist, so that it has to hold what that takes."""
+    folder = tmp_path_factory.mktemp("dist")
+    _run([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)])
+    return folder
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        metadata = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        text = archive.read(metadata).decode()
+    assert names == PACKAGE
+    assert {"oaa_bitbucket_async/py.typed", "oaa_bitbucket_async/cli/main.py"} <= names
+    assert f"\nVersion: {PROJECT['version']}\n" in text
+    assert "What it is" in text, "the README is its description"
+
+
+def test_the_sdist_holds_what_the_wheel_is_made_of(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    others = {"CHANGELOG.md", "README.md", "pyproject.toml", "requirements.txt", "PKG-INFO", ".gitignore"}
+    assert names == PACKAGE | others
+
+
+def test_the_installed_wheel_works_away_from_the_checkout(built: Path, tmp_path: Path) -> None:
+    """In a virtual environment of its own, to which the libraries of this one are lent."""
+    (wheel,) = built.glob("*.whl")
+    place = tmp_path / "venv"
+    venv.create(place, with_pip=False)
+    programs = place / ("Scripts" if os.name == "nt" else "bin")
+    python = programs / "python"
+    _run([sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", str(wheel)])
+    lent = sysconfig.get_path("purelib")
+    installed = Path(_run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip())
+    (installed / "lent.pth").write_text(f"{lent}\n{sysconfig.get_path('platlib')}\n")
+    program = str(programs / "oaa-bitbucket-async")
+    where = _run([str(python), "-c", "import oaa_bitbucket_async as package; print(package.__file__)"], tmp_path)
+    assert Path(where.strip()).is_relative_to(installed)
+    assert _run([program, "--version"], tmp_path) == f"oaa-bitbucket-async {PROJECT['version']}\n"
+    assert "--bitbucket-url" in _run([program, "--help"], tmp_path)
+    assert "the main job" in _run([program, "demo", "--repositories", "20"], tmp_path)
+    payload = json.loads((tmp_path / "demo-payload.json").read_text(encoding="utf-8"))
+    assert payload["applications"]
+
+
+def _run(command: list[str], cwd: Path | None = None) -> str:
+    """Standard output of a command that has to succeed, without settings of whoever runs the tests."""
+    own = ("BITBUCKET_", "VEZA_", "OAA_", "PYTHONPATH")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, encoding="utf-8", check=False, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def _number(version: str) -> tuple[int, ...]:
