@@ -56,6 +56,8 @@ class Patience:
     """Between two looks at the data source's status."""
     poll_for: float = 3600.0
     """How long Veza may take to parse a payload."""
+    settle_for: float = 60.0
+    """How long a status that was there before the upload may stay before it is taken for the upload's."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 

@@ -17,6 +17,7 @@ from oaaclient.client import OAAClient
 
 from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
 from oaa_bitbucket_async.oaa.client import DEFAULT_RETRIES, Json, VezaClient, environment_number, open_client
+from oaa_bitbucket_async.oaa.follow import Following, status_of, tells_times
 from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.oaa.retry import Patience, VezaFailingError, ask
@@ -122,6 +123,8 @@ class _Push:
         self._limits = limits
         self._created_provider = False
         self._created_data_source = False
+        self._before: Json | None = None
+        """The data source before the push; None if there was none."""
 
     async def run(self, payload: Payload) -> PushResult:
         encoded_size = 4 * math.ceil(len(payload.compressed) / 3)
@@ -146,8 +149,7 @@ class _Push:
             answer = await self._push_parts(f"{path}:parts", payload)
         else:
             answer = await self._push_whole(f"{path}:push", provider_id, data_source_id, payload)
-        if self._veza.wait:
-            await self._follow(provider_id)
+        parsed = await self._follow(provider_id) if self._veza.wait else False
         return PushResult(
             provider=self._veza.provider_name,
             data_source=self._data_source_name,
@@ -155,7 +157,7 @@ class _Push:
             created_provider=self._created_provider,
             created_data_source=self._created_data_source,
             parts=parts,
-            parsed=self._veza.wait,
+            parsed=parsed,
         )
 
     def _ensure_provider(self) -> str:
@@ -178,6 +180,8 @@ class _Push:
         if not data_source:
             self._created_data_source = True
             data_source = self._client.create_data_source(self._data_source_name, provider_id)
+        elif not self._created_data_source:
+            self._before = data_source
         return str(data_source["id"])
 
     async def _push_whole(self, path: str, provider_id: str, data_source_id: str, payload: Payload) -> Json:
@@ -217,9 +221,9 @@ class _Push:
         answer = await ask(self._client, self._patience, what, lambda: self._client.api_post(path, body))
         return answer if isinstance(answer, dict) else {}
 
-    async def _follow(self, provider_id: str) -> None:
-        """Looks at the data source's status until Veza has parsed the payload."""
-        name, waited = self._data_source_name, 0.0
+    async def _follow(self, provider_id: str) -> bool:
+        """Looks at the data source until Veza has parsed the payload. False if Veza does not tell whether it has."""
+        name, waited, following = self._data_source_name, 0.0, Following(self._before)
         while True:
             await self._patience.sleep(self._patience.poll_every)
             waited += self._patience.poll_every
@@ -229,19 +233,29 @@ class _Push:
                 "the data source's status",
                 lambda: self._client.get_data_source(name, provider_id),
             )
-            status = str((data_source or {}).get("status", "unknown"))
-            _log.debug("status of the data source after %.0f s: %s", waited, status)
-            if status == "SUCCESS":
-                return
-            if re.search("fail|error", status, re.IGNORECASE):
+            row = data_source or {}
+            status, verdict = status_of(row), following.look(row)
+            _log.debug("status of the data source after %.0f s: %s, %s", waited, status, verdict)
+            settled = verdict == "as before" and waited >= self._patience.settle_for
+            if verdict == "parsed":
+                return True
+            if verdict == "failed" or (settled and status != "SUCCESS"):
                 raise UploadError(
-                    f"Veza took the payload and could not parse it: the status of {name!r} is {status}.",
+                    f"Veza took the payload and could not parse it: the status of {name!r} is {status}"
+                    + (", as before the upload." if settled else "."),
                     "Veza shows the reason at the data source (Integrations).",
                 )
+            if settled and not tells_times(row):
+                _log.warning(
+                    "Veza has %r as SUCCESS, as before the upload, and does not say when it parsed it: "
+                    "whether that is this upload can't be told",
+                    name,
+                )
+                return False
             if waited >= self._patience.poll_for:
                 raise UploadError(
                     f"Veza took the payload and has not parsed it in {waited:.0f} s: "
-                    f"the status of {name!r} is {status}.",
+                    f"the status of {name!r} is {status}" + (", of an earlier upload." if settled else "."),
                     "Look at the data source in Veza; without --wait its status is not waited for.",
                 )
 

@@ -5,7 +5,6 @@ import gzip
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -15,50 +14,15 @@ from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
 from oaa_bitbucket_async.oaa.client import off_loop, open_client, veza_url
-from oaa_bitbucket_async.oaa.payload import Payload, build_payload
-from oaa_bitbucket_async.oaa.retry import Patience
+from oaa_bitbucket_async.oaa.payload import build_payload
 from oaa_bitbucket_async.oaa.upload import Limits, check_settings, check_veza, count_warnings, default_patience, push
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
-from tests.oaa.estates import INSTANCE, snapshot_of, steps_of
+from tests.oaa.conftest import veza
+from tests.oaa.estates import INSTANCE
 
 DATA_SOURCE = "bitbucket-server - git.example.com-scm"
 PASSING = ["throttled", "unavailable", "error", "dropped", "not-json"]
-
-
-class Sleeps:
-    """A sleep that only notes how long it should have been."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-
-
-@pytest.fixture
-def server() -> Iterator[EmbeddedVeza]:
-    with EmbeddedVeza() as server, server.trusted():
-        yield server
-
-
-@pytest.fixture(scope="module")
-def payload() -> Payload:
-    return build_payload(snapshot_of(steps_of(11)))
-
-
-@pytest.fixture
-def sleeps() -> Sleeps:
-    return Sleeps()
-
-
-@pytest.fixture
-def patience(sleeps: Sleeps) -> Patience:
-    return Patience(attempts=6, sleep=sleeps)
-
-
-def veza(server: EmbeddedVeza, **more) -> Veza:
-    return Veza(url=server.url, api_key=Secret(server.api_key), **more)
 
 
 def pushes(server: EmbeddedVeza) -> list[int]:
@@ -267,23 +231,6 @@ def test_a_payload_of_too_many_parts_is_refused_before_anything_is_sent(server, 
 
 
 # --- what became of it ------------------------------------------------------------------------------------
-
-
-def test_waiting_ends_when_veza_has_parsed_it(server, payload, patience, sleeps):
-    result = asyncio.run(push(payload, veza(server, wait=True), patience=patience))
-    assert result.parsed
-    assert sleeps.seconds == [5.0] * 3
-
-
-def test_waiting_ends_badly_when_veza_could_not_parse_it(server, payload, patience):
-    server.fail("parse-failed")
-    with pytest.raises(UploadError, match="PARSE_FAILED"):
-        asyncio.run(push(payload, veza(server, wait=True), patience=patience))
-
-
-def test_waiting_ends_at_some_time(server, payload, patience, sleeps):
-    with pytest.raises(UploadError, match=r"has not parsed it in 10 s.*PARSING"):
-        asyncio.run(push(payload, veza(server, wait=True), patience=replace(patience, poll_for=9.0)))
 
 
 def test_warnings_are_counted_by_kind(patience):

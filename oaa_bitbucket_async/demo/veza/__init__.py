@@ -1,5 +1,6 @@
 """An embedded Veza: what the real oaaclient needs to push to, over TLS, with faults by name."""
 
-from oaa_bitbucket_async.demo.veza.server import EmbeddedVeza, Pushed
+from oaa_bitbucket_async.demo.veza.server import EmbeddedVeza
+from oaa_bitbucket_async.demo.veza.sources import Pushed
 
 __all__ = ["EmbeddedVeza", "Pushed"]

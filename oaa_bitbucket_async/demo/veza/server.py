@@ -16,7 +16,6 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_urlsafe
 from types import TracebackType
@@ -29,6 +28,7 @@ from oaa_bitbucket_async.demo.veza.assessments import QUERIES, REPORTS, Assessme
 from oaa_bitbucket_async.demo.veza.check import check_payload, warnings_for
 from oaa_bitbucket_async.demo.veza.faults import Call, Fault, FaultName
 from oaa_bitbucket_async.demo.veza.refusal import Json, Refusal
+from oaa_bitbucket_async.demo.veza.sources import DataSource, Provider, Pushed
 from oaa_bitbucket_async.errors import ConfigurationError
 
 _HOST = "127.0.0.1"
@@ -44,53 +44,6 @@ class Request(NamedTuple):
     method: str
     path: str
     status: int
-
-
-@dataclass(slots=True)
-class Provider:
-    """A custom provider."""
-
-    id: str
-    name: str
-    custom_template: str
-    data_sources: "dict[str, DataSource]" = field(default_factory=dict)
-
-    def row(self) -> Json:
-        """As Veza shows it."""
-        return {"id": self.id, "name": self.name, "custom_template": self.custom_template, "state": "ENABLED"}
-
-
-@dataclass(slots=True)
-class DataSource:
-    """A data source, and what was pushed to it."""
-
-    id: str
-    name: str
-    provider_id: str
-    status: str = "PENDING"
-    next_statuses: list[str] = field(default_factory=list)
-    """What further looks at it will show."""
-
-    def row(self) -> Json:
-        """As Veza shows it; every look brings it one step on."""
-        if self.next_statuses:
-            self.status = self.next_statuses.pop(0)
-        return {"id": self.id, "name": self.name, "provider_id": self.provider_id, "status": self.status}
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """A payload that was taken. `raw` is its JSON, `body` the gzip it came in (None if it came in parts)."""
-
-    provider: str
-    data_source: str
-    raw: bytes
-    body: bytes | None
-
-    def decoded(self) -> Json:
-        """The payload."""
-        payload: Json = msgspec.json.decode(self.raw)
-        return payload
 
 
 def _has_at(identity: str) -> bool:
@@ -113,6 +66,12 @@ class EmbeddedVeza:
         self.providers: dict[str, Provider] = {}
         self.assessments = Assessments(lambda: {pushed.data_source: pushed.raw for pushed in self.pushed})
         self.max_body = _MAX_BODY
+        self.on_the_way = ["QUEUED", "PARSING"]
+        """What looks at a data source show between a push and its end."""
+        self.behind = 0
+        """For how many looks a data source still shows what it was before a push."""
+        self.tells_times = True
+        """Whether data sources created from now on say when they were parsed."""
         self._knows = knows
         self._faults: list[Fault] = []
         self._uploads: dict[str, dict[int, bytes]] = {}
@@ -299,7 +258,7 @@ class EmbeddedVeza:
             raise Refusal(400, "InvalidArgument", "invalid data source name")
         if any(one.name == name for one in provider.data_sources.values()):
             raise Refusal(409, "AlreadyExists", "a data source of this name exists")
-        data_source = DataSource(f"datasource-{next(self._ids)}", name, provider.id)
+        data_source = DataSource(f"datasource-{next(self._ids)}", name, provider.id, self.tells_times)
         provider.data_sources[data_source.id] = data_source
         return data_source
 
@@ -345,7 +304,7 @@ class EmbeddedVeza:
             raise Refusal(400, "InvalidArgument", "invalid payload", violations[:_DETAILS])
         self.pushed.append(Pushed(provider.name, data_source.name, raw, body))
         last = "PARSE_FAILED" if fault == "parse-failed" else "SUCCESS"
-        data_source.next_statuses = ["QUEUED", "PARSING", last]
+        data_source.push([*self.on_the_way, last], self.behind)
         return {"warnings": [{"message": message} for message in warnings_for(raw, self._knows)]}
 
 

@@ -1,0 +1,54 @@
+"""What a data source's status says about the upload that was just made, and not about an earlier one.
+
+Veza parses after it has answered. Until then a data source may show what it showed before: the SUCCESS of yesterday.
+What belongs to this upload is told by comparison with the row as it was before the push, never by a clock: `parsed_at`
+has moved, or another status came in between. Only an upload that Veza was still parsing when this one came is taken
+for it.
+"""
+
+import re
+from typing import Literal
+
+from oaa_bitbucket_async.oaa.client import Json
+
+Verdict = Literal["on its way", "as before", "parsed", "failed"]
+
+
+class Following:
+    """One upload being followed. `before` is the data source's row before the push, None if this run made it."""
+
+    def __init__(self, before: Json | None) -> None:
+        self._parsed_before = _parsed_at(before or {})
+        self._ours = before is None or (self._parsed_before is None and not _ended(status_of(before)))
+
+    def look(self, row: Json) -> Verdict:
+        """What the row says. `as before`: it ended, but nothing shows that it is this upload that did."""
+        ended = _ended(status_of(row))
+        if not ended or _parsed_at(row) not in (None, self._parsed_before):
+            self._ours = True
+        if not ended:
+            return "on its way"
+        if not self._ours:
+            return "as before"
+        return "parsed" if ended == "SUCCESS" else "failed"
+
+
+def status_of(row: Json) -> str:
+    """The row's status, for people too."""
+    return str(row.get("status", "unknown"))
+
+
+def tells_times(row: Json) -> bool:
+    """True if the row says when Veza last parsed something."""
+    return _parsed_at(row) is not None
+
+
+def _ended(status: str) -> str | None:
+    if status == "SUCCESS" or re.search("fail|error", status, re.IGNORECASE):
+        return status
+    return None
+
+
+def _parsed_at(row: Json) -> str | None:
+    time = row.get("parsed_at")
+    return time if isinstance(time, str) and time else None

@@ -1,0 +1,95 @@
+"""--wait: the status of a data source after an upload, told apart from that of an earlier one."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from oaa_bitbucket_async.errors import UploadError
+from oaa_bitbucket_async.oaa.upload import push
+from tests.oaa.conftest import veza
+
+
+def test_waiting_ends_when_veza_has_parsed_it(server, payload, patience, sleeps):
+    result = asyncio.run(push(payload, veza(server, wait=True), patience=patience))
+    assert result.parsed
+    assert sleeps.seconds == [5.0] * 3
+
+
+def test_waiting_ends_badly_when_veza_could_not_parse_it(server, payload, patience):
+    server.fail("parse-failed")
+    with pytest.raises(UploadError, match="PARSE_FAILED"):
+        asyncio.run(push(payload, veza(server, wait=True), patience=patience))
+
+
+def test_waiting_ends_at_some_time(server, payload, patience, sleeps):
+    with pytest.raises(UploadError, match=r"has not parsed it in 10 s.*PARSING"):
+        asyncio.run(push(payload, veza(server, wait=True), patience=replace(patience, poll_for=9.0)))
+
+
+@pytest.fixture
+def pushed_before(server, payload, patience):
+    """A data source that an earlier upload has brought to its end, as Veza shows it ever since."""
+
+    def push_before(fault=None):
+        if fault:
+            server.fail(fault)
+        try:
+            return asyncio.run(push(payload, veza(server, wait=True), patience=patience))
+        except UploadError:
+            return None
+
+    return push_before
+
+
+@pytest.mark.parametrize("on_the_way", [["QUEUED", "PARSING"], []])
+def test_the_success_of_an_earlier_upload_is_not_taken_for_this_one(
+    server, payload, patience, sleeps, pushed_before, on_the_way
+):
+    assert pushed_before().parsed
+    sleeps.seconds.clear()
+    server.on_the_way, server.behind = on_the_way, 20
+    assert asyncio.run(push(payload, veza(server, wait=True), patience=patience)).parsed
+    assert len(sleeps.seconds) == 20 + len(on_the_way) + 1
+
+
+def test_the_failure_of_an_earlier_upload_is_not_taken_for_this_one(server, payload, patience, sleeps, pushed_before):
+    assert pushed_before("parse-failed") is None
+    sleeps.seconds.clear()
+    server.behind = 5
+    assert asyncio.run(push(payload, veza(server, wait=True), patience=patience)).parsed
+    assert len(sleeps.seconds) == 5 + 3
+
+
+def test_a_failure_after_a_success(server, payload, patience, pushed_before):
+    assert pushed_before().parsed
+    server.fail("parse-failed")
+    server.behind = 5
+    with pytest.raises(UploadError, match=r"is PARSE_FAILED\."):
+        asyncio.run(push(payload, veza(server, wait=True), patience=patience))
+
+
+def test_a_failure_that_nobody_saw_coming_is_told_nevertheless(server, payload, patience, sleeps, pushed_before):
+    assert pushed_before("parse-failed") is None
+    server.fail("parse-failed")
+    server.on_the_way = []
+    sleeps.seconds.clear()
+    with pytest.raises(UploadError, match="PARSE_FAILED, as before the upload"):
+        asyncio.run(push(payload, veza(server, wait=True), patience=patience))
+    assert sum(sleeps.seconds) == patience.settle_for
+
+
+def test_an_earlier_success_that_stays_is_not_waited_for_without_end(server, payload, patience, pushed_before):
+    assert pushed_before().parsed
+    server.behind = 10_000
+    with pytest.raises(UploadError, match="is SUCCESS, of an earlier upload"):
+        asyncio.run(push(payload, veza(server, wait=True), patience=replace(patience, poll_for=100.0)))
+
+
+def test_a_veza_that_tells_no_times(server, payload, patience, pushed_before, caplog):
+    server.tells_times = False
+    assert pushed_before().parsed, "there was nothing before it"
+    assert asyncio.run(push(payload, veza(server, wait=True), patience=patience)).parsed, "PARSING was seen"
+    server.on_the_way = []
+    assert not asyncio.run(push(payload, veza(server, wait=True), patience=patience)).parsed
+    assert "can't be told" in caplog.text
