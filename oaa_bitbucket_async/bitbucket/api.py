@@ -4,6 +4,7 @@ Nothing here asks for `/projects/~user` by a user's name: that creates the perso
 section 4). Personal projects are met in the listing of repositories.
 """
 
+import re
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -42,6 +43,7 @@ LARGEST_FILTERED_PAGE = 250
 """With a permission filter a page of more than half the server's cap loses users (BSERV-11884)."""
 
 _ROOT = "/rest/api/1.0"
+_stands_for_itself = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _LATEST = "/rest/api/latest"
 
 
@@ -102,14 +104,14 @@ class Api:
 
     def rate_limit_of(self, user_slug: str) -> Question[rows.UserRateLimit]:
         """What deviates from it for one user; one's own is readable."""
-        path = f"{self._latest}/admin/rate-limit/settings/users/{quote(user_slug, safe='')}"
+        path = f"{self._latest}/admin/rate-limit/settings/users/{_quoted(user_slug)}"
         return Question("rate-limit", path, _USER_RATE_LIMIT)
 
     def users_like(self, name: str, permission: str | None = None) -> Listing[rows.User]:
         """Users whose name, display name or e-mail contains `name`; compare the rows exactly yourself."""
         holding = f"&permission={permission}" if permission else ""
         limit = min(self._limit, LARGEST_FILTERED_PAGE)
-        return Listing("users", f"{self._root}/users?filter={quote(name, safe='')}{holding}&limit={limit}", _USERS)
+        return Listing("users", f"{self._root}/users?filter={_quoted(name)}{holding}&limit={limit}", _USERS)
 
     # --- principals -------------------------------------------------------------------------------------------
 
@@ -127,17 +129,17 @@ class Api:
 
     def groups_like(self, name: str) -> Listing[rows.Group]:
         """Groups whose name contains `name`: to confirm that one no longer exists."""
-        path = f"{self._root}/admin/groups?filter={quote(name, safe='')}&limit={self._limit}"
+        path = f"{self._root}/admin/groups?filter={_quoted(name)}&limit={self._limit}"
         return Listing("groups", path, _GROUPS)
 
     def group_names_like(self, name: str) -> Listing[str]:
         """The same where only the names are open to us."""
-        path = f"{self._root}/groups?filter={quote(name, safe='')}&limit={self._limit}"
+        path = f"{self._root}/groups?filter={_quoted(name)}&limit={self._limit}"
         return Listing("groups", path, _GROUP_NAMES)
 
     def members(self, group: str, *, detailed: bool) -> Listing[rows.User]:
         """Users in a group, those of nested groups included as the directory has it."""
-        name = quote(group, safe="")
+        name = _quoted(group)
         if detailed:
             path = f"{self._root}/admin/groups/more-members?context={name}&limit={self._limit}"
         else:
@@ -167,21 +169,21 @@ class Api:
 
     def project(self, key: str) -> Question[rows.Project]:
         """One project, of a key that a listing showed."""
-        return Question("project", f"{self._root}/projects/{quote(key, safe='')}", _PROJECT)
+        return Question("project", f"{self._root}/projects/{_quoted(key)}", _PROJECT)
 
     def project_users(self, key: str) -> Listing[rows.UserGrant]:
         """Users' own permissions on a project; needs PROJECT_ADMIN."""
-        path = f"{self._root}/projects/{quote(key, safe='')}/permissions/users?limit={self._limit}"
+        path = f"{self._root}/projects/{_quoted(key)}/permissions/users?limit={self._limit}"
         return Listing("project-users", path, _USER_GRANTS)
 
     def project_groups(self, key: str) -> Listing[rows.GroupGrant]:
         """Groups' permissions on a project; needs PROJECT_ADMIN."""
-        path = f"{self._root}/projects/{quote(key, safe='')}/permissions/groups?limit={self._limit}"
+        path = f"{self._root}/projects/{_quoted(key)}/permissions/groups?limit={self._limit}"
         return Listing("project-groups", path, _GROUP_GRANTS)
 
     def project_default(self, key: str, level: str) -> Question[rows.Permitted]:
         """Whether everyone holds `level` on the project."""
-        path = f"{self._root}/projects/{quote(key, safe='')}/permissions/{level}/all"
+        path = f"{self._root}/projects/{_quoted(key)}/permissions/{level}/all"
         return Question("project-default", path, _PERMITTED)
 
     # --- repositories -----------------------------------------------------------------------------------------
@@ -192,24 +194,24 @@ class Api:
 
     def repository(self, key: str, slug: str) -> Question[rows.Repository]:
         """One repository, of a key and slug that a listing showed."""
-        path = f"{self._root}/projects/{quote(key, safe='')}/repos/{quote(slug, safe='')}"
+        path = f"{self._root}/{_place(key, slug)}"
         return Question("repository", path, _REPOSITORY)
 
     def repository_users(self, key: str, slug: str) -> Listing[rows.UserGrant]:
         """Users' own permissions on a repository; needs REPO_ADMIN."""
-        place = f"{self._root}/projects/{quote(key, safe='')}/repos/{quote(slug, safe='')}"
-        return Listing("repository-users", place + self._repository_tails[0], _USER_GRANTS)
+        path = f"{self._root}/{_place(key, slug)}{self._repository_tails[0]}"
+        return Listing("repository-users", path, _USER_GRANTS)
 
     def repository_groups(self, key: str, slug: str) -> Listing[rows.GroupGrant]:
         """Groups' permissions on a repository; needs REPO_ADMIN."""
-        place = f"{self._root}/projects/{quote(key, safe='')}/repos/{quote(slug, safe='')}"
-        return Listing("repository-groups", place + self._repository_tails[1], _GROUP_GRANTS)
+        path = f"{self._root}/{_place(key, slug)}{self._repository_tails[1]}"
+        return Listing("repository-groups", path, _GROUP_GRANTS)
 
     # --- what `--include` adds ----------------------------------------------------------------------------------
 
     def project_access_keys(self, key: str) -> Listing[credentials.AccessKey]:
         """SSH keys that open a project and its repositories; needs PROJECT_ADMIN."""
-        path = f"{self._rest}/keys/1.0/projects/{quote(key, safe='')}/ssh?limit={self._limit}"
+        path = f"{self._rest}/keys/1.0/projects/{_quoted(key)}/ssh?limit={self._limit}"
         return Listing("project-access-keys", path, credentials.ACCESS_KEYS)
 
     def repository_access_keys(self, key: str, slug: str) -> Listing[credentials.AccessKey]:
@@ -219,7 +221,7 @@ class Api:
 
     def project_tokens(self, key: str) -> Listing[credentials.Token]:
         """HTTP access tokens of a project (Data Center only); needs PROJECT_ADMIN."""
-        path = f"{self._rest}/access-tokens/1.0/projects/{quote(key, safe='')}?limit={self._limit}"
+        path = f"{self._rest}/access-tokens/1.0/projects/{_quoted(key)}?limit={self._limit}"
         return Listing("project-tokens", path, credentials.TOKENS)
 
     def repository_tokens(self, key: str, slug: str) -> Listing[credentials.Token]:
@@ -229,18 +231,18 @@ class Api:
 
     def user_tokens(self, user_slug: str) -> Listing[credentials.Token]:
         """A user's HTTP access tokens; those of others need ADMIN."""
-        path = f"{self._rest}/access-tokens/1.0/users/{quote(user_slug, safe='')}?limit={self._limit}"
+        path = f"{self._rest}/access-tokens/1.0/users/{_quoted(user_slug)}?limit={self._limit}"
         return Listing("user-tokens", path, credentials.TOKENS)
 
     def user_ssh_keys(self, name: str) -> Listing[credentials.SshKey]:
         """A user's SSH keys; those of others need ADMIN. `user` is what older servers know, `userName` newer ones."""
-        user = quote(name, safe="")
+        user = _quoted(name)
         path = f"{self._rest}/ssh/1.0/keys?user={user}&userName={user}&limit={self._limit}"
         return Listing("user-ssh-keys", path, credentials.SSH_KEYS)
 
     def user_gpg_keys(self, name: str) -> Listing[credentials.GpgKey]:
         """A user's GPG keys; those of others need ADMIN."""
-        path = f"{self._rest}/gpg/1.0/keys?user={quote(name, safe='')}&limit={self._limit}"
+        path = f"{self._rest}/gpg/1.0/keys?user={_quoted(name)}&limit={self._limit}"
         return Listing("user-gpg-keys", path, credentials.GPG_KEYS)
 
     def repository_restrictions(self, key: str, slug: str) -> Listing[guardrails.Restriction]:
@@ -259,5 +261,10 @@ class Api:
         return Question("repository-settings", path, guardrails.MERGE_CHECKS)
 
 
+def _quoted(name: str) -> str:
+    """A name as a part of a path or query. Nearly all keys and slugs stand for themselves, and cost a fifth so."""
+    return name if _stands_for_itself(name) else quote(name, safe="")
+
+
 def _place(key: str, slug: str) -> str:
-    return f"projects/{quote(key, safe='')}/repos/{quote(slug, safe='')}"
+    return f"projects/{_quoted(key)}/repos/{_quoted(slug)}"

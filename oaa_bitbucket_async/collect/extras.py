@@ -37,6 +37,8 @@ class Extras:
 
     async def of_project(self, project: int, find: Find) -> None:
         """Access keys and tokens."""
+        if not self._wanted:
+            return
 
         def key() -> str:
             return self._snapshot.projects[project].key
@@ -46,6 +48,8 @@ class Extras:
 
     async def of_repository(self, repository: int, find: Find) -> None:
         """Access keys, tokens, restrictions and what these leave open, settings; as far as they are wanted."""
+        if not self._wanted:
+            return
         api = self._api
 
         def place() -> tuple[str, str]:

@@ -35,6 +35,8 @@ def apply(snapshot: Snapshot, unit: Unit, answer: Sequence[AnyRow], read_at: flo
 def row_key(row: AnyRow) -> Hashable:
     """What makes two rows of one listing the same row."""
     match row:
+        case rows.User() | rows.Repository():  # first, for there are most of them
+            return row.id
         case rows.UserGrant():
             return (row.user.id, row.permission)
         case rows.GroupGrant():

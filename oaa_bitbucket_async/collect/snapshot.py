@@ -283,13 +283,18 @@ class Snapshot:
         self, old: GrantSet | None, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float
     ) -> GrantSet:
         codes = {*old.codes} if old is not None else set()
+        users, groups, vocabulary = self.users, self.groups, self.vocabulary
         for grant in grants:
             if isinstance(grant, rows.UserGrant):
-                self.add_user(grant.user, listed=False)
-                codes.add(self.vocabulary.user(grant.user.id, grant.permission))
+                row = grant.user
+                if (user := users.get(row.id)) is None or not user.listed:
+                    self.add_user(row, listed=False)
+                codes.add(vocabulary.user(row.id, grant.permission))
             else:
-                key = self.add_group(grant.group.name, listed=False)
-                codes.add(self.vocabulary.group(key, grant.permission))
+                key = fold(grant.group.name)
+                if (group := groups.get(key)) is None or not group.listed:
+                    self.add_group(grant.group.name, listed=False)
+                codes.add(vocabulary.group(key, grant.permission))
         return GrantSet(array("q", sorted(codes)), min(read_at, old.read_at) if old else read_at)
 
 
