@@ -12,7 +12,7 @@ from pygal.graph.xy import XY
 from pygal.style import Style
 
 _SVG = "{http://www.w3.org/2000/svg}"
-_WIDTH = 380
+_WIDTH = 340
 _FONT = 11
 _ROW = 24
 _TIME_STEPS = (
@@ -34,11 +34,9 @@ class Bar(NamedTuple):
 
 
 def bars(title: str, rows: Sequence[Bar]) -> Markup:
-    """Horizontal bars, the first row on top; pieces of one bar in the order of their values."""
-    chart = HorizontalStackedBar(
-        _config(height=_ROW * len(rows) + 30, max_scale=4, value_formatter=lambda value: f"{value:,.0f}")
-    )
-    chart.x_labels = [bar.label for bar in reversed(rows)]
+    """Horizontal bars, the first row on top, each with its sum; pieces of one bar in the order of their values."""
+    chart = HorizontalStackedBar(_config(height=_ROW * len(rows) + 8, show_x_labels=False, include_x_axis=True))
+    chart.x_labels = [f"{bar.label}  {sum(bar.values):,}" for bar in reversed(rows)]
     for n in range(len(rows[0].values)):
         chart.add("", [bar.values[n] for bar in reversed(rows)])
     return _svg(chart, title)

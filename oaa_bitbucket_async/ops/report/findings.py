@@ -31,6 +31,8 @@ T = TypeVar("T")
 GLOBAL_ADMINISTRATORS = frozenset({"ADMIN", "SYS_ADMIN"})
 """Global permissions with which one can administer every project and repository."""
 
+_MOST_LISTED = 10
+
 
 def find(snapshot: Snapshot, *, identity: Identity) -> Found:
     """Computes everything. Seconds for a large instance: call it off the event loop."""
@@ -47,10 +49,9 @@ def find(snapshot: Snapshot, *, identity: Identity) -> Found:
         users=_users(snapshot, sign_in, identity),
         things=_things(snapshot),
         levels=_levels(snapshot, held),
-        administrators=_first(_administrators(snapshot, global_holders)),
+        administrators=_first(_administrators(snapshot, global_holders), MOST),
         administrator_groups=_first(_administrator_groups(snapshot, global_holders)),
-        public_projects=_first(_public_projects(held)),
-        public_repositories=_first(_public_repositories(snapshot)),
+        public=_first(_public(held)),
         defaults=_first(defaults),
         defaults_by_level=dict(Counter(default.permission for default in defaults)),
         gone_groups=_first(gone),
@@ -63,8 +64,8 @@ def find(snapshot: Snapshot, *, identity: Identity) -> Found:
     )
 
 
-def _first(everything: list[T]) -> Shown[T]:
-    return Shown(tuple(everything[:MOST]), len(everything))
+def _first(everything: list[T], most: int = _MOST_LISTED) -> Shown[T]:
+    return Shown(tuple(everything[:most]), len(everything))
 
 
 def _users(snapshot: Snapshot, sign_in: Licensed, identity: Identity) -> Users:
@@ -92,6 +93,9 @@ def _things(snapshot: Snapshot) -> Things:
         personal_projects=sum(project.personal for project in projects.values()),
         public_projects=sum(project.public for project in projects.values()),
         repositories=len(repositories),
+        personal_repositories=sum(
+            (project := projects.get(r.project)) is not None and project.personal for r in repositories
+        ),
         public_repositories=sum(
             r.public or ((project := projects.get(r.project)) is not None and project.public) for r in repositories
         ),
@@ -152,23 +156,14 @@ def _administrator_groups(snapshot: Snapshot, global_holders: dict[Principal, se
     return sorted(found, key=lambda g: (-g.active_members, fold(g.name)))
 
 
-def _public_projects(held: Held) -> list[Public]:
-    found = [
-        Public(project.key, project.name, held.size(number))
-        for number, project in enumerate(held.projects)
-        if project.public
-    ]
-    return sorted(found, key=lambda p: (-p.repositories, p.path))
-
-
-def _public_repositories(snapshot: Snapshot) -> list[Public]:
+def _public(held: Held) -> list[Public]:
     found = []
-    for repository in snapshot.repositories.values():
-        if repository.public:
-            project = snapshot.projects.get(repository.project)
-            if project is None or not project.public:
-                found.append(Public(f"{project.key if project else '?'}/{repository.slug}", repository.name, 1))
-    return sorted(found, key=lambda p: p.path)
+    for number, project in enumerate(held.projects):
+        repositories = [held.repositories[place] for place in range(*held.ranges[number])]
+        count = len(repositories) if project.public else sum(repository.public for repository in repositories)
+        if count or project.public:
+            found.append(Public(project.key, project.name, count, len(repositories), project.public))
+    return sorted(found, key=lambda p: (not p.whole, -p.repositories, p.key))
 
 
 def _defaults(held: Held) -> list[Default]:

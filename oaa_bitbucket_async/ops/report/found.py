@@ -47,6 +47,8 @@ class Things:
     personal_projects: int
     public_projects: int
     repositories: int
+    personal_repositories: int
+    """In personal projects."""
     public_repositories: int
     """Public themselves, or by their project."""
     archived_repositories: int
@@ -93,13 +95,16 @@ class AdministratorGroup:
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """A project or repository that is readable without an account, where Bitbucket allows that."""
+    """A project with repositories that are readable without an account, where Bitbucket allows that."""
 
-    path: str
-    """`KEY` or `KEY/slug`."""
+    key: str
     name: str
     repositories: int
-    """For a project, how many it has."""
+    """Those that are public, by themselves or by the project."""
+    of: int
+    """All that the project has."""
+    whole: bool
+    """The project itself is public, and with it each repository that it will ever have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +168,7 @@ class Found:
     """Every permission that is known to Bitbucket or was met, in the order of their weight."""
     administrators: Shown[Administrator]
     administrator_groups: Shown[AdministratorGroup]
-    public_projects: Shown[Public]
-    public_repositories: Shown[Public]
-    """Those that are public by themselves, not only by their project."""
+    public: Shown[Public]
     defaults: Shown[Default]
     """By weight of the permission, then by size."""
     defaults_by_level: dict[str, int]

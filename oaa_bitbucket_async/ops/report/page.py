@@ -14,6 +14,7 @@ from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket.course import Stretch
 from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.collect.units import UnitKind
+from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.ops.report import charts
 from oaa_bitbucket_async.ops.report.charts import Bar
@@ -107,6 +108,10 @@ def _verdict(report: RunReport) -> tuple[bool, str]:
         return False, f"Incomplete, nothing was uploaded: {parts}."
     if report.exit_code >= 128:
         return False, "Interrupted, nothing was uploaded."
+    if upload is not None and upload.outcome == "refused":
+        return False, "Everything was collected, but Veza did not take it."
+    if report.exit_code == IncompleteError.exit_code:
+        return False, "Everything was collected, and nothing was uploaded."
     if report.found is None:
         return False, f"The run failed before everything was collected (exit code {report.exit_code})."
     return False, f"Everything was collected, but the run failed (exit code {report.exit_code})."
@@ -118,7 +123,7 @@ def _explanation(report: RunReport) -> list[str]:
         lines.append("What is missing is missing from every figure below, too.")
     upload = report.summary.upload
     if upload is not None and upload.outcome == "uploaded" and upload.detail:
-        lines.append(f"{upload.detail[0].upper()}{upload.detail[1:]}.")
+        lines.append(f"In Veza: {upload.detail}.")
     return lines
 
 
@@ -222,7 +227,7 @@ def _came(changes: Changes) -> list[_Came]:
 
 
 def _charts(report: RunReport, clean: Callable[[str], str]) -> dict[str, Markup | None]:
-    found, drawn = report.found, dict.fromkeys(("users", "levels", "throughput", "limit", "latency"))
+    found, drawn = report.found, dict.fromkeys(("users", "repositories", "levels", "throughput", "limit", "latency"))
     made: dict[str, Markup | None] = dict(drawn)
     if found is not None:
         users = found.users
@@ -230,10 +235,23 @@ def _charts(report: RunReport, clean: Callable[[str], str]) -> dict[str, Markup 
         if users.may_sign_in is not None:
             rows.insert(1, ("of these licensed", users.may_sign_in))
         made["users"] = charts.bars("Users", [Bar(label, (count,)) for label, count in rows])
-        made["levels"] = charts.bars(
-            "Grants by permission",
-            [Bar(clean(level.permission), (level.users, level.groups, level.everyone)) for level in found.levels],
+        things = found.things
+        made["repositories"] = charts.bars(
+            "Repositories",
+            [
+                Bar("all", (things.repositories,)),
+                Bar("in personal projects", (things.personal_repositories,)),
+                Bar("public", (things.public_repositories,)),
+                Bar("archived", (things.archived_repositories,)),
+                Bar("forks", (things.forks,)),
+            ],
         )
+        held = [level for level in found.levels if level.total]
+        if held:
+            made["levels"] = charts.bars(
+                "Grants by permission",
+                [Bar(clean(level.permission), (level.users, level.groups, level.everyone)) for level in held],
+            )
     if report.course:
         made["throughput"] = charts.course(
             "Requests a second over time", [_points(report.course, lambda s: s.throughput)], lambda v: f"{v:,.0f}"

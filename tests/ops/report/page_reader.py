@@ -1,0 +1,77 @@
+"""Reads a page as a browser's parser would have to, and refuses what no browser should have to mend."""
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+SVG = "{http://www.w3.org/2000/svg}"
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+TAGS = {
+    "html", "head", "meta", "title", "style", "body", "main", "header", "section", "footer", "div", "p", "h1", "h2",
+    "h3", "a", "b", "bdi", "i", "small", "span", "strong", "table", "thead", "tbody", "tr", "th", "td", "ul", "li",
+    "dl", "dt", "dd", "svg", "g", "rect", "path", "text",
+}  # fmt: skip
+"""What the template writes. Anything else came from a name."""
+REFERENCES = {"href", "src", "srcset", "action", "data", "poster", "background", "xlink:href", "cite", "formaction"}
+
+
+class Page(HTMLParser):
+    """A page, read; AssertionError if it is not well formed."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.source = content.decode("utf-8")
+        assert self.source.startswith("<!DOCTYPE html>\n<html lang=")
+        self.feed(self.source)
+        self.close()
+        assert self.open == [], "not closed"
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+        drawings = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", self.source, re.DOTALL)]
+        self.labels = [label.text or "" for svg in drawings for label in svg.iter(f"{SVG}text")]
+        numbers = [value for svg in drawings for one in svg.iter() for value in one.attrib.values()]
+        assert not re.search(r"\b(nan|inf|None)\b", " ".join(numbers))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len({name for name, _ in attrs}) == len(attrs), f"an attribute twice: <{tag} {attrs}>"
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert "svg" in self.open, f"<{tag}/> outside of a drawing"
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> crosses another"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def references(self) -> set[str]:
+        """Where the page leads to, or would load something from."""
+        found = {str(value) for _, attrs in self.tags for name, value in attrs.items() if name in REFERENCES}
+        style = " ".join(
+            [*re.findall(r"<style>(.*?)</style>", self.source, re.DOTALL), *(str(a.get("style")) for _, a in self.tags)]
+        )
+        return found | set(re.findall(r"url\(.*?\)|@import.*", style))
+
+    @property
+    def ids(self) -> list[str]:
+        return [str(attrs["id"]) for _, attrs in self.tags if "id" in attrs]
+
+
+def safe(page: Page, base_url: str) -> None:
+    """Nothing runs, nothing is loaded, nothing but the template's own elements is there."""
+    assert {tag for tag, _ in page.tags} <= TAGS
+    assert [a for _, attrs in page.tags for a in attrs if a.startswith("on")] == []
+    anchors = {f"#{one}" for one in page.ids}
+    assert page.references - {base_url} <= anchors, "a reference that leads elsewhere, or nowhere"
+    assert len(set(page.ids)) == len(page.ids)
+    outside = re.findall(r"\w+://[^\s\"'<]*", page.source)
+    assert {one for one in outside if not one.startswith(base_url)} <= {"http://www.w3.org/2000/svg"}
