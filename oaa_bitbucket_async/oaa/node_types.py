@@ -37,15 +37,15 @@ class _Definitions(msgspec.Struct):
     applications: list[Definition]
 
 
-def node_types(definition: Definition) -> NodeTypes:
-    """The nodes that a payload with this definition brings. Credentials are there only if they were collected."""
+def node_types(definition: Definition, *, credentials: bool) -> NodeTypes:
+    """The nodes that a payload with this definition brings; `credentials`: whether it holds any."""
     found = {
         "Application": _NAMED | _custom(definition.application_properties),
         "User": _USER | _custom(definition.local_user_properties),
         "Group": _NAMED | {"created_at"} | _custom(definition.local_group_properties),
         "Permission": _NAMED,
     }
-    if definition.local_access_creds_properties:
+    if credentials:
         found["AccessCred"] = _CREDENTIAL | _custom(definition.local_access_creds_properties)
     for one in definition.resources:
         level = "SubResource" if one.resource_type == REPO else "Resource"
@@ -53,13 +53,13 @@ def node_types(definition: Definition) -> NodeTypes:
     return {f"OAA.{definition.application_type}.{kind}": names for kind, names in found.items()}
 
 
-def saved_node_types(definitions: msgspec.Raw) -> NodeTypes:
+def saved_node_types(definitions: msgspec.Raw, *, credentials: bool) -> NodeTypes:
     """The same from the text of a saved payload; nothing for one that defines its properties in another way."""
     try:
         (definition,) = msgspec.json.decode(definitions, type=_Definitions).applications
     except (msgspec.MsgspecError, ValueError):
         return {}
-    return node_types(definition)
+    return node_types(definition, credentials=credentials)
 
 
 def _custom(properties: Mapping[str, object]) -> frozenset[str]:

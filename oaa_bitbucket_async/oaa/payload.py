@@ -129,7 +129,9 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payloa
         base_url=snapshot.instance.base_url,
         counts=counts,
         warnings=tuple(notes.lines()),
-        node_types=node_types(msgspec.convert(app.property_definitions.to_dict(), Definition)),
+        node_types=node_types(
+            msgspec.convert(app.property_definitions.to_dict(), Definition), credentials=check.credential_count > 0
+        ),
     )
 
 
@@ -149,7 +151,7 @@ def load_payload(path: Path) -> Payload:
         raw_size=len(text),
         application=application.name,
         base_url=application.custom_properties.base_url,
-        node_types=saved_node_types(saved.custom_property_definition),
+        node_types=saved_node_types(saved.custom_property_definition, credentials=bool(application.local_access_creds)),
         counts=Counts(
             users=len(application.local_users),
             groups=len(application.local_groups),

@@ -234,7 +234,7 @@ def run_rows(summary: Summary) -> list[tuple[str, str]]:
         detail = f": {summary.upload.detail}" if summary.upload.detail else ""
         rows.append(("Upload", f"{summary.upload.outcome}{detail}"))
     if summary.report is not None:
-        rows.append(("Report", f"{summary.report.outcome}: {summary.report.detail}"))
+        rows.append(("Veza report", f"{summary.report.outcome}: {summary.report.detail}"))
     return rows
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE
+from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.demo.veza.faults import FaultName
 from oaa_bitbucket_async.oaa import upload
@@ -256,6 +257,33 @@ def test_a_query_that_veza_refuses_costs_only_itself(bench: Benches, capsys: pyt
     assert "already exists" in said
 
 
+@pytest.mark.parametrize("include", [frozenset(Include), {Include.TOKENS, Include.BRANCH_RESTRICTIONS}])
+def test_a_first_run_that_includes_more_asks_for_more(bench: Benches, include: set[Include]) -> None:
+    made = bench()
+    assert ran(made, include=frozenset(include)).code == 0
+    assert made.veza.assessments.queries_of("Bitbucket Server") == OURS
+
+
+def test_what_is_included_later_is_added_when_asked_for(bench: Benches) -> None:
+    made = bench()
+    assert ran(made).code == 0
+    assert ran(made, include=frozenset(Include)).code == 0
+    assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
+    assert ran(made, include=frozenset(Include), create_report=True).code == 0
+    names = made.veza.assessments.queries_of("Bitbucket Server")
+    assert names[: len(PLAIN)] == PLAIN
+    assert sorted(names) == sorted(OURS)
+
+
+def test_credentials_of_which_there_are_none_are_not_asked_for(bench: Benches) -> None:
+    nobody = EstateShape(users=0, groups=0, projects=0, repositories=0, personal_projects=0, seed=1)
+    made = bench(estate=generate(nobody))
+    ended = ran(made, include=frozenset({Include.GPG_KEYS}))
+    assert ended.code == 0, ended.error
+    assert not ended.payload["applications"][0]["local_access_creds"]
+    assert not [name for name in made.veza.assessments.queries_of("Bitbucket Server") if "credentials" in name]
+
+
 # --- what goes wrong ------------------------------------------------------------------------------------------------
 
 
@@ -268,7 +296,7 @@ def test_a_key_without_the_right_is_a_warning_that_says_what_to_do(
     ended = ran(made)
     said = capsys.readouterr().err
     assert (ended.code, len(ended.pushed)) == (0, 1)
-    assert "report: failed" in said
+    assert "veza report: failed" in said
     assert "with a personal key" in said
     assert made.veza.api_key not in said
     assert not list(made.state.glob("*.json.gz")), "nothing is kept: the upload is done"
