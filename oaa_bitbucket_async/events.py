@@ -37,6 +37,8 @@ class Event(StrEnum):
     """It is incomplete, so that it does not go to standard output."""
     VEZA_RETRY = "veza-retry"
     """A call of Veza's API failed and is made again: `call`, `wait_seconds`."""
+    VEZA_PARSING_UNKNOWN = "veza-parsing-unknown"
+    """`--wait`: Veza does not tell whether it has parsed this upload or an earlier one: `data_source`."""
     STOPPING = "stopping"
     """A first signal: what is in flight may end."""
     STOPPED = "stopped"

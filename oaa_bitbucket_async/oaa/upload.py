@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from oaaclient.client import OAAClient
 
 from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.client import DEFAULT_RETRIES, Json, VezaClient, environment_number, open_client
 from oaa_bitbucket_async.oaa.follow import Following, status_of, tells_times
 from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for
@@ -250,6 +251,7 @@ class _Push:
                     "Veza has %r as SUCCESS, as before the upload, and does not say when it parsed it: "
                     "whether that is this upload can't be told",
                     name,
+                    extra=event(Event.VEZA_PARSING_UNKNOWN, data_source=name),
                 )
                 return False
             if waited >= self._patience.poll_for:

@@ -36,7 +36,7 @@ class ReportResult:
     queries: tuple[str, ...]
     """Of ours, those that the report has now."""
     absent: tuple[str, ...] = ()
-    """Not asked for: what they look at is not in the payload."""
+    """Neither there nor asked for: what they look at is not in the payload."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Veza took them not; with its answer."""
 
@@ -118,6 +118,7 @@ class _Making:
             await ask(self._client, self._patience, "the report", lambda: build_report(self._client, whole))
         else:
             outcome = "completed" if await self._complete(found, there) else "unchanged"
+        absent = tuple(title for title in absent if title not in known)
         return ReportResult(name=name, outcome=outcome, queries=tuple(there), absent=absent, refused=refused)
 
     async def _known(self) -> dict[str, str]:

@@ -86,7 +86,7 @@ class Summary:
     warnings: Counter[str] = field(default_factory=Counter)
     """Our own warnings by kind, as people read it."""
     upload: UploadOutcome | None = None
-    report: ReportOutcome | None = None
+    veza_report: ReportOutcome | None = None
     """None if it was not this run's turn."""
     payload_bytes: int | None = None
     """The payload's JSON."""
@@ -131,7 +131,7 @@ class Summary:
             "upload": None if upload is None else upload.outcome,
             "upload_warnings": {} if upload is None else dict(upload.warnings),
             "changes": None if self.changes is None else self.changes.counts(),
-            "report": None if self.report is None else self.report.outcome,
+            "veza_report": None if self.veza_report is None else self.veza_report.outcome,
             "payload_bytes": self.payload_bytes,
             "upload_bytes": self.upload_bytes,
             "saved": None if self.saved is None else str(self.saved),
@@ -233,8 +233,8 @@ def run_rows(summary: Summary) -> list[tuple[str, str]]:
     if summary.upload is not None:
         detail = f": {summary.upload.detail}" if summary.upload.detail else ""
         rows.append(("Upload", f"{summary.upload.outcome}{detail}"))
-    if summary.report is not None:
-        rows.append(("Veza report", f"{summary.report.outcome}: {summary.report.detail}"))
+    if summary.veza_report is not None:
+        rows.append(("Veza report", f"{summary.veza_report.outcome}: {summary.veza_report.detail}"))
     return rows
 
 

@@ -16,12 +16,12 @@ async def report_in_veza(veza: Veza, payload: Payload, uploaded: PushResult, sum
     try:
         result = await make_report(veza, payload.node_types)
     except CollectorError as error:
-        summary.report = ReportOutcome(outcome="failed", detail="the upload is not touched by that")
+        summary.veza_report = ReportOutcome(outcome="failed", detail="the upload is not touched by that")
         summary.warnings[
             f"the report in Veza was not made: {error} The upload stands; a later run with --create-report makes it."
         ] += 1
         return
-    summary.report = ReportOutcome(outcome=result.outcome, detail=_detail(result))
+    summary.veza_report = ReportOutcome(outcome=result.outcome, detail=_detail(result))
     for reason in result.refused.values():
         summary.warnings[f"a query of the report was left out: {reason}"] += 1
 

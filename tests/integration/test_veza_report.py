@@ -264,7 +264,7 @@ def test_a_first_run_that_includes_more_asks_for_more(bench: Benches, include: s
     assert made.veza.assessments.queries_of("Bitbucket Server") == OURS
 
 
-def test_what_is_included_later_is_added_when_asked_for(bench: Benches) -> None:
+def test_what_is_included_later_is_added_when_asked_for(bench: Benches, capsys: pytest.CaptureFixture[str]) -> None:
     made = bench()
     assert ran(made).code == 0
     assert ran(made, include=frozenset(Include)).code == 0
@@ -273,6 +273,9 @@ def test_what_is_included_later_is_added_when_asked_for(bench: Benches) -> None:
     names = made.veza.assessments.queries_of("Bitbucket Server")
     assert names[: len(PLAIN)] == PLAIN
     assert sorted(names) == sorted(OURS)
+    capsys.readouterr()
+    assert ran(made, create_report=True).code == 0
+    assert f"veza report: unchanged: Bitbucket Server, {len(PLAIN)} queries\n" in capsys.readouterr().err
 
 
 def test_credentials_of_which_there_are_none_are_not_asked_for(bench: Benches) -> None:

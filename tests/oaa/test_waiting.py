@@ -92,4 +92,5 @@ def test_a_veza_that_tells_no_times(server, payload, patience, pushed_before, ca
     assert asyncio.run(push(payload, veza(server, wait=True), patience=patience)).parsed, "PARSING was seen"
     server.on_the_way = []
     assert not asyncio.run(push(payload, veza(server, wait=True), patience=patience)).parsed
-    assert "can't be told" in caplog.text
+    (record,) = [record for record in caplog.records if "can't be told" in record.message]
+    assert record.event == "veza-parsing-unknown"
