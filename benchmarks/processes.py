@@ -150,13 +150,14 @@ async def command(server: Server, veza: EmbeddedVeza, state: Path, *arguments: s
         "OAA_STATE_DIR": str(state),
     }
     called = [sys.executable, "-m", "benchmarks.command", *arguments]
-    process = await asyncio.create_subprocess_exec(*called, env=environment, stdout=asyncio.subprocess.PIPE)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*called, env=environment, stdout=pipe, stderr=pipe)
     _pin(process.pid, first=False)
     began = time.perf_counter()
-    output, _ = await process.communicate()
+    output, errors = await process.communicate()
     wall = time.perf_counter() - began
     if process.returncode:
-        raise RuntimeError(f"oaa-bitbucket-async ended with {process.returncode}: its standard error says why")
+        raise RuntimeError(f"oaa-bitbucket-async ended with {process.returncode}: {errors.decode()[-1000:]}")
     usage = msgspec.json.decode(output.splitlines()[-1], type=Usage)
     return Ended(wall, usage.cpu, usage.peak_mb)
 

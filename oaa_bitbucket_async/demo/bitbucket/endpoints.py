@@ -31,6 +31,7 @@ class Endpoints(Ground):
     def __init__(self, estate: Estate, rights: Rights, options: ServerOptions, base: str, created: list[str]) -> None:
         super().__init__(estate, rights, options, base, created)
         self._users = [user for user in estate.users if not user.deleted]
+        self._members: dict[str, list[User]] = {}
         self._handlers: dict[str, Handler] = {
             **CredentialEndpoints(estate, rights, options, base, created, self._render).handlers(),
             **GuardrailEndpoints(estate, rights, options, base, created, self._render).handlers(),
@@ -124,9 +125,10 @@ class Endpoints(Ground):
             raise bad_argument("The context parameter is required.", "context")
         if self._estate.group(name) is None:
             raise no_group(name)
-        members = self._rights.members(name)
-        users = [u for n in sorted(members) if (u := self._estate.user(n)) is not None]
-        return self._page(question, _like(users, question), self._render.detailed_user)
+        if name not in self._members:  # a giant group has many pages
+            in_order = sorted(self._rights.members(name))
+            self._members[name] = [u for n in in_order if (u := self._estate.user(n)) is not None]
+        return self._page(question, _like(self._members[name], question), self._render.detailed_user)
 
     def _admin_listing(self, question: Question) -> None:
         signed_in(question)
