@@ -14,7 +14,8 @@ FOR_PEOPLE = {"ops/summary.py"}
 def test_the_names_stay() -> None:
     assert {str(event) for event in Event} == {
         "settings-warning", "signed-in", "preflight-warning", "scope-limited", "resumed", "progress", "missing",
-        "payload-saved", "payload-not-printed", "veza-retry", "veza-parsing-unknown", "stopping", "stopped", "lock-unavailable",
+        "payload-saved", "payload-not-printed", "veza-retry", "veza-parsing-unknown", "stopping", "stopped",
+        "lock-unavailable",
         "journal-set-aside", "journal-failed", "no-last-upload", "last-upload-unreadable",
         "last-upload-not-kept", "metrics-failed", "report-saved", "report-failed", "run-ended", "log",
     }  # fmt: skip
