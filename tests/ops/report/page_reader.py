@@ -23,6 +23,8 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
+        self.rows: list[list[list[str]]] = []
+        """Of all tables: rows of cells of pieces of text."""
         self.source = content.decode("utf-8")
         assert self.source.startswith("<!DOCTYPE html>\n<html lang=")
         self.feed(self.source)
@@ -39,6 +41,10 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append([])
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert "svg" in self.open, f"<{tag}/> outside of a drawing"
@@ -51,6 +57,8 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] != "style":
             self.words.append(data)
+            if data.strip() and {"td", "th"} & set(self.open):
+                self.rows[-1][-1].append(data.strip())
 
     @property
     def references(self) -> set[str]:
