@@ -11,13 +11,19 @@ END = "<!-- benchmarks: to here -->"
 
 
 def text(results: Results) -> str:
-    """The table, and with what it was taken."""
+    """One table of all figures, and with what they were taken."""
     return "\n\n".join([table(results.figures), *results.circumstances])
 
 
 def section(results: Results, plots: str) -> str:
     """What stands between the markers; `plots`: the folder of the pictures as the README has to name it."""
-    return "\n\n".join([*(picture(chart, plots) for chart in results.charts), text(results)])
+    goals = [figure for figure in results.figures if figure.goal is not None]
+    others = [figure for figure in results.figures if figure.goal is None]
+    parts = [table(goals), *results.circumstances, *(picture(chart, plots) for chart in results.charts)]
+    if others:
+        summary = "<summary>Figures without a goal</summary>"
+        parts.append(f"<details>\n{summary}\n\n{table(others)}\n\n</details>")
+    return "\n\n".join(parts)
 
 
 def picture(chart: Chart, plots: str) -> str:

@@ -173,7 +173,7 @@ CHARTS = [
 
 
 def results(*charts: Chart) -> Results:
-    answer = Answer([Figure("time", "here", 1.5, goal=1.08)], list(charts))
+    answer = Answer([Figure("time", "here", 1.5, goal=1.08), Figure("bytes", "there", 7.0)], list(charts))
     return Results({"concurrency": Taken(answer, "python -m benchmarks", "2026-01-02", ["2 cores"])})
 
 
@@ -222,7 +222,8 @@ def test_the_readme_is_rewritten_between_its_markers(tmp_path: Path) -> None:
         assert text.startswith(f"before\n\n{readme.BEGIN}\n\n")
         assert text.endswith(f"\n\n{readme.END}\n\nafter\n")
         assert "old" not in text
-        assert text.count("| time | here |") == 1
+        assert text.count("| time | here |") == text.count("| bytes | there |") == 1
+        assert text.index("| time |") < text.index("<details>") < text.index("| bytes |")
         assert 'src="benchmarks/plots/time-over-concurrency.svg"' in text
     with pytest.raises(ValueError, match="no two lines"):
         readme.rewritten("nothing here", "x")
