@@ -23,7 +23,7 @@ from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.session import open_session
 from oaa_bitbucket_async.run.signals import listen
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Login, Pace, Settings, State, Veza
+from oaa_bitbucket_async.settings import Include, Login, Pace, Settings, State, Veza
 from oaa_bitbucket_async.state import state_paths
 
 
@@ -51,6 +51,7 @@ class Job(msgspec.Struct, frozen=True):
     build: bool = True
     standard_loop: bool = False
     profile: str | None = None
+    include: frozenset[Include] = frozenset()
     veza: VezaAt | None = None
 
 
@@ -168,6 +169,7 @@ async def work(job: Job) -> Report:
         login=Login(user=job.user, secret=Secret(job.password)),
         state=State(directory=Path(job.state)),
         pace=Pace(concurrency=job.concurrency, max_concurrency=job.max_concurrency),
+        include=job.include,
         dry_run=True,
     )
     path = state_paths(settings.state.directory, settings.bitbucket_url, settings.login).journal

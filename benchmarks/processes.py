@@ -16,6 +16,7 @@ import msgspec
 from benchmarks.collector import Job, Report, VezaAt
 from benchmarks.command import Usage
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
+from oaa_bitbucket_async.settings import Include
 
 _STARTS_WITHIN = 300.0
 """Seconds for a server to make its estate: 100,000 repositories take a good part of a minute."""
@@ -72,6 +73,7 @@ async def collect(
     standard_loop: bool = False,
     profile: str | None = None,
     state: Path | None = None,
+    include: frozenset[Include] = frozenset(),
     veza: EmbeddedVeza | None = None,
 ) -> Report:
     """One run of the collector against `server`, complete or an error.
@@ -87,6 +89,7 @@ async def collect(
             build=build,
             standard_loop=standard_loop,
             profile=profile,
+            include=include,
             veza=VezaAt(veza.url, veza.api_key) if veza is not None else None,
         )
         report = await client("benchmarks.collector", job, Report)

@@ -5,8 +5,7 @@ or `read-only` covers it. Patterns are those of Bitbucket's branch permissions: 
 from one of its segments on.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from oaa_bitbucket_async.bitbucket.guardrails import Restriction
 
@@ -44,24 +43,27 @@ def _covers(row: Restriction, branch: str | None) -> bool | None:
         return None
     if row.matcher == "BRANCH":
         return row.matched == branch or f"refs/heads/{row.matched}" == branch
-    return _pattern(row.matched).fullmatch(branch) is not None
+    return _matches(row.matched, branch)
 
 
-def _pattern(text: str) -> "re.Pattern[str]":
-    """`?` is one character, `*` any number, neither a slash; `**` any number of segments; `x/` is all below x."""
-    if text.endswith("/"):
-        text += "**"
-    parts = ["(?:.*/)?"]
-    for part in re.split(r"(\*\*/|\*\*|\*|\?)", text.removeprefix("/")):
-        match part:
-            case "**/":
-                parts.append("(?:.*/)?")
-            case "**":
-                parts.append(".*")
-            case "*":
-                parts.append("[^/]*")
-            case "?":
-                parts.append("[^/]")
-            case _:
-                parts.append(re.escape(part))
-    return re.compile("".join(parts), re.DOTALL)
+def _matches(pattern: str, branch: str) -> bool:
+    """`x/` is the same as `x/**`. Without regular expressions: a pattern of many stars must not hold up a run."""
+    wanted = f"{pattern}**" if pattern.endswith("/") else pattern
+    return _fits(["**", *wanted.lstrip("/").split("/")], branch.split("/"), "**", _segment)
+
+
+def _segment(wanted: str, segment: str) -> bool:
+    return _fits(wanted, segment, "*", lambda letter, found: letter in ("?", found))
+
+
+def _fits(pattern: Sequence[str], parts: Sequence[str], any_number: str, fits: Callable[[str, str], bool]) -> bool:
+    """Whether all of `parts` are used up by `pattern`, of which `any_number` takes any number of them."""
+    reached = {0}
+    for wanted in pattern:
+        if wanted == any_number:
+            reached = set(range(min(reached), len(parts) + 1))
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and fits(wanted, parts[at])}
+        if not reached:
+            return False
+    return len(parts) in reached

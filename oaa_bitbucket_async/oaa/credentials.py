@@ -7,6 +7,7 @@ whose rights it has, and holds nothing itself.
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from oaaclient.templates import AccessCred, CustomApplication, LocalUser, OAAPropertyType
 
@@ -29,6 +30,14 @@ CREDENTIAL_PROPERTIES = {
     "permission_levels": OAAPropertyType.STRING_LIST,
 }
 _LEVELS = ("READ", "WRITE", "ADMIN")
+_CREATE = "REPO_CREATE"
+"""A right on a project, in spite of its name."""
+_AS_ON_REPOSITORY = {
+    "PROJECT_READ": "REPO_READ",
+    "PROJECT_WRITE": "REPO_WRITE",
+    _CREATE: "REPO_WRITE",
+    "PROJECT_ADMIN": "REPO_ADMIN",
+}
 _OF_USERS = {
     UnitKind.USER_TOKENS: "user-token",
     UnitKind.USER_SSH_KEYS: "ssh-key",
@@ -67,12 +76,14 @@ class Credentials:
 
     def met(self) -> set[str]:
         """Every permission that a credential holds on something."""
-        found = set(self._permissions)
-        for kind in (UnitKind.PROJECT_TOKENS, UnitKind.REPOSITORY_TOKENS):
-            for _, row in self._each(kind):
-                if isinstance(row, Token):
-                    found.update(row.permissions)
-        return found
+        found: set[str | None] = set(self._permissions)
+        for _, row in self._each(UnitKind.PROJECT_TOKENS):
+            if isinstance(row, Token):
+                found |= {_on_project(row), _on_repository(row)}
+        for _, row in self._each(UnitKind.REPOSITORY_TOKENS):
+            if isinstance(row, Token):
+                found.add(_on_repository(row))
+        return {permission for permission in found if permission}
 
     def __iter__(self) -> Iterator[AccessCred]:
         """Every credential, without what it holds."""
@@ -98,7 +109,7 @@ class Credentials:
                 yield self._holder("project-token", row, self._of_project_token(place, row), permissions)
         for place, row in self._each(UnitKind.REPOSITORY_TOKENS):
             if isinstance(row, Token) and place in self._snapshot.repositories:
-                held = _top(row, "REPO_")
+                held = _on_repository(row)
                 keys = {held: [self._repository_key(place)]} if held else {}
                 yield self._holder("repository-token", row, keys, permissions)
 
@@ -135,7 +146,7 @@ class Credentials:
 
     def _of_project_token(self, project: int, token: Token) -> dict[str, list[str]]:
         """On the project, and where its right on repositories is the higher one, on each of them."""
-        on_project, on_repositories = _top(token, "PROJECT_"), _top(token, "REPO_")
+        on_project, on_repositories = _on_project(token), _on_repository(token)
         held = {on_project: [str(project)]} if on_project else {}
         repositories = self._repositories[project]
         if on_repositories and repositories and _level(on_repositories) > _level(on_project):
@@ -224,13 +235,21 @@ def _label(row: _Row) -> str:
             return row.label
 
 
-def _top(token: Token, prefix: str) -> str | None:
-    return highest(name for name in token.permissions if name.startswith(prefix))
+def _on_project(token: Token) -> str | None:
+    return highest(name for name in token.permissions if name == _CREATE or name.startswith("PROJECT_"))
+
+
+def _on_repository(token: Token) -> str | None:
+    """What it may do with a repository, by a right on repositories or one on their project."""
+    by_project = (_AS_ON_REPOSITORY[name] for name in token.permissions if name in _AS_ON_REPOSITORY)
+    return highest(
+        chain((name for name in token.permissions if name != _CREATE and name.startswith("REPO_")), by_project)
+    )
 
 
 def _level(permission: str | None) -> int:
     """READ, WRITE and ADMIN are the same of a project and of a repository; nothing and anything unknown is below."""
-    word = (permission or "").rpartition("_")[2]
+    word = _AS_ON_REPOSITORY.get(permission or "", permission or "").rpartition("_")[2]
     return _LEVELS.index(word) if word in _LEVELS else -1
 
 

@@ -18,6 +18,7 @@ _WORDS = {
     Include.SETTINGS: "pull request settings",
 }
 _EXAMPLES = 3
+_ONE = {"projects": "project", "users": "user", "repositories": "repository"}
 _OF_ADMINISTRATOR = (
     "those of other users need the global permission Admin, which no token carries: sign in with BITBUCKET_USER and "
     "the password of an administrator"
@@ -75,7 +76,8 @@ def _line(snapshot: Snapshot, include: Include, state: State) -> str:
 def _those(snapshot: Snapshot, kind: UnitKind, hidden: list[int]) -> str:
     examples = ", ".join(_name(snapshot, kind, place) for place in hidden[:_EXAMPLES])
     more = f" and {len(hidden) - _EXAMPLES:,} more" if len(hidden) > _EXAMPLES else ""
-    return f"{len(hidden):,} {_places(kind)} ({examples}{more})"
+    places = _places(kind) if len(hidden) > 1 else _ONE[_places(kind)]
+    return f"{len(hidden):,} {places} ({examples}{more})"
 
 
 def _places(kind: UnitKind) -> str:
