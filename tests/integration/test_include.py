@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
@@ -185,6 +186,26 @@ def test_one_request_for_each_place_and_kind(bench: Benches) -> None:
     p = len(application(ran)["resources"])  # less the personal ones that show nowhere
     r, u = len(estate.repositories), len(estate.users)
     assert ran.requests - without.requests == (p + r) + (p + r + u) + u + r
+
+
+@pytest.mark.parametrize("basic", [True, False], ids=["basic", "token"])
+def test_check_tells_the_price_that_a_run_pays(bench: Benches, capsys: pytest.CaptureFixture[str], basic: bool) -> None:
+    made = bench(estate=keyed())
+    without = made.run(basic=basic).requests
+    capsys.readouterr()
+    assert run.check(made.settings(basic=basic, include=frozenset({Include.TOKENS}))) == 0
+    said = capsys.readouterr().out
+    told = dict(re.findall(r"(?:Include:|^) +([\w-]+): ([\d,]+(?: to [\d,]+)?) requests", said, re.MULTILINE))
+    assert told.keys() == set(Include), said
+    for include in Include:
+        paid = made.run(basic=basic, include=frozenset({include})).requests - without
+        least, _, most = told[include].partition(" to ")
+        assert int(least) <= paid <= int(most or least), include
+    whole = int(re.search(r"about ([\d,]+) requests", said)[1].replace(",", ""))  # type: ignore[index]
+    assert run.check(made.settings(basic=basic)) == 0
+    bare = int(re.search(r"about ([\d,]+) requests", capsys.readouterr().out)[1].replace(",", ""))  # type: ignore[index]
+    assert whole - bare == int(told[Include.TOKENS])
+    assert ("are not visible to this login" in said) is not basic
 
 
 # --- what it may not see ----------------------------------------------------------------------------------------------
