@@ -64,6 +64,8 @@ class Work:
         self._counts = counts
         self._record = record
         self._gone: set[Unit] = set()
+        self._absent: set[UnitKind] = set()
+        """What `--include` asks and was answered 404 for something that is there."""
 
     def resume(self, unit: Unit, answer: Sequence[AnyRow], read_at: float, outcome: Outcome) -> None:
         """Takes over a page of what an earlier run was answered; the unit is not asked again."""
@@ -175,8 +177,8 @@ class Work:
         try:
             try:
                 rows = await answer()
-            except (Gone, Moved):
-                if find is None:
+            except (Gone, Moved) as problem:
+                if find is None or (isinstance(problem, Gone) and self._is_absent(unit.kind)):
                     raise
                 if await find() is Whereabouts.GONE:
                     self._gone.add(unit)
@@ -190,6 +192,8 @@ class Work:
                 _log.debug("not visible: %s", problem)
                 self._snapshot.included.hide(unit.kind, int(unit.key))
                 self._ledger.hidden()
+                if isinstance(problem, Gone):
+                    self._absent.add(unit.kind)
                 return True
             self._ledger.record(verdict(unit, self._snapshot, problem))
             if isinstance(problem, Fault):
@@ -201,6 +205,10 @@ class Work:
         self._record.done(unit, rows, read_at, Outcome.OK)
         await self._record.ready()
         return True
+
+    def _is_absent(self, kind: UnitKind) -> bool:
+        """Whether this server, by all that is known, has no such thing: then a 404 needs no second look each time."""
+        return kind in self._absent and not self._snapshot.included.count(kind)
 
     def _take(self, unit: Unit, rows: Sequence[AnyRow], read_at: float) -> None:
         apply(self._snapshot, unit, rows, read_at)

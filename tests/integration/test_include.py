@@ -237,11 +237,15 @@ def test_a_kind_that_the_server_does_not_show_at_all(bench: Benches, fault: str)
         made = bench(ServerOptions(missing=kinds), estate=keyed())
     else:
         made = bench(None, [Fault("lost-right", match=kind) for kind in sorted(kinds)], keyed())
-    ran = made.run(include=EVERYTHING)
+    ran = made.run(include=EVERYTHING, pace=replace(QUICK, project_concurrency=1, repo_concurrency=1))
     assert states(ran) == dict.fromkeys(Include, "collected") | {
         Include.ACCESS_KEYS: "not visible",
         Include.BRANCH_RESTRICTIONS: "not visible",
     }
+    own = [path for path in asked(made, ran) if re.search(r"/rest/(keys|branch-permissions)/", path)]
+    places = len(application(ran)["resources"]) + 2 * len(repositories(ran))
+    again = len(kinds) if fault == "missing" else 0
+    assert len(own) == places + again, "one for each place, and a second look at the first 404 of a kind"
     assert not credentials(ran, "access-key")
     assert all("default_branch_protected" not in told for told in repositories(ran).values())
 
