@@ -1,6 +1,6 @@
 """What `--include` asks besides: of each project and repository where it is worked on, of users once all are listed."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import Api, Listing, Question
@@ -15,10 +15,17 @@ from oaa_bitbucket_async.collect.units import INCLUDED, Unit, UnitKind
 from oaa_bitbucket_async.collect.work import Find, Work
 from oaa_bitbucket_async.settings import Pace
 
-PROBES = 3
-"""Users who are asked about first, one after the other: if nothing is shown of any, the login may not list others'."""
+T = TypeVar("T")
 
 RowT = TypeVar("RowT", bound=AnyIncluded)
+
+
+def probes(others: Sequence[T]) -> list[T]:
+    """Three users, far apart, who are asked about one after the other before all are: if nothing is shown of any, the
+    login may not list what others have. The oldest accounts alone would not tell: they are system administrators'."""
+    if len(others) <= 3:
+        return list(others)
+    return [others[0], others[len(others) // 2], others[-1]]
 
 
 class Extras:
@@ -94,12 +101,11 @@ class Extras:
             await self._work.rows(Unit(kind, str(user)), lambda: listing(users[user]), find)
 
         others = [user for user in listed if fold(users[user].name) != self._me]
-        for user in others[:PROBES]:
+        begun = set(probes(others))
+        for user in sorted(begun):
             await self._work.unless_stopped(one)(user)
-        hidden = self._snapshot.included.hidden.get(kind, set())
-        if others and hidden.issuperset(others[:PROBES]):
+        if begun and begun <= self._snapshot.included.hidden.get(kind, set()):
             return
-        begun = set(others[:PROBES])
 
         async def to_do() -> AsyncIterator[int]:
             for user in listed:

@@ -10,7 +10,7 @@ from oaa_bitbucket_async.bitbucket.faults import Denied, Gone, RequestProblem
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.bitbucket.protocol import next_start
 from oaa_bitbucket_async.bitbucket.rows import User
-from oaa_bitbucket_async.collect.extras import PROBES
+from oaa_bitbucket_async.collect.extras import probes
 from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
 from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza
@@ -34,7 +34,7 @@ class Estimate:
     pages: int = 0
     explicit: bool = True
     others: list[User] = field(default_factory=list)
-    """The first users, by id, but for the one that asks."""
+    """All users but for the one that asks, by id."""
     hidden: frozenset[UnitKind] = frozenset()
     """What the login may not list of other users."""
     default_levels: int = len(DEFAULT_LEVELS)
@@ -44,7 +44,9 @@ class Estimate:
         kinds = [kind for kind, of in INCLUDED.items() if of is include]
         projects = sum(kind in OF_PROJECT for kind in kinds) * self.projects
         repositories = sum(kind in OF_REPOSITORY for kind in kinds) * self.repositories
-        users = sum(min(PROBES, self.users) if kind in self.hidden else self.users for kind in kinds if kind in OF_USER)
+        users = sum(
+            len(probes(self.others)) if kind in self.hidden else self.users for kind in kinds if kind in OF_USER
+        )
         return projects + repositories + users
 
     @property
@@ -154,7 +156,7 @@ async def _hidden(session: Session, estimate: Estimate) -> frozenset[UnitKind]:
     }
     hidden = set()
     for kind, listing in asking.items():
-        for user in estimate.others[:PROBES]:
+        for user in probes(estimate.others):
             try:
                 await session.client.page(listing(user))
                 break
@@ -173,7 +175,7 @@ async def _estimate(session: Session, findings: Findings) -> Estimate:
     async for users in _pages(client, api.users(detailed=findings.detailed_users), estimate):
         estimate.users += len(users)
         others = (user for user in users if user.name.lower() != (findings.user or "").lower())
-        estimate.others = sorted([*estimate.others, *others], key=lambda user: user.id)[:PROBES]
+        estimate.others.extend(others)
     if findings.detailed_groups:
         async for groups in _pages(client, api.groups(), estimate):
             estimate.groups += len(groups)
@@ -188,6 +190,7 @@ async def _estimate(session: Session, findings: Findings) -> Estimate:
         estimate.repositories += len(kept)
         projects.update(row.project.id for row in kept)
     estimate.projects = len(projects)
+    estimate.others.sort(key=lambda user: user.id)
     estimate.hidden = await _hidden(session, estimate)
     return estimate
 

@@ -272,6 +272,18 @@ def test_places_that_are_not_shown(bench: Benches, capsys: pytest.CaptureFixture
     assert "and 1 more" in line
 
 
+def test_the_oldest_accounts_are_hidden_and_others_are_not(bench: Benches) -> None:
+    """As system administrators are from administrators."""
+    estate = keyed()
+    oldest = sorted(estate.users, key=lambda user: user.id)[:4]
+    ran = bench(None, [Fault("lost-right", match=f"/users/{u.slug}\\?limit") for u in oldest], estate).run(
+        include={Include.TOKENS}
+    )
+    assert states_of(ran, "tokens") == ["partly visible"]
+    seen = {u["name"] for u in application(ran)["local_users"] if "access_creds" in u}
+    assert seen == {u.name for u in estate.users if u.tokens} - {u.name for u in oldest}
+
+
 def test_a_default_branch_that_is_not_told(bench: Benches) -> None:
     """It costs one request for each repository, and what it would have decided is absent."""
     estate = keyed()
