@@ -38,6 +38,13 @@ def application() -> CustomApplication:
     repo = project.add_sub_resource("R", "Repo", unique_id="r1")
     user.add_permission("Read", resources=[project, repo], apply_to_application=True)
     app.local_groups["g1"].add_permission("Read", resources=[repo])
+    app.property_definitions.define_access_cred_property("bits", OAAPropertyType.NUMBER)
+    key = app.add_access_cred("k1", "key")
+    key.set_property("bits", 256)
+    key.expires_at = "2022-02-08T13:10:50Z"
+    key.add_permission("Read", resources=[project])
+    app.add_access_cred("k2", "another")
+    user.add_access_cred("k2")
     return app
 
 
@@ -58,6 +65,10 @@ def group_of(payload: Json) -> Json:
 
 def project_of(payload: Json) -> Json:
     return app_of(payload)["resources"][0]
+
+
+def key_of(payload: Json) -> Json:
+    return app_of(payload)["local_access_creds"][0]
 
 
 def grant_of(payload: Json) -> Json:
@@ -82,6 +93,16 @@ VIOLATIONS: dict[str, Callable[[Json], object]] = {
     "unknown group": lambda p: user_of(p)["groups"].append("g9"),
     "group repeated": lambda p: user_of(p)["groups"].append("g1"),
     "identity repeated": lambda p: user_of(p)["identities"].append("ann@example.com"),
+    "unknown credential": lambda p: user_of(p)["access_creds"].append("k9"),
+    "credential repeated": lambda p: user_of(p)["access_creds"].append("k2"),
+    "credential of two users": lambda p: app_of(p)["local_users"].append(user_of(p) | {"id": "u2", "name": "bob"}),
+    "credential id repeated": lambda p: app_of(p)["local_access_creds"].append(key_of(p) | {"id": "K2"}),
+    "credential without name": lambda p: key_of(p).pop("name"),
+    "credential with a secret": lambda p: key_of(p).update(secret="x"),
+    "credential's property that is not defined": lambda p: key_of(p)["custom_properties"].update(other="x"),
+    "credential's property that is a string": lambda p: key_of(p)["custom_properties"].update(bits="256"),
+    "credential's time that is none": lambda p: key_of(p).update(expires_at="2022-02-31T13:10:50Z"),
+    "unknown credential that holds something": lambda p: p["identity_to_permissions"][-1].update(identity="k9"),
     "unknown parent group": lambda p: group_of(p)["groups"].append("g9"),
     "group within itself": lambda p: group_of(p)["groups"].append("g1"),
     "unknown holder": lambda p: p["identity_to_permissions"][0].update(identity="u9"),
