@@ -42,13 +42,12 @@ class ReferenceCheck:
             yield identity
 
     def credentials(self, credentials: Iterable[AccessCred]) -> Iterator[AccessCred]:
-        """Credentials about to be written, after the users: each once, and all that a user has among them."""
+        """Credentials about to be written, after the users: each once."""
         for credential in credentials:
             self._expect_new(credential.unique_id)
             self._identities.add(credential.unique_id)
             self.credential_count += 1
             yield credential
-        self._expect(self._attached, self._identities, "credential", "a user")
 
     def projects(self, projects: Iterable[CustomResource]) -> Iterator[CustomResource]:
         """Projects about to be written, with their repositories."""
@@ -60,6 +59,7 @@ class ReferenceCheck:
 
     def grants(self, entries: Iterable[Object]) -> Iterator[Object]:
         """What is held, about to be written after everything else: by whom, which permission, and on what."""
+        self._expect(self._attached, self._identities, "credential", "a user")
         for entry in entries:
             holder = entry["identity"]
             self._expect((holder,), self._identities, "identity", holder)

@@ -145,6 +145,10 @@ def _breaks_group(app):
     app.local_users["1"].add_group("group:gone")
 
 
+def _breaks_credential(app):
+    app.local_users["1"].add_access_cred("gone")
+
+
 def _breaks_nesting(app):
     app.local_groups["g"].add_group("gone")
 
@@ -161,7 +165,14 @@ def test_references_that_lead_somewhere_are_counted():
 
 @pytest.mark.parametrize(
     "breaks",
-    [_breaks_permission, _breaks_application_permission, _breaks_group, _breaks_nesting, _breaks_resource],
+    [
+        _breaks_permission,
+        _breaks_application_permission,
+        _breaks_group,
+        _breaks_credential,
+        _breaks_nesting,
+        _breaks_resource,
+    ],
 )
 def test_a_reference_that_leads_nowhere_is_found(breaks):
     app = _application()
