@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from oaa_bitbucket_async.cli.push import push
 from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
+from tests.readme import rows, section
 
 COMMANDS: list[list[str]] = [[], ["push"], ["diff"], ["demo"]]
 
@@ -36,6 +38,30 @@ def test_help_fits_80_columns_and_shows_every_variable_and_default(
         if isinstance(param, Setting):
             assert all(flag in words for flag in [*param.opts, *param.secondary_opts])
             assert f"[{param.variable}; {param.shown_default}]" in words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_line_of_the_help_breaks_where_it_hurts(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert execute([*command, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.endswith("-")] == [], "a flag torn at a hyphen"
+    for opened, line in enumerate(lines):
+        if line.rpartition("[")[2].count("]") == 0 and "[" in line:  # goes on in the next line
+            whole = f"{line.rpartition('[')[2]} {lines[opened + 1].strip()}"
+            assert len(whole) > 45, f"[{whole} fits one line"
+    assert not any("\ue000" <= character <= "\uf8ff" for line in lines for character in line), "a stand-in is shown"
+
+
+def test_the_help_has_the_readmes_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["--help"]) == 0
+    told = capsys.readouterr().out.partition("Exit codes:\n")[2].partition("\n\n")[0]
+    codes = {code for line in told.splitlines() for code in re.findall(r"^  (\d+)(?:, (\d+))?", line)}
+    assert {int(code) for pair in codes for code in pair if code} == {
+        int(row[0]) for row in rows(section("Exit codes"))
+    }
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
