@@ -9,7 +9,7 @@ import pytest
 
 from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
-from oaa_bitbucket_async.settings import Pace
+from oaa_bitbucket_async.settings import Include, Pace
 from tests.access.strategies import Instance
 from tests.integration.harness import QUICK, Bench
 
@@ -32,13 +32,19 @@ def servers() -> Iterator[asyncio.AbstractEventLoop]:
 def upload(
     servers: asyncio.AbstractEventLoop, veza_server: EmbeddedVeza, tmp_path_factory: pytest.TempPathFactory
 ) -> Upload:
-    """`upload(instance, pace=…, faults=…)`: the JSON that Veza took, with a host that is the same for all servers."""
+    """The JSON that Veza took (`upload(instance, pace=…, faults=…, include=…)`), with the same host for all servers."""
 
-    def collect(instance: Instance, *, pace: Pace = QUICK, faults: Sequence[Fault] = ()) -> bytes:
+    def collect(
+        instance: Instance,
+        *,
+        pace: Pace = QUICK,
+        faults: Sequence[Fault] = (),
+        include: frozenset[Include] = frozenset(),
+    ) -> bytes:
         server = EmbeddedBitbucket(instance.estate, instance.options, faults)
         asyncio.run_coroutine_threadsafe(server.__aenter__(), servers).result(30)
         try:
-            ran = Bench(server, veza_server, state).run(basic=instance.basic, pace=pace)
+            ran = Bench(server, veza_server, state).run(basic=instance.basic, pace=pace, include=include)
         finally:
             asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), servers).result(30)
             veza_server.pushed.clear()

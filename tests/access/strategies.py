@@ -66,7 +66,8 @@ def _grants(names: list[str], permissions: list[str], most: int = 4) -> st.Searc
 
 @st.composite
 def _users(draw: st.DrawFn) -> list[User]:
-    users = []
+    """No two have one slug, as Bitbucket sees to it."""
+    users: list[User] = []
     for number, name in enumerate(draw(_names(USER_NAMES, 6, least=2)), start=1):
         user = User(
             number,
@@ -78,6 +79,8 @@ def _users(draw: st.DrawFn) -> list[User]:
             deleted=draw(_seldom) and draw(_seldom),
         )
         user.active = user.active and not user.deleted
+        if any(other.slug == user.slug for other in users):
+            user.slug += str(number)
         users.append(user)
     return users
 

@@ -1,0 +1,251 @@
+"""What a key or token opens in the payload is what Bitbucket would let it open; whose it is, and until when."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oaa_bitbucket_async.demo.bitbucket import Fault
+from oaa_bitbucket_async.demo.credential_rights import (
+    STOPS_PUSHES,
+    default_branch_protected,
+    key_permission,
+    place_token_permission,
+    restrictions_of,
+)
+from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
+from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Project, Repository
+from oaa_bitbucket_async.settings import Include
+from tests.access.conftest import Upload
+from tests.access.keyed import keyed_instances, take_credentials
+from tests.access.keys_from_payload import KeysFromPayload
+from tests.access.strategies import Instance
+from tests.access.test_access import PASSING, PATIENT, STUBBORN
+
+EVERYTHING = frozenset(Include)
+LEVELS = {"READ": "read", "WRITE": "write", "ADMIN": "admin"}
+OF_USERS = ("user-token", "ssh-key", "gpg-key")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A credential that has to be in the payload, whose it is, and of which place."""
+
+    kind: str
+    credential: SshKey | AccessToken | GpgKey
+    owner: str | None = None
+    place: Project | Repository | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.kind}:{self.credential.id}"
+
+    def opens(self, at: Project | Repository) -> str:
+        permission = None
+        if self.kind == "access-key" and isinstance(self.credential, SshKey):
+            permission = key_permission(self.credential.id, at)
+        elif isinstance(self.credential, AccessToken) and self.place is not None:
+            permission = place_token_permission(self.credential, self.place, at)
+        return LEVELS.get((permission or "").rpartition("_")[2], "none")
+
+
+def shown_projects(instance: Instance) -> list[Project]:
+    """A personal project without a repository shows nowhere."""
+    with_repositories = {repository.project.id for repository in instance.estate.repositories}
+    return [p for p in instance.estate.projects if p.type != PERSONAL or p.id in with_repositories]
+
+
+def expected(instance: Instance) -> Iterator[Expected]:
+    estate, options = instance.estate, instance.options
+    places = [*shown_projects(instance), *estate.repositories]
+    access = {access.key.id: access.key for place in places for access in place.access_keys}
+    yield from (Expected("access-key", key) for key in access.values())
+    for place in places:
+        kind = "project-token" if isinstance(place, Project) else "repository-token"
+        yield from (Expected(kind, token, place=place) for token in place.tokens)
+    if not instance.basic:
+        return
+    hides_inactive = not (options.admin_listings or options.inactive_in_users)
+    for user in estate.users:
+        if not user.deleted and (user.active or not hides_inactive):
+            yield from (Expected("user-token", token, str(user.id)) for token in user.tokens)
+            yield from (Expected("ssh-key", key, str(user.id)) for key in user.ssh_keys)
+            yield from (Expected("gpg-key", key, str(user.id)) for key in user.gpg_keys)
+
+
+def assert_opens_the_same(instance: Instance, raw: bytes) -> KeysFromPayload:
+    payload = KeysFromPayload(json.loads(raw))
+    wanted = {one.id: one for one in expected(instance)}
+    assert payload.credentials.keys() == wanted.keys()
+    assert payload.of_users() == {one.id: one.owner for one in wanted.values() if one.owner is not None}
+    assert not {one for one in payload.holding() if one.startswith(OF_USERS)}, "a user's has no right but its user's"
+    for one in wanted.values():
+        for project in shown_projects(instance):
+            assert payload.opens_project(one.id, project.id) == one.opens(project), (one, project)
+        for repository in instance.estate.repositories:
+            assert payload.opens_repository(one.id, repository.id) == one.opens(repository), (one, repository)
+    return payload
+
+
+@pytest.mark.timeout(600)  # what is found has to be made small
+@given(instance=keyed_instances())
+@settings(max_examples=60, **PATIENT)
+def test_what_opens_is_what_bitbucket_lets_open(upload: Upload, instance: Instance) -> None:
+    payload = assert_opens_the_same(instance, upload(instance, include=EVERYTHING))
+    assert_says_what_it_saw(instance, payload)
+    assert_told_the_truth(instance, payload)
+    assert_guarded_the_same(instance, payload)
+
+
+def assert_says_what_it_saw(instance: Instance, payload: KeysFromPayload) -> None:
+    """An empty list is not to be taken for none: others' keys are not shown to a token."""
+    told = payload.application["custom_properties"]
+    said = {include: told[include.replace("-", "_")] for include in Include}
+    of_others = {Include.SSH_KEYS: "not visible", Include.GPG_KEYS: "not visible", Include.TOKENS: "partly visible"}
+    me = instance.options.user.lower()
+    listed = [user for user in payload.users.values() if user["custom_properties"]["listed"]]
+    hidden = not instance.basic and any(user["name"].lower() != me for user in listed)
+    assert said == dict.fromkeys(Include, "collected") | (of_others if hidden else {})
+
+
+def assert_told_the_truth(instance: Instance, payload: KeysFromPayload) -> None:
+    """Dates are those of the credential, or not there; of a key its fingerprint is told."""
+    details = instance.options.release >= (8, 0)
+    told_use = {type(one.credential) for one in expected(instance) if last_used(one.credential) is not None}
+    told_use -= set() if details else {SshKey}
+    for one in expected(instance):
+        credential, shown = one.credential, payload.credentials[one.id]
+        told = shown["custom_properties"]
+        assert told["kind"] == one.kind
+        tells_dates = details or not isinstance(credential, SshKey)
+        expires = credential.expires if tells_dates else None
+        assert milliseconds(shown.get("expires_at")) == expires
+        assert told["never_expires"] is (expires is None) is (not shown["can_expire"])
+        assert told.get("label", "") == label(credential)
+        if isinstance(credential, AccessToken):
+            assert told.get("permission_levels", []) == sorted(credential.permissions)
+        elif isinstance(credential, SshKey):
+            assert told["fingerprint"] == f"SHA256:{credential.fingerprint}"
+            assert told["algorithm"] == credential.algorithm
+            assert told.get("bits") == (credential.bits if details else None)
+        else:
+            assert told["fingerprint"] == credential.fingerprint
+        if not isinstance(credential, GpgKey):
+            used = last_used(credential) if tells_dates else None
+            assert milliseconds(shown.get("created_at")) == (credential.created if tells_dates else None)
+            assert milliseconds(shown.get("last_used_at")) == used
+            assert told.get("never_used") is ((used is None) if type(credential) in told_use else None)
+
+
+def last_used(credential: SshKey | AccessToken | GpgKey) -> int | None:
+    return None if isinstance(credential, GpgKey) else credential.last_authenticated
+
+
+def label(credential: SshKey | AccessToken | GpgKey) -> str:
+    match credential:
+        case AccessToken():
+            return credential.name
+        case GpgKey():
+            return credential.email or ""
+        case SshKey():
+            return credential.label
+
+
+def milliseconds(shown: str | None) -> int | None:
+    return None if shown is None else round(datetime.fromisoformat(shown).timestamp() * 1000)
+
+
+def assert_guarded_the_same(instance: Instance, payload: KeysFromPayload) -> None:
+    estate = instance.estate
+    deleted = {user.name.lower() for user in estate.users if user.deleted}
+    for repository in estate.repositories:
+        told, restrictions = payload.guardrails(repository.id), restrictions_of(repository)
+        assert told.get("default_branch_protected") == what_can_be_told(repository), (repository, restrictions)
+        assert told.get("restriction_kinds", []) == sorted({r.type for r in restrictions})
+        users = {name.lower() for r in restrictions for name in r.users} - deleted
+        assert told["exempt_users"] == len(users)
+        assert told["exempt_groups"] == len({name.lower() for r in restrictions for name in r.groups})
+        assert told["exempt_keys"] == len({key.id for r in restrictions for key in r.keys})
+        assert told["exempt_administrators"] == len(users & direct_administrators(repository))
+        checks = repository.checks
+        assert told["pull_request_minimum_approvals"] == checks.required_approvers
+        assert told["pull_request_minimum_builds"] == checks.required_builds
+        assert told["pull_request_requires_all_approvers"] == checks.all_approvers
+        assert told["pull_request_requires_all_tasks"] == checks.all_tasks
+
+
+def what_can_be_told(repository: Repository) -> bool | None:
+    """Branching models are not asked for: what hangs on one alone is not told."""
+    stopping = [r for r in restrictions_of(repository) if r.type in STOPS_PUSHES]
+    of_models = [r for r in stopping if r.matcher.type.startswith("MODEL")]
+    others = Project(0, "X", restrictions=[r for r in stopping if r not in of_models])
+    if default_branch_protected(replace(repository, project=others, restrictions=())):
+        return True
+    return None if of_models else False
+
+
+def direct_administrators(repository: Repository) -> set[str]:
+    grants = [*repository.user_grants, *repository.project.user_grants]
+    found = {g.principal.lower() for g in grants if g.permission in ("REPO_ADMIN", "PROJECT_ADMIN")}
+    return found | {(repository.project.owner or "").lower()}
+
+
+@pytest.mark.timeout(600)
+@given(instance=keyed_instances(), data=st.data())
+@settings(max_examples=12, **PATIENT)
+def test_the_same_bytes_in_any_order(upload: Upload, instance: Instance, data: st.DataObject) -> None:
+    """However keys are listed and paged, and whichever three of ten requests fail."""
+    plain = upload(instance, include=EVERYTHING)
+    for place in (*instance.estate.projects, *instance.estate.repositories):
+        place.access_keys = place.access_keys[::-1]
+        place.tokens, place.restrictions = place.tokens[::-1], place.restrictions[::-1]
+    for user in instance.estate.users:
+        user.ssh_keys, user.gpg_keys, user.tokens = user.ssh_keys[::-1], user.gpg_keys[::-1], user.tokens[::-1]
+    instance.estate.repositories.reverse()
+    instance.estate.changed()
+    other = instance.served(page_cap=data.draw(st.integers(3, 9)), gaps=1, empty_pages=True, dates_as_text=True)
+    names = data.draw(st.lists(st.sampled_from(PASSING), min_size=1, max_size=3, unique=True))
+    seed = data.draw(st.integers(0, 99))
+    faults = [Fault(name, share=0.3 / len(names), seed=seed + n, retry_after=None) for n, name in enumerate(names)]
+    pace = replace(STUBBORN, concurrency=data.draw(st.sampled_from([1, 16, None])), page_size=2)
+    assert upload(other, pace=pace, faults=faults, include=EVERYTHING) == plain
+
+
+@pytest.mark.timeout(600)
+@given(instance=keyed_instances())
+@settings(max_examples=12, **PATIENT)
+def test_who_asks_for_none_of_it_sees_none_of_it(upload: Upload, instance: Instance) -> None:
+    """The payload is the one of an instance that has no keys at all."""
+    raw = upload(instance)
+    take_credentials(instance.estate)
+    assert upload(instance) == raw
+
+
+@pytest.mark.parametrize("basic", [True, False], ids=["password", "token"])
+def test_a_key_of_a_project_and_of_a_repository_in_it(upload: Upload, basic: bool) -> None:
+    """Each of both ways may be the wider one; inherited is inherited, and no further."""
+    key, other = SshKey(1, "both"), SshKey(2, "other")
+    first, second = Project(1, "A"), Project(2, "B")
+    app, docs, elsewhere = Repository(1, first, "app"), Repository(2, first, "docs"), Repository(3, second, "app")
+    first.access_keys = [AccessKey(key, "PROJECT_READ"), AccessKey(other, "PROJECT_WRITE")]
+    app.access_keys = [AccessKey(key, "REPO_WRITE"), AccessKey(other, "REPO_READ")]
+    elsewhere.access_keys = [AccessKey(key, "REPO_READ")]
+    instance = Instance(Estate(projects=[first, second], repositories=[app, docs, elsewhere]), basic=basic)
+    payload = assert_opens_the_same(instance, upload(instance, include=frozenset({Include.ACCESS_KEYS})))
+    assert {
+        (one, place.id): payload.opens_repository(one, place.id)
+        for one in payload.credentials
+        for place in (app, docs, elsewhere)
+    } == {
+        ("access-key:1", app.id): "write",
+        ("access-key:1", docs.id): "read",
+        ("access-key:1", elsewhere.id): "read",
+        ("access-key:2", app.id): "write",
+        ("access-key:2", docs.id): "write",
+        ("access-key:2", elsewhere.id): "none",
+    }
+    assert payload.opens_project("access-key:1", second.id) == "none", "a repository's key opens nothing beside it"
