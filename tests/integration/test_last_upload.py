@@ -19,6 +19,7 @@ from oaa_bitbucket_async.oaa.saved import compare_files
 from oaa_bitbucket_async.settings import Output, State
 from tests.integration.conftest import SMALL, Benches
 from tests.integration.harness import Bench
+from tests.integration.keyed import EVERYTHING, keyed
 from tests.integration.process import Ended, ended
 
 
@@ -313,3 +314,25 @@ def test_with_the_guard_it_stops_the_upload_and_says_what_to_do(bench: Benches) 
         run.push(settings.veza, Output(progress=False), kept, state=settings.state, max_removed=10)
     path.unlink()
     assert made.run(max_removed=10).code == 0
+
+
+# --- keys and tokens --------------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_is_gone_is_told_with_what_it_opened(bench: Benches) -> None:
+    made = bench(estate=keyed())
+    assert made.run(include=EVERYTHING).code == 0
+    old = made.state / "old"
+    old.write_bytes(kept_last(made).read_bytes())
+    for thing in (*made.bitbucket.estate.projects, *made.bitbucket.estate.repositories):
+        thing.access_keys = ()
+    made.bitbucket.estate.changed()
+    assert made.run(include=EVERYTHING).code == 0
+    changes = compare_files(old, kept_last(made))
+    gone = changes.credentials.removed_examples
+    assert gone
+    assert all(thing.id.startswith("access-key:") for thing in gone)
+    assert {grant.holder_kind for grant in changes.grants.removed_examples} == {"credential"}
+    assert {grant.holder for grant in changes.grants.removed_examples} == {thing.name for thing in gone}
+    assert not changes.users
+    assert changes.grants.added == changes.credentials.added == 0
