@@ -2,7 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +16,7 @@ from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE
 from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.events import Event
-from tests.readme import README, ROOT, rows, section
+from tests.readme import README, ROOT, blocks, part, rows, section
 
 
 def test_the_table_of_settings_is_that_of_the_command_line() -> None:
@@ -46,6 +49,25 @@ def test_the_options_of_diff() -> None:
         if isinstance(option, Setting):
             assert option.opts[0] in told
             assert f"`{option.variable}`" in told
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_completion(tmp_path: Path) -> None:
+    (line,) = [block for block in blocks(part("1. Install"), "sh") if "COMPLETE" in block]
+    program = tmp_path / "oaa-bitbucket-async"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m oaa_bitbucket_async "$@"\n')
+    program.chmod(0o755)
+    script = f"""{line}
+    COMP_WORDS=(oaa-bitbucket-async --max-a) COMP_CWORD=1
+    $(complete -p oaa-bitbucket-async | sed 's/.*-F \\([^ ]*\\).*/\\1/') oaa-bitbucket-async --max-a
+    echo "${{COMPREPLY[@]}}" """
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    if "4.4" in done.stderr:
+        pytest.skip("bash is older than 4.4")
+    assert done.stdout.strip() == "--max-attempts", done.stderr
 
 
 def test_the_exit_codes() -> None:
