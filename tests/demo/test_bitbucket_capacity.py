@@ -144,6 +144,7 @@ def test_it_runs_as_a_process_of_its_own() -> None:
     command = [sys.executable, "-m", "oaa_bitbucket_async.demo.bitbucket", "--repositories", "20", "--seed", "5"]
     command += ["--slots", "4", "--service-time", "1", "--schedule", "5:8", "--bucket", "1000:100"]
     command += ["--context-path", "/bitbucket", "--fault", "error:match=groups,times=1"]
+    command += ["--no-credentials", "--missing", "user-gpg-keys"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -152,10 +153,18 @@ def test_it_runs_as_a_process_of_its_own() -> None:
             headers = {"Authorization": f"Bearer {account['token']}"}
             request = urllib.request.Request(f"{url}/rest/api/1.0/repos?archived=ALL&limit=1000", headers=headers)
             with urllib.request.urlopen(request) as response:
-                assert json.load(response)["size"] == 20
+                repositories = json.load(response)["values"]
+            assert len(repositories) == 20
+            for one in repositories:
+                place = f"projects/{one['project']['key']}/repos/{one['slug']}"
+                request = urllib.request.Request(f"{url}/rest/keys/1.0/{place}/ssh?effective=true", headers=headers)
+                with urllib.request.urlopen(request) as response:
+                    assert json.load(response)["size"] == 0
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(urllib.request.Request(f"{url}/rest/gpg/1.0/keys", headers=headers))
             with urllib.request.urlopen(f"{url}/-/stats") as response:
                 stats = json.load(response)
-            assert (stats["requests"], stats["served"], stats["faults"]) == (1, 1, {"0 error": 0})
+            assert (stats["requests"], stats["served"], stats["faults"]) == (22, 22, {"0 error": 0})
         finally:
             process.terminate()
     if sys.platform != "win32":

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from oaa_bitbucket_async.demo.bitbucket.capacity import MIXES, Capacity, TokenBucket
 from oaa_bitbucket_async.demo.bitbucket.faults import FAULTS, Fault
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
+from oaa_bitbucket_async.demo.bitbucket.routes import KINDS
 from oaa_bitbucket_async.demo.bitbucket.server import EmbeddedBitbucket
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.giants import GIANTS, Giant, add_giant
@@ -73,6 +74,8 @@ class FaultType(click.ParamType[Fault]):
     multiple=True,
     help="One huge thing and its size; repeatable.",
 )
+@click.option("--no-credentials", is_flag=True, help="No keys, tokens, restrictions and merge checks.")
+@click.option("--missing", type=click.Choice(KINDS), multiple=True, help="An endpoint it does not have; repeatable.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=0, help="Port to listen on; by default a free one.")
 @click.option("--version", "release", default="9.4.0", show_default=True, help="Bitbucket's version.")
@@ -92,6 +95,8 @@ def main(
     seed: int,
     everywhere: bool,
     giants: tuple[tuple[Giant, int], ...],
+    no_credentials: bool,
+    missing: tuple[str, ...],
     host: str,
     port: int,
     release: str,
@@ -121,9 +126,11 @@ def main(
         capacity=capacity,
         bucket=TokenBucket(int(bucket.first), bucket.second, nodes) if bucket else None,
         rate_settings_readable=not hide_rate_limit,
+        missing=frozenset(missing),
         log_requests=False,
     )
-    estate = generate(EstateShape.for_repositories(repositories, seed, everywhere=everywhere))
+    shape = EstateShape.for_repositories(repositories, seed, everywhere=everywhere)
+    estate = generate(replace(shape, credentials=not no_credentials))
     for giant, size in giants:
         add_giant(estate, giant, size)
     server = EmbeddedBitbucket(estate, options, faults)
