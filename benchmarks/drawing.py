@@ -84,8 +84,8 @@ def _lines(chart: Chart, panel: Panel, field: "Axes", theme: str) -> None:
         else:
             field.plot(xs, ys, color=colour, marker=marker, markersize=4, label=series.label)
         if series.aside is not None and places:
-            beside = places[-1] * _ASIDE * 1.1 ** (number - (len(panel.series) - 1) / 2)
-            field.plot([beside], [series.aside], color=colour, marker=marker, markersize=8, linestyle="none")
+            beside = places[-1] * _ASIDE * 1.16 ** (number - (len(panel.series) - 1) / 2)
+            field.plot([beside], [series.aside], color=colour, marker=marker, markersize=6, linestyle="none")
     if chart.aside and places:
         field.axvspan(places[-1] * 1.6, places[-1] * 3.3, color=THEMES[theme]["grid"], alpha=0.35, linewidth=0)
         field.set_xlim(places[0] / 1.3, places[-1] * 3.3)

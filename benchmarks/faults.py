@@ -35,7 +35,7 @@ def options(share: float) -> list[str]:
 
 async def measure(plan: Plan) -> Answer:
     """The same crawl without faults and with more and more of them."""
-    repositories = plan.size(quick=250, full=2_000)
+    repositories = plan.size(quick=250, full=1_500)
     lanes = Lanes(TOGETHER)
 
     async def run(share: float) -> Report:
