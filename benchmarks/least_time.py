@@ -37,9 +37,8 @@ async def _auto(server: Slots, plan: Plan, lanes: Lanes) -> Figure:
         async with lanes.take(server.rate()), serving(repositories, *server.options, seed=plan.seed) as process:
             return await collect(process)
 
-    goal = None if plan.quick else GOAL  # a small crawl is over before it has paid for what `auto` found out
     reports = await asyncio.gather(*(run() for _ in range(plan.size(quick=1, full=plan.runs))))
-    return figure("time ÷ least time", f"{server.name()}, {repositories:,} repositories, auto", server, reports, goal)
+    return figure("time ÷ least time", f"{server.name()}, {repositories:,} repositories, auto", server, reports, GOAL)
 
 
 async def one(process: Server, server: Slots, lanes: Lanes, concurrency: int | None) -> Report:

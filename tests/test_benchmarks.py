@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import bare_loop, concurrency, falling, faults, least_requests, rate_limit, readme, resume, scale, sizes
-from benchmarks.__main__ import main
+from benchmarks.__main__ import main, without_goals
 from benchmarks.bare_loop import BARE, Cost
 from benchmarks.charts import Answer, Chart, Panel, Series
 from benchmarks.collector import Phase, Report, ServerStats
@@ -202,6 +202,12 @@ def test_pictures_and_table_are_made_of_a_saved_file(tmp_path: Path) -> None:
         f"{chart.name}{theme}.svg" for chart in CHARTS for theme in THEMES
     )
     assert draw(CHARTS[0], plots)[0].read_bytes() == picture(CHARTS[0])
+
+
+def test_small_sizes_are_held_to_no_goal() -> None:
+    answer = without_goals(results(*CHARTS).taken["concurrency"].answer)
+    assert [figure.goal for figure in answer.figures] == [None, None]
+    assert answer.charts == CHARTS
 
 
 def test_fresh_answers_take_the_place_of_older_ones() -> None:
