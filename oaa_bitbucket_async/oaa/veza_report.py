@@ -25,6 +25,8 @@ from oaa_bitbucket_async.settings import Veza
 _log = logging.getLogger(__name__)
 _TRIES = 4
 """The upload is done already: nothing is lost if this fails."""
+_ROUNDS = 12
+"""How often refused queries are tried again, `Patience.poll_every` apart, until Veza may have parsed the upload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +72,13 @@ def fits(query: Json, types: NodeTypes) -> bool:
     )
 
 
-async def make_report(veza: Veza, types: NodeTypes, *, patience: Patience | None = None) -> ReportResult:
+async def make_report(
+    veza: Veza, types: NodeTypes, *, parsed: bool = False, patience: Patience | None = None
+) -> ReportResult:
     """Makes or completes the report, as far as the queries fit what was uploaded (`types`).
+
+    `parsed`: Veza has parsed the upload. Before that it may not know what the queries name, so that refused ones are
+    tried again for a minute.
 
     Repeating it is harmless. UploadError if the key lacks the rights, or Veza goes on failing or takes no query at all.
     """
@@ -83,7 +90,7 @@ async def make_report(veza: Veza, types: NodeTypes, *, patience: Patience | None
     with closing(open_client(veza)) as client:
         making = _Making(client, patience or upload.default_patience(at_most=_TRIES))
         try:
-            return await making.run(whole.name, wanted, absent)
+            return await making.run(whole.name, wanted, absent, rounds=0 if parsed else _ROUNDS)
         except VezaRefusedError as error:
             if error.status not in (401, 403):
                 raise
@@ -101,15 +108,21 @@ class _Making:
         self._client = client
         self._patience = patience
 
-    async def run(self, name: str, wanted: dict[str, Json], absent: tuple[str, ...]) -> ReportResult:
+    async def run(self, name: str, wanted: dict[str, Json], absent: tuple[str, ...], rounds: int) -> ReportResult:
         known = await self._known()
         refused = await self._create(query for title, query in wanted.items() if title not in known)
         if not wanted.keys() <= known.keys():
             known = await self._known()  # a query whose answer was lost is among them
+        while (lacking := [query for title, query in wanted.items() if title not in known]) and rounds:
+            rounds -= 1
+            await self._patience.sleep(self._patience.poll_every)
+            refused = await self._create(lacking)
+            if len(refused) < len(lacking):
+                known = await self._known()
         there = {title: known[title] for title in wanted if title in known}
         refused = {title: reason for title, reason in refused.items() if title not in there}
         if not there:
-            raise UploadError(f"Veza took none of the queries: {next(iter(refused.values()))}")
+            raise UploadError(f"Veza took none of the queries: {next(iter(refused.values()), 'it lists none of them')}")
         reports = await ask(self._client, self._patience, "the listing of reports", self._client.get_reports)
         found = next((str(report["id"]) for report in reports if report.get("name") == name), None)
         outcome: Literal["created", "completed", "unchanged"] = "created"

@@ -14,7 +14,7 @@ async def report_in_veza(veza: Veza, payload: Payload, uploaded: PushResult, sum
     if not wanted:
         return
     try:
-        result = await make_report(veza, payload.node_types)
+        result = await make_report(veza, payload.node_types, parsed=uploaded.parsed)
     except CollectorError as error:
         summary.veza_report = ReportOutcome(outcome="failed", detail="the upload is not touched by that")
         summary.warnings[

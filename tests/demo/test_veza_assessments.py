@@ -62,6 +62,7 @@ TAKEN = {
     "custom property": query("Q", customprop_slug="ann"),
     "resource": query("Q", "OAA.Type.Project.Resource", customprop_is_public=True),
     "sub-resource": query("Q", "OAA.Type.Repo.SubResource", description="text"),
+    "credential": query("Q", "OAA.Type.AccessCred", can_expire=False),
     "of another system": query("Q", "OktaUser"),
 }
 REFUSED: dict[str, tuple[Json, str]] = {
@@ -71,7 +72,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "no node": (query("Q") | {"source_node_types": {"nodes": []}}, "no node"),
     "unknown application": (query("Q", "OAA.Other.User"), "unknown node type"),
     "a level that it is not on": (query("Q", "OAA.Type.Repo.Resource"), "unknown node type"),
-    "credentials that nobody pushed": (query("Q", "OAA.Type.AccessCred"), "unknown node type"),
+    "roles, which nobody pushed": (query("Q", "OAA.Type.Role"), "unknown node type"),
     "undefined property": (query("Q", customprop_nothing=1), "has no property"),
     "custom property without its prefix": (query("Q", slug="ann"), "has no property"),
     "property of another type": (query("Q", "OAA.Type.Group", customprop_slug="x"), "has no property"),

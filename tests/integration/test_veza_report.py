@@ -34,7 +34,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tries, and no waiting between them."""
 
     def short(*, at_most: int | None = None) -> Patience:
-        return Patience(attempts=2, sleep=lambda _: asyncio.sleep(0))
+        return Patience(attempts=2, poll_every=0.0, sleep=lambda _: asyncio.sleep(0))
 
     monkeypatch.setattr(upload, "default_patience", short)
     monkeypatch.setenv("OAA_API_TIMEOUT", "1")
@@ -285,6 +285,23 @@ def test_credentials_of_which_there_are_none_are_not_asked_for(bench: Benches) -
     assert ended.code == 0, ended.error
     assert not ended.payload["applications"][0]["local_access_creds"]
     assert not [name for name in made.veza.assessments.queries_of("Bitbucket Server") if "credentials" in name]
+
+
+def test_queries_on_what_veza_has_not_parsed_yet_are_tried_again(bench: Benches) -> None:
+    made = bench()
+    made.veza.assessments.unparsed = 2 * len(PLAIN) + 3
+    assert ran(made).code == 0
+    assert sorted(made.veza.assessments.queries_of("Bitbucket Server")) == sorted(PLAIN)
+    assert made.veza.assessments.unparsed == 0
+
+
+def test_once_veza_has_parsed_it_a_refused_query_is_not_tried_again(bench: Benches) -> None:
+    made = bench()
+    made.veza.assessments.unparsed = 10_000
+    before = len(calls(made))
+    assert made.run(veza=replace(made.settings().veza, wait=True)).code == 0
+    made.veza.assessments.unparsed = 0
+    assert calls(made)[before:].count(("POST", "queries")) == len(PLAIN)
 
 
 # --- what goes wrong ------------------------------------------------------------------------------------------------

@@ -98,6 +98,8 @@ class Assessments:
     def __init__(self, pushed: Callable[[], Mapping[str, bytes]]) -> None:
         self.queries: dict[str, Query] = {}
         self.reports: dict[str, Report] = {}
+        self.unparsed = 0
+        """For how many queries still Veza does not know yet what was pushed."""
         self._pushed = pushed
         self._ids = itertools.count(1)
 
@@ -172,6 +174,9 @@ class Assessments:
 
     def _node_types(self) -> NodeTypes:
         types: dict[str, set[str]] = {name: {"name", "is_active"} for name in _OTHER_SYSTEMS}
+        if self.unparsed:
+            self.unparsed -= 1
+            return types
         for raw in self._pushed().values():
             for name, properties in _node_types(raw):
                 types.setdefault(name, set()).update(properties)
