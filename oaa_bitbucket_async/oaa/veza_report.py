@@ -16,6 +16,7 @@ import msgspec
 from oaaclient.utils import build_report
 
 from oaa_bitbucket_async.errors import UploadError
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa import upload
 from oaa_bitbucket_async.oaa.client import Json, VezaClient, open_client
 from oaa_bitbucket_async.oaa.node_types import NodeTypes
@@ -109,16 +110,7 @@ class _Making:
         self._patience = patience
 
     async def run(self, name: str, wanted: dict[str, Json], absent: tuple[str, ...], rounds: int) -> ReportResult:
-        known = await self._known()
-        refused = await self._create(query for title, query in wanted.items() if title not in known)
-        if not wanted.keys() <= known.keys():
-            known = await self._known()  # a query whose answer was lost is among them
-        while (lacking := [query for title, query in wanted.items() if title not in known]) and rounds:
-            rounds -= 1
-            await self._patience.sleep(self._patience.poll_every)
-            refused = await self._create(lacking)
-            if len(refused) < len(lacking):
-                known = await self._known()
+        known, refused = await self._queries(wanted, rounds)
         there = {title: known[title] for title in wanted if title in known}
         refused = {title: reason for title, reason in refused.items() if title not in there}
         if not there:
@@ -133,6 +125,29 @@ class _Making:
             outcome = "completed" if await self._complete(found, there) else "unchanged"
         absent = tuple(title for title in absent if title not in known)
         return ReportResult(name=name, outcome=outcome, queries=tuple(there), absent=absent, refused=refused)
+
+    async def _queries(self, wanted: dict[str, Json], rounds: int) -> tuple[dict[str, str], dict[str, str]]:
+        """Sees to it that there are the wanted ones. All saved queries' ids, and what Veza said of refused ones."""
+        known = await self._known()
+        refused: dict[str, str] = {}
+        for round_ in range(rounds + 1):
+            lacking = [query for title, query in wanted.items() if title not in known]
+            if not lacking:
+                break
+            if round_ == 1:
+                wait = self._patience.poll_every
+                _log.info(
+                    "Veza: %d queries of the report are refused, maybe until it has parsed the upload; trying again "
+                    "for %.0f s",
+                    len(lacking),
+                    rounds * wait,
+                    extra=event(Event.VEZA_RETRY, call="the queries of the report", wait_seconds=wait),
+                )
+            if round_:
+                await self._patience.sleep(self._patience.poll_every)
+            refused = await self._create(lacking)
+            known = await self._known()  # a query whose answer was lost is among them
+        return known, refused
 
     async def _known(self) -> dict[str, str]:
         """Ids of the saved queries by name. Those that Veza brings along are not ours to use, as oaaclient has it."""
