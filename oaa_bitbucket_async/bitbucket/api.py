@@ -31,6 +31,7 @@ BULK = frozenset(
         "repository-tokens",
         "repository-restrictions",
         "repository-default-branch",
+        "repository-branch-model",
         "repository-settings",
         "user-tokens",
         "user-ssh-keys",
@@ -254,6 +255,12 @@ class Api:
         """The configured default branch, whether or not it exists; needs REPO_READ (not known to old servers)."""
         path = f"{self._latest}/{_place(key, slug)}/default-branch"
         return Question("repository-default-branch", path, guardrails.DEFAULT_BRANCH)
+
+    def branch_model(self, key: str, slug: str) -> Question[guardrails.BranchModel]:
+        """Which branches are development and production, and the prefixes of categories. Not in Atlassian's document;
+        many clients ask it."""
+        path = f"{self._rest}/branch-utils/1.0/{_place(key, slug)}/branchmodel/configuration"
+        return Question("repository-branch-model", path, guardrails.BRANCH_MODEL)
 
     def merge_checks(self, key: str, slug: str) -> Question[guardrails.MergeChecks]:
         """What a pull request needs before it can be merged, by the repository or its project; needs REPO_READ."""

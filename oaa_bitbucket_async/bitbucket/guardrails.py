@@ -27,6 +27,15 @@ class DefaultBranch(Row, frozen=True):
     id: Name
 
 
+class BranchModel(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A repository's branching model. `roles`: by role (`development`, `production`) a full ref name, or None for the
+    default branch; a role that is not set is not there. `prefixes`: by category (`RELEASE`, …), of those switched on.
+    """
+
+    roles: tuple[tuple[str, str | None], ...]
+    prefixes: tuple[tuple[str, str], ...]
+
+
 class MergeChecks(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What a pull request needs before it can be merged; None: the server does not tell."""
 
@@ -82,6 +91,43 @@ def _restriction(wire: _Restriction) -> Restriction:
     )
 
 
+class _Role(Row, frozen=True):
+    ref_id: str | None = None
+    use_default: bool = False
+
+
+class _Category(Row, frozen=True):
+    id: Name
+    prefix: str | None = None
+    enabled: bool = True
+
+
+class _BranchModel(Row, frozen=True):
+    development: _Role | None = None
+    production: _Role | None = None
+    types: tuple[_Category, ...] = ()
+
+
+class _BranchModels:
+    """Decodes a branching model."""
+
+    def __init__(self) -> None:
+        self._wire = msgspec.json.Decoder(_BranchModel)
+
+    def decode(self, body: bytes, /) -> BranchModel:
+        """Raises msgspec.ValidationError and msgspec.DecodeError, as a decoder of msgspec does."""
+        wire = self._wire.decode(body)
+        roles = (("development", wire.development), ("production", wire.production))
+        return BranchModel(
+            roles=tuple(
+                (name, None if role.use_default else role.ref_id)
+                for name, role in roles
+                if role is not None and (role.use_default or role.ref_id)
+            ),
+            prefixes=tuple((one.id, one.prefix) for one in wire.types if one.enabled and one.prefix),
+        )
+
+
 class _Check(Row, frozen=True):
     enabled: bool = True
     count: Number | str | None = None
@@ -126,4 +172,5 @@ def _count(check: _Checked) -> int | None:
 
 RESTRICTIONS = Reduced(msgspec.json.Decoder(Page[_Restriction]), _restriction)
 DEFAULT_BRANCH = msgspec.json.Decoder(DefaultBranch)
+BRANCH_MODEL = _BranchModels()
 MERGE_CHECKS = _Checks()

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import Api, Listing, Question
-from oaa_bitbucket_async.bitbucket.guardrails import DefaultBranch, MergeChecks
+from oaa_bitbucket_async.bitbucket.guardrails import MergeChecks
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
 from oaa_bitbucket_async.collect.included import AnyIncluded
-from oaa_bitbucket_async.collect.protection import is_open
+from oaa_bitbucket_async.collect.protection import wanting
 from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord, fold
 from oaa_bitbucket_async.collect.units import INCLUDED, Unit, UnitKind
 from oaa_bitbucket_async.collect.work import Find, Work
@@ -63,9 +63,6 @@ class Extras:
             record = self._snapshot.repositories[repository]
             return self._snapshot.projects[record.project].key, record.slug
 
-        def default_branch() -> Question[DefaultBranch]:
-            return api.default_branch(*place())
-
         def merge_checks() -> Question[MergeChecks]:
             return api.merge_checks(*place())
 
@@ -75,10 +72,15 @@ class Extras:
         await self._rows(UnitKind.REPOSITORY_TOKENS, repository, lambda: api.repository_tokens(*place()), find)
         restrictions = UnitKind.REPOSITORY_RESTRICTIONS
         await self._rows(restrictions, repository, lambda: api.repository_restrictions(*place()), find)
-        if is_open(self._snapshot.included.rows(restrictions, repository)):
-            # without `find`: an old server that does not know the question answers 404, as one that is asked for
-            # a repository without a default branch
-            await self._work.row(Unit(UnitKind.REPOSITORY_DEFAULT_BRANCH, str(repository)), default_branch)
+        asked: list[UnitKind] = []
+        while helper := wanting(self._snapshot.included, repository, asked):
+            # without `find`: a 404 is as good as an answer, as old servers give it, which don't know the question
+            unit = Unit(helper, str(repository))
+            if helper is UnitKind.REPOSITORY_BRANCH_MODEL:
+                await self._work.row(unit, lambda: api.branch_model(*place()))
+            else:
+                await self._work.row(unit, lambda: api.default_branch(*place()))
+            asked.append(helper)
         if UnitKind.REPOSITORY_SETTINGS in self._wanted:
             await self._work.row(Unit(UnitKind.REPOSITORY_SETTINGS, str(repository)), merge_checks, find)
 

@@ -10,13 +10,23 @@ from typing import cast
 import msgspec
 
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, GpgKey, SshKey, Token
-from oaa_bitbucket_async.bitbucket.guardrails import DefaultBranch, MergeChecks, Restriction
+from oaa_bitbucket_async.bitbucket.guardrails import BranchModel, DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, UnitKind
 from oaa_bitbucket_async.settings import Include
 
-__all__ = ["AccessKey", "DefaultBranch", "GpgKey", "Included", "MergeChecks", "Restriction", "SshKey", "Token"]
+__all__ = [
+    "AccessKey",
+    "BranchModel",
+    "DefaultBranch",
+    "GpgKey",
+    "Included",
+    "MergeChecks",
+    "Restriction",
+    "SshKey",
+    "Token",
+]
 
-AnyIncluded = AccessKey | Token | SshKey | GpgKey | Restriction | DefaultBranch | MergeChecks
+AnyIncluded = AccessKey | Token | SshKey | GpgKey | Restriction | DefaultBranch | BranchModel | MergeChecks
 
 INCLUDED_ROWS: dict[UnitKind, type[AnyIncluded]] = {
     UnitKind.PROJECT_ACCESS_KEYS: AccessKey,
@@ -25,6 +35,7 @@ INCLUDED_ROWS: dict[UnitKind, type[AnyIncluded]] = {
     UnitKind.REPOSITORY_TOKENS: Token,
     UnitKind.REPOSITORY_RESTRICTIONS: Restriction,
     UnitKind.REPOSITORY_DEFAULT_BRANCH: DefaultBranch,
+    UnitKind.REPOSITORY_BRANCH_MODEL: BranchModel,
     UnitKind.REPOSITORY_SETTINGS: MergeChecks,
     UnitKind.USER_TOKENS: Token,
     UnitKind.USER_SSH_KEYS: SshKey,

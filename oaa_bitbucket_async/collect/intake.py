@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import cast
 
 from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.bitbucket.guardrails import DefaultBranch, MergeChecks, Restriction
+from oaa_bitbucket_async.bitbucket.guardrails import BranchModel, DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.collect.included import AnyIncluded
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import INCLUDED, Unit, UnitKind
@@ -45,7 +45,7 @@ def row_key(row: AnyRow) -> Hashable:
             return row.name
         case rows.Permitted():
             return row.permitted
-        case Restriction() | MergeChecks() | DefaultBranch():
+        case Restriction() | MergeChecks() | DefaultBranch() | BranchModel():
             return row
         case _:
             return row.id

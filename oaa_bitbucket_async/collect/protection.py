@@ -5,28 +5,50 @@ or `read-only` covers it. Patterns are those of Bitbucket's branch permissions: 
 from one of its segments on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from oaa_bitbucket_async.bitbucket.guardrails import Restriction
+from oaa_bitbucket_async.collect.included import BranchModel, DefaultBranch, Included, Restriction
+from oaa_bitbucket_async.collect.units import UnitKind
 
 PROTECTING = frozenset({"read-only", "pull-request-only"})
 _EVERYTHING = frozenset({"*", "**"})
-_MODEL = frozenset({"MODEL_BRANCH", "MODEL_CATEGORY"})
+_BY_NAME = frozenset({"BRANCH", "PATTERN"})
+_BY_MODEL = frozenset({"MODEL_BRANCH", "MODEL_CATEGORY"})
 
 
-def is_open(restrictions: Sequence[object] | None) -> bool:
-    """True if the name of the default branch would tell more than the restrictions alone."""
-    if restrictions is None:
-        return False
-    return protected(restrictions, None) is None and any(row.matcher not in _MODEL for row in _protecting(restrictions))
+def branch_of(included: Included, repository: int) -> tuple[str | None, BranchModel | None]:
+    """The default branch (a full ref name) and the branching model of a repository, as far as they were told."""
+    names = included.rows(UnitKind.REPOSITORY_DEFAULT_BRANCH, repository) or ()
+    models = included.rows(UnitKind.REPOSITORY_BRANCH_MODEL, repository) or ()
+    return (
+        next((row.id for row in names if isinstance(row, DefaultBranch)), None),
+        next((row for row in models if isinstance(row, BranchModel)), None),
+    )
 
 
-def protected(restrictions: Sequence[object], default_branch: str | None) -> bool | None:
-    """Whether the default branch (a full ref name, None: not known) is protected; None: it can't be told.
+def wanting(included: Included, repository: int, asked: Collection[UnitKind]) -> UnitKind | None:
+    """What to ask next, not having been `asked`, to tell whether the default branch is protected; None: nothing."""
+    restrictions = included.rows(UnitKind.REPOSITORY_RESTRICTIONS, repository)
+    if restrictions is None or protected(restrictions, *branch_of(included, repository)) is not None:
+        return None
+    matchers = {row.matcher for row in _protecting(restrictions)}
+    by_name = UnitKind.REPOSITORY_DEFAULT_BRANCH not in asked
+    if by_name and matchers & _BY_NAME:
+        return UnitKind.REPOSITORY_DEFAULT_BRANCH
+    if matchers & _BY_MODEL:
+        if UnitKind.REPOSITORY_BRANCH_MODEL not in asked:
+            return UnitKind.REPOSITORY_BRANCH_MODEL
+        if by_name and branch_of(included, repository)[1] is not None:
+            return UnitKind.REPOSITORY_DEFAULT_BRANCH
+    return None
 
-    What a branching model calls its development or production branch, or puts into a category, is not known here.
-    """
-    found = [_covers(row, default_branch) for row in _protecting(restrictions)]
+
+def protected(
+    restrictions: Sequence[object], default_branch: str | None, model: BranchModel | None = None
+) -> bool | None:
+    """Whether the default branch is protected; None: it can't be told. `default_branch` is a full ref name; None for it
+    and for the model: not known."""
+    found = [_covers(row, default_branch, model) for row in _protecting(restrictions)]
     if True in found:
         return True
     return None if None in found else False
@@ -36,14 +58,30 @@ def _protecting(restrictions: Sequence[object]) -> list[Restriction]:
     return [row for row in restrictions if isinstance(row, Restriction) and row.active and row.kind in PROTECTING]
 
 
-def _covers(row: Restriction, branch: str | None) -> bool | None:
+def _covers(row: Restriction, branch: str | None, model: BranchModel | None) -> bool | None:
     if row.matcher == "ANY_REF" or (row.matcher == "PATTERN" and row.matched in _EVERYTHING):
         return True
-    if branch is None or row.matcher not in ("BRANCH", "PATTERN"):
+    if row.matcher in _BY_MODEL:
+        return None if model is None else _covers_by_model(row, branch, model)
+    if branch is None or row.matcher not in _BY_NAME:
         return None
     if row.matcher == "BRANCH":
         return row.matched == branch or f"refs/heads/{row.matched}" == branch
     return _matches(row.matched, branch)
+
+
+def _covers_by_model(row: Restriction, branch: str | None, model: BranchModel) -> bool | None:
+    roles, prefixes = dict(model.roles), dict(model.prefixes)
+    if "development" not in roles:  # every model has one: this is none that we understand
+        return None
+    if row.matcher == "MODEL_BRANCH":
+        if row.matched not in roles:
+            return False
+        ref = roles[row.matched]
+        return True if ref is None else None if branch is None else ref == branch
+    if row.matched not in prefixes:
+        return False
+    return None if branch is None else branch.removeprefix("refs/heads/").startswith(prefixes[row.matched])
 
 
 def _matches(pattern: str, branch: str) -> bool:

@@ -30,6 +30,8 @@ class UnitKind(StrEnum):
     REPOSITORY_RESTRICTIONS = "repository-restrictions"
     REPOSITORY_DEFAULT_BRANCH = "repository-default-branch"
     """Asked only where a restriction leaves open whether it covers the default branch."""
+    REPOSITORY_BRANCH_MODEL = "repository-branch-model"
+    """Likewise, where a restriction names a role or a category of branches."""
     REPOSITORY_SETTINGS = "repository-settings"
     USER_TOKENS = "user-tokens"
     USER_SSH_KEYS = "user-ssh-keys"
@@ -63,6 +65,7 @@ INCLUDED: dict[UnitKind, Include] = {
     UnitKind.USER_GPG_KEYS: Include.GPG_KEYS,
     UnitKind.REPOSITORY_RESTRICTIONS: Include.BRANCH_RESTRICTIONS,
     UnitKind.REPOSITORY_DEFAULT_BRANCH: Include.BRANCH_RESTRICTIONS,
+    UnitKind.REPOSITORY_BRANCH_MODEL: Include.BRANCH_RESTRICTIONS,
     UnitKind.REPOSITORY_SETTINGS: Include.SETTINGS,
 }
 """What `--include` adds. A login that may not see one of these lacks nothing that a payload has to have."""
@@ -84,9 +87,12 @@ OF_REPOSITORY = frozenset(
         UnitKind.REPOSITORY_TOKENS,
         UnitKind.REPOSITORY_RESTRICTIONS,
         UnitKind.REPOSITORY_DEFAULT_BRANCH,
+        UnitKind.REPOSITORY_BRANCH_MODEL,
         UnitKind.REPOSITORY_SETTINGS,
     }
 )
+HELPERS = frozenset({UnitKind.REPOSITORY_DEFAULT_BRANCH, UnitKind.REPOSITORY_BRANCH_MODEL})
+"""They only help to understand restrictions: where they are not visible, one property is absent."""
 OF_USER = frozenset({UnitKind.USER_TOKENS, UnitKind.USER_SSH_KEYS, UnitKind.USER_GPG_KEYS})
 
 

@@ -25,6 +25,7 @@ _WHAT = {
     UnitKind.REPOSITORY_TOKENS: "tokens of repository {}",
     UnitKind.REPOSITORY_RESTRICTIONS: "branch restrictions of repository {}",
     UnitKind.REPOSITORY_DEFAULT_BRANCH: "default branch of repository {}",
+    UnitKind.REPOSITORY_BRANCH_MODEL: "branching model of repository {}",
     UnitKind.REPOSITORY_SETTINGS: "pull request settings of repository {}",
     UnitKind.USER_TOKENS: "tokens of user {}",
     UnitKind.USER_SSH_KEYS: "SSH keys of user {}",

@@ -2,8 +2,8 @@
 
 from oaaclient.templates import OAAPropertyType
 
-from oaa_bitbucket_async.collect.included import DefaultBranch, MergeChecks, Restriction
-from oaa_bitbucket_async.collect.protection import protected
+from oaa_bitbucket_async.collect.included import MergeChecks, Restriction
+from oaa_bitbucket_async.collect.protection import branch_of, protected
 from oaa_bitbucket_async.collect.snapshot import GrantSet, RepositoryRecord, Snapshot, fold
 from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN
@@ -45,12 +45,11 @@ def guardrails(snapshot: Snapshot, repository: RepositoryRecord) -> dict[str, Pr
     found: dict[str, PropertyValue | None] = {}
     restrictions = included.rows(UnitKind.REPOSITORY_RESTRICTIONS, repository.id)
     if restrictions is not None:
-        branch = included.rows(UnitKind.REPOSITORY_DEFAULT_BRANCH, repository.id) or ()
-        name = next((row.id for row in branch if isinstance(row, DefaultBranch)), None)
+        branch, model = branch_of(included, repository.id)
         rows = [row for row in restrictions if isinstance(row, Restriction)]
         users = {user for row in rows for user in row.users}
         found |= {
-            "default_branch_protected": protected(rows, name),
+            "default_branch_protected": protected(rows, branch, model),
             "restriction_kinds": sorted({row.kind for row in rows}) or None,
             "exempt_users": len(users),
             "exempt_groups": len({fold(group) for row in rows for group in row.groups}),

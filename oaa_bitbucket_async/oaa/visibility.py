@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Literal
 
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
-from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_USER, UnitKind
+from oaa_bitbucket_async.collect.units import HELPERS, INCLUDED, OF_PROJECT, OF_USER, UnitKind
 from oaa_bitbucket_async.settings import Include
 
 State = Literal["collected", "partly visible", "not visible", "incomplete"]
@@ -46,8 +46,7 @@ def lines(snapshot: Snapshot) -> list[str]:
 
 
 def _kinds(include: Include) -> list[UnitKind]:
-    """The default branch only helps to understand restrictions: without it one property is absent."""
-    return [k for k, of in INCLUDED.items() if of is include and k is not UnitKind.REPOSITORY_DEFAULT_BRANCH]
+    return [kind for kind, of in INCLUDED.items() if of is include and kind not in HELPERS]
 
 
 def _state(snapshot: Snapshot, include: Include, of_several: Collection[UnitKind]) -> State:

@@ -138,7 +138,7 @@ def _price(settings: Settings, estimate: Estimate, include: Include) -> str:
     price = estimate.price(include)
     amount = f"{price:,} requests"
     if include is Include.BRANCH_RESTRICTIONS:
-        amount = f"{price // 2:,} to {price:,} requests"
+        amount = f"{price // 3:,} to {price:,} requests"
     kinds = [kind for kind, of in INCLUDED.items() if of is include and kind in OF_USER]
     blind = ""
     if kinds and estimate.hidden.issuperset(kinds):

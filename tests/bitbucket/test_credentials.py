@@ -155,3 +155,20 @@ def test_a_restriction() -> None:
 def test_merge_checks_in_every_form(told: object, meant: int | None) -> None:
     checks = guardrails.MERGE_CHECKS.decode(json.dumps({"requiredApprovers": told, "mergeConfig": {}}).encode())
     assert (checks.approvals, checks.builds, checks.all_tasks) == (meant, None, None)
+
+
+def test_a_branching_model() -> None:
+    told = {
+        "development": {"refId": None, "useDefault": True},
+        "production": {"refId": "refs/heads/prod", "useDefault": False},
+        "types": [
+            {"id": "RELEASE", "displayName": "Release", "enabled": True, "prefix": "release/"},
+            {"id": "HOTFIX", "enabled": False, "prefix": "hotfix/"},
+            {"id": "BUGFIX"},
+        ],
+    }
+    model = guardrails.BRANCH_MODEL.decode(json.dumps(told).encode())
+    assert dict(model.roles) == {"development": None, "production": "refs/heads/prod"}
+    assert dict(model.prefixes) == {"RELEASE": "release/"}
+    bare = guardrails.BRANCH_MODEL.decode(b'{"development": {"refId": null, "useDefault": false}, "production": null}')
+    assert (bare.roles, bare.prefixes) == ((), ())

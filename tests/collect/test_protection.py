@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.bitbucket.guardrails import Restriction
-from oaa_bitbucket_async.collect.protection import is_open, protected
+from oaa_bitbucket_async.bitbucket.guardrails import BranchModel, DefaultBranch, Restriction
+from oaa_bitbucket_async.collect.included import Included
+from oaa_bitbucket_async.collect.protection import protected, wanting
+from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.demo import credential_rights
 from oaa_bitbucket_async.demo.guardrails import Matcher
 from oaa_bitbucket_async.demo.guardrails import Restriction as Set
@@ -49,14 +51,65 @@ def test_with_and_without_the_name(
     assert protected(restrictions, MAIN) is with_name
 
 
-def test_the_name_is_asked_for_only_where_it_tells_more() -> None:
-    assert not is_open(None)
-    assert not is_open([])
-    assert not is_open([one("ANY_REF"), one("BRANCH", MAIN)])
-    assert not is_open([one("MODEL_BRANCH", "production")]), "a name alone tells nothing of the branching model"
-    assert not is_open([one("BRANCH", MAIN, "no-deletes")])
-    assert is_open([one("MODEL_BRANCH", "production"), one("BRANCH", MAIN)])
-    assert is_open([one("PATTERN", "x")])
+MODEL = BranchModel((("development", None), ("production", "refs/heads/prod")), (("RELEASE", "release/"),))
+
+
+@pytest.mark.parametrize(
+    ("matched", "branch", "expected"),
+    [
+        (("MODEL_BRANCH", "development"), None, True),
+        (("MODEL_BRANCH", "development"), MAIN, True),
+        (("MODEL_BRANCH", "production"), None, None),
+        (("MODEL_BRANCH", "production"), MAIN, False),
+        (("MODEL_BRANCH", "production"), "refs/heads/prod", True),
+        (("MODEL_BRANCH", "something-new"), MAIN, False),
+        (("MODEL_CATEGORY", "RELEASE"), None, None),
+        (("MODEL_CATEGORY", "RELEASE"), MAIN, False),
+        (("MODEL_CATEGORY", "RELEASE"), "refs/heads/release/1", True),
+        (("MODEL_CATEGORY", "HOTFIX"), "refs/heads/hotfix/1", False),
+    ],
+)
+def test_by_the_branching_model(matched: tuple[str, str], branch: str | None, expected: bool | None) -> None:
+    assert protected([one(*matched)], branch, MODEL) is expected
+
+
+def test_a_model_that_is_none_tells_nothing() -> None:
+    for matched in (("MODEL_BRANCH", "development"), ("MODEL_CATEGORY", "RELEASE")):
+        assert protected([one(*matched)], MAIN, BranchModel((), ())) is None
+
+
+NAME, ROLES = UnitKind.REPOSITORY_DEFAULT_BRANCH, UnitKind.REPOSITORY_BRANCH_MODEL
+PRODUCTION, DEVELOPMENT = one("MODEL_BRANCH", "production"), one("MODEL_BRANCH", "development")
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "told", "expected"),
+    [
+        ([], True, []),
+        ([one("ANY_REF"), one("BRANCH", MAIN), PRODUCTION], True, []),
+        ([one("BRANCH", MAIN, "no-deletes")], True, []),
+        ([one("SOMETHING_NEW")], True, []),
+        ([one("PATTERN", "x")], True, [NAME]),
+        ([one("PATTERN", "x")], False, [NAME]),
+        ([PRODUCTION, one("BRANCH", MAIN)], True, [NAME]),
+        ([PRODUCTION, one("PATTERN", "x")], True, [NAME, ROLES]),
+        ([DEVELOPMENT], True, [ROLES]),
+        ([PRODUCTION], True, [ROLES, NAME]),
+        ([PRODUCTION], False, [ROLES]),
+        ([PRODUCTION, one("PATTERN", "x")], False, [NAME, ROLES]),
+    ],
+)
+def test_only_what_tells_more_is_asked_for(
+    restrictions: list[Restriction], told: bool, expected: list[UnitKind]
+) -> None:
+    included, asked = Included(), []
+    assert wanting(included, 1, ()) is None, "the restrictions themselves are not known"
+    included.add(UnitKind.REPOSITORY_RESTRICTIONS, 1, restrictions)
+    while kind := wanting(included, 1, asked):
+        asked.append(kind)
+        if told:
+            included.add(kind, 1, [DefaultBranch(id=MAIN) if kind is NAME else MODEL])
+    assert asked == expected
 
 
 parts = st.text("ab.", min_size=1, max_size=3)

@@ -38,17 +38,22 @@ def application() -> CustomApplication:
     repo = project.add_sub_resource("R", "Repo", unique_id="r1")
     user.add_permission("Read", resources=[project, repo], apply_to_application=True)
     app.local_groups["g1"].add_permission("Read", resources=[repo])
+    return app
+
+
+def with_credentials() -> CustomApplication:
+    app = application()
     app.property_definitions.define_access_cred_property("bits", OAAPropertyType.NUMBER)
     key = app.add_access_cred("k1", "key")
     key.set_property("bits", 256)
     key.expires_at = "2022-02-08T13:10:50Z"
-    key.add_permission("Read", resources=[project])
+    key.add_permission("Read", resources=[app.resources["p1"]])
     app.add_access_cred("k2", "another")
-    user.add_access_cred("k2")
+    app.local_users["u1"].add_access_cred("k2")
     return app
 
 
-PAYLOAD = json.loads(json.dumps(application().get_payload()))
+PAYLOAD = json.loads(json.dumps(with_credentials().get_payload()))
 
 
 def app_of(payload: Json) -> Json:
@@ -173,7 +178,7 @@ def client(server) -> OAAClient:
 
 
 def push(client: OAAClient, app: CustomApplication | None = None, **options) -> Json:
-    return client.push_application("Provider", "Source", app or application(), create_provider=True, **options)
+    return client.push_application("Provider", "Source", app or with_credentials(), create_provider=True, **options)
 
 
 def test_oaaclient_pushes_an_application(server, client):

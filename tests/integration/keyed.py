@@ -19,6 +19,7 @@ def keyed() -> Estate:
         place.access_keys = place.tokens = place.restrictions = ()
     for repository in estate.repositories:
         repository.default_branch = "refs/heads/main"
+        repository.development = repository.production = None
     for user in estate.users:
         user.ssh_keys = user.gpg_keys = user.tokens = ()
     normal = [project for project in estate.projects if project.owner is None]
@@ -50,6 +51,11 @@ def keyed() -> Estate:
                 ),
                 Restriction(2000 + repository.id, "no-deletes", Matcher("MODEL_BRANCH", "production")),
             )
+        if number % 4 == 1:
+            matcher = (
+                Matcher("MODEL_BRANCH", "development") if number % 8 == 1 else Matcher("MODEL_CATEGORY", "RELEASE")
+            )
+            repository.restrictions = (Restriction(3000 + repository.id, "pull-request-only", matcher),)
         repository.checks = MergeChecks(required_approvers=number % 3, all_tasks=number % 2 == 0)
     third = next(repository for repository in estate.repositories if repository.project not in (first, second))
     third.access_keys = (AccessKey(SHARED, "REPO_WRITE"), *third.access_keys)

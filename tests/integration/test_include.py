@@ -15,6 +15,7 @@ from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
+from oaa_bitbucket_async.demo.credential_rights import default_branch_protected
 from oaa_bitbucket_async.demo.credentials import SshKey
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Include
@@ -25,7 +26,9 @@ from tests.integration.keyed import EVERYTHING, SHARED, keyed
 from tests.integration.process import QUICK_JOURNAL, Process, ended
 from tests.integration.test_same_bytes import MIXED, PATIENT, three_in_ten
 
-OWN_PATHS = re.compile(r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions)/|/settings/|/default-branch")
+OWN_PATHS = re.compile(
+    r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils)/|/settings/|/default-branch"
+)
 ONCE = replace(QUICK, max_attempts=1)
 
 
@@ -158,15 +161,17 @@ def test_branch_restrictions(bench: Benches) -> None:
     for repository in estate.repositories:
         own, inherited = repository.restrictions, repository.project.restrictions
         shown = told[str(repository.id)]
-        matchers = {one.matcher.id for one in own if one.type == "pull-request-only"}
-        assert shown["default_branch_protected"] is ("refs/heads/main" in matchers)
+        assert shown["default_branch_protected"] is default_branch_protected(repository)
         assert shown.get("restriction_kinds", []) == sorted({one.type for one in (*own, *inherited)})
         assert shown["exempt_users"] == len({user for one in own for user in one.users})
         assert shown["exempt_keys"] == len({key.id for one in own for key in one.keys})
         # the group is written in two ways, as people do, and is one
         assert shown["exempt_groups"] == len({g.lower() for one in (*own, *inherited) for g in one.groups}) <= 1
-    branches = [path for path in asked(made, ran) if "/default-branch" in path]
-    assert len(branches) == sum(1 for r in estate.repositories if r.restrictions), "only where it decides something"
+    numbers = range(len(estate.repositories))
+    paths = asked(made, ran)
+    assert {told[str(r.id)]["default_branch_protected"] for r in estate.repositories[1::4]} == {True, False}
+    assert sum("/default-branch" in path for path in paths) == sum(n % 4 == 0 or n % 8 == 5 for n in numbers)
+    assert sum("/branchmodel/" in path for path in paths) == sum(n % 4 == 1 for n in numbers)
 
 
 def test_settings(bench: Benches) -> None:
@@ -284,13 +289,23 @@ def test_the_oldest_accounts_are_hidden_and_others_are_not(bench: Benches) -> No
     assert seen == {u.name for u in estate.users if u.tokens} - {u.name for u in oldest}
 
 
+def test_a_branching_model_that_is_not_told(bench: Benches) -> None:
+    estate = keyed()
+    made = bench(ServerOptions(missing=frozenset({"repository-branch-model"})), estate=estate)
+    ran = made.run(include={Include.BRANCH_RESTRICTIONS})
+    undecided = {str(r.id) for r in estate.repositories[1::4]}
+    told = repositories(ran)
+    assert {key for key, one in told.items() if "default_branch_protected" not in one} == undecided
+    assert application(ran)["custom_properties"]["branch_restrictions"] == "collected"
+
+
 def test_a_default_branch_that_is_not_told(bench: Benches) -> None:
     """It costs one request for each repository, and what it would have decided is absent."""
     estate = keyed()
     made = bench(ServerOptions(missing=frozenset({"repository-default-branch"})), estate=estate)
     ran = made.run(include={Include.BRANCH_RESTRICTIONS})
     told = repositories(ran)
-    undecided = {str(r.id) for r in estate.repositories if r.restrictions}
+    undecided = {str(r.id) for n, r in enumerate(estate.repositories) if n % 4 == 0 or n % 8 == 5}
     assert {key for key, one in told.items() if "default_branch_protected" not in one} == undecided
     assert sum("/default-branch" in path for path in asked(made, ran)) == len(undecided)
     assert application(ran)["custom_properties"]["branch_restrictions"] == "collected"
@@ -311,6 +326,7 @@ def test_a_default_branch_that_is_not_told(bench: Benches) -> None:
         "user-gpg-keys",
         "repository-restrictions",
         "repository-default-branch",
+        "repository-branch-model",
         "repository-settings",
     ],
 )

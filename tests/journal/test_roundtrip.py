@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.included import (
     AccessKey,
+    BranchModel,
     DefaultBranch,
     GpgKey,
     MergeChecks,
@@ -109,6 +110,11 @@ OF: dict[type[AnyRow], st.SearchStrategy[AnyRow]] = {
         keys=st.lists(ids, max_size=3).map(tuple),
     ),
     DefaultBranch: st.builds(DefaultBranch, id=names),
+    BranchModel: st.builds(
+        BranchModel,
+        roles=st.lists(st.tuples(names, st.none() | names), max_size=2).map(tuple),
+        prefixes=st.lists(st.tuples(names, names), max_size=2).map(tuple),
+    ),
     MergeChecks: st.builds(
         MergeChecks,
         approvals=times,

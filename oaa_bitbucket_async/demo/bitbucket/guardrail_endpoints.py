@@ -11,6 +11,7 @@ from oaa_bitbucket_async.demo.bitbucket.ground import Ground, Handler, Question
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.render import Renderer
 from oaa_bitbucket_async.demo.guardrails import (
+    CATEGORIES,
     MATCHER_TYPES,
     NO_CHECKS,
     RESTRICTION_TYPES,
@@ -59,6 +60,7 @@ class GuardrailEndpoints(Ground):
             "project-restrictions": self._project_restrictions,
             "repository-restrictions": self._repository_restrictions,
             "repository-default-branch": self._default_branch,
+            "repository-branch-model": self._branch_model,
             "repository-settings": self._repository_settings,
             "project-settings": self._project_settings,
         }
@@ -113,6 +115,14 @@ class GuardrailEndpoints(Ground):
         short = branch.removeprefix("refs/heads/")
         return Answer(200, msgspec.json.encode({"id": branch, "displayId": short, "type": "BRANCH"}))
 
+    def _branch_model(self, question: Question) -> Answer:
+        repository = self._administered_repository(question)
+        roles = {"development": _role(repository.development, default=True)}
+        if repository.production is not None:
+            roles["production"] = _role(repository.production, default=False)
+        types = [{"id": category, "enabled": True, "prefix": prefix} for category, prefix in CATEGORIES.items()]
+        return Answer(200, msgspec.json.encode(roles | {"types": types}))
+
     def _repository_settings(self, question: Question) -> Answer:
         checks = self._readable_repository(question).checks
         fields = {
@@ -132,6 +142,10 @@ class GuardrailEndpoints(Ground):
         if not project.public and not (caller is not None and caller.on_project("PROJECT_READ", project)):
             raise not_permitted()
         return Answer(200, msgspec.json.encode({"mergeConfig": _merge_config(NO_CHECKS, "default")}))
+
+
+def _role(branch: str | None, *, default: bool) -> dict[str, object]:
+    return {"refId": branch, "useDefault": default and branch is None}
 
 
 def _of(place: Project | Repository) -> Iterator[_Placed]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 PREFIXES = ("/rest/api/1.0/", "/rest/api/latest/")
-_APPS = re.compile(r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions)/(\d\.\d|latest)/(.+)")
+_APPS = re.compile(r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils)/(\d\.\d|latest)/(.+)")
 """Endpoints of apps that come with Bitbucket, each with a version of its own."""
 KINDS = (
     "application-properties",
@@ -41,6 +41,7 @@ KINDS = (
     "project-restrictions",
     "repository-restrictions",
     "repository-default-branch",
+    "repository-branch-model",
     "repository-settings",
     "project-settings",
     "unknown",
@@ -130,6 +131,8 @@ def _of_app(path: str, query: str) -> Route:
             return Route("repository-restrictions", (unquote(key), unquote(slug)), query)
         case ("branch-permissions", "projects", key, "restrictions"):
             return Route("project-restrictions", (unquote(key),), query)
+        case ("branch-utils", "projects", key, "repos", slug, "branchmodel", "configuration"):
+            return Route("repository-branch-model", (unquote(key), unquote(slug)), query)
         case ("ssh" | "gpg", "keys"):
             return Route(f"user-{found[1]}-keys", (), query)
     return Route("unknown", (), query)
