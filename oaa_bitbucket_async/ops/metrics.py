@@ -118,6 +118,11 @@ def _payload(figures: _Figures, summary: Summary) -> None:
         figures.one("upload_bytes", "Size of what was uploaded.", summary.upload_bytes)
     if summary.upload is not None:
         figures.one("upload_warnings", "Warnings in Veza's answer.", summary.upload.warnings.total())
+    if summary.changes is not None:
+        changed: dict[tuple[str, ...], float] = {}
+        for kind, counts in summary.changes.counts().items():
+            changed |= {(kind, change): count for change, count in counts.items()}
+        figures.by(("kind", "change"), "changes", "What was added and removed since the last upload.", changed)
 
 
 def _last_success(path: Path, instance: str) -> float | None:

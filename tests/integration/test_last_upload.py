@@ -209,6 +209,17 @@ def test_what_removes_too_much_is_not_uploaded(bench: Benches, breaks: Callable[
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
+def test_a_payload_that_was_saved_is_not_kept_twice(bench: Benches, tmp_path: Path) -> None:
+    made = bench()
+    assert made.run().code == 0
+    halve_grants(made.bitbucket.estate)
+    saved = tmp_path / "saved.json"
+    ran = made.run(max_removed=10, output=Output(progress=False, save_json=saved))
+    assert isinstance(ran.error, RemovalError)
+    assert f"push --max-removed 100 {saved}" in ran.error.advice
+    assert not list(made.state.glob("*.json.gz"))
+
+
 def test_the_run_after_it_asks_bitbucket_again(bench: Benches) -> None:
     made = bench()
     assert made.run().code == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from oaa_bitbucket_async.oaa.changes import Changes, Difference
 from oaa_bitbucket_async.ops.metrics import write_metrics
 from oaa_bitbucket_async.ops.summary import Summary, UploadOutcome
 from tests.ops.test_summary import make_summary
@@ -77,6 +78,18 @@ def test_what_was_not_collected_has_no_figure(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     write_metrics(path, Summary(instance="h"), exit_code=75, finished_at=500.0)
     assert {"entities", "grants", "payload_bytes", "upload_warnings"}.isdisjoint(name for name, _ in _read(path))
+
+
+def test_what_changed_since_the_last_upload(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    changes = Changes(grants=Difference(before=9, after=7, added=1, removed=3))
+    write_metrics(path, Summary(instance="h", changes=changes), exit_code=0, finished_at=1.0)
+    found = _read(path)
+    assert found["changes", "grants,removed"] == 3
+    assert found["changes", "grants,added"] == 1
+    assert found["changes", "users,removed"] == 0
+    write_metrics(path, Summary(instance="h"), exit_code=0, finished_at=1.0)
+    assert "changes" not in {name for name, _ in _read(path)}
 
 
 def test_every_figure_says_of_which_bitbucket_it_is(tmp_path: Path) -> None:
