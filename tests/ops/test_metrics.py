@@ -85,9 +85,9 @@ def test_what_changed_since_the_last_upload(tmp_path: Path) -> None:
     changes = Changes(grants=Difference(before=9, after=7, added=1, removed=3))
     write_metrics(path, Summary(instance="h", changes=changes), exit_code=0, finished_at=1.0)
     found = _read(path)
-    assert found["changes", "grants,removed"] == 3
-    assert found["changes", "grants,added"] == 1
-    assert found["changes", "users,removed"] == 0
+    assert found["changes", "removed,grants"] == 3
+    assert found["changes", "added,grants"] == 1
+    assert found["changes", "removed,users"] == 0
     write_metrics(path, Summary(instance="h"), exit_code=0, finished_at=1.0)
     assert "changes" not in {name for name, _ in _read(path)}
 
