@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.charts import Answer
 from benchmarks.collector import Report, stats_of
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, middle, spread
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, begin, collect, job_for, serving
 from benchmarks.slots import Slots
@@ -17,14 +17,16 @@ LOOK_EVERY = 0.05
 
 
 async def measure(plan: Plan) -> Answer:
-    """A whole run first; then one that is killed, and one that goes on from there."""
-    repositories = plan.size(quick=1_200, full=6_000)
+    """A whole run first; then, `plan.runs` times, one that is killed and one that goes on from there."""
+    repositories = plan.size(quick=1_000, full=3_000)
+    runs = []
     async with serving(repositories, *SERVER.options, seed=plan.seed) as server:
         whole = await collect(server)
-        with tempfile.TemporaryDirectory(prefix="benchmarks-") as state:
-            first = await killed(server, Path(state), whole.server_all.requests // 2)
-            second = await collect(server, state=Path(state))
-    return Answer([figure(repositories, first, second, whole)])
+        for _ in range(plan.size(quick=1, full=plan.runs)):
+            with tempfile.TemporaryDirectory(prefix="benchmarks-") as state:
+                first = await killed(server, Path(state), whole.server_all.requests // 2)
+                runs.append((first, await collect(server, state=Path(state))))
+    return Answer([figure(repositories, runs, whole)])
 
 
 async def killed(server: Server, state: Path, after: int) -> int:
@@ -42,16 +44,17 @@ async def killed(server: Server, state: Path, after: int) -> int:
     return (await stats_of(server.url)).requests - before
 
 
-def figure(repositories: int, first: int, second: Report, whole: Report) -> Figure:
-    """`first` requests of the run that was killed; preflight is asked by each run and is no loss."""
+def figure(repositories: int, runs: list[tuple[int, Report]], whole: Report) -> Figure:
+    """Requests of the runs that were killed, each with the one after it; preflight is asked by all and is no loss."""
     preflight = whole.server_all.requests - whole.server.requests
-    asked = first - preflight
-    again = asked + second.requests - whole.requests
+    again = [first - preflight + second.requests - whole.requests for first, second in runs]
+    seconds = middle([second.phases["crawl"].wall for _, second in runs])
+    several = f" ({spread(again, 0)})" if len(again) > 1 else ""
     return Figure(
         "requests asked again after kill -9 half way",
         f"{SERVER.name()}, {repositories:,} repositories",
-        100 * again / whole.requests,
+        100 * middle(again) / whole.requests,
         unit="%",
-        note=f"{again:,} of {whole.requests:,}: {asked:,} before, {second.requests:,} after; "
-        f"the second run took {second.phases['crawl'].wall:.1f} s, a whole one {whole.phases['crawl'].wall:.1f} s",
+        note=f"{middle(again):,.0f} of {whole.requests:,}{several}: what was answered in the "
+        f"last second; second run {seconds:.1f} s, a whole one {whole.phases['crawl'].wall:.1f} s",
     )

@@ -138,9 +138,10 @@ def test_the_price_of_faults() -> None:
 def test_what_a_killed_run_costs_is_what_is_asked_twice() -> None:
     whole = report(requests=100)
     whole = msgspec.structs.replace(whole, server_all=msgspec.structs.replace(whole.server, requests=104))
-    figure = resume.figure(50, first=54, second=report(requests=57), whole=whole)
+    runs = [(54, report(requests=57)), (54, report(requests=51)), (60, report(requests=53))]
+    figure = resume.figure(50, runs, whole)
     assert figure.value == pytest.approx(7.0)
-    assert "7 of 100: 50 before, 57 after" in figure.note
+    assert "7 of 100 (3 runs: 1 to 9)" in figure.note
 
 
 def test_cost_of_a_request() -> None:
