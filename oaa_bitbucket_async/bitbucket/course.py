@@ -30,8 +30,6 @@ class Stretch:
     """Requests that were in flight, likewise."""
     failed: int
     """Attempts that failed, 429 answers included."""
-    paused_seconds: float
-    """Paused because the server asked for it, or out."""
 
     def __add__(self, other: "Stretch") -> "Stretch":
         return Stretch(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
@@ -40,6 +38,11 @@ class Stretch:
     def throughput(self) -> float:
         """Attempts a second."""
         return self.sent / self.seconds if self.seconds else 0.0
+
+    @property
+    def failures(self) -> float:
+        """Attempts that failed, a second."""
+        return self.failed / self.seconds if self.seconds else 0.0
 
     @property
     def latency(self) -> float | None:
@@ -57,7 +60,7 @@ class Stretch:
         return self.in_flight_seconds / self.seconds if self.seconds else 0.0
 
 
-NOTHING = Stretch(0.0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0)
+NOTHING = Stretch(0.0, 0, 0, 0.0, 0.0, 0.0, 0)
 
 
 class Course:
@@ -100,7 +103,6 @@ class Course:
             pacer.limit * seconds,
             pacer.in_flight * seconds,
             int(failed),
-            seconds if pacer.in_outage or pacer.pause_left > 0.0 else 0.0,
         )
         self._at, self._seen = now, totals
         if self._open.seconds >= self._step * 0.99:  # timers fire a rounding error early

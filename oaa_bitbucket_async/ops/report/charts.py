@@ -42,8 +42,10 @@ def bars(title: str, rows: Sequence[Bar]) -> Markup:
     return _svg(chart, title)
 
 
-def course(title: str, lines: Sequence[Sequence[Point]], show: Callable[[float], str]) -> Markup:
-    """Lines over time, the first one filled. `show` writes a value at the axis."""
+def course(
+    title: str, lines: Sequence[Sequence[Point]], show: Callable[[float], str], *, filled: bool = True
+) -> Markup:
+    """Lines over time, the first one filled unless it has gaps. `show` writes a value at the axis."""
     chart = XY(
         _config(
             height=150,
@@ -61,8 +63,8 @@ def course(title: str, lines: Sequence[Sequence[Point]], show: Callable[[float],
     chart.xrange = (0, last or 1)
     chart.x_labels = [{"value": mark, "label": time_mark(mark)} for mark in _marks(last)]
     for n, line in enumerate(lines):
-        chart.add("", list(line), fill=n == 0, allow_interruptions=True)
-    return _svg(chart, title)
+        chart.add("", list(line), fill=filled and n == 0, allow_interruptions=True)
+    return _svg(chart, title, kind="" if filled else " outline")
 
 
 def time_mark(seconds: float) -> str:
@@ -94,7 +96,7 @@ def _config(**options: object) -> Config:
     )
 
 
-def _svg(chart: Graph, title: str) -> Markup:
+def _svg(chart: Graph, title: str, kind: str = "") -> Markup:
     """The drawing alone: pygal's own styles, scripts, tooltips and comments stay behind."""
     root = chart.render_tree()
     for parent in list(root.iter()):
@@ -102,7 +104,7 @@ def _svg(chart: Graph, title: str) -> Markup:
             if not isinstance(child.tag, str) or child.tag in _LEFT_OUT or "overlay" in child.get("class", ""):
                 parent.remove(child)
     root.attrib.pop("id", None)
-    root.set("class", "chart")
+    root.set("class", f"chart{kind}")
     root.set("role", "img")
     root.set("aria-label", title)
     return Markup(etree.tostring(root, encoding="unicode"))  # noqa: S704  # written by an XML library, not by us

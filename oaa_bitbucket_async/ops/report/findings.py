@@ -59,6 +59,7 @@ def find(snapshot: Snapshot, *, identity: Identity) -> Found:
         inactive=_first(_inactive(snapshot, held, global_holders)),
         orphaned=_first(orphaned),
         orphaned_repositories=sum(project.repositories for project in orphaned),
+        by_everyone=held.of_everyone().bit_count(),
         top_users=tuple(users_that_reach_most(snapshot, held, able)),
         top_groups=tuple(groups_that_reach_most(snapshot, held)),
     )

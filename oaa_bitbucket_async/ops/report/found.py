@@ -178,6 +178,8 @@ class Found:
     inactive: Shown[Inactive]
     orphaned: Shown[Orphaned]
     orphaned_repositories: int
+    by_everyone: int
+    """Repositories that everyone who may sign in reaches: public, or by a default permission."""
     top_users: tuple[Reach, ...]
     top_groups: tuple[Reach, ...]
 

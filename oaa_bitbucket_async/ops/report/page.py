@@ -88,7 +88,8 @@ def _context(report: RunReport, clean: Callable[[str], str]) -> dict[str, object
         "changes": summary.changes,
         "came": _came(summary.changes) if summary.changes else (),
         "charts": _charts(report, clean),
-        "run": [*run_rows(summary), ("Exit code", str(report.exit_code))],
+        "run": _run(report),
+        "failures": any(stretch.failed for stretch in report.course),
         "kinds": kind_rows(summary.requests),
         "warnings": warning_lines(summary),
         "missing": missing,
@@ -253,18 +254,34 @@ def _charts(report: RunReport, clean: Callable[[str], str]) -> dict[str, Markup 
                 [Bar(clean(level.permission), (level.users, level.groups, level.everyone)) for level in held],
             )
     if report.course:
+        sent = _points(report.course, lambda s: s.throughput)
+        failed = _points(report.course, lambda s: s.failures)
         made["throughput"] = charts.course(
-            "Requests a second over time", [_points(report.course, lambda s: s.throughput)], lambda v: f"{v:,.0f}"
+            "Requests a second over time", [sent, failed] if any(y for _, y in failed) else [sent], _number
         )
         made["limit"] = charts.course(
             "Limit of requests in flight, and requests in flight, over time",
             [_points(report.course, lambda s: s.limit), _points(report.course, lambda s: s.in_flight)],
-            lambda v: f"{v:,.0f}",
+            _number,
         )
         made["latency"] = charts.course(
-            "Mean time until an answer, over time", [_points(report.course, lambda s: s.latency)], _latency
+            "Mean time until an answer, over time",
+            [_points(report.course, lambda s: s.latency)],
+            _latency,
+            filled=False,
         )
     return made
+
+
+def _run(report: RunReport) -> list[tuple[str, str]]:
+    """The summary's rows; what it leaves out because there was none is told here."""
+    rows = run_rows(report.summary)
+    told = {heading for heading, _ in rows}
+    return [
+        *rows,
+        *((heading, "none") for heading in ("Retries", "Pauses", "Outages") if heading not in told),
+        ("Exit code", str(report.exit_code)),
+    ]
 
 
 def _points(course: Sequence[Stretch], value: Callable[[Stretch], float | None]) -> list[charts.Point]:
@@ -274,6 +291,10 @@ def _points(course: Sequence[Stretch], value: Callable[[Stretch], float | None])
         points.append((at + stretch.seconds / 2, value(stretch)))
         at += stretch.seconds
     return points
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 5 or value == int(value) else f"{value:,.1f}"
 
 
 def _latency(seconds: float) -> str:

@@ -42,6 +42,9 @@ def test_figures_are_those_of_a_plain_count(seed: int, instance: object) -> None
     assert {(level.permission, kind): number for level in found.levels
             for kind, number in (("user", level.users), ("group", level.groups)) if number} == counted  # fmt: skip
     assert sum(level.everyone for level in found.levels) == sum(map(len, snapshot.default_permissions.values()))
+    assert found.by_everyone == len(
+        [r for r in snapshot.repositories if any(k == "everyone" for k, _, _ in plain.on_repository(snapshot, r))]
+    )
     assert found.defaults.total == len([d for d in snapshot.default_permissions.values() if d])
 
 

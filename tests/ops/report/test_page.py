@@ -29,7 +29,7 @@ from tests.ops.report.page_reader import Page, safe
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
 OTHERS = ["</style><script>", "' onmouseover='x", "{{ 7*7 }}", "{% raw %}", "javascript:alert(1)", "&lt;b&gt;", "-->"]
-COURSE = [Stretch(1.0, 900 + n, 900, 9.0, 64.0, 50.0, 0, 0.0) for n in range(50)]
+COURSE = [Stretch(1.0, 900 + n, 900, 9.0, 64.0, 50.0, n % 3) for n in range(50)]
 
 
 def hostile(text: str) -> Snapshot:
