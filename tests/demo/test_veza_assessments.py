@@ -21,7 +21,9 @@ def server() -> Iterator[EmbeddedVeza]:
 @pytest.fixture
 def client(server: EmbeddedVeza) -> OAAClient:
     client = OAAClient(url=server.url, api_key=server.api_key)
-    client.push_application("Provider", "Source", application(), create_provider=True)
+    app = application()
+    app.add_access_cred("of-the-test", "key")
+    client.push_application("Provider", "Source", app, create_provider=True)
     return client
 
 
