@@ -17,6 +17,9 @@ class CrawlCounts:
     repositories: int = 0
     repositories_done: int = 0
     grants: int = 0
+    user_questions: int = 0
+    """Questions about single users, their tokens and keys (`--include`); 0 until all users are listed."""
+    user_questions_done: int = 0
     resumed: int = 0
     """Units that an earlier run had already answered."""
     users_complete: bool = False

@@ -55,7 +55,7 @@ class Crawl:
         self._pace = pace
         self._work = Work(client, snapshot, ledger, counts, record)
         self._existence = Existence(client, api, snapshot, detailed_groups=findings.detailed_groups)
-        self._extras = Extras(api, findings, snapshot, self._work, self._existence, pace)
+        self._extras = Extras(api, findings, snapshot, counts, self._work, self._existence, pace)
         self._begun_groups: set[str] = set()
         self._begun_projects: set[int] = set()
         self._begun_repositories: set[int] = set()

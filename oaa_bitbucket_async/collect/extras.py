@@ -7,11 +7,12 @@ from oaa_bitbucket_async.bitbucket.api import Api, Listing, Question
 from oaa_bitbucket_async.bitbucket.guardrails import MergeChecks
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.collect.concurrent import for_each
+from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
 from oaa_bitbucket_async.collect.included import AnyIncluded
 from oaa_bitbucket_async.collect.protection import wanting
 from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord, fold
-from oaa_bitbucket_async.collect.units import INCLUDED, Unit, UnitKind
+from oaa_bitbucket_async.collect.units import INCLUDED, OF_USER, Unit, UnitKind
 from oaa_bitbucket_async.collect.work import Find, Work
 from oaa_bitbucket_async.settings import Pace
 
@@ -32,12 +33,20 @@ class Extras:
     """Asks nothing at all unless something is included."""
 
     def __init__(
-        self, api: Api, findings: Findings, snapshot: Snapshot, work: Work, existence: Existence, pace: Pace
+        self,
+        api: Api,
+        findings: Findings,
+        snapshot: Snapshot,
+        counts: CrawlCounts,
+        work: Work,
+        existence: Existence,
+        pace: Pace,
     ) -> None:
         self._api = api
         self._me = fold(findings.user or "")
         self._snapshot = snapshot
         self._wanted = {kind for kind, include in INCLUDED.items() if include in snapshot.included.asked_for}
+        self._counts = counts
         self._work = work
         self._existence = existence
         self._pace = pace
@@ -86,6 +95,8 @@ class Extras:
 
     async def of_users(self) -> None:
         """Tokens and keys of every user who is listed; of a few only, where the login may not list others'."""
+        listed = sum(user.listed for user in self._snapshot.users.values())
+        self._counts.user_questions = listed * len(self._wanted & OF_USER)
         await self._of_every_user(UnitKind.USER_TOKENS, lambda user: self._api.user_tokens(user.slug or user.name))
         await self._of_every_user(UnitKind.USER_SSH_KEYS, lambda user: self._api.user_ssh_keys(user.name))
         await self._of_every_user(UnitKind.USER_GPG_KEYS, lambda user: self._api.user_gpg_keys(user.name))
@@ -101,12 +112,14 @@ class Extras:
                 return self._existence.user(user)
 
             await self._work.rows(Unit(kind, str(user)), lambda: listing(users[user]), find)
+            self._counts.user_questions_done += 1
 
         others = [user for user in listed if fold(users[user].name) != self._me]
         begun = set(probes(others))
         for user in sorted(begun):
             await self._work.unless_stopped(one)(user)
         if begun and begun <= self._snapshot.included.hidden.get(kind, set()):
+            self._counts.user_questions -= len(listed) - len(begun)
             return
 
         async def to_do() -> AsyncIterator[int]:

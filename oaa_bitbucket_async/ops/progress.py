@@ -175,12 +175,15 @@ def picture(meter: Meter, now: float, width: int) -> RenderableType:
     grid.add_column(no_wrap=True, justify="right")
     if bars:
         grid.add_column(ratio=1, max_width=40)
-    for name, done, listed, complete in (
+    lines: list[tuple[str, int | None, int, bool]] = [
         ("Users", None, counts.users, counts.users_complete),
         ("Groups", counts.groups_done, counts.groups, counts.groups_complete),
         ("Projects", counts.projects_done, counts.projects, counts.projects_complete),
         ("Repositories", counts.repositories_done, counts.repositories, counts.repositories_complete),
-    ):
+    ]
+    if counts.user_questions:
+        lines.append(("Keys of users", counts.user_questions_done, counts.user_questions, True))
+    for name, done, listed, complete in lines:
         cells: list[RenderableType] = [Text(name), Text(_amount(done, listed, complete=complete))]
         if bars:
             known = done is not None and complete and listed > 0
@@ -215,6 +218,8 @@ def line(meter: Meter, now: float) -> str:
         f"{meter.pacer.in_flight} of {meter.pacer.limit} in flight",
         f"{meter.requests.total_retries:,} retries",
     ]
+    if counts.user_questions:
+        parts.append(f"{counts.user_questions_done:,} of {counts.user_questions:,} keys of users")
     if meter.left is not None:
         parts.append(f"about {duration_text(meter.left)} left")
     trouble = meter.trouble(now)
@@ -232,6 +237,8 @@ def fields(meter: Meter) -> dict[str, object]:
         "projects_done": counts.projects_done,
         "repositories": counts.repositories,
         "repositories_done": counts.repositories_done,
+        "user_questions": counts.user_questions,
+        "user_questions_done": counts.user_questions_done,
         "requests": meter.requests.total,
         "requests_per_second": round(meter.rate, 1),
         "retries": meter.requests.total_retries,

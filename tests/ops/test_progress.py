@@ -57,6 +57,14 @@ def test_the_picture_fits_and_shows_the_figures(width: int) -> None:
     assert ("━" in text) == (width >= 60)
 
 
+def test_keys_of_users_are_shown_where_they_are_asked_for() -> None:
+    meter = _meter()
+    assert "eys of users" not in _text(meter, 105.0, 80) + line(meter, 105.0)
+    meter.counts.user_questions, meter.counts.user_questions_done = 100_000, 1_250
+    assert "Keys of users 1,250 of 100,000" in " ".join(_text(meter, 105.0, 80).split())
+    assert "1,250 of 100,000 keys of users" in line(meter, 105.0)
+
+
 def test_time_left_once_the_listing_is_complete() -> None:
     meter = _meter()
     assert meter.left is None
