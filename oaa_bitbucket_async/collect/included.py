@@ -42,6 +42,11 @@ INCLUDED_ROWS: dict[UnitKind, type[AnyIncluded]] = {
     UnitKind.USER_GPG_KEYS: GpgKey,
 }
 
+_ALIKE = frozenset(
+    kind for kind, include in INCLUDED.items() if include in (Include.BRANCH_RESTRICTIONS, Include.SETTINGS)
+)
+"""Kinds of which many places have the same rows; keys and tokens differ from place to place."""
+
 _encoder = msgspec.msgpack.Encoder()
 _parts = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _decoders = {
@@ -67,7 +72,7 @@ class Included:
         if before := table.get(place):
             parts.update(map(bytes, _parts.decode(before)))
         packed = _encoder.encode(list(map(msgspec.Raw, sorted(parts))))
-        table[place] = self._same.setdefault(packed, packed)
+        table[place] = self._same.setdefault(packed, packed) if not parts or kind in _ALIKE else packed
 
     def hide(self, kind: UnitKind, place: int) -> None:
         """The login may not see what is there."""
