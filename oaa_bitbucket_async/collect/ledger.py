@@ -58,6 +58,8 @@ class Ledger:
 
     def forget(self, unit: Unit) -> None:
         """A unit is going to be tried again."""
+        if not self._entries:  # as nearly always
+            return
         before = self._entries.pop(unit, None)
         if before is not None:
             self._counts[before.outcome] -= 1

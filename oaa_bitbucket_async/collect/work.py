@@ -153,8 +153,12 @@ class Work:
         """Once the run was told to stop, work that has not begun is left; what is in flight ends."""
 
         async def call(item: T) -> None:
-            if not self.stopped:
-                await self.quietly(function(item))
+            if self.stopped:
+                return
+            try:
+                await function(item)
+            except Stopped:
+                self.stopped = True
 
         return call
 

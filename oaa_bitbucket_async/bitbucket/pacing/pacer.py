@@ -3,7 +3,7 @@
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
@@ -80,9 +80,9 @@ class Pacer:
         """Take a place if there is one now; never waits."""
         return self._gate.try_enter()
 
-    async def enter(self, kind: str, *, ahead: bool = False) -> None:
+    def enter(self, kind: str, *, ahead: bool = False) -> Coroutine[None, None, None]:
         """Wait for a place, first come, first served, before all who are not `ahead`; Stopped after `stop`."""
-        await self._gate.enter(ahead=ahead)
+        return self._gate.enter(ahead=ahead)
 
     # After it: exactly one of these
 
