@@ -11,6 +11,7 @@ from pygal.graph.horizontalstackedbar import HorizontalStackedBar
 from pygal.graph.xy import XY
 from pygal.style import Style
 
+etree.to_etree()  # pygal would take lxml where there is one, and that writes references to other vocabularies
 _SVG = "{http://www.w3.org/2000/svg}"
 _WIDTH = 340
 _FONT = 11

@@ -80,7 +80,7 @@ def _context(report: RunReport, clean: Callable[[str], str]) -> dict[str, object
         "verdict": verdict,
         "explanation": _explanation(report),
         "found": found,
-        "figures": _figures(found) if found else (),
+        "figures": _figures(found, summary.credentials) if found else (),
         "looks": _looks(found, summary.missing) if found else (),
         "levels_by_default": list(found.defaults_by_level.items()) if found else (),
         "gone_global": found is not None and any(group.on_everything for group in found.gone_groups.first),
@@ -132,7 +132,7 @@ def _known(missing: Sequence[Entry], *kinds: UnitKind) -> bool:
     return not any(entry.unit.kind in kinds for entry in missing)
 
 
-def _figures(found: Found) -> list[_Tile]:
+def _figures(found: Found, credentials: int | None) -> list[_Tile]:
     users, things = found.users, found.things
     return [
         _Tile(f"{users.total:,}", "users", f"{users.inactive:,} inactive, {users.without_identity:,} without identity"),
@@ -144,6 +144,7 @@ def _figures(found: Found) -> list[_Tile]:
             f"{things.archived_repositories:,} archived, {things.forks:,} forks",
         ),
         _Tile(f"{found.grants:,}", "grants", f"{sum(level.groups for level in found.levels):,} of them to groups"),
+        *([] if credentials is None else [_Tile(f"{credentials:,}", "keys and tokens", "collected by --include")]),
     ]
 
 

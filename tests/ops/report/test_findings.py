@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
 from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.permissions import READS
 from oaa_bitbucket_async.ops.report import reach
@@ -124,6 +124,30 @@ def test_who_is_without_an_identity_depends_on_what_links_them(identity: str, wi
             listed=True,
         )
     assert find(snapshot, identity=identity).users.without_identity == len(without)  # type: ignore[arg-type]
+
+
+def test_repositories_of_which_not_enough_is_known_are_not_called_without_an_administrator() -> None:
+    def orphaned(*missing: Missing, active: bool = True, members: bool = True) -> int:
+        snapshot = Snapshot(INSTANCE)
+        ada = rows.User(id=1, name="ada", slug="ada", display_name="Ada", active=active, type="NORMAL")
+        project = rows.Project(id=7, key="P", name="", type="NORMAL", public=False)
+        snapshot.add_user(ada, listed=True)
+        snapshot.add_group("Devs", listed=True)
+        snapshot.add_members("Devs", [1] if members else [])
+        snapshot.add_global_grants([rows.UserGrant(user=ada, permission="LICENSED_USER")], 1.0)
+        snapshot.add_project(project)
+        snapshot.add_repository(rows.Repository(id=9, slug="r", name="", project=project, public=False))
+        snapshot.add_project_grants(
+            7, [rows.GroupGrant(group=rows.Group(name="devs"), permission="PROJECT_ADMIN")], 1.0
+        )
+        snapshot.missing.update(missing)
+        return find(snapshot, identity="email").orphaned_repositories
+
+    assert orphaned() == 0
+    assert orphaned(active=False) == 1, "nobody in the group can sign in"
+    assert orphaned(members=False) == 1
+    for missing in (Missing("group", "devs"), Missing("project", 7), Missing("repository", 9)):
+        assert orphaned(missing, members=False) == 0
 
 
 def test_an_empty_instance_has_nothing_to_show() -> None:

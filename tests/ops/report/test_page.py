@@ -154,6 +154,11 @@ def test_what_was_not_collected_is_not_called_nothing() -> None:
     assert "? can administer everything global permissions could not all be collected" in page.text
 
 
+def test_keys_and_tokens_are_counted_where_they_were_collected() -> None:
+    assert "keys and tokens" not in page_of(snapshot_of(steps_of(5))).text
+    assert "1,234 keys and tokens" in page_of(snapshot_of(steps_of(5)), Summary(instance="x", credentials=1234)).text
+
+
 def test_without_an_earlier_payload_nothing_is_compared() -> None:
     assert "No earlier payload is known" in page_of(snapshot_of(steps_of(5))).text
     unchanged = Summary(instance="x", changes=Changes(since=datetime(2026, 11, 23, tzinfo=UTC)))
