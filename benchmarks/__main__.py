@@ -50,12 +50,19 @@ PLOTS = HERE / "plots"
 README = HERE.parent / "README.md"
 
 
-async def ask(names: Sequence[str], plan: Plan) -> dict[str, Answer]:
-    """The answers to all questions; what disturbs nobody runs beside the others."""
+async def ask(names: Sequence[str], plan: Plan, keep: Callable[[str, Answer], None]) -> None:
+    """Gives each answer to `keep` as soon as it is there; what disturbs nobody is asked beside the others."""
+
+    async def one(name: str) -> None:
+        keep(name, await _timed(name, plan))
+
     async with asyncio.TaskGroup() as group:
-        beside = {name: group.create_task(_timed(name, plan)) for name in names if name in BESIDE_OTHERS}
-        alone = {name: await _timed(name, plan) for name in names if name not in BESIDE_OTHERS}
-    return {name: beside[name].result() if name in beside else alone[name] for name in names}
+        for name in names:
+            if name in BESIDE_OTHERS:
+                group.create_task(one(name))
+        for name in names:
+            if name not in BESIDE_OTHERS:
+                await one(name)
 
 
 async def _timed(name: str, plan: Plan) -> Answer:
@@ -107,15 +114,21 @@ def main(
 ) -> None:
     """Measure the collector against limits that are taken in the same run."""
     results = load(source) if source else Results()
+    circumstances = facts()
+    command = _command(quick, names, runs, seed)
+
+    def keep(name: str, answer: Answer) -> None:
+        """On the disk at once: if a later question fails, `--only` and `--from` do the rest."""
+        nonlocal results
+        taken = Taken(answer, command, f"{datetime.now(UTC):%Y-%m-%d}", circumstances)
+        results = results.with_(Results({name: taken})).in_order(list(QUESTIONS))
+        if target is not None:
+            save(results, target)
+
     if source is None or names:
-        circumstances = facts()
-        answers = asyncio.run(ask(names or list(QUESTIONS), Plan(quick=quick, runs=runs, seed=seed)))
-        day = f"{datetime.now(UTC):%Y-%m-%d}"
-        command = _command(quick, names, runs, seed)
-        results = results.with_(Results({n: Taken(a, command, day, circumstances) for n, a in answers.items()}))
         target = target or (SAVED if for_readme else None)
-    results = results.in_order(list(QUESTIONS))
-    if target is not None:
+        asyncio.run(ask(names or list(QUESTIONS), Plan(quick=quick, runs=runs, seed=seed), keep))
+    elif target is not None:
         save(results, target)
     plots = plots or (PLOTS if for_readme else None)
     if plots is not None:

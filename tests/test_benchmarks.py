@@ -10,13 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import bare_loop, concurrency, falling, faults, least_requests, rate_limit, readme, resume, scale, sizes
-from benchmarks.__main__ import main, without_goals
+from benchmarks.__main__ import QUESTIONS, main, without_goals
 from benchmarks.bare_loop import BARE, Cost
 from benchmarks.charts import Answer, Chart, Panel, Series
 from benchmarks.collector import Phase, Report, ServerStats
 from benchmarks.drawing import THEMES, draw, picture
 from benchmarks.figures import Figure, middle, spread, table
 from benchmarks.lanes import Lanes
+from benchmarks.plan import Plan
 from benchmarks.processes import collect, command, serving
 from benchmarks.results import Results, Taken, load, save
 from benchmarks.slots import Slots, least_seconds, ratio
@@ -209,6 +210,25 @@ def test_small_sizes_are_held_to_no_goal() -> None:
     answer = without_goals(results(*CHARTS).taken["concurrency"].answer)
     assert [figure.goal for figure in answer.figures] == [None, None]
     assert answer.charts == CHARTS
+
+
+def test_an_answer_is_kept_even_if_a_later_question_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def works(plan: Plan) -> Answer:
+        assert plan == Plan(quick=True, runs=3, seed=7)
+        return Answer([Figure("time", "here", 1.5, goal=1.08)])
+
+    async def fails(plan: Plan) -> Answer:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setitem(QUESTIONS, "least-time", works)
+    monkeypatch.setitem(QUESTIONS, "resume", fails)
+    saved = tmp_path / "results.json"
+    arguments = ["--quick", "--seed", "7", "--only", "least-time", "--only", "resume", "--save", str(saved)]
+    run = CliRunner().invoke(main, arguments)
+    assert isinstance(run.exception, BaseExceptionGroup)
+    (kept,) = load(saved).taken.values()
+    assert kept.answer.figures == [Figure("time", "here", 1.5)]
+    assert kept.command == "python -m benchmarks --quick --only least-time --only resume --seed 7"
 
 
 def test_fresh_answers_take_the_place_of_older_ones() -> None:
