@@ -31,6 +31,9 @@ TIMES = st.integers(1_400_000_000_000, 1_900_000_000_000)
 DAYS = st.none() | st.integers(1, 1000)
 
 
+_role = st.none() | st.sampled_from(BRANCHES)
+
+
 @st.composite
 def _ssh_keys(draw: st.DrawFn, first: int, most: int, least: int = 0) -> list[SshKey]:
     keys = []
@@ -83,8 +86,17 @@ def _restrictions(draw: st.DrawFn, ids: "count[int]", estate: Estate, keys: list
 
 @st.composite
 def keyed_instances(draw: st.DrawFn) -> Instance:
-    """An instance whose places are opened by a few keys: some by the same one as their project, or as each other."""
+    """An instance whose places are opened by a few keys: some by the same one as their project, or as each other.
+
+    Now and then the server does not know what a default branch or a branching model is. With a token the name of the
+    account has to be there: without it, it is one of those whose keys are tried, and its own are shown.
+    """
     instance = draw(instances())
+    missing = draw(st.sampled_from([*5 * [""], "repository-default-branch", "repository-branch-model"]))
+    instance = instance.served(
+        missing=frozenset({missing} - {""}),
+        strip_username_header=instance.basic and instance.options.strip_username_header,
+    )
     estate = instance.estate
     if draw(st.booleans()):
         estate.users.append(User(max((user.id for user in estate.users), default=0) + 1, instance.options.user))
@@ -99,6 +111,7 @@ def keyed_instances(draw: st.DrawFn) -> Instance:
         repository.tokens = draw(_tokens(300 + 10 * number, ("REPO",)))
         repository.restrictions = draw(_restrictions(ids, estate, keys))
         repository.default_branch = draw(st.sampled_from(BRANCHES))
+        repository.development, repository.production = draw(_role), draw(_role)
         repository.checks = draw(
             st.builds(MergeChecks, st.integers(0, 3), st.integers(0, 2), st.booleans(), st.booleans())
         )

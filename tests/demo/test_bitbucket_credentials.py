@@ -185,7 +185,8 @@ def test_faults_strike_here_too(path: str) -> None:
 
 def test_an_app_that_is_switched_off() -> None:
     async def check(asker: Asker) -> None:
-        assert (await rest(asker, "gpg/1.0/keys?user=Ann")).status == 404
+        gone = await rest(asker, "gpg/1.0/keys?user=Ann")
+        assert (gone.status, gone.json["status-code"]) == (404, 404)
         assert (await rest(asker, "ssh/1.0/keys?user=Ann")).status == 200
 
     ask(check, options=ServerOptions(missing=frozenset({"user-gpg-keys"})))

@@ -70,6 +70,8 @@ def no_group(name: str) -> RefusedError:
     return refusal(404, f"Group {name} does not exist.", "com.atlassian.bitbucket.user.NoSuchGroupException")
 
 
-def nothing_here() -> RefusedError:
-    """404 for a path that Bitbucket does not have."""
-    return RefusedError(Answer(404, b"", content_type=None))
+def nothing_here(url: str) -> RefusedError:
+    """404 for a path that Bitbucket does not have: below `/rest/` in the words of its REST module, as recorded."""
+    if "/rest/" not in url:
+        return RefusedError(Answer(404, b"", content_type=None))
+    return RefusedError(Answer(404, msgspec.json.encode({"message": f"null for uri: {url}", "status-code": 404})))

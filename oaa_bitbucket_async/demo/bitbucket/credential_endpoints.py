@@ -72,12 +72,12 @@ class CredentialEndpoints(Ground):
     # --- tokens -----------------------------------------------------------------------------------------------
 
     def _project_tokens(self, question: Question) -> Answer:
-        self._has_tokens_of_places()
+        self._has_tokens_of_places(question)
         project = self._administered_project(question)
         return self._tokens(question, project.tokens, b'"project":%s' % self._render.project(project))
 
     def _repository_tokens(self, question: Question) -> Answer:
-        self._has_tokens_of_places()
+        self._has_tokens_of_places(question)
         repository = self._administered_repository(question)
         return self._tokens(question, repository.tokens, b'"repository":%s' % self._render.repository(repository))
 
@@ -88,9 +88,9 @@ class CredentialEndpoints(Ground):
     def _tokens(self, question: Question, tokens: Sequence[AccessToken], owner: bytes) -> Answer:
         return self._page(question, tokens, lambda token: self._shown.token(token, owner))
 
-    def _has_tokens_of_places(self) -> None:
+    def _has_tokens_of_places(self, question: Question) -> None:
         if self._options.release < (7, 18):
-            raise nothing_here()
+            raise nothing_here(f"{self._base}{question.path}")
 
     # --- keys of users ----------------------------------------------------------------------------------------
 

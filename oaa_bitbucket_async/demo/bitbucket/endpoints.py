@@ -65,7 +65,7 @@ class Endpoints(Ground):
         handler = self._handlers.get(route.kind)
         try:
             if handler is None or route.kind in self._options.missing:
-                raise nothing_here()
+                raise nothing_here(f"{self._base}{path}")
             query = dict(parse_qsl(route.query, keep_blank_values=True)) if route.query else {}
             return handler(Question(route.kind, route.names, query, path, route.query, caller, shift))
         except RefusedError as refused:
