@@ -94,19 +94,19 @@ def test_runs_share_a_budget_in_the_order_they_asked() -> None:
     going: list[str] = []
     seen: list[list[str]] = []
 
-    async def run(lanes: Lanes, name: str, rate: float) -> None:
+    async def run(lanes: Lanes, name: str, rate: float, turns: int) -> None:
         async with lanes.take(rate):
             going.append(name)
             seen.append(list(going))
-            for _ in range(10):
+            for _ in range(turns):
                 await asyncio.sleep(0)
             going.remove(name)
 
     async def all_of_them() -> None:
         lanes = Lanes(100.0)
         async with asyncio.TaskGroup() as group:
-            for name, rate in (("a", 60.0), ("b", 40.0), ("c", 500.0), ("d", 1.0)):
-                group.create_task(run(lanes, name, rate))
+            for name, rate, turns in (("a", 60.0, 50), ("b", 40.0, 5), ("c", 500.0, 5), ("d", 1.0, 5)):
+                group.create_task(run(lanes, name, rate, turns))
 
     asyncio.run(all_of_them())
     assert seen == [["a"], ["a", "b"], ["c"], ["d"]]
@@ -125,6 +125,8 @@ def test_the_limits_way_has_a_beginning_and_an_end() -> None:
     limit, slots = falling.way(report(wall=0.5), Slots(40, 40, schedule=((1.0, 13), (9.5, 40))), end=9.2)
     assert limit.points == [(0.0, 8.0), (0.5, 16.0), (1.5, 10.0), (9.0, 11.0), (9.2, 11.0)]
     assert slots.points == [(0.0, 40.0), (0.5, 13.0), (9.0, 40.0), (9.2, 40.0)]
+    limit, slots = falling.way(report(wall=0.5), Slots(40, 40, schedule=((1.0, 13), (9.5, 40))), end=5.0)
+    assert (limit.points[-2:], slots.points[-2:]) == ([(1.5, 10.0), (5.0, 10.0)], [(0.5, 13.0), (5.0, 13.0)])
 
 
 def test_the_price_of_faults() -> None:
