@@ -216,6 +216,7 @@ def _came(changes: Changes) -> list[_Came]:
             ("group", changes.groups),
             ("project", changes.projects),
             ("repository", changes.repositories),
+            ("credential", changes.credentials),
         ):
             examples = things.removed_examples if removed else things.added_examples
             came += [_Came(sign, kind, thing.name) for thing in examples]

@@ -64,6 +64,7 @@ def summary_of(text: str) -> Summary:
         grants=Difference(10, 9, 1, 2, (Grant(text, text, text),), (Grant(text, "", text),)),
         members=Difference(1, 2, 1, 0, (Membership(text, text),)),
         users=Difference(1, 2, 1, 0, (Thing(text, "1"),)),
+        credentials=Difference(1, 0, 0, 1, (), (Thing(text, "2"),)),
         since=datetime(2026, 11, 23, 2, 0, tzinfo=UTC),
     )
     summary = Summary(instance=text, missing=[missing], changes=changes, warnings=Counter({text: 3}))
@@ -167,6 +168,7 @@ def test_without_an_earlier_payload_nothing_is_compared() -> None:
     assert "grants 10 9 1 2" in changed
     assert "− grant ada of ada on everything" in changed
     assert "+ member ada in ada" in changed
+    assert "− credential ada" in changed
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
