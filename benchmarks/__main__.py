@@ -12,6 +12,7 @@ import msgspec
 from benchmarks import (
     bare_loop,
     concurrency,
+    drawing,
     falling,
     faults,
     least_requests,
@@ -113,6 +114,11 @@ def main(
     for_readme: bool,
 ) -> None:
     """Measure the collector against limits that are taken in the same run."""
+    plots = plots or (PLOTS if for_readme else None)
+    if plots is not None and not drawing.possible():
+        raise click.UsageError("Plots need matplotlib: pip install '.[benchmarks]'")
+    if for_readme and names and source is None and SAVED.exists():
+        source = SAVED  # the README tells all, not only what is measured anew
     results = load(source) if source else Results()
     circumstances = facts()
     command = _command(quick, names, runs, seed)
@@ -130,12 +136,9 @@ def main(
         asyncio.run(ask(names or list(QUESTIONS), Plan(quick=quick, runs=runs, seed=seed), keep))
     elif target is not None:
         save(results, target)
-    plots = plots or (PLOTS if for_readme else None)
     if plots is not None:
-        from benchmarks.drawing import draw
-
         for chart in results.charts:
-            draw(chart, plots)
+            drawing.draw(chart, plots)
     if for_readme:
         readme.write(README, results, PLOTS)
     else:

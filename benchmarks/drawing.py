@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,11 @@ COLOURS = {
 _ASIDE = 2.3
 """Where what has no place of its own stands, as a multiple of the last place (on a logarithmic axis)."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def possible() -> bool:
+    """Whether what draws is installed."""
+    return find_spec("matplotlib") is not None
 
 
 def draw(chart: Chart, folder: Path) -> list[Path]:
