@@ -103,13 +103,20 @@ def _lines(chart: Chart, panel: Panel, field: "Axes", theme: str) -> None:
         field.axhline(chart.limit, color=THEMES[theme]["text"], linestyle=":", linewidth=1)
     if "y" in chart.logarithmic:
         field.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-        highest = max((y for series in panel.series for _, y in series.points), default=1.0)
-        field.set_yticks([tick for tick in (1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100) if tick <= highest * 1.3])
+        field.set_yticks(_ticks(chart, [y for series in panel.series for _, y in series.points]))
         field.minorticks_off()
     else:
         field.set_ylim(bottom=0)
     if _own_y(chart):
-        field.legend(frameon=False)
+        field.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+
+
+def _ticks(chart: Chart, values: list[float]) -> list[float]:
+    """Of a logarithmic axis, around the values; finer just above a limit that most values are near to."""
+    steps = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0) if chart.limit == 1.0 else (1.0, 2.0, 5.0)
+    lowest, highest = (min(values) / 1.3, max(values) * 1.3) if values else (1.0, 10.0)
+    places = [step * 10.0**power for power in range(-4, 7) for step in (steps if power == 0 else (1.0, 2.0, 5.0))]
+    return [place for place in places if lowest <= place <= highest]
 
 
 def _bars(chart: Chart, panel: Panel, field: "Axes", theme: str) -> None:
