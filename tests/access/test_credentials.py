@@ -9,18 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oaa_bitbucket_async.bitbucket import guardrails
+from oaa_bitbucket_async.collect.protection import protected
 from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.demo.credential_rights import (
+    covers,
     default_branch_protected,
     key_permission,
     place_token_permission,
     restrictions_of,
 )
 from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
+from oaa_bitbucket_async.demo.guardrails import Matcher
 from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Project, Repository, User
 from oaa_bitbucket_async.settings import Include
 from tests.access.conftest import Upload
-from tests.access.keyed import keyed_instances, take_credentials
+from tests.access.keyed import BRANCHES, PATTERNS, keyed_instances, take_credentials
 from tests.access.keys_from_payload import KeysFromPayload
 from tests.access.strategies import Instance
 from tests.access.test_access import PASSING, PATIENT, STUBBORN
@@ -189,6 +193,15 @@ def direct_administrators(repository: Repository) -> set[str]:
     grants = [*repository.user_grants, *repository.project.user_grants]
     found = {g.principal.lower() for g in grants if g.permission in ("REPO_ADMIN", "PROJECT_ADMIN")}
     return found | {(repository.project.owner or "").lower()}
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_both_opinions_of_a_pattern_are_one(pattern: str, branch: str) -> None:
+    """They were written apart; random instances would seldom bring each pattern together with each branch."""
+    collected = guardrails.Restriction("read-only", "PATTERN", pattern, True, (), (), ())
+    repository = Repository(1, Project(1, "A"), "app", default_branch=branch)
+    assert protected([collected], branch) == covers(Matcher("PATTERN", pattern), branch, repository)
 
 
 @pytest.mark.timeout(600)
