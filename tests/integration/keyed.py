@@ -1,14 +1,21 @@
 """The small estate with keys, tokens, restrictions and merge checks: what `--include` is there for."""
 
+import re
+from typing import Any
+
 from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.guardrails import Matcher, MergeChecks, Restriction
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Include
 from tests.integration.conftest import SMALL
+from tests.integration.harness import Bench, Ran
 
 EVERYTHING = frozenset(Include)
 SHARED = SshKey(9001, "deploy@everywhere", "RSA", 3072, last_authenticated=1_710_000_000_000)
+OWN_PATHS = re.compile(
+    r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils)/|/settings/|/default-branch"
+)
 MAIN = Matcher("BRANCH", "refs/heads/main")
 
 
@@ -67,3 +74,51 @@ def keyed() -> Estate:
             user.gpg_keys = (GpgKey(user.id, user.email),)
     estate.changed()
     return estate
+
+
+def application(ran: Ran) -> dict[str, Any]:
+    assert ran.code == 0, ran.error
+    (found,) = ran.payload["applications"]
+    return dict(found)
+
+
+def credentials(ran: Ran, kind: str) -> dict[str, dict[str, Any]]:
+    found = application(ran).get("local_access_creds", ())
+    return {one["id"]: one for one in found if one["custom_properties"]["kind"] == kind}
+
+
+def held(ran: Ran) -> set[tuple[str, str, str]]:
+    """(credential, permission, resource)."""
+    return {
+        (holder["identity"], grant["permission"], resource)
+        for holder in ran.payload["identity_to_permissions"]
+        if holder["identity_type"] == "local_access_creds"
+        for grant in holder["application_permissions"]
+        for resource in grant["resources"]
+    }
+
+
+def repositories(ran: Ran) -> dict[str, dict[str, Any]]:
+    return {
+        repository["id"]: repository["custom_properties"]
+        for project in application(ran)["resources"]
+        for repository in project.get("sub_resources", ())
+    }
+
+
+def asked(made: Bench, ran: Ran) -> list[str]:
+    return [f"{r.path}?{r.query}" for r in made.bitbucket.requests[-ran.requests :]]
+
+
+def places(estate: Estate) -> list[Any]:
+    return [*estate.projects, *estate.repositories]
+
+
+def states(ran: Ran) -> dict[str, str]:
+    told = application(ran)["custom_properties"]
+    return {include: told[include.replace("-", "_")] for include in Include}
+
+
+def states_of(ran: Ran, *names: str) -> list[str]:
+    told = application(ran)["custom_properties"]
+    return [told[name] for name in names]

@@ -1,74 +1,36 @@
-"""`--include` from the command line's settings to Veza: what it adds, what it may not see, and what it never keeps."""
+"""`--include` from the command line's settings to Veza: what it adds, and what it may not see."""
 
-import base64
 import re
-import sqlite3
-import zlib
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
 from oaa_bitbucket_async.demo.credential_rights import default_branch_protected
-from oaa_bitbucket_async.demo.credentials import SshKey
-from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Include
-from oaa_bitbucket_async.state import state_paths
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Ran
-from tests.integration.keyed import EVERYTHING, SHARED, keyed
-from tests.integration.process import QUICK_JOURNAL, Process, ended
-from tests.integration.test_same_bytes import MIXED, PATIENT, three_in_ten
-
-OWN_PATHS = re.compile(
-    r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils)/|/settings/|/default-branch"
+from tests.integration.keyed import (
+    EVERYTHING,
+    OWN_PATHS,
+    SHARED,
+    application,
+    asked,
+    credentials,
+    held,
+    keyed,
+    places,
+    repositories,
+    states,
+    states_of,
 )
-ONCE = replace(QUICK, max_attempts=1)
 
 
 @pytest.fixture(autouse=True)
 def short_knocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outage, "KNOCKS", (0.005, 0.01))
-
-
-def application(ran: Ran) -> dict[str, Any]:
-    assert ran.code == 0, ran.error
-    (found,) = ran.payload["applications"]
-    return dict(found)
-
-
-def credentials(ran: Ran, kind: str) -> dict[str, dict[str, Any]]:
-    found = application(ran).get("local_access_creds", ())
-    return {one["id"]: one for one in found if one["custom_properties"]["kind"] == kind}
-
-
-def held(ran: Ran) -> set[tuple[str, str, str]]:
-    """(credential, permission, resource)."""
-    return {
-        (holder["identity"], grant["permission"], resource)
-        for holder in ran.payload["identity_to_permissions"]
-        if holder["identity_type"] == "local_access_creds"
-        for grant in holder["application_permissions"]
-        for resource in grant["resources"]
-    }
-
-
-def repositories(ran: Ran) -> dict[str, dict[str, Any]]:
-    return {
-        repository["id"]: repository["custom_properties"]
-        for project in application(ran)["resources"]
-        for repository in project.get("sub_resources", ())
-    }
-
-
-def asked(made: Any, ran: Ran) -> list[str]:
-    return [f"{r.path}?{r.query}" for r in made.bitbucket.requests[-ran.requests :]]
 
 
 # --- what it adds -----------------------------------------------------------------------------------------------------
@@ -107,10 +69,6 @@ def test_access_keys(bench: Benches) -> None:
     assert len({resource for key, _, resource in held(ran) if key == f"access-key:{SHARED.id}"}) == 3
     assert application(ran)["custom_properties"]["access_keys"] == "collected"
     assert "tokens" not in application(ran)["custom_properties"]
-
-
-def places(estate: Estate) -> list[Any]:
-    return [*estate.projects, *estate.repositories]
 
 
 def test_tokens(bench: Benches) -> None:
@@ -216,11 +174,6 @@ def test_check_tells_the_price_that_a_run_pays(bench: Benches, capsys: pytest.Ca
 # --- what it may not see ----------------------------------------------------------------------------------------------
 
 
-def states(ran: Ran) -> dict[str, str]:
-    told = application(ran)["custom_properties"]
-    return {include: told[include.replace("-", "_")] for include in Include}
-
-
 def test_a_token_does_not_see_other_users_keys(bench: Benches, capsys: pytest.CaptureFixture[str]) -> None:
     made = bench(estate=keyed())
     ran = made.run(basic=False, include=EVERYTHING)
@@ -309,174 +262,3 @@ def test_a_default_branch_that_is_not_told(bench: Benches) -> None:
     assert {key for key, one in told.items() if "default_branch_protected" not in one} == undecided
     assert sum("/default-branch" in path for path in asked(made, ran)) == len(undecided)
     assert application(ran)["custom_properties"]["branch_restrictions"] == "collected"
-
-
-# --- faults -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "project-access-keys",
-        "repository-access-keys",
-        "project-tokens",
-        "repository-tokens",
-        "user-tokens",
-        "user-ssh-keys",
-        "user-gpg-keys",
-        "repository-restrictions",
-        "repository-default-branch",
-        "repository-branch-model",
-        "repository-settings",
-    ],
-)
-def test_a_fault_that_stays_is_something_missing_and_the_next_run_asks_for_that_alone(
-    bench: Benches, kind: str
-) -> None:
-    """Unlike a right that is lacking."""
-    whole = bench(estate=keyed()).run(include=EVERYTHING)
-    fault = Fault("error", match=kind, first=3)
-    made = bench(None, [fault], keyed())
-    ran = made.run(include=EVERYTHING, pace=ONCE)
-    assert ran.code == 3, ran.error
-    assert fault.struck
-    assert not ran.pushed
-    made.bitbucket.faults.remove(fault)
-    before = len(made.bitbucket.requests)
-    again = made.run(include=EVERYTHING)
-    assert (again.code, again.raw) == (0, whole.raw)
-    own = [r.path for r in made.bitbucket.requests[before:] if OWN_PATHS.search(r.path)]
-    assert 0 < len(own) <= fault.struck
-
-
-def test_under_allow_partial_the_application_says_that_a_kind_is_incomplete(bench: Benches) -> None:
-    made = bench(None, [Fault("error", match="user-ssh-keys", first=5)], keyed())
-    ran = made.run(include=EVERYTHING, pace=ONCE, allow_partial=True)
-    assert ran.code == 3
-    told = ran.payload["applications"][0]["custom_properties"]
-    assert (told["ssh_keys"], told["gpg_keys"], told["collected"]) == ("incomplete", "collected", True)
-
-
-@pytest.mark.parametrize("fault", ["revoked", "forgotten", "captcha"])
-@pytest.mark.parametrize("kind", ["repository-tokens", "user-ssh-keys"])
-def test_a_lost_login_is_no_lacking_right(bench: Benches, fault: str, kind: str) -> None:
-    made = bench(None, [Fault(fault, match=kind, first=3)], keyed())
-    ran = made.run(include=EVERYTHING)
-    assert ran.code == 4, ran.error
-    assert not ran.pushed
-
-
-def test_what_is_deleted_meanwhile_takes_its_keys_along(bench: Benches) -> None:
-    made = bench(None, [Fault("vanished", match="repository-tokens", first=5, times=2)], keyed())
-    ran = made.run(include=EVERYTHING)
-    assert len(repositories(ran)) == len(keyed().repositories) - 2
-    resources = {resource for _, _, resource in held(ran)}
-    known = {r["id"] for r in application(ran)["resources"]}
-    known |= {f"{p['id']}.{r['id']}" for p in application(ran)["resources"] for r in p.get("sub_resources", ())}
-    assert resources <= known
-    assert len(credentials(ran, "access-key")) == len({a.key.id for p in places(keyed()) for a in p.access_keys}) - 2
-
-
-def test_a_user_who_is_deleted_meanwhile(bench: Benches) -> None:
-    made = bench(estate=keyed())
-    gone = made.bitbucket.estate.users[7]
-    original = made.bitbucket.estate.delete_user
-    fault = Fault("slow", match="user-tokens", seconds=0.0)
-    made.bitbucket.faults.append(fault)
-    strikes = fault.strikes
-
-    def first_deletes(route: Any, path: str) -> bool:
-        struck = strikes(route, path)
-        if struck and not gone.deleted:
-            original(gone.name)
-        return struck
-
-    fault.strikes = first_deletes  # type: ignore[method-assign]
-    ran = made.run(include={Include.TOKENS, Include.SSH_KEYS})
-    assert states_of(ran, "tokens", "ssh_keys") == ["collected", "collected"]
-
-
-def states_of(ran: Ran, *names: str) -> list[str]:
-    told = application(ran)["custom_properties"]
-    return [told[name] for name in names]
-
-
-# --- the same bytes ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("concurrency", [1, 7, None], ids=lambda n: f"concurrency {n or 'auto'}")
-@pytest.mark.parametrize("basic", [True, False], ids=["basic", "token"])
-def test_any_concurrency_any_faults(bench: Benches, concurrency: int | None, basic: bool) -> None:
-    """Pages of two rows, answers in an order of their own, and three requests in ten failing."""
-    whole = bench(estate=keyed()).run(basic=basic, include=EVERYTHING)
-    faults = three_in_ten(concurrency or 99)
-    capacity = Capacity(slots=16, seconds=0.0005, seed=concurrency or 99)
-    made = bench(ServerOptions(capacity=capacity, page_cap=2, dates_as_text=True), faults, keyed())
-    ran = made.run(basic=basic, include=EVERYTHING, pace=replace(PATIENT, concurrency=concurrency))
-    assert ran.code == 0, ran.error
-    assert ran.raw == whole.raw
-    assert len({fault.name for fault in faults if fault.struck}) == len(MIXED)
-
-
-# --- resumed ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_run_that_was_killed_asks_nothing_twice_that_was_kept(bench: Benches) -> None:
-    capacity = Capacity(slots=4, service="fixed", seconds=0.01)
-    made = bench(ServerOptions(capacity=capacity), estate=keyed())
-    whole = bench(estate=keyed()).run(include=EVERYTHING)
-    process = Process(made, first=QUICK_JOURNAL, OAA_CONCURRENCY="4", OAA_INCLUDE=" ".join(EVERYTHING))
-    process.until_requests(300)
-    assert process.killed().code == -9
-    process.until_served()
-    capacity.seconds = 0.0
-    first = len(made.bitbucket.requests)
-    ran = made.run(include=EVERYTHING)
-    assert (ran.code, ran.raw) == (0, whole.raw)
-    assert first + ran.requests < whole.requests + 100, "what was kept was not asked for again"
-
-
-def test_a_journal_of_a_run_with_other_kinds_is_not_taken_up(bench: Benches, truth: Ran) -> None:
-    made = bench(estate=keyed())
-    made.veza.fail("refused")
-    assert made.run(include=EVERYTHING).code == 5
-    ran = made.run()
-    assert (ran.code, ran.raw) == (0, truth.raw)
-
-
-# --- no key leaves ----------------------------------------------------------------------------------------------------
-
-
-def texts(estate: Estate) -> list[bytes]:
-    """The heart of each key: the base64 of its last bytes, as it stands in an answer, and the bytes themselves."""
-    keys = [access.key for place in places(estate) for access in place.access_keys]
-    keys += [key for user in estate.users for key in user.ssh_keys]
-    assert all(isinstance(key, SshKey) for key in keys)
-    found = [key.text.split()[1].encode()[-30:] for key in keys]
-    found += [base64.b64decode(key.text.split()[1])[-20:] for key in keys]
-    found += [line.encode() for user in estate.users for key in user.gpg_keys for line in key.text.splitlines()[2:4]]
-    return found
-
-
-def unpacked(journal: Path) -> bytes:
-    with closing(sqlite3.connect(journal)) as connection:
-        return b"".join(zlib.decompress(body) for (body,) in connection.execute("SELECT body FROM batch"))
-
-
-@pytest.mark.parametrize("version", ["9.4.0", "7.21.0"], ids=["with fingerprints", "texts only"])
-def test_no_text_of_a_key_is_kept_or_shown(bench: Benches, tmp_path: Path, version: str) -> None:
-    estate = keyed()
-    made = bench(ServerOptions(version=version), estate=estate)
-    made.veza.fail("refused")
-    end = ended(made, "--save-json", str(tmp_path / "saved.json"), OAA_DEBUG="1", OAA_INCLUDE=",".join(EVERYTHING))
-    assert end.code == 5
-    journal = state_paths(made.state, made.bitbucket.url, made.settings().login).journal
-    assert journal.exists()
-    left = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    left |= {"out": end.out.encode(), "err": end.err.encode(), "journal, unpacked": unpacked(journal)}
-    fingerprint = SHARED.fingerprint.encode()
-    assert fingerprint in left["journal, unpacked"]
-    assert fingerprint in left["saved.json"]
-    for name, content in left.items():
-        for text in texts(estate):
-            assert text not in content, name
