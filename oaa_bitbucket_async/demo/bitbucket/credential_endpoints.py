@@ -7,29 +7,15 @@ user, and to global administrators, whose right no HTTP access token carries.
 from collections.abc import Iterator, Sequence
 
 from oaa_bitbucket_async.demo.bitbucket.answers import Answer, bad_argument, no_user, not_permitted, nothing_here
-from oaa_bitbucket_async.demo.bitbucket.credential_render import CredentialRenderer, Opened
+from oaa_bitbucket_async.demo.bitbucket.credential_render import Opened
 from oaa_bitbucket_async.demo.bitbucket.ground import Ground, Handler, Question, signed_in
-from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.render import Renderer
 from oaa_bitbucket_async.demo.credentials import AccessToken
-from oaa_bitbucket_async.demo.model import Estate, Project, Repository, User
-from oaa_bitbucket_async.demo.rights import WEIGHTS, Rights
+from oaa_bitbucket_async.demo.model import Project, Repository, User
+from oaa_bitbucket_async.demo.rights import WEIGHTS
 
 
 class CredentialEndpoints(Ground):
     """Access keys, tokens, and the SSH and GPG keys of users."""
-
-    def __init__(
-        self,
-        estate: Estate,
-        rights: Rights,
-        options: ServerOptions,
-        base: str,
-        created: list[str],
-        renderer: Renderer | None = None,
-    ) -> None:
-        super().__init__(estate, rights, options, base, created, renderer)
-        self._shown = CredentialRenderer(options, self._render)
 
     def handlers(self) -> dict[str, Handler]:
         """By kind of endpoint."""
@@ -67,7 +53,7 @@ class CredentialEndpoints(Ground):
             for row in rows
             if WEIGHTS.get(row.access.permission, -1) >= weight and row.access.key.label.lower().startswith(label)
         ]
-        return self._page(question, found, self._shown.access_key)
+        return self._page(question, found, self._keys.access_key)
 
     # --- tokens -----------------------------------------------------------------------------------------------
 
@@ -86,7 +72,7 @@ class CredentialEndpoints(Ground):
         return self._tokens(question, user.tokens, b'"user":%s' % self._render.user(user))
 
     def _tokens(self, question: Question, tokens: Sequence[AccessToken], owner: bytes) -> Answer:
-        return self._page(question, tokens, lambda token: self._shown.token(token, owner))
+        return self._page(question, tokens, lambda token: self._keys.token(token, owner))
 
     def _has_tokens_of_places(self, question: Question) -> None:
         if self._options.release < (7, 18):
@@ -98,10 +84,10 @@ class CredentialEndpoints(Ground):
         query = question.query
         # before 8.0 `userName` is not known, and who asks with it is shown the keys of its own
         name = query.get("user") or (query.get("userName") if self._options.release >= (8, 0) else None)
-        return self._page(question, self._named(question, name).ssh_keys, self._shown.ssh_key)
+        return self._page(question, self._named(question, name).ssh_keys, self._keys.ssh_key)
 
     def _user_gpg_keys(self, question: Question) -> Answer:
-        return self._page(question, self._named(question, question.query.get("user")).gpg_keys, self._shown.gpg_key)
+        return self._page(question, self._named(question, question.query.get("user")).gpg_keys, self._keys.gpg_key)
 
     def _named(self, question: Question, name: str | None) -> User:
         if not name:

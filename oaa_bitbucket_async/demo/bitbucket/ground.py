@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from oaa_bitbucket_async.demo.bitbucket.answers import Answer, RefusedError, no_project, no_repository, not_permitted
 from oaa_bitbucket_async.demo.bitbucket.auth import Caller
+from oaa_bitbucket_async.demo.bitbucket.credential_render import CredentialRenderer
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.paging import page_request, render
 from oaa_bitbucket_async.demo.bitbucket.render import Renderer
@@ -48,6 +49,7 @@ class Ground:
         self._base = base
         self._created = created
         self._render = renderer or Renderer(estate, options, base)
+        self._keys = CredentialRenderer(options, self._render)
 
     def _administered_project(self, question: Question) -> Project:
         caller = signed_in(question)

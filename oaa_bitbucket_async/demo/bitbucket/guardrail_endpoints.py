@@ -6,10 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from oaa_bitbucket_async.demo.bitbucket.answers import Answer, bad_argument, not_permitted
-from oaa_bitbucket_async.demo.bitbucket.credential_render import CredentialRenderer
 from oaa_bitbucket_async.demo.bitbucket.ground import Ground, Handler, Question
-from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.render import Renderer
 from oaa_bitbucket_async.demo.guardrails import (
     CATEGORIES,
     MATCHER_TYPES,
@@ -19,8 +16,7 @@ from oaa_bitbucket_async.demo.guardrails import (
     MergeChecks,
     Restriction,
 )
-from oaa_bitbucket_async.demo.model import Estate, Project, Repository
-from oaa_bitbucket_async.demo.rights import Rights
+from oaa_bitbucket_async.demo.model import Project, Repository
 
 _APPROVERS = "com.atlassian.bitbucket.server.bundled-hooks.requiredApproversMergeHook"
 _BUILDS = "com.atlassian.bitbucket.server.bitbucket-build.requiredBuildsMergeCheck"
@@ -41,18 +37,6 @@ class _Placed(NamedTuple):
 
 class GuardrailEndpoints(Ground):
     """Branch restrictions, the default branch, and what a pull request needs to be merged."""
-
-    def __init__(
-        self,
-        estate: Estate,
-        rights: Rights,
-        options: ServerOptions,
-        base: str,
-        created: list[str],
-        renderer: Renderer | None = None,
-    ) -> None:
-        super().__init__(estate, rights, options, base, created, renderer)
-        self._keys = CredentialRenderer(options, self._render)
 
     def handlers(self) -> dict[str, Handler]:
         """By kind of endpoint."""
