@@ -12,6 +12,8 @@ TAGS = {
     "dl", "dt", "dd", "svg", "g", "rect", "path", "text",
 }  # fmt: skip
 """What the template writes. Anything else came from a name."""
+WORDS = {"title", "aria-label", "alt"}
+"""Attributes that are read by people."""
 REFERENCES = {"href", "src", "srcset", "action", "data", "poster", "background", "xlink:href", "cite", "formaction"}
 
 
@@ -64,10 +66,19 @@ class Page(HTMLParser):
     def references(self) -> set[str]:
         """Where the page leads to, or would load something from."""
         found = {str(value) for _, attrs in self.tags for name, value in attrs.items() if name in REFERENCES}
-        style = " ".join(
-            [*re.findall(r"<style>(.*?)</style>", self.source, re.DOTALL), *(str(a.get("style")) for _, a in self.tags)]
-        )
-        return found | set(re.findall(r"url\(.*?\)|@import.*", style))
+        return found | set(re.findall(r"url\(.*?\)|@import.*", self.styles))
+
+    @property
+    def styles(self) -> str:
+        """All that a browser would take for CSS."""
+        inner = re.findall(r"<style>(.*?)</style>", self.source, re.DOTALL)
+        return " ".join([*inner, *(str(attrs.get("style")) for _, attrs in self.tags)])
+
+    @property
+    def addresses(self) -> set[str]:
+        """Whatever looks like an address, but for what is only text: a thing may be called like one."""
+        values = [str(value) for _, attrs in self.tags for name, value in attrs.items() if name not in WORDS]
+        return set(re.findall(r"\w+://[^\s\"'<]*", " ".join([self.styles, *values])))
 
     @property
     def ids(self) -> list[str]:
@@ -81,5 +92,4 @@ def safe(page: Page, base_url: str) -> None:
     anchors = {f"#{one}" for one in page.ids}
     assert page.references - {base_url} <= anchors, "a reference that leads elsewhere, or nowhere"
     assert len(set(page.ids)) == len(page.ids)
-    outside = re.findall(r"\w+://[^\s\"'<]*", page.source)
-    assert {one for one in outside if not one.startswith(base_url)} <= {"http://www.w3.org/2000/svg"}
+    assert {one for one in page.addresses if not one.startswith(base_url)} <= {"http://www.w3.org/2000/svg"}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
@@ -103,6 +103,7 @@ def test_every_estate_gives_a_page_that_is_well_formed(seed: int, instance: obje
 
 
 @given(st.text(st.characters(codec=None), min_size=1, max_size=30))
+@example("://")
 @settings(max_examples=60, deadline=None)
 def test_no_character_breaks_the_page_or_hides_in_it(text: str) -> None:
     """Control characters, text that runs the other way, halves of a pair: all that a name can hold."""
