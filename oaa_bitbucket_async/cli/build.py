@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base, veza_base
 from oaa_bitbucket_async.cli.open_files import fit_to_open_files
 from oaa_bitbucket_async.cli.secrets_from import SecretError, read_secret
+from oaa_bitbucket_async.cli.settings_table import values_of
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.files import prove_writable
 from oaa_bitbucket_async.secret import Secret
@@ -99,8 +99,8 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
     _check_user(user, found)
     veza = _veza(params, environ, found, needed=not params["dry_run"] and not params["check"])
     check_report(params, found.problems)
+    include = build_include(params["include"], found.problems)
     settings = Settings(
-        bitbucket_url=bitbucket_url,
         login=Login(secret=secret or Secret(""), user=user),
         veza=veza,
         tls=_tls(params, found),
@@ -108,11 +108,7 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
         pace=build_pace(params, found.warnings),
         scope=build_scope(params, found.problems),
         output=build_output(params),
-        identity=params["identity"],
-        include=build_include(params["include"], found.problems),
-        allow_partial=params["allow_partial"],
-        max_removed=params["max_removed"],
-        dry_run=params["dry_run"],
+        **(values_of("", params) | {"bitbucket_url": bitbucket_url, "include": include}),
     )
     found.raise_problems()
     return Built(settings, found.warnings)
@@ -129,18 +125,8 @@ def build_push(params: Params, environ: Mapping[str, str]) -> BuiltPush:
 
 def build_pace(params: Params, warnings: list[str]) -> Pace:
     """The pace, within the number of files that this process may open."""
-    auto = params["concurrency"] == "auto"
-    pace = Pace(
-        concurrency=None if auto else params["concurrency"],
-        max_concurrency=params["max_concurrency"],
-        project_concurrency=params["project_concurrency"],
-        repo_concurrency=params["repo_concurrency"],
-        rate_limit=params["rate_limit"],
-        page_size=params["page_size"],
-        request_timeout=params["request_timeout"],
-        max_attempts=params["max_attempts"],
-        max_outage=params["max_outage"],
-    )
+    given = values_of("pace", params)
+    pace = Pace(**(given | {"concurrency": None if given["concurrency"] == "auto" else given["concurrency"]}))
     fitted, warning = fit_to_open_files(pace)
     if warning:
         warnings.append(warning)
@@ -149,23 +135,19 @@ def build_pace(params: Params, warnings: list[str]) -> Pace:
 
 def build_scope(params: Params, problems: list[str]) -> Scope:
     """The scope; several keys in one value may be parted by commas or spaces, which no key holds."""
-    chosen, excluded = _keys(params["projects"]), _keys(params["exclude_projects"])
+    given = values_of("scope", params)
+    chosen, excluded = _words(given["projects"]), _words(given["exclude_projects"])
     both = sorted({key.lower() for key in chosen} & {key.lower() for key in excluded})
     if both:
         problems.append(
             f"--project (OAA_PROJECTS) and --exclude-project (OAA_EXCLUDE_PROJECTS) both name {', '.join(both)}."
         )
-    return Scope(
-        projects=chosen,
-        exclude_projects=excluded,
-        personal_projects=params["personal_projects"],
-        archived=params["archived"],
-    )
+    return Scope(**(given | {"projects": chosen, "exclude_projects": excluded}))
 
 
 def build_include(values: tuple[str, ...], problems: list[str]) -> frozenset[Include]:
     """What to collect besides; several kinds in one value may be parted by commas or spaces."""
-    names = _keys(values)
+    names = _words(values)
     unknown = [name for name in names if name.lower() not in set(Include)]
     if unknown:
         problems.append(
@@ -184,19 +166,11 @@ def check_report(params: Params, problems: list[str]) -> None:
 
 
 def build_output(params: Params) -> Output:
-    """What the run shows and writes; a subcommand without one of the flags has its default."""
-    default = Output()
-    return Output(
-        save_json=params.get("save_json"),
-        debug=params["debug"],
-        log_format=params["log_format"],
-        progress=params.get("progress", default.progress),
-        metrics_file=params.get("metrics_file"),
-        report=params.get("report"),
-    )
+    """What the run shows and writes; a command without one of the flags has its default."""
+    return Output(**values_of("output", params))
 
 
-def _keys(values: tuple[str, ...]) -> tuple[str, ...]:
+def _words(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for value in values for key in re.split(r"[,\s]+", value) if key))
 
 
@@ -238,23 +212,11 @@ def _veza(params: Params, environ: Mapping[str, str], found: Findings, *, needed
                 f"{flag} ({variable}) is {name!r}: Veza takes letters without accents, digits, inner spaces "
                 "and @#$%&*:()!,_'=.- in a name."
             )
-    return Veza(
-        url=url,
-        api_key=key,
-        provider_name=params["provider_name"],
-        data_source_name=params["data_source_name"],
-        wait=params["wait"],
-        create_report=params["create_report"],
-    )
+    return Veza(**(values_of("veza", params) | {"url": url, "api_key": key}))
 
 
 def _tls(params: Params, found: Findings) -> Tls:
-    tls = Tls(
-        ca_file=params["ca_file"],
-        client_cert=params["client_cert"],
-        client_key=params["client_key"],
-        insecure=params["insecure"],
-    )
+    tls = Tls(**values_of("tls", params))
     if tls.client_key and not tls.client_cert:
         found.problems.append(
             "--client-key (OAA_CLIENT_KEY) is set without --client-cert (OAA_CLIENT_CERT); give both."
@@ -272,20 +234,14 @@ def _tls(params: Params, found: Findings) -> Tls:
 
 
 def _state(params: Params, problems: list[str]) -> State:
-    directory: Path | None = params["state_dir"]
-    if directory is None:
+    given = values_of("state", params)
+    if given["directory"] is None:
         from platformdirs import user_state_path
 
-        directory = user_state_path(APPLICATION, appauthor=False)
+        given["directory"] = user_state_path(APPLICATION, appauthor=False)
     if params["max_removed"] is not None and not params["keep_last"]:
         problems.append(
             "--max-removed (OAA_MAX_REMOVED) compares with the last upload, which --no-keep-last (OAA_KEEP_LAST) does "
             "not keep; drop one of them."
         )
-    default = State(directory=directory)
-    return State(
-        directory=directory,
-        resume=params.get("resume", default.resume),
-        resume_window=params.get("resume_window", default.resume_window),
-        keep_last=params["keep_last"],
-    )
+    return State(**given)

@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from oaa_bitbucket_async.cli import options
 from oaa_bitbucket_async.cli.build import (
     Findings,
     build_include,
@@ -17,24 +16,23 @@ from oaa_bitbucket_async.cli.build import (
 from oaa_bitbucket_async.cli.help import HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
 from oaa_bitbucket_async.cli.setting import Setting
+from oaa_bitbucket_async.cli.settings_table import options_of
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.redaction import Redactor
 
-_shape_options = (
-    click.option(
-        "--repositories",
-        cls=Setting,
-        group=options.DEMO,
+_SHAPE: tuple[click.Parameter, ...] = (
+    Setting(
+        ["--repositories"],
+        group="The embedded Bitbucket",
         envvar="OAA_DEMO_REPOSITORIES",
         type=click.IntRange(1, 1_000_000),
         default=1000,
         metavar="N",
         help="Repositories that it has; users, groups and projects follow.",
     ),
-    click.option(
-        "--seed",
-        cls=Setting,
-        group=options.DEMO,
+    Setting(
+        ["--seed"],
+        group="The embedded Bitbucket",
         envvar="OAA_DEMO_SEED",
         type=int,
         default=1,
@@ -44,17 +42,10 @@ _shape_options = (
 )
 
 
-@click.command(cls=HelpCommand, short_help="Run the main job against an embedded Bitbucket and Veza.")
-@options.apply(
-    *_shape_options,
-    *options.pace_options,
-    *options.scope_options,
-    *options.include_options,
-    *options.identity_options,
-    *options.save_options,
-    *options.log_options,
-    *options.metrics_options,
-    *options.report_options,
+@click.command(
+    cls=HelpCommand,
+    params=[*_SHAPE, *options_of("demo")],
+    short_help="Run the main job against an embedded Bitbucket and Veza.",
 )
 @click.pass_obj
 def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any) -> int:

@@ -9,7 +9,6 @@ import click
 from click.core import ParameterSource
 
 from oaa_bitbucket_async import __version__
-from oaa_bitbucket_async.cli import options, state_options
 from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base
 from oaa_bitbucket_async.cli.build import APPLICATION, build_output, build_settings
 from oaa_bitbucket_async.cli.demo import demo
@@ -17,6 +16,7 @@ from oaa_bitbucket_async.cli.diff import diff
 from oaa_bitbucket_async.cli.help import HelpGroup
 from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE, Invocation, close_standard_output
 from oaa_bitbucket_async.cli.push import push
+from oaa_bitbucket_async.cli.settings_table import options_of
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.redaction import Redactor
 
@@ -26,20 +26,7 @@ from oaa_bitbucket_async.redaction import Redactor
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     subcommand_metavar="[COMMAND ...]",
-)
-@options.apply(
-    *options.bitbucket_options,
-    *options.veza_options,
-    *options.identity_options,
-    *options.pace_options,
-    *options.scope_options,
-    *options.include_options,
-    *state_options.integrity_options,
-    *options.save_options,
-    *options.log_options,
-    *options.metrics_options,
-    *options.report_options,
-    *options.mode_options,
+    params=options_of("run"),
 )
 @click.version_option(__version__, prog_name=APPLICATION, message="%(prog)s %(version)s")
 @click.pass_context

@@ -6,18 +6,20 @@ from typing import Any
 
 import click
 
-from oaa_bitbucket_async.cli import options, state_options
 from oaa_bitbucket_async.cli.build import build_push
 from oaa_bitbucket_async.cli.help import VEZA_SECRET, HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
+from oaa_bitbucket_async.cli.settings_table import options_of
 from oaa_bitbucket_async.redaction import Redactor
 
 
 @click.command(
-    cls=HelpCommand, variables=VEZA_SECRET, short_help="Upload a payload that was saved before (plain or gzip)."
+    cls=HelpCommand,
+    params=options_of("push"),
+    variables=VEZA_SECRET,
+    short_help="Upload a payload that was saved before (plain or gzip).",
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
-@options.apply(*options.veza_options, *state_options.last_upload_options, *options.log_options)
 @click.pass_obj
 def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
     """Upload the payload in FILE (plain or gzip), as --save-json or a failed upload left it.

@@ -1,17 +1,27 @@
-"""An option of ours: a click option that knows its environment variable, its shown default and its group."""
+"""What a setting is to click: an option that knows its environment variable, its shown default and its group."""
 
+import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import MISSING, dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal
 
 import click
 
-from oaa_bitbucket_async.settings import CHOOSE_NAME
+from oaa_bitbucket_async.settings import CHOOSE_NAME, Output, Pace, Scope, Settings, State, Tls, Veza
+
+CommandName = Literal["run", "push", "demo"]
 
 MAX_CONCURRENCY = 4096
 CHOOSE = str(CHOOSE_NAME)
 _FALSE = {"0", "false", "no", "off", "n", "f"}
 _TRUE = {"1", "true", "yes", "on", "y", "t"}
+_SECTIONS = MappingProxyType(
+    {"": Settings, "tls": Tls, "veza": Veza, "pace": Pace, "scope": Scope, "state": State, "output": Output}
+)
+"""The parts of `Settings`, by the name of their field."""
 
 
 class Number(click.FloatRange):
@@ -25,6 +35,22 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
+
+
+class Seconds(Number):
+    """A duration in seconds."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How the help names the value."""
+        return "S"
+
+
+class Count(click.IntRange):
+    """A whole number in a range."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How the help names the value."""
+        return "N"
 
 
 class Concurrency(click.ParamType[int | None]):
@@ -99,3 +125,84 @@ class OptionalPath(Setting):
         if value is None or value.lower() in _FALSE:
             return None
         return CHOOSE if value.lower() in _TRUE else value
+
+
+class Group(StrEnum):
+    """The headings of `--help`, in their order."""
+
+    BITBUCKET = "Bitbucket"
+    VEZA = "Veza"
+    PACE = "Pace"
+    SCOPE = "Scope"
+    INTEGRITY = "Integrity and state"
+    OUTPUT = "Output"
+    MODE = "Mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One setting. Its default is that of the field it goes to, unless `default` says otherwise.
+
+    `to` is the path of that field in `Settings`, such as `pace.page_size`; empty for what only the command line
+    reads. `value` checks what is given; without one it is text, or a switch where the default is one. `shown` is
+    what a reader is told about the default where its own text would not do. `takers` are the commands that have
+    the flag.
+    """
+
+    flag: str
+    to: str
+    help: str
+    variable: str = ""
+    value: "click.ParamType[Any] | None" = None
+    metavar: str | None = None
+    shown: str | None = None
+    default: str | bool | None = None
+    many: bool = False
+    takers: tuple[CommandName, ...] = ("run",)
+    kind: type[Setting] = Setting
+
+    @property
+    def name(self) -> str:
+        """The name of the parameter that click passes on."""
+        return self.flag.partition("/")[0].removeprefix("--").replace("-", "_")
+
+    @property
+    def section(self) -> str:
+        """The part of `Settings` that it goes to; empty for `Settings` itself."""
+        return self.to.rpartition(".")[0]
+
+    @property
+    def field(self) -> str:
+        """The field of that part."""
+        return self.to.rpartition(".")[2]
+
+    def option(self, group: Group) -> Setting:
+        """The click option, a new one at each call."""
+        default = self._default()
+        more: dict[str, Any] = {}
+        if self.kind is OptionalPath:
+            more.update(is_flag=False, flag_value=CHOOSE)
+        elif self.value is None and isinstance(default, bool) and "/" not in self.flag:
+            more.update(is_flag=True)
+        if self.many:
+            more.update(multiple=True)
+        else:
+            more.update(default=default)
+        return self.kind(
+            [self.flag, self.name],
+            group=group,
+            envvar=self.variable or f"OAA_{self.name.upper()}",
+            type=self.value,
+            metavar=self.metavar,
+            default_text=self.shown,
+            help=self.help,
+            **more,
+        )
+
+    def _default(self) -> Any:
+        if self.default is not None:
+            return self.default
+        for field in dataclasses.fields(_SECTIONS[self.section]):
+            if field.name == self.field and field.default is not MISSING:
+                return field.default
+        return None
