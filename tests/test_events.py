@@ -17,7 +17,8 @@ def test_the_names_stay() -> None:
         "payload-saved", "payload-not-printed", "veza-retry", "veza-parsing-unknown", "stopping", "stopped",
         "lock-unavailable",
         "journal-set-aside", "journal-failed", "no-last-upload", "last-upload-unreadable",
-        "last-upload-not-kept", "metrics-failed", "report-saved", "report-failed", "run-ended", "log",
+        "last-upload-not-kept", "metrics-failed", "report-saved", "report-failed", "state-dir-shared", "file-mended",
+        "run-ended", "log",
     }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ AT_THE_TOP = {
     "errors": set[str](),
     "secret": set[str](),
     "settings": {"secret"},
-    "files": {"errors"},
+    "files": {"errors", "events"},
     "state": {"settings"},
     "redaction": {"secret"},
     "events": {"redaction"},
