@@ -42,6 +42,11 @@ def test_every_dependency_is_pinned_at_a_version_that_is_allowed() -> None:
     assert "win32" in pinned["uvloop"][1]
 
 
+def test_no_version_with_a_published_vulnerability_is_allowed() -> None:
+    """The lowest versions that mend them: CVE-2025-68146 and CVE-2026-22701 of filelock."""
+    assert "filelock>=3.20.3" in PROJECT["dependencies"]
+
+
 def test_no_host_and_no_path() -> None:
     entries = "\n".join(line for line in REQUIREMENTS.splitlines() if not line.startswith("#"))
     assert not re.search(r"://|file:|index-url|find-links|trusted-host|/", entries)
