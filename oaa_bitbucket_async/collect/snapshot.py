@@ -30,6 +30,13 @@ class Instance:
     global_permissions: Literal["explicit", "effective"]
 
 
+PublicAccess = Literal["on", "off", "unknown", "none flagged"]
+"""Whether anybody may read what is called public: the instance's switch "Allow public access" (DESIGN.md rule 12).
+
+`none flagged`: nothing is called public, so that nobody asked. `unknown`: it could not be told.
+"""
+
+
 class UserRecord(msgspec.Struct, frozen=True, gc=False):
     """A user; times in milliseconds since 1970. `listed`: shown by the listing of users, not only by a grant."""
 
@@ -123,6 +130,7 @@ class Snapshot:
     """Project permissions that everyone who is licensed holds; more than one level can be set."""
     repositories: dict[int, RepositoryRecord] = field(default_factory=dict)
     repository_grants: dict[int, GrantSet] = field(default_factory=dict)
+    public_access: PublicAccess = "unknown"
     missing: set[Missing] = field(default_factory=set)
     included: Included = field(default_factory=Included)
     """What `--include` added."""
@@ -248,6 +256,11 @@ class Snapshot:
         self.groups = {key: group for key, group in self.groups.items() if group.listed or key in groups}
 
     # --- what mapping reads -----------------------------------------------------------------------------
+
+    @property
+    def public_counts(self) -> bool:
+        """Whether a public flag lets everyone who may sign in read; assumed where it could not be told."""
+        return self.public_access != "off"
 
     def grants(self, grant_set: GrantSet | None) -> Iterator[tuple[Principal, str]]:
         """One scope's grants, unpacked."""

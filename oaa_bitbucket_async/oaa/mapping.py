@@ -46,6 +46,7 @@ _APPLICATION_PROPERTIES = {
     "version": OAAPropertyType.STRING,
     "authentication": OAAPropertyType.STRING,
     "global_permissions": OAAPropertyType.STRING,
+    "public_access": OAAPropertyType.STRING,
     "collected": OAAPropertyType.BOOLEAN,
 }
 
@@ -124,6 +125,7 @@ def _describe_application(app: CustomApplication, snapshot: Snapshot, credential
             "version": instance.version,
             "authentication": instance.authentication,
             "global_permissions": instance.global_permissions,
+            "public_access": snapshot.public_access,
             "collected": global_collected(snapshot),
             **{property_name(include): state for include, state in seen.items()},
         }

@@ -11,6 +11,8 @@ PROJECT_READ = "PROJECT_READ"
 PROJECT_ADMIN = "PROJECT_ADMIN"
 REPO_READ = "REPO_READ"
 
+_ON_PROJECTS = "PROJECT_"
+
 _READ = (OAAPermission.DataRead, OAAPermission.MetadataRead)
 _WRITE = (*_READ, OAAPermission.DataWrite, OAAPermission.DataCreate, OAAPermission.DataDelete)
 _ADMIN = (*_WRITE, OAAPermission.MetadataWrite, OAAPermission.MetadataCreate, OAAPermission.MetadataDelete)
@@ -58,6 +60,8 @@ def highest(names: Iterable[str]) -> str | None:
 def define_permissions(app: CustomApplication, met: Iterable[str], notes: Notes) -> dict[str, str]:
     """Defines the known permissions, and each unknown one of `met` under its own name as `Uncategorized`.
 
+    An unknown one that begins with `PROJECT_` reaches the repositories below, as all project permissions do.
+
     Gives the name in the payload for every name met. They differ only where an unknown name equals another but for
     its case, which Veza does not tell apart, or is empty.
     """
@@ -69,7 +73,8 @@ def define_permissions(app: CustomApplication, met: Iterable[str], notes: Notes)
         while shown in app.custom_permissions:
             n += 1
             shown = f"{name or 'UNNAMED'} ({n})"
-        app.add_custom_permission(shown, [OAAPermission.Uncategorized])
+        below = name.startswith(_ON_PROJECTS)
+        app.add_custom_permission(shown, [OAAPermission.Uncategorized], apply_to_sub_resources=below)
         names[name] = shown
         notes.add("permissions that this version does not know, uploaded as Uncategorized", shown)
     return names

@@ -105,7 +105,8 @@ def _add_project(
         admin = held.vocabulary.user(owner.id, PROJECT_ADMIN)
         if not (held.by_code[admin] and held.by_code[admin][-1] == resource.resource_key):
             held.by_code[admin].append(resource.resource_key)
-    for permission in by_default | {PROJECT_READ} if project.public else by_default:
+    readable = project.public and snapshot.public_counts
+    for permission in by_default | {PROJECT_READ} if readable else by_default:
         held.by_everyone[permission].append(resource.resource_key)
     return resource
 
@@ -139,7 +140,7 @@ def _add_repository(
         }
     )
     _hold(held, snapshot.repository_grants.get(repository.id), resource)
-    if repository.public:
+    if repository.public and snapshot.public_counts:
         held.by_everyone[REPO_READ].append(resource.resource_key)
 
 

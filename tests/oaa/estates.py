@@ -52,6 +52,8 @@ class _Estate:
         for kind, key in (("global", ""), ("group", "group 0"), ("project", 10), ("repository", 3)):
             if random.random() < 0.1:
                 self._add(lambda s, kind=kind, key=key: s.missing.add(Missing(kind, key)))
+        public_access = random.choice(["on", "off", "unknown"])
+        self._add(lambda s: setattr(s, "public_access", public_access))
 
     def _add(self, step: Step) -> None:
         self.steps.append(step)

@@ -40,6 +40,7 @@ def plain_application(s: Snapshot, identity: str) -> CustomApplication:
 
     for name in ("base_url", "version", "authentication", "global_permissions"):
         app.set_property(name, getattr(s.instance, name))
+    app.set_property("public_access", s.public_access)
     missing_global = any(m.kind == "global" for m in s.missing)
     app.set_property("collected", not missing_global)
 
@@ -107,7 +108,7 @@ def plain_application(s: Snapshot, identity: str) -> CustomApplication:
         if owner is not None:
             held.append((app.local_users[str(owner.id)], "PROJECT_ADMIN", project))
         held += [(everyone, permission, project) for permission in defaults]
-        if p.public:
+        if p.public and s.public_access != "off":
             held.append((everyone, "PROJECT_READ", project))
         for _, r in sorted(s.repositories.items()):
             if r.project != p.id:
@@ -122,7 +123,7 @@ def plain_application(s: Snapshot, identity: str) -> CustomApplication:
             put(repo, state=r.state, url=f"{url}/repos/{r.slug}")
             repo.set_property("collected", ("repository", r.id) not in s.missing)
             held += [(holder(who), permission, repo) for who, permission in s.grants(s.repository_grants.get(r.id))]
-            if r.public:
+            if r.public and s.public_access != "off":
                 held.append((everyone, "REPO_READ", repo))
     for who, permission, resource in sorted(held, key=lambda one: one[1]):
         who.add_permission(shown[permission], resources=[resource])
@@ -132,7 +133,7 @@ def plain_application(s: Snapshot, identity: str) -> CustomApplication:
 def define(app: CustomApplication) -> None:
     string, boolean = OAAPropertyType.STRING, OAAPropertyType.BOOLEAN
     definitions = app.property_definitions
-    for name in ("base_url", "version", "authentication", "global_permissions"):
+    for name in ("base_url", "version", "authentication", "global_permissions", "public_access"):
         definitions.define_application_property(name, string)
     definitions.define_application_property("collected", boolean)
     for name in ("display_name", "slug", "directory"):
@@ -155,7 +156,9 @@ def permissions(app: CustomApplication, s: Snapshot) -> dict[str, str]:
     shown = {name: name for name in MEANING}
     for name in sorted({permission for _, permission in s.all_grants()} - set(MEANING)):
         shown[name] = f"{name} (2)" if name.upper() in MEANING else name
-        app.add_custom_permission(shown[name], [OAAPermission.Uncategorized])
+        app.add_custom_permission(
+            shown[name], [OAAPermission.Uncategorized], apply_to_sub_resources=name[:8] == "PROJECT_"
+        )
     return shown
 
 

@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
+
 from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
+from oaa_bitbucket_async.collect.snapshot import Missing, PublicAccess, Snapshot
 from oaa_bitbucket_async.oaa.payload import build_payload
 from tests.oaa.estates import INSTANCE
 
@@ -63,6 +65,24 @@ def test_everyone_who_is_licensed_may_read_what_is_public_and_has_the_default_pe
     )
 
 
+@pytest.mark.parametrize("public_access", ["on", "off", "unknown"])
+def test_a_public_flag_gives_nothing_where_public_access_is_off(public_access: PublicAccess):
+    s = Snapshot(INSTANCE, public_access=public_access)
+    s.add_project(rows.Project(id=10, key="PRJ", name="Project", public=True))
+    s.add_repository(rows.Repository(id=5, slug="r", name="r", project=PROJECT, public=True))
+    s.add_project(rows.Project(id=10, key="PRJ", name="Project", public=True))
+    s.add_default_permission(10, "PROJECT_WRITE")
+    payload = decoded(s)
+    everyone = "built-in:licensed-users"
+    by_flag = {(everyone, "PROJECT_READ", "10"), (everyone, "REPO_READ", "10.5")}
+    assert grants(payload) == {(everyone, "PROJECT_WRITE", "10")} | (set() if public_access == "off" else by_flag)
+    (application,) = payload["applications"]
+    (project,) = application["resources"]
+    assert application["custom_properties"]["public_access"] == public_access
+    assert project["custom_properties"]["is_public"] is True
+    assert project["sub_resources"][0]["custom_properties"]["is_public"] is True
+
+
 def test_licensed_are_users_and_groups_with_any_global_permission():
     s = Snapshot(INSTANCE)
     carl = rows.User(id=3, name="carl", active=False)
@@ -112,6 +132,8 @@ def test_unknown_permissions_are_kept_and_told():
     assert {("1", "PROJECT_DANCE", "10"), ("2", "project_read (2)", "10")} == grants(decoded(s))
     permissions = {one["name"]: one for one in decoded(s)["permissions"]}
     assert permissions["PROJECT_DANCE"]["permission_type"] == ["Uncategorized"]
+    assert permissions["PROJECT_DANCE"]["apply_to_sub_resources"] is True
+    assert permissions["project_read (2)"]["apply_to_sub_resources"] is False
     assert any("PROJECT_DANCE, project_read (2)" in warning for warning in payload.warnings)
 
 

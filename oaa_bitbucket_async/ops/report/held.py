@@ -38,6 +38,7 @@ class Held:
         unplaced = sorted(chain.from_iterable(by_project.values()), key=lambda r: r.id)
         self.repositories += unplaced
 
+        self._public_counts = snapshot.public_counts
         self._unpack = snapshot.vocabulary.unpack
         self.on_projects = _by_code(snapshot.project_grants, [p.id for p in self.projects])
         """Numbers of projects in `projects`, by packed grant."""
@@ -70,13 +71,17 @@ class Held:
         return int.from_bytes(marks, "little")
 
     def of_everyone(self, levels: frozenset[str] = READS) -> Repositories:
-        """The repositories that everyone who may sign in has by a default permission, or because they are public."""
+        """The repositories that everyone who may sign in has by a default permission, or because they are public.
+
+        A public flag counts for nothing where public access is off.
+        """
         marks = self._marks()
         for number, project in enumerate(self.projects):
-            by_default = self.default_permissions[number] | ({PROJECT_READ} if project.public else set())
+            readable = project.public and self._public_counts
+            by_default = self.default_permissions[number] | ({PROJECT_READ} if readable else set())
             if not by_default.isdisjoint(levels):
                 _mark(marks, *self.ranges[number])
-        if PROJECT_READ in levels:
+        if PROJECT_READ in levels and self._public_counts:
             for place, repository in enumerate(self.repositories):
                 if repository.public:
                     marks[place >> 3] |= 1 << (place & 7)

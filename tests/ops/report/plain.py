@@ -34,7 +34,7 @@ def on_repository(snapshot: Snapshot, repository: int) -> Iterator[tuple[str, in
     for principal, permission in snapshot.grants(snapshot.repository_grants.get(repository)):
         if permission in GRANTED:
             yield principal.kind, principal.key, GRANTED[permission]
-    if record.public or (project and project.public):
+    if snapshot.public_access != "off" and (record.public or (project and project.public)):
         yield "everyone", "", "read"
     if project is None:
         return
