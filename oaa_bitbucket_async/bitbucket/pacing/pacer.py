@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
-from oaa_bitbucket_async.bitbucket.pacing.band import START, BandLimit
 from oaa_bitbucket_async.bitbucket.pacing.budget import RetryBudget
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.gate import Gate, Stopped
+from oaa_bitbucket_async.bitbucket.pacing.gradient import START, GradientLimit
 from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, FixedLimit, Limit
 from oaa_bitbucket_async.bitbucket.pacing.outage import Outage
 from oaa_bitbucket_async.bitbucket.pacing.pause import Pauses
@@ -59,7 +59,7 @@ class Pacer:
         self._now = clock.now
         self._limit: Limit
         if concurrency is None:
-            self._limit = BandLimit(start=start, largest=max_concurrency, now=now, on_change=self._changed)
+            self._limit = GradientLimit(start=start, largest=max_concurrency, now=now, on_change=self._changed)
         else:
             self._limit = FixedLimit(concurrency)
         self._gate = Gate(clock, self._limit.value)

@@ -1,0 +1,363 @@
+"""The limit that follows the server: latency is kept in a band just above the server's own, unloaded latency.
+
+By Little's law, a server whose latency is 1.1 times its unloaded one holds about a tenth of our requests in its
+queue: enough that no slot idles, and so little that nobody else has to wait behind us.
+
+`GradientLimit` is a state machine of four phases. Each phase is a class below that holds what only it needs:
+
+    SlowStart ──full──> Steady ──too many cuts, or time──> Probe ──> Steady, with a trial due ──> Trial ──> Steady
+        ^                                                    │                                      └─gain─> Trial
+        └────────── the server itself got slower ────────────┘
+
+SlowStart doubles the limit until latency rises. Steady corrects it window by window. Probe halves it for a second,
+to measure the latency without a queue. Trial raises it, to see whether more in flight buys more throughput.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from oaa_bitbucket_async.bitbucket.pacing.baseline import Baseline, Ratio, Samples
+from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, OnChange
+
+LOW = 1.05
+"""Below this ratio of latency to its baseline there is room."""
+HIGH = 1.17
+"""Above it the server queues."""
+TARGET = 1.10
+"""What a correction aims at."""
+_FULL = 1.5
+"""The ratio that ends slow start at once: after a doubling, a server that is full shows about 2."""
+_OTHER = 1.3
+"""A probe whose ratio is this far from 1, either way, says that the baseline is wrong and not just inexact."""
+_ROOM = 0.4
+"""What was not full at half the limit is not cut below this share of it."""
+_TRIAL = 1.25
+"""The factor of a trial."""
+_WORTH = 0.5
+"""Latency that grows by less than this share of the limit's growth means more throughput: not our queue."""
+_SURE = 150
+"""Samples on which a baseline can be relied."""
+START = 8
+PROBE_SOON = 20.0
+"""Seconds from the end of slow start to the first regular probe; then every `PROBE_EVERY`."""
+PROBE_EVERY = 60.0
+_PROBE_LASTS = 1.0
+"""Seconds, unless it has too few samples by then."""
+_FIRST_SAMPLES = 20
+_SAMPLES = 200
+"""A steady window has at least this many, and lasts at least `_WINDOW` seconds."""
+_WINDOW = 0.5
+_SHORTEST = 1e-6
+"""A latency is never taken for less: ratios are made of it."""
+_FEW_BUT_FAIR = 100
+"""The first to end after the limit grew are the quick ones: a short window says too little about the median."""
+_ERROR_SHARE = 0.1
+"""A window with more errors than this share cuts the limit, once."""
+_ERROR_CUT = 0.7
+_REFUSED_EVERY = 2.0
+"""Seconds in which 429 answers cut the limit once at most."""
+_WAITED_SHARE = 0.25
+"""The limit grows only if at least this share of answers came while somebody waited for a place."""
+_CUTS_BEFORE_PROBE = 3
+
+
+@dataclass(slots=True)
+class SlowStart:
+    """Doubling until the latency has clearly risen."""
+
+    def window(self, limit: int, now: float) -> "Window":
+        """As short as can be: each doubling waits for it."""
+        return Window(needed=max(_FIRST_SAMPLES, limit), until=now)
+
+
+@dataclass(slots=True)
+class Steady:
+    """Correcting. `step` is the next growth, `cuts` counts cuts since the last sign of room.
+
+    `loaded` is the window that ended slow start on an uncertain baseline: the next probe judges it again.
+    """
+
+    step: int = 1
+    cuts: int = 0
+    trial_due: bool = False
+    loaded: Samples = field(default_factory=dict)
+
+    def window(self, limit: int, now: float) -> "Window":
+        """Long enough for a stable median."""
+        return Window(needed=max(_SAMPLES, 2 * limit), until=now + _WINDOW)
+
+
+@dataclass(slots=True)
+class Trial:
+    """At a higher limit, to see whether it buys throughput. `limit` and `ratio` are those from before."""
+
+    limit: int
+    ratio: float
+    steady: Steady
+
+    def window(self, limit: int, now: float) -> "Window":
+        """Twice a steady one: the difference that it looks for is small."""
+        return Window(needed=2 * max(_SAMPLES, 2 * limit), until=now + _WINDOW)
+
+
+@dataclass(slots=True)
+class Probe:
+    """At half the limit, where little queues. `limit` is the one to return to."""
+
+    limit: int
+    steady: Steady
+
+    def window(self, limit: int, now: float) -> "Window":
+        """A second at most: the crawl is slower meanwhile."""
+        return Window(needed=2 * _SURE, until=now, latest=now + _PROBE_LASTS)
+
+
+Phase = SlowStart | Steady | Trial | Probe
+
+
+@dataclass(slots=True)
+class Window:
+    """Answers that are judged together: `needed` of them, not before `until` and hardly after `latest` (seconds)."""
+
+    needed: int
+    until: float
+    latest: float = math.inf
+    samples: Samples = field(default_factory=dict)
+    count: int = 0
+    errors: int = 0
+    blocked: int = 0
+    """How often the limit had made a request wait when the window opened."""
+
+    def add(self, kind: str, latency: float) -> None:
+        """One more answer."""
+        samples = self.samples.get(kind)
+        if samples is None:
+            samples = self.samples[kind] = []
+        samples.append(latency)
+        self.count += 1
+
+    def is_over(self, now: float) -> bool:
+        """Whether it can be judged."""
+        return (self.count >= self.needed and now >= self.until) or (
+            now >= self.latest and self.count >= _FIRST_SAMPLES
+        )
+
+    def waited(self, blocked: int) -> bool:
+        """Whether requests waited for a place while it was open: without that, the limit limited nothing."""
+        return blocked - self.blocked >= _WAITED_SHARE * self.count
+
+
+class GradientLimit:
+    """Follows the gradient of latency over the number in flight; see the top of this file."""
+
+    def __init__(self, *, start: int, largest: int, now: float, on_change: OnChange) -> None:
+        self.value = min(start, largest)
+        self._start = self.value
+        self._largest = largest
+        self._on_change = on_change
+        self._baseline = Baseline()
+        self._phase: Phase = SlowStart()
+        self._skip = self.value // 2
+        """Answers that still belong to an earlier limit: they are not counted."""
+        self._last = Ratio(1.0, 1.4)
+        self._last_limit = self.value
+        """The last window's ratio, and the limit it was taken at."""
+        self._probe_at = math.inf
+        self._refused_at = -math.inf
+        self._open(now, 0)
+
+    # --- what the pacer tells -----------------------------------------------------------------------------------
+
+    def answered(self, kind: str, latency: float, now: float, blocked: int) -> None:
+        """See `Limit`."""
+        if self._skip:
+            self._skip -= 1
+            if not self._skip:
+                self._open(now, blocked)
+            return
+        window = self._window
+        window.add(kind, max(latency, _SHORTEST))
+        if window.is_over(now):
+            self._judge(window, now, waited=window.waited(blocked))
+            if not self._skip and window.is_over(now):  # not one that was told to wait for more answers
+                self._open(now, blocked)
+
+    def failed(self, now: float) -> None:
+        """See `Limit`. A rare error changes nothing; a window with more than a tenth of them cuts once."""
+        window = self._window
+        window.errors += 1
+        if self._skip or window.errors < 5 or window.errors <= _ERROR_SHARE * (window.errors + window.needed):
+            return
+        self._cut_for_trouble("errors")
+        if isinstance(self._phase, SlowStart):
+            self._settle(now)
+        self._open(now, window.blocked)
+
+    def refused(self, now: float) -> None:
+        """See `Limit`."""
+        if now >= self._refused_at + _REFUSED_EVERY:
+            self._refused_at = now
+            self._cut_for_trouble("429")
+
+    def restart(self, now: float, reason: str) -> None:
+        """See `Limit`."""
+        if not isinstance(self._phase, SlowStart):
+            self._phase = Steady()  # while moving: what is in flight began under the larger of both limits
+        self._move(min(self.value, self._start), reason)
+        self._phase = SlowStart()
+        self._open(now, self._window.blocked)
+
+    # --- windows ------------------------------------------------------------------------------------------------
+
+    def _open(self, now: float, blocked: int) -> None:
+        """A new window; what it measures begins under the limit of now."""
+        self._window = self._phase.window(self.value, now)
+        self._window.blocked = blocked
+
+    def _judge(self, window: Window, now: float, *, waited: bool) -> None:
+        """A window is over: what it means for the limit, according to the phase."""
+        phase, baseline = self._phase, self._baseline
+        first = not baseline
+        ratio = baseline.ratio(window.samples)
+        enough = _FIRST_SAMPLES if isinstance(phase, SlowStart) else _SURE
+        firm = baseline.adopt(window.samples, self._last.median, enough)
+        if first:
+            baseline.forget()
+            ratio = self._last
+        if isinstance(phase, Probe):
+            self._end_probe(phase, window.samples, ratio, now)
+        elif ratio is None:  # none but new kinds: wait until they are known, then check what was assumed of them
+            if firm and not isinstance(phase, SlowStart):
+                self._probe(now)
+        else:
+            self._last, self._last_limit = ratio, self.value
+            if isinstance(phase, Trial):
+                self._end_trial(phase, ratio, gained=waited)
+            elif waited and isinstance(phase, SlowStart):
+                self._rise(window, ratio, now)
+            elif waited and isinstance(phase, Steady):
+                self._steer(phase, ratio, now)
+
+    # --- slow start ---------------------------------------------------------------------------------------------
+
+    def _rise(self, window: Window, ratio: Ratio, now: float) -> None:
+        """Double until the latency has clearly risen; a window with too few samples to tell stays open."""
+        sure = self._baseline.weight >= _SURE
+        settled = sure and window.count >= _SURE
+        patience = self.value * min(4, self.value // 40)  # the higher the limit, the cheaper a longer look
+        if ratio.median > _FULL or (ratio.median > HIGH and settled):
+            self._move(max(self.value * _ROOM, ratio.limit(self.value, TARGET)), "full")
+            self._settle(now, window.samples)
+            if not sure:
+                self._probe(now)
+        elif window.count < patience:
+            window.needed = patience
+        elif ratio.median > LOW and settled:
+            self._settle(now)
+        else:
+            if window.count >= _FEW_BUT_FAIR:
+                self._baseline.learn(window.samples)
+            self._move(self.value * (2.0 if self.value < 96 else 1.5), "slow start")
+
+    def _settle(self, now: float, loaded: Samples | None = None) -> None:
+        """The end of slow start."""
+        self._phase = Steady(loaded=loaded or {})
+        self._probe_at = now + PROBE_SOON
+
+    # --- steady -------------------------------------------------------------------------------------------------
+
+    def _steer(self, steady: Steady, ratio: Ratio, now: float) -> None:
+        if steady.trial_due and ratio.median < _FULL and self.value < self._largest:
+            steady.trial_due = False
+            self._try(steady, ratio.median, "trial")
+            return
+        if ratio.median > HIGH:
+            steady.cuts += 1
+            steady.step = 1
+            self._move(max(0.6 * self.value, ratio.limit(self.value, TARGET)), "queue")
+            if steady.cuts >= _CUTS_BEFORE_PROBE:
+                self._probe(now)
+        elif ratio.median < LOW:
+            steady.cuts = 0
+            self._move(max(self.value + steady.step, ratio.limit(self.value, TARGET)), "room")
+            steady.step = min(steady.step * 2, self._largest)
+        else:
+            steady.step = 1
+        if now >= self._probe_at:
+            self._probe(now)
+
+    # --- trial --------------------------------------------------------------------------------------------------
+
+    def _try(self, steady: Steady, ratio: float, reason: str) -> None:
+        self._phase = Trial(self.value, ratio, steady)
+        self._move(self.value * _TRIAL, reason, smallest=self.value + 1)
+
+    def _end_trial(self, trial: Trial, ratio: Ratio, *, gained: bool) -> None:
+        """By Little's law throughput is limit by latency: where latency stayed, the limit bought throughput.
+
+        Then the baseline, taken at a lower limit, was too low for this one: slots share processors and a database.
+        """
+        self._phase = trial.steady
+        grown = self.value / trial.limit - 1.0
+        if not gained or ratio.median > trial.ratio * (1.0 + _WORTH * grown):
+            self._move(trial.limit, "no gain")
+            return
+        trial.steady.cuts = 0
+        self._baseline.raise_by(ratio.median / TARGET)
+        if self.value < self._largest:
+            self._try(trial.steady, min(ratio.median, TARGET), "gain")
+
+    # --- probe --------------------------------------------------------------------------------------------------
+
+    def _probe(self, now: float) -> None:
+        """Look at half the limit."""
+        steady = self._phase.steady if isinstance(self._phase, Trial | Probe) else self._phase
+        steady = steady if isinstance(steady, Steady) else Steady()
+        steady.cuts = 0
+        self._probe_at = now + (PROBE_EVERY if now >= self._probe_at else PROBE_SOON)
+        self._phase = Probe(self.value, steady)
+        self._move(self.value // 2, "probe", smallest=1)
+
+    def _end_probe(self, probe: Probe, samples: Samples, ratio: Ratio | None, now: float) -> None:
+        steady = probe.steady
+        self._phase = steady
+        rising = False
+        if ratio is not None and ratio.median > _OTHER:
+            if self._last.median > 0.7 * ratio.median * self._last_limit / self.value:
+                self._move(ratio.limit(self.value, TARGET), "still full")  # latency goes with the limit
+                return
+            # Half the limit, the same latency: not our queue, the server itself is slower than it was.
+            self._baseline.forget()
+            rising = True
+        elif ratio is not None and ratio.median < 1 / _OTHER:  # what we took for unloaded was a queue
+            self._baseline.forget()
+        self._baseline.learn(samples)
+        corrected = self._baseline.ratio(steady.loaded)
+        if corrected is not None and corrected.median < _FULL:
+            rising = True  # it had not been full, only the first baseline too low
+        steady.loaded = {}
+        if rising:
+            self._phase = SlowStart()
+        else:
+            steady.trial_due = True
+        self._move(probe.limit, "probed")
+
+    # --- the limit itself ---------------------------------------------------------------------------------------
+
+    def _cut_for_trouble(self, reason: str) -> None:
+        """Errors or a 429: less, whatever was under way; a probe and a trial are called off."""
+        phase = self._phase
+        value = phase.limit if isinstance(phase, Probe | Trial) else self.value
+        if isinstance(phase, Probe | Trial):
+            self._phase = phase.steady
+        if isinstance(self._phase, Steady):
+            self._phase.trial_due = False
+        self._move(value * _ERROR_CUT, reason)
+
+    def _move(self, wanted: float, reason: str, smallest: int = SMALLEST) -> None:
+        new = max(min(smallest, self._largest), min(self._largest, round(wanted)))
+        old, self.value = self.value, new
+        if new != old:
+            rising = isinstance(self._phase, SlowStart)
+            self._skip = max(old if rising else max(old, new), self._skip)
+            self._on_change(old, new, reason)
