@@ -128,6 +128,7 @@ class Estate:
     """Everything on one instance. Listings show it in the order of these lists.
 
     `moved` and `renamed` say where an old path leads: (KEY, slug) to a repository, KEY to a project.
+    `public_access` is the switch "Allow public access": while it is off, a public flag is shown and gives nothing.
     """
 
     users: list[User] = field(default_factory=list)
@@ -138,6 +139,7 @@ class Estate:
     global_groups: list[Grant] = field(default_factory=list)
     moved: dict[tuple[str, str], Repository] = field(default_factory=dict)
     renamed: dict[str, Project] = field(default_factory=dict)
+    public_access: bool = True
     revision: int = 0
     _index: "_Index | None" = None
 
@@ -166,6 +168,11 @@ class Estate:
     def repositories_of(self, project: Project) -> list[Repository]:
         """The project's repositories, in the order of `repositories`."""
         return self._indexed().of_project.get(project.id, [])
+
+    def anybody_reads(self, at: Project | Repository) -> bool:
+        """Whether it is public, for a repository by its project too, and the instance allows that."""
+        public = at.public or (isinstance(at, Repository) and at.project.public)
+        return public and self.public_access
 
     def grants(self) -> int:
         """How many grants there are, global and default ones included."""

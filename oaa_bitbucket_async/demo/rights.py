@@ -1,7 +1,8 @@
 """Who may do what on an estate, as Bitbucket itself decides it: the highest of all ways to a permission.
 
 Ways to a repository: the user's own grants and those of the user's groups (nested groups included) on the
-repository and on its project, the project's default permissions, global ADMIN and SYS_ADMIN, and `public`.
+repository and on its project, the project's default permissions, global ADMIN and SYS_ADMIN, and `public`, where
+the instance allows public access.
 All but the last need an active, licensed user. Held apart from the collector, so that both can be compared.
 """
 
@@ -116,14 +117,14 @@ class Rights:
         on_project = self.project_permission(user, repository.project)
         if on_project in _ON_REPOSITORIES:
             ways.append(_ON_REPOSITORIES[on_project])
-        if repository.public or repository.project.public:
+        if self._estate.anybody_reads(repository):
             ways.append("REPO_READ")
         return highest(ways)
 
     def sees_project(self, user: User, project: Project) -> bool:
         """PROJECT_VIEW: any permission on the project, or on a repository in it, or `public`."""
         return (
-            project.public
+            self._estate.anybody_reads(project)
             or self.project_permission(user, project) is not None
             or any(self.repository_permission(user, r) is not None for r in self._estate.repositories_of(project))
         )
@@ -144,7 +145,7 @@ class Rights:
             for level, reached in _ON_REPOSITORIES.items():
                 if satisfies(reached, permission):
                     found |= self._on_project(level, at.project)
-            if permission == "REPO_READ" and (at.public or at.project.public):
+            if permission == "REPO_READ" and self._estate.anybody_reads(at):
                 found |= self.holders("LICENSED_USER", None)
         else:
             raise ValueError(f"{permission} needs a project or a repository")

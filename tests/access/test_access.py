@@ -125,7 +125,7 @@ def test_the_embedded_server_has_the_same_opinion(estate: Any) -> None:
         assert (rights.global_permission(user) is not None) == bitbucket.may_sign_in(user)
         for project in estate.projects:
             level = levels.get(rights.project_permission(user, project), "none")
-            if level == "none" and project.public and bitbucket.may_sign_in(user):
+            if level == "none" and estate.anybody_reads(project) and bitbucket.may_sign_in(user):
                 level = "read"
             assert level == bitbucket.on_project(user, project)
         for repository in estate.repositories:

@@ -1,3 +1,5 @@
+import pytest
+
 from oaa_bitbucket_async.demo.bitbucket import ServerOptions
 from oaa_bitbucket_async.demo.model import Grant
 from tests.demo.asking import Asker, ask, small_estate
@@ -124,6 +126,28 @@ def test_an_unknown_token_is_refused_or_served_as_anonymous() -> None:
 
     ask(check_old, options=ServerOptions(version="9.4.0"))
     ask(check_new, options=ServerOptions(version="10.0.2"))
+
+
+@pytest.mark.parametrize("version", ["9.4.0", "10.0.2"])
+def test_the_switch_decides_what_anonymous_callers_are_shown(version: str) -> None:
+    public = ["projects/PUB", "projects/PUB/repos", "projects/PUB/repos/tool", "projects/~CLEO/repos/dot.files"]
+
+    async def check(asker: Asker) -> None:
+        for path in public:
+            shown = await asker.get(path, token=None)
+            assert (shown.status, "X-AUSERNAME" in shown.headers) == (200, False)
+        assert len((await asker.get("repos", token=None)).values) == 2
+        asker.server.estate.public_access = False
+        asker.server.estate.changed()
+        for path in public:
+            refused = await asker.get(path, token=None)
+            assert (refused.status, refused.exception) == (401, "AuthorisationException")
+            assert "X-AUSERNAME" not in refused.headers
+        assert (await asker.get("repos", token=None)).values == []
+        assert len((await asker.get("repos?visibility=public")).values) == 2, "the flags stay"
+        assert (await asker.get("projects/PUB")).json["public"] is True
+
+    ask(check, options=ServerOptions(version=version))
 
 
 def test_basic_is_off_from_10_on_unless_enabled() -> None:

@@ -49,6 +49,11 @@ def test_each_way_to_a_repository() -> None:
     assert rights.repository_permission(ben, public_tool) == "REPO_READ", "public"
     assert rights.repository_permission(cleo, dotfiles) == "REPO_ADMIN", "hers"
     assert rights.sees_project(ben, dotfiles.project), "by the public repository in it"
+    estate.public_access = False
+    estate.changed()
+    switched_off = Rights(estate)
+    assert switched_off.repository_permission(ben, public_tool) is None, "no public access"
+    assert not switched_off.sees_project(ben, dotfiles.project)
     estate.global_users.append(Grant("ben+x@example.com", "ADMIN"))
     estate.changed()
     assert Rights(estate).repository_permission(ben, dotfiles) == "REPO_ADMIN", "administrator"

@@ -75,6 +75,7 @@ class FaultType(click.ParamType[Fault]):
     help="One huge thing and its size; repeatable.",
 )
 @click.option("--no-credentials", is_flag=True, help="No keys, tokens, restrictions and merge checks.")
+@click.option("--no-public-access", is_flag=True, help="Switches off public access: public flags give nothing.")
 @click.option("--missing", type=click.Choice(KINDS), multiple=True, help="An endpoint it does not have; repeatable.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=0, help="Port to listen on; by default a free one.")
@@ -96,6 +97,7 @@ def main(
     everywhere: bool,
     giants: tuple[tuple[Giant, int], ...],
     no_credentials: bool,
+    no_public_access: bool,
     missing: tuple[str, ...],
     host: str,
     port: int,
@@ -131,6 +133,7 @@ def main(
     )
     shape = EstateShape.for_repositories(repositories, seed, everywhere=everywhere)
     estate = generate(replace(shape, credentials=not no_credentials))
+    estate.public_access = not no_public_access
     for giant, size in giants:
         add_giant(estate, giant, size)
     server = EmbeddedBitbucket(estate, options, faults)

@@ -176,7 +176,7 @@ class Endpoints(Ground):
         if caller is not None:
             projects = caller.projects
         else:
-            projects = [p for p in self._estate.projects if p.public and p.type == NORMAL]
+            projects = [p for p in self._estate.projects if p.type == NORMAL and self._estate.anybody_reads(p)]
         if permission := query.get("permission"):
             if permission not in PROJECT_LEVELS and permission != "PROJECT_VIEW":
                 raise bad_argument(f"{permission} is no project permission.", "permission")
@@ -188,14 +188,16 @@ class Endpoints(Ground):
 
     def _project(self, question: Question) -> Answer:
         project = self._find_project(question, creates=True)
-        if not project.public and not (question.caller is not None and question.caller.sees_project(project)):
+        caller = question.caller
+        if not self._estate.anybody_reads(project) and not (caller is not None and caller.sees_project(project)):
             raise not_permitted()
         return Answer(200, self._render.project(project))
 
     def _project_repositories(self, question: Question) -> Answer:
         project = self._find_project(question, creates=True)
         caller = question.caller
-        if not project.public and not (caller is not None and caller.on_project("PROJECT_READ", project)):
+        readable = self._estate.anybody_reads(project)
+        if not readable and not (caller is not None and caller.on_project("PROJECT_READ", project)):
             raise not_permitted()
         repositories = self._estate.repositories_of(project)
         return self._page(question, repositories, self._render.repository)
@@ -220,7 +222,7 @@ class Endpoints(Ground):
         if caller is not None:
             found = caller.repositories
         else:
-            found = [r for r in self._estate.repositories if r.public or r.project.public]
+            found = [r for r in self._estate.repositories if self._estate.anybody_reads(r)]
         if self._options.release >= (8, 0):
             archived = query.get("archived", "ACTIVE").upper()
             if archived not in ("ACTIVE", "ARCHIVED", "ALL"):

@@ -100,7 +100,7 @@ class Ground:
     def _readable_repository(self, question: Question) -> Repository:
         repository = self._find_repository(question)
         caller = question.caller
-        public = repository.public or repository.project.public
+        public = self._estate.anybody_reads(repository)
         if not public and not (caller is not None and caller.on_repository("REPO_READ", repository)):
             raise not_permitted()
         return repository

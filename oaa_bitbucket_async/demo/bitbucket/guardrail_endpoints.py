@@ -123,7 +123,9 @@ class GuardrailEndpoints(Ground):
     def _project_settings(self, question: Question) -> Answer:
         project = self._find_project(question, creates=False)
         caller = question.caller
-        if not project.public and not (caller is not None and caller.on_project("PROJECT_READ", project)):
+        if not self._estate.anybody_reads(project) and not (
+            caller is not None and caller.on_project("PROJECT_READ", project)
+        ):
             raise not_permitted()
         return Answer(200, msgspec.json.encode({"mergeConfig": _merge_config(NO_CHECKS, "default")}))
 
