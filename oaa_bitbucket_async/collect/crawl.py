@@ -9,16 +9,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import EFFECTIVE_PERMISSIONS, Api, Listing, Question
+from oaa_bitbucket_async.bitbucket.api import EFFECTIVE_PERMISSIONS, Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.preflight import Findings
-from oaa_bitbucket_async.bitbucket.rows import Group, GroupGrant, Permitted, Repository, UserGrant
+from oaa_bitbucket_async.bitbucket.rows import Group, Repository
 from oaa_bitbucket_async.collect.concurrent import for_each, read_ahead
 from oaa_bitbucket_async.collect.counts import CrawlCounts
-from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
+from oaa_bitbucket_async.collect.existence import Existence
 from oaa_bitbucket_async.collect.extras import Extras
 from oaa_bitbucket_async.collect.intake import AnyRow, row_key
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
+from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.collect.wanted import Wanted
@@ -53,9 +54,10 @@ class Crawl:
         self._counts = counts
         self._wanted = Wanted(scope)
         self._pace = pace
-        self._work = Work(client, snapshot, ledger, counts, record)
-        self._existence = Existence(client, api, snapshot, detailed_groups=findings.detailed_groups)
-        self._extras = Extras(api, findings, snapshot, counts, self._work, self._existence, pace)
+        existence = Existence(client, api, snapshot, detailed_groups=findings.detailed_groups)
+        questions = Questions(api, findings, snapshot, existence)
+        self._work = Work(client, questions, snapshot, ledger, counts, record)
+        self._extras = Extras(findings, snapshot, counts, self._work, pace)
         self._begun_groups: set[str] = set()
         self._begun_projects: set[int] = set()
         self._begun_repositories: set[int] = set()
@@ -101,13 +103,13 @@ class Crawl:
             await self._round(listings)
             if not work.listings_again:
                 await self._extras.of_users()
-        again, work.again = work.again, {}
+        again, work.again = work.again, []
 
-        async def once_more() -> AsyncIterator[Callable[[], Awaitable[object]]]:
-            for retry in again.values():
-                yield retry
+        async def once_more() -> AsyncIterator[Unit]:
+            for unit in again:
+                yield unit
 
-        await for_each(work.unless_stopped(lambda retry: retry()), once_more(), SECOND_ROUND_CONCURRENCY)
+        await for_each(work.unless_stopped(self._extras.ask_again), once_more(), SECOND_ROUND_CONCURRENCY)
 
     # --- the listings, and what follows from them ---------------------------------------------------------------
 
@@ -197,74 +199,38 @@ class Crawl:
     # --- one group, one project, one repository -----------------------------------------------------------------
 
     async def _members(self, group: str) -> None:
-        detailed = self._findings.detailed_members
-        await self._work.rows(
-            Unit(UnitKind.MEMBERS, group),
-            lambda: self._api.members(group, detailed=detailed),
-            lambda: self._existence.group(group),
-        )
+        await self._work.ask(Unit(UnitKind.MEMBERS, group))
         self._counts.groups_done += 1
 
     async def _global_permissions(self) -> None:
         work = self._work
         if self._findings.global_permissions == "explicit":
-            await work.quietly(work.rows(Unit(UnitKind.GLOBAL_USERS), self._api.global_users))
-            await work.quietly(work.rows(Unit(UnitKind.GLOBAL_GROUPS), self._api.global_groups))
+            await work.quietly(work.ask(Unit(UnitKind.GLOBAL_USERS)))
+            await work.quietly(work.ask(Unit(UnitKind.GLOBAL_GROUPS)))
             return
-        limit = self._findings.effective_page
         async with asyncio.TaskGroup() as group:
             for permission in EFFECTIVE_PERMISSIONS:
-                unit = Unit(UnitKind.EFFECTIVE, permission)
-                listing = self._api.effective_users(permission, limit)
-                group.create_task(work.quietly(work.rows(unit, lambda listing=listing: listing)))  # type: ignore[misc]
+                group.create_task(work.quietly(work.ask(Unit(UnitKind.EFFECTIVE, permission))))
 
     async def _project(self, project: int) -> None:
         key = str(project)
-
-        def find() -> Awaitable[Whereabouts]:
-            return self._existence.project(project)
-
-        def users() -> Listing[UserGrant]:
-            return self._api.project_users(self._snapshot.projects[project].key)
-
-        def groups() -> Listing[GroupGrant]:
-            return self._api.project_groups(self._snapshot.projects[project].key)
-
-        def default(level: str) -> Callable[[], Question[Permitted]]:
-            return lambda: self._api.project_default(self._snapshot.projects[project].key, level)
-
         work = self._work
-        if await work.rows(Unit(UnitKind.PROJECT_USERS, key), users, find):
+        if await work.ask(Unit(UnitKind.PROJECT_USERS, key)):
             # together: one after the other, projects would be asked about long after the repositories are done
             async with asyncio.TaskGroup() as group:
-                group.create_task(work.quietly(work.rows(Unit(UnitKind.PROJECT_GROUPS, key), groups, find)))
+                group.create_task(work.quietly(work.ask(Unit(UnitKind.PROJECT_GROUPS, key))))
                 for level in self._findings.default_levels:
-                    unit = Unit(UnitKind.PROJECT_DEFAULT, f"{key}/{level}")
-                    group.create_task(work.quietly(work.row(unit, default(level), find)))
-                group.create_task(work.quietly(self._extras.of_project(project, find)))
+                    group.create_task(work.quietly(work.ask(Unit(UnitKind.PROJECT_DEFAULT, f"{key}/{level}"))))
+                group.create_task(work.quietly(self._extras.of_project(project)))
         self._counts.projects_done += 1
 
     async def _repository(self, repository: int) -> None:
         key = str(repository)
-
-        def find() -> Awaitable[Whereabouts]:
-            return self._existence.repository(repository)
-
-        def users() -> Listing[UserGrant]:
-            return self._api.repository_users(*self._place(repository))
-
-        def groups() -> Listing[GroupGrant]:
-            return self._api.repository_groups(*self._place(repository))
-
-        if await self._work.rows(Unit(UnitKind.REPOSITORY_USERS, key), users, find) and await self._work.rows(
-            Unit(UnitKind.REPOSITORY_GROUPS, key), groups, find
+        if await self._work.ask(Unit(UnitKind.REPOSITORY_USERS, key)) and await self._work.ask(
+            Unit(UnitKind.REPOSITORY_GROUPS, key)
         ):
-            await self._extras.of_repository(repository, find)
+            await self._extras.of_repository(repository)
         self._counts.repositories_done += 1
-
-    def _place(self, repository: int) -> tuple[str, str]:
-        record = self._snapshot.repositories[repository]
-        return self._snapshot.projects[record.project].key, record.slug
 
 
 async def _coroutine(start: Callable[[], Awaitable[None]]) -> None:

@@ -78,6 +78,10 @@ class Included:
         """The login may not see what is there."""
         self.hidden.setdefault(kind, set()).add(place)
 
+    def told(self, kind: UnitKind, place: int) -> bool:
+        """Whether the server has answered for this place, if only that we may not see it."""
+        return place in self._rows.get(kind, ()) or place in self.hidden.get(kind, ())
+
     def places(self, kind: UnitKind) -> list[int]:
         """Ids of what was read, sorted."""
         return sorted(self._rows.get(kind, ()))

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import Listing, Question
+from oaa_bitbucket_async.bitbucket.api import Question
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, Gone, Moved, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
@@ -16,6 +16,7 @@ from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Whereabouts
 from oaa_bitbucket_async.collect.intake import AnyRow, apply, row_key
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
+from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import GRANTS, INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, Unit, UnitKind
 from oaa_bitbucket_async.collect.verdicts import missing_scopes, verdict
@@ -24,7 +25,6 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=AnyRow)
-Find = Callable[[], Awaitable[Whereabouts]]
 
 
 class Record(Protocol):
@@ -50,15 +50,24 @@ class Record(Protocol):
 class Work:
     """Brings units to their end, and remembers which are worth a second try."""
 
-    def __init__(self, client: Client, snapshot: Snapshot, ledger: Ledger, counts: CrawlCounts, record: Record) -> None:
+    def __init__(
+        self,
+        client: Client,
+        questions: Questions,
+        snapshot: Snapshot,
+        ledger: Ledger,
+        counts: CrawlCounts,
+        record: Record,
+    ) -> None:
         self.stopped = False
         """True once the run was told to stop before everything had been asked."""
-        self.again: dict[Unit, Callable[[], Awaitable[object]]] = {}
-        """Units that ended in a fault, each with how to ask it once more."""
+        self.again: list[Unit] = []
+        """Units that ended in a fault, to be asked once more."""
         self.listings_again: list[Callable[[], Awaitable[None]]] = []
         self.have: set[Unit] = set()
         """What an earlier run was answered."""
         self._client = client
+        self._questions = questions
         self._snapshot = snapshot
         self._ledger = ledger
         self._counts = counts
@@ -76,28 +85,38 @@ class Work:
         else:
             self._take(unit, answer, read_at)
 
-    async def rows(self, unit: Unit, listing: Callable[[], Listing[RowT]], find: Find | None = None) -> bool:
-        """Asks a unit that is answered in pages. False if its subject is gone: asking more about it is idle.
-
-        `listing` is called anew after a move; `find` tells whether what answered 404 is there after all.
-        """
-
-        async def answer() -> Sequence[AnyRow]:
-            question = listing()
-            page = await self._client.page(question)
-            if page.is_last_page:
-                return page.values
-            return [row async for rows in self._client.pages(question, row_key, page) for row in rows]
-
-        return await self._to_its_end(unit, answer, find)
-
-    async def row(self, unit: Unit, question: Callable[[], Question[RowT]], find: Find | None = None) -> bool:
-        """As `rows`, for a question that is answered with one row."""
-
-        async def answer() -> Sequence[AnyRow]:
-            return (await self._client.ask(question()),)
-
-        return await self._to_its_end(unit, answer, find)
+    async def ask(self, unit: Unit) -> bool:
+        """Asks one unit. False if its subject is gone: asking more about it is idle."""
+        if unit in self.have:
+            if unit in self._gone:
+                return False
+            self._ledger.ok()
+            return True
+        self._ledger.forget(unit)
+        try:
+            try:
+                rows = await self._answer(unit)
+            except (Gone, Moved) as problem:
+                if isinstance(problem, Gone) and self._is_absent(unit.kind):
+                    raise
+                where = await self._questions.find(unit)
+                if where is None:
+                    raise
+                if where is Whereabouts.GONE:
+                    self._gone.add(unit)
+                    self._ledger.record(verdict(unit, self._snapshot, None))
+                    self._record.done(unit, (), time.time(), Outcome.GONE)
+                    return False
+                rows = await self._answer(unit)  # once more, where it is now; a second 404 is a failure
+        except RequestProblem as problem:
+            self._ended_badly(unit, problem)
+            return True
+        read_at = time.time()
+        self._take(unit, rows, read_at)
+        self._ledger.ok()
+        self._record.done(unit, rows, read_at, Outcome.OK)
+        await self._record.ready()
+        return True
 
     async def listing(
         self,
@@ -169,46 +188,27 @@ class Work:
         except Stopped:
             self.stopped = True
 
-    async def _to_its_end(
-        self, unit: Unit, answer: Callable[[], Awaitable[Sequence[AnyRow]]], find: Find | None
-    ) -> bool:
-        if unit in self.have:
-            if unit in self._gone:
-                return False
-            self._ledger.ok()
-            return True
-        self._ledger.forget(unit)
-        try:
-            try:
-                rows = await answer()
-            except (Gone, Moved) as problem:
-                if find is None or (isinstance(problem, Gone) and self._is_absent(unit.kind)):
-                    raise
-                if await find() is Whereabouts.GONE:
-                    self._gone.add(unit)
-                    self._ledger.record(verdict(unit, self._snapshot, None))
-                    self._record.done(unit, (), time.time(), Outcome.GONE)
-                    return False
-                rows = await answer()  # once more, where it is now; a second 404 is a failure
-        except RequestProblem as problem:
-            if unit.kind in INCLUDED and isinstance(problem, (Denied, Gone)):
-                # the right is lacking, or this server has no such thing (a plugin that is off, an old version)
-                _log.debug("not visible: %s", problem)
-                self._snapshot.included.hide(unit.kind, int(unit.key))
-                self._ledger.hidden()
-                if isinstance(problem, Gone):
-                    self._absent.add(unit.kind)
-                return True
-            self._ledger.record(verdict(unit, self._snapshot, problem))
-            if isinstance(problem, Fault):
-                self.again[unit] = lambda: self._to_its_end(unit, answer, find)
-            return True
-        read_at = time.time()
-        self._take(unit, rows, read_at)
-        self._ledger.ok()
-        self._record.done(unit, rows, read_at, Outcome.OK)
-        await self._record.ready()
-        return True
+    async def _answer(self, unit: Unit) -> Sequence[AnyRow]:
+        question = self._questions.of(unit)
+        if isinstance(question, Question):
+            return (await self._client.ask(question),)
+        page = await self._client.page(question)
+        if page.is_last_page:
+            return page.values
+        return [row async for rows in self._client.pages(question, row_key, page) for row in rows]
+
+    def _ended_badly(self, unit: Unit, problem: RequestProblem) -> None:
+        if unit.kind in INCLUDED and isinstance(problem, (Denied, Gone)):
+            # the right is lacking, or this server has no such thing (a plugin that is off, an old version)
+            _log.debug("not visible: %s", problem)
+            self._snapshot.included.hide(unit.kind, int(unit.key))
+            self._ledger.hidden()
+            if isinstance(problem, Gone):
+                self._absent.add(unit.kind)
+            return
+        self._ledger.record(verdict(unit, self._snapshot, problem))
+        if isinstance(problem, Fault):
+            self.again.append(unit)
 
     def _is_absent(self, kind: UnitKind) -> bool:
         """Whether this server, by all that is known, has no such thing: then a 404 needs no second look each time."""

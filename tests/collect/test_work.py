@@ -8,12 +8,14 @@ from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
 from oaa_bitbucket_async.collect.ledger import Outcome
+from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.snapshot import Missing
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.collect.work import Work
 from oaa_bitbucket_async.errors import CredentialError
 from tests.bitbucket.answers import API, answer, error
 from tests.collect.instance import (
+    FINDINGS,
     ROOT,
     Run,
     Server,
@@ -371,7 +373,9 @@ def test_told_to_stop_it_ends_with_what_is_in_flight(after: int) -> None:
 def test_work_that_has_not_begun_is_left_once_stopped() -> None:
     async def main() -> None:
         run = run_of(Server({}))
-        work = Work(run.client, run.snapshot, run.ledger, run.counts, run.keeper)
+        existence = Existence(run.client, API, run.snapshot, detailed_groups=True)
+        questions = Questions(API, FINDINGS, run.snapshot, existence)
+        work = Work(run.client, questions, run.snapshot, run.ledger, run.counts, run.keeper)
         begun: list[int] = []
 
         async def function(item: int) -> None:

@@ -80,6 +80,15 @@ def test_a_fault_that_stays_is_something_missing_and_the_next_run_asks_for_that_
     assert 0 < len(own) <= fault.struck
 
 
+def test_what_an_answer_leaves_open_is_asked_also_if_it_took_a_second_round(bench: Benches) -> None:
+    """Which branch is the default one is asked only where the restrictions leave it open."""
+    whole = bench(estate=keyed()).run(include=EVERYTHING)
+    fault = Fault("error", match="repository-restrictions", times=7)
+    ran = bench(None, [fault], keyed()).run(include=EVERYTHING, pace=ONCE)
+    assert fault.struck == 7
+    assert (ran.code, ran.raw) == (0, whole.raw)
+
+
 def test_under_allow_partial_the_application_says_that_a_kind_is_incomplete(bench: Benches) -> None:
     made = bench(None, [Fault("error", match="user-ssh-keys", first=5)], keyed())
     ran = made.run(include=EVERYTHING, pace=ONCE, allow_partial=True)
