@@ -25,9 +25,11 @@ MAX_THROTTLED = 100
 """A 429 is no fault of the request, so it takes none of its attempts; but nothing goes on for ever."""
 MAX_BARREN_PAGES = 1000
 """An empty page that is not the last goes on (rights are filtered after paging); but not for ever."""
-MAX_PASSES = 4
+MAX_PASSES = 8
 MAX_PAGES = 100_000
-"""Pages of one pass over a listing: more have no listing of an instance of any size that exists."""
+"""Pages of one pass over a listing: no instance has a listing with more."""
+MAX_ROWS = 5_000_000
+"""Rows of a listing: no instance has a listing with more."""
 RETRY_AFTER_MAX = 300.0
 PROOF_INTERVAL = 30.0
 """Seconds between two proofs of the login where a proxy strips the header that tells."""
@@ -83,38 +85,54 @@ class Client:
     async def pages(
         self, listing: Listing[T], key: Callable[[T], Hashable], first: Page[T] | None = None
     ) -> AsyncIterator[list[T]]:
-        """The rows of all pages, each row once, as they arrive.
+        """The rows of all pages, each row once, as they arrive. `key` tells rows apart; an integer is a row's id.
 
-        Pages are cut anew for every request, so that a row deleted meanwhile moves another one onto a page that
-        has been read already. A row can only be lost so if another one, which the same pass has shown, is gone
-        after it. A listing of more than one page is therefore read again until a pass shows just what the one
-        before it showed (four passes at most). Raises as `ask` does; PAGING faults for a listing without an end.
+        Bitbucket cuts the pages anew for every request. When a row is deleted, or renamed in a listing that is
+        sorted by name, another one can move to a page that has been read already, and this pass misses it. So a
+        listing of several pages is read again, and what any pass shows counts. It is complete after the second or a
+        later pass that adds no row. Ids grow, so a row whose id is above all of the first pass was created
+        meanwhile: it is given, but forces no further pass. Raises as `ask` does; a PAGING fault for a listing
+        without an end, and for one that is not complete after eight passes.
         """
-        page = first
         seen: set[Hashable] = set()
-        before: set[Hashable] | None = None
-        for _ in range(MAX_PASSES):
-            if page is None:
-                page = await self.page(listing)
-            one_page = before is None and page.is_last_page
-            shown: set[Hashable] = set()
-            async for fresh in self._pass(listing, key, seen, shown, page):
-                yield fresh
-            if one_page or shown == before:
+        newest = -1
+        page = first
+        for number in range(MAX_PASSES):
+            count, missed = 0, False
+            async for fresh in self.one_pass(listing, key, page, seen):
+                count += 1
+                if number and not missed:
+                    missed = not all(_is_above(key(row), newest) for row in fresh)
+                if fresh:
+                    yield fresh
+            if (number and not missed) or (not number and count == 1):
                 return
-            before, page = shown, None
+            if not number:
+                newest = max((row_key for row_key in seen if isinstance(row_key, int)), default=-1)
+            page = None
+        raise Fault(
+            listing.path,
+            f"the listing was read {MAX_PASSES} times, and each time showed rows that were missing before: rows are "
+            "deleted or renamed faster than they can be read",
+            reason=FaultReason.PAGING,
+        )
 
-    async def _pass(
+    async def one_pass(
         self,
         listing: Listing[T],
         key: Callable[[T], Hashable],
-        seen: set[Hashable],
-        shown: set[Hashable],
-        page: Page[T],
+        first: Page[T] | None = None,
+        seen: set[Hashable] | None = None,
     ) -> AsyncIterator[list[T]]:
-        """One pass from its first page on: the rows not yet in `seen`. It grows by them, `shown` by all rows."""
-        start = 0
-        barren = 0
+        """One reading of a listing, page by page: of each page the rows that are not yet in `seen`, which grows.
+
+        Good where a row more or less does not matter. `first` is the first page, if it is known already. Raises as
+        `ask` does, and a PAGING fault for a listing without an end.
+        """
+        seen = set() if seen is None else seen
+        shown: set[Hashable] = set()
+        start = barren = 0
+        page = first if first is not None else await self.page(listing)
         for _ in range(MAX_PAGES):
             known = len(shown)
             fresh = []
@@ -124,18 +142,18 @@ class Client:
                 if row_key not in seen:
                     seen.add(row_key)
                     fresh.append(row)
-            if fresh:
-                yield fresh
+            if len(seen) > MAX_ROWS:
+                raise _endless(listing.path, f"more than {MAX_ROWS:,} rows")
+            yield fresh
             following = next_start(listing.path, page, start)
             if following is None:
                 return
             barren = 0 if len(shown) > known else barren + 1
             if barren > MAX_BARREN_PAGES:
-                break
+                raise _endless(listing.path, f"{barren:,} pages in a row without anything new, and no end")
             start = following
             page = await self.page(listing, start)
-        detail = f"page after page, {barren or MAX_PAGES} of them without anything new or an end"
-        raise Fault(listing.path, detail, reason=FaultReason.PAGING)
+        raise _endless(listing.path, f"{MAX_PAGES:,} pages, and no end")
 
     # --- one attempt, and the next ones ---------------------------------------------------------------------
 
@@ -281,6 +299,15 @@ class _Retries:
             else:
                 self._faults += 1
         return fault
+
+
+def _is_above(row_key: Hashable, newest: int) -> bool:
+    """Whether a row was created after those with ids up to `newest`; False for a row without an id."""
+    return isinstance(row_key, int) and row_key > newest
+
+
+def _endless(path: str, detail: str) -> Fault:
+    return Fault(path, f"no listing of Bitbucket is so long: {detail}", reason=FaultReason.PAGING)
 
 
 def _forgotten(problem: RequestProblem) -> CredentialError:

@@ -199,11 +199,9 @@ async def _require_some_project(client: Client, api: Api) -> Project | None:
 
     A token without project admin could read no grant at all. Raises CredentialError.
     """
-    administered = await client.page(api.projects("PROJECT_ADMIN", limit=1))
-    if administered.values:
-        return administered.values[0]
-    if not (await client.page(api.projects(limit=1))).values:
-        return None
+    administered = await _some_project(client, api, "PROJECT_ADMIN")
+    if administered is not None or await _some_project(client, api) is None:
+        return administered
     raise CredentialError(
         f"{client.login.user or 'The account'} administers no project, so that no permission can be read.",
         "Create the HTTP access token with the permission Project admin, for an account with the global permission "
@@ -211,6 +209,19 @@ async def _require_some_project(client: Client, api: Api) -> Project | None:
         if client.login.kind == "token"
         else "Give the account the global permission Admin.",
     )
+
+
+async def _some_project(client: Client, api: Api, permission: str | None = None) -> Project | None:
+    """Any one project, of those on which we hold `permission`; None if there are none.
+
+    One row is asked for. Where the page is empty but not the last (what we may not see was left out of it:
+    BITBUCKET.md section 11), larger pages are read from there on.
+    """
+    first = await client.page(api.projects(permission, limit=1))
+    async for rows in client.one_pass(api.projects(permission), lambda row: row.id, first):
+        if rows:
+            return rows[0]
+    return None
 
 
 async def _default_levels(client: Client, api: Api, version: str, project: Project | None) -> tuple[str, ...]:

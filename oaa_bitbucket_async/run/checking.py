@@ -1,6 +1,6 @@
 """`--check`: everything that a run would find out before it fans out, and what it would cost."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -8,11 +8,12 @@ from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, EFFECTIVE_PERMISSI
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Gone, RequestProblem
 from oaa_bitbucket_async.bitbucket.preflight import Findings
-from oaa_bitbucket_async.bitbucket.protocol import next_start
 from oaa_bitbucket_async.bitbucket.rows import User
 from oaa_bitbucket_async.collect.extras import probes
+from oaa_bitbucket_async.collect.intake import row_key
 from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
 from oaa_bitbucket_async.collect.wanted import Wanted
+from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza
 from oaa_bitbucket_async.ops.summary import duration_text
 from oaa_bitbucket_async.run.loop import weightiest
@@ -172,20 +173,20 @@ async def _hidden(session: Session, estimate: Estimate) -> frozenset[UnitKind]:
 async def _estimate(session: Session, findings: Findings) -> Estimate:
     client, api, wanted = session.client, session.api, Wanted(session.settings.scope)
     estimate = Estimate(explicit=findings.global_permissions == "explicit", default_levels=len(findings.default_levels))
-    async for users in _pages(client, api.users(detailed=findings.detailed_users), estimate):
+    async for users in _pages(client, api.users(detailed=findings.detailed_users), row_key, estimate):
         estimate.users += len(users)
         others = (user for user in users if user.name.lower() != (findings.user or "").lower())
         estimate.others.extend(others)
     if findings.detailed_groups:
-        async for groups in _pages(client, api.groups(), estimate):
+        async for groups in _pages(client, api.groups(), row_key, estimate):
             estimate.groups += len(groups)
     else:
-        async for names in _pages(client, api.group_names(), estimate):
+        async for names in _pages(client, api.group_names(), lambda name: name, estimate):
             estimate.groups += len(names)
     projects: set[int] = set()
-    async for page in _pages(client, api.projects(), estimate):
+    async for page in _pages(client, api.projects(), row_key, estimate):
         projects.update(row.id for row in page if wanted.project(row))
-    async for repositories in _pages(client, api.repositories(), estimate):
+    async for repositories in _pages(client, api.repositories(), row_key, estimate):
         kept = [row for row in repositories if wanted.repository(row)]
         estimate.repositories += len(kept)
         projects.update(row.project.id for row in kept)
@@ -195,17 +196,23 @@ async def _estimate(session: Session, findings: Findings) -> Estimate:
     return estimate
 
 
-async def _pages(client: Client, listing: Listing[T], estimate: Estimate) -> AsyncIterator[list[T]]:
-    """One pass, without the second one that a run makes over a listing of several pages; but counted."""
-    count, start = 0, 0
-    while True:
-        page = await client.page(listing, start)
-        count += 1
-        yield page.values
-        following = next_start(listing.path, page, start)
-        if following is None:
-            break
-        start = following
+async def _pages(
+    client: Client, listing: Listing[T], key: Callable[[T], Hashable], estimate: Estimate
+) -> AsyncIterator[list[T]]:
+    """One pass, without the second one that a run makes over a listing of several pages; but counted.
+
+    Raises IncompleteError where a run could not read the listing either.
+    """
+    count = 0
+    try:
+        async for rows in client.one_pass(listing, key):
+            count += 1
+            yield rows
+    except RequestProblem as problem:
+        raise IncompleteError(
+            f"A listing can't be read, so that a run would not be complete: {problem}.",
+            "Look at what the message says of the answer, then check again.",
+        ) from None
     estimate.pages += count if count == 1 else 2 * count
 
 

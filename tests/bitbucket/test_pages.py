@@ -31,20 +31,28 @@ class Listed:
     hidden: frozenset[int] = frozenset()
     events: Sequence[Event] = ()
     requests: int = 0
-    untouched: set[int] = field(init=False)
+    disturbed_passes: int = 99
+    """Nothing happens after so many passes."""
+    lasting: set[int] = field(init=False)
+    """What is there from beginning to end."""
+    shown: list[set[int]] = field(default_factory=list)
+    """By pass."""
 
     def __post_init__(self) -> None:
-        self.untouched = set(self.rows) - self.hidden
+        self.lasting = set(self.rows) - self.hidden
         self.next_id = 10_000
 
     def serve(self, path: str) -> Answer:
+        start = int(parse_qs(urlsplit(path).query).get("start", ["0"])[0])
+        if start == 0:
+            self.shown.append(set())
         for at, what, place in self.events:
-            if at == self.requests:
+            if at == self.requests and len(self.shown) <= self.disturbed_passes:
                 self._happen(what, place)
         self.requests += 1
-        start = int(parse_qs(urlsplit(path).query).get("start", ["0"])[0])
         cut = self.rows[start : start + self.cap]
         shown = [{"id": row, "name": f"u{row}"} for row in cut if row not in self.hidden]
+        self.shown[-1].update(row for row in cut if row not in self.hidden)
         end = start + self.cap
         return ok(page(shown, following=end if end < len(self.rows) else None, start=start))
 
@@ -53,7 +61,11 @@ class Listed:
             self.rows.insert(place % (len(self.rows) + 1), self.next_id)
             self.next_id += 1
         elif self.rows:
-            self.untouched.discard(self.rows.pop(place % len(self.rows)))
+            row = self.rows.pop(place % len(self.rows))
+            if what == "rename":
+                self.rows.insert(row * place % (len(self.rows) + 1), row)
+            else:
+                self.lasting.discard(row)
 
 
 def read(serve: Callable[[str], Answer]) -> list[list[int]]:
@@ -64,6 +76,13 @@ def read(serve: Callable[[str], Answer]) -> list[list[int]]:
         return found
 
     return run_virtual(main())
+
+
+def read_or_fault(listed: Listed) -> list[int] | Fault:
+    try:
+        return [row for part in read(listed.serve) for row in part]
+    except Fault as fault:
+        return fault
 
 
 @settings(max_examples=200, deadline=None)
@@ -78,21 +97,121 @@ def test_a_listing_that_stands_still_comes_whole_in_two_passes(rows: list[int], 
 
 
 events = st.lists(
-    st.tuples(st.integers(0, 60), st.sampled_from(["delete", "insert", "insert"]), st.integers(0, 50)), max_size=12
-).filter(lambda found: sum(what == "delete" for _, what, _ in found) < client_module.MAX_PASSES)
+    st.tuples(st.integers(0, 60), st.sampled_from(["delete", "insert", "rename"]), st.integers(0, 50)), max_size=30
+)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(st.integers(1, 999), unique=True, max_size=30), st.integers(1, 8), events)
 @example([1, 2, 3, 4, 5, 6], 2, [(1, "delete", 0)])
 @example([1, 2, 3, 4, 5, 6], 1, [(4, "delete", 0), (9, "delete", 0)])
-def test_a_row_that_is_there_all_the_time_comes_once(rows: list[int], cap: int, events: list[Event]) -> None:
-    """A deletion moves the rows behind it to pages that were read already; an insertion shows rows twice."""
+@example([1, 2, 3, 4, 5, 6], 2, [(1, "rename", 0), (4, "rename", 0), (7, "rename", 0)])
+def test_what_any_pass_shows_comes_once_and_the_last_pass_adds_nothing_old(
+    rows: list[int], cap: int, events: list[Event]
+) -> None:
+    """Whatever is deleted, created or renamed between any two requests."""
     listed = Listed(rows, cap, events=events)
-    found = [row for part in read(listed.serve) for row in part]
+    found = read_or_fault(listed)
+    if isinstance(found, Fault):
+        assert found.reason is FaultReason.PAGING
+        assert len(listed.shown) == client_module.MAX_PASSES
+        return
     assert len(found) == len(set(found))
-    assert listed.untouched <= set(found)
-    assert listed.requests <= client_module.MAX_PASSES * (len(rows) + len(events) + 1)
+    assert set(found) == set().union(*listed.shown)
+    *earlier, last = listed.shown
+    if earlier:
+        newest = max(earlier[0], default=0)
+        assert all(row > newest for row in last - set().union(*earlier))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.integers(1, 999), unique=True, max_size=30), st.integers(1, 8), events)
+def test_what_is_there_from_beginning_to_end_comes_if_the_last_pass_was_undisturbed(
+    rows: list[int], cap: int, events: list[Event]
+) -> None:
+    listed = Listed(rows, cap, events=[(at % 10, what, place) for at, what, place in events], disturbed_passes=1)
+    found = {row for part in read(listed.serve) for row in part}
+    assert listed.lasting <= found
+
+
+def test_a_row_that_moved_to_a_page_read_already_is_found_by_the_next_pass() -> None:
+    listed = Listed(list(range(1, 11)), 2, events=[(1, "delete", 0)])
+    found = [row for part in read(listed.serve) for row in part]
+    assert sorted(found) == list(range(1, 11))
+    assert 3 not in listed.shown[0]
+    assert len(listed.shown) == 3, "the second pass added an old row, the third none"
+
+
+def test_what_is_deleted_in_every_pass_forces_no_further_one_once_nothing_is_added() -> None:
+    """Each pass misses one row, and each time it is one that another pass has shown: the union counts."""
+    rows = list(range(1, 41))
+    listed = Listed(rows, 20, events=[(1, "delete", 0), (3, "delete", 0), (5, "delete", 0), (7, "delete", 0)])
+    found = [row for part in read(listed.serve) for row in part]
+    assert sorted(found) == list(range(1, 41))
+    assert len(listed.shown) == 3
+    assert [row in shown for row, shown in zip((21, 22, 23), listed.shown, strict=True)] == [False] * 3
+
+
+def test_what_is_created_meanwhile_forces_no_further_pass() -> None:
+    listed = Listed(list(range(1, 11)), 2, events=[(at, "insert", at) for at in range(1, 40)])
+    found = [row for part in read(listed.serve) for row in part]
+    assert listed.lasting <= set(found)
+    assert len(listed.shown) == 2
+    assert any(row >= 10_000 for row in found)
+
+
+def groups_of(listed: Listed) -> Callable[[str], Answer]:
+    """The same listing with rows that have no ids."""
+
+    def serve(path: str) -> Answer:
+        content = json.loads(listed.serve(path).body)
+        return ok(content | {"values": [{"name": row["name"]} for row in content["values"]]})
+
+    return serve
+
+
+def test_rows_without_ids_are_complete_once_a_pass_adds_none() -> None:
+    """Nothing tells a group that was created from one that was missed."""
+    listed = Listed(list(range(1, 11)), 2, events=[(5, "insert", 0)])
+    wire = Wire(groups_of(listed))
+
+    async def main() -> list[str]:
+        pages = client_of(wire).pages(API.groups(), lambda row: row.name)
+        return [row.name async for rows in pages for row in rows]
+
+    assert sorted(run_virtual(main())) == sorted(f"u{row}" for row in [*range(1, 11), 10_000])
+    assert len(listed.shown) == 3
+
+
+def test_a_listing_that_is_never_complete_fails_and_says_why() -> None:
+    rows = list(range(1, 100))
+    passes = client_module.MAX_PASSES
+
+    def serve(path: str) -> Answer:
+        """Each pass shows an old row that those before it did not show."""
+        start = int(parse_qs(urlsplit(path).query).get("start", ["0"])[0])
+        shown = [1, 99] if start == 0 else [rows[len(wire.paths) // 2]]
+        return ok(page([{"id": row, "name": f"u{row}"} for row in shown], following=None if start else 2, start=start))
+
+    wire = Wire(serve)
+
+    async def main() -> None:
+        with pytest.raises(Fault, match=f"read {passes} times.*faster than they can be read") as caught:
+            async for _ in client_of(wire).pages(LISTING, lambda row: row.id):
+                pass
+        assert caught.value.reason is FaultReason.PAGING
+
+    run_virtual(main())
+    assert len(wire.paths) == 2 * passes
+
+
+def test_a_listing_with_more_rows_than_any_instance_has_is_no_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "MAX_ROWS", 25)
+    listed = Listed(list(range(1, 26)), 10)
+    assert len([row for part in read(listed.serve) for row in part]) == 25
+    with pytest.raises(Fault, match="more than 25 rows") as caught:
+        read(Listed(list(range(1, 27)), 10).serve)
+    assert caught.value.reason is FaultReason.PAGING
 
 
 def test_one_page_is_asked_for_once_and_repeats_are_merged() -> None:

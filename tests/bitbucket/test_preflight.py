@@ -178,6 +178,49 @@ def test_a_token_that_administers_nothing_is_of_no_use() -> None:
     assert "Project admin" in message
 
 
+@pytest.mark.parametrize("kind", ["basic", "token"])
+def test_an_empty_page_of_projects_that_is_not_the_last_is_read_on(kind: str) -> None:
+    """What we may not see is left out of a page after it was cut (BITBUCKET.md section 11)."""
+    project = ok(page([PROJECT], start=2))
+    serve = server({})
+
+    def serve_pages(path: str) -> Answer:
+        if "permission=PROJECT_ADMIN" not in path:
+            return serve(path)
+        return project if "start=2" in path else ok(page([], following=2 if "start=1" in path else 1))
+
+    wire = Wire(serve_pages)
+
+    async def main() -> Findings:
+        login = Login(kind=kind, given_name=ME if kind == "basic" else None)
+        return await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000)
+
+    assert "REPO_CREATE" in run_virtual(main()).default_levels
+    asked = [path.partition("?")[2] for path in wire.paths if "permission=PROJECT_ADMIN" in path]
+    assert [query.removeprefix("permission=PROJECT_ADMIN&") for query in asked] == [
+        "limit=1",
+        "limit=1000&start=1",
+        "limit=1000&start=2",
+    ]
+
+
+def test_empty_pages_to_the_end_are_no_project() -> None:
+    nothing = ok(page([], following=1))
+    ends = ok(page([], start=1))
+    serve = server({"/admin/permissions/users": DENIED})
+
+    def serve_pages(path: str) -> Answer:
+        if "permission=PROJECT_ADMIN" not in path:
+            return serve(path)
+        return ends if "start=1" in path else nothing
+
+    async def main() -> None:
+        with pytest.raises(CredentialError, match="administers no project"):
+            await examine(client_of(Wire(serve_pages), login=Login(kind="token")), API, URL, 1000)
+
+    run_virtual(main())
+
+
 def test_an_instance_without_projects_is_fine() -> None:
     findings, _ = examined({"/projects?permission": ok(page([])), "/projects": ok(page([]))})
     assert findings.user == "Collector"

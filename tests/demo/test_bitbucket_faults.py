@@ -179,6 +179,19 @@ def test_paging_sticks() -> None:
     ask(check, faults=[Fault("stuck-paging")])
 
 
+def test_endless_paging_goes_on_behind_the_last_row() -> None:
+    async def check(asker: Asker) -> None:
+        start = 0
+        for _ in range(20):
+            content = (await asker.get(f"projects?limit=2&start={start}")).json
+            assert content["isLastPage"] is False
+            assert content["nextPageStart"] == start + 1
+            start = content["nextPageStart"]
+        assert content["values"] == []
+
+    ask(check, faults=[Fault("endless-paging")])
+
+
 @pytest.mark.parametrize(
     ("name", "rows"), [("duplicate-rows", [0, 1, 2, 2, 3, 4, 5, 6]), ("shifted-rows", [0, 1, 2, 4, 5, 6])]
 )

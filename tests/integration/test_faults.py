@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from oaa_bitbucket_async import run
+from oaa_bitbucket_async.bitbucket import client as client_module
 from oaa_bitbucket_async.demo.bitbucket import FAULTS, Fault, ServerOptions
+from oaa_bitbucket_async.errors import IncompleteError
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
 
@@ -83,6 +86,36 @@ def test_stuck_paging_ends_the_listing_and_the_upload(bench: Benches, match: str
     assert not ran.pushed
     assert ran.error is not None
     assert "listing of" in ran.error.message
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
+@pytest.mark.parametrize("match", ["admin/users", "/repos"])
+def test_a_listing_without_an_end_ends_in_a_run_and_in_a_check(
+    bench: Benches, check: bool, match: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_BARREN_PAGES", 20)
+    made = bench(faults=[Fault("endless-paging", match=rf"{match}\?(archived=ALL&)?limit=1000")])
+    if check:
+        with pytest.raises(IncompleteError, match=r"A listing can't be read.*no end"):
+            run.check(made.settings())
+        assert len(made.bitbucket.requests) < 120
+        return
+    ran = made.run()
+    assert ran.code == 3, ran.error
+    assert not ran.pushed
+    assert ran.error is not None
+    assert "no end" in ran.error.message
+
+
+def test_rows_that_vanish_from_a_listing_in_every_pass_are_all_found(bench: Benches) -> None:
+    truth, _ = clean_run(bench)
+    faults = [
+        Fault("shifted-rows", match=rf"/repos\?archived=ALL&limit=1000&start={start}$", first=number, times=1)
+        for number, start in enumerate((7, 21, 14))
+    ]
+    ran = bench(options=ServerOptions(page_cap=7), faults=faults).run()
+    assert ran.code == 0, ran.error
+    assert ran.raw == truth.raw
 
 
 @pytest.mark.parametrize("name", ["duplicate-rows", "shifted-rows"])
@@ -166,7 +199,7 @@ def test_a_server_that_goes_down_ends_the_run_as_temporary(bench: Benches, place
 
 def test_every_fault_is_in_this_table() -> None:
     covered = {
-        *PASSING, "hanging", "slow", "stuck-paging", "duplicate-rows", "shifted-rows", "forgotten", "revoked",
-        "captcha", "lost-right", "vanished", "down",
+        *PASSING, "hanging", "slow", "stuck-paging", "endless-paging", "duplicate-rows", "shifted-rows", "forgotten",
+        "revoked", "captcha", "lost-right", "vanished", "down",
     }  # fmt: skip
     assert covered == set(FAULTS)

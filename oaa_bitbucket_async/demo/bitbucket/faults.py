@@ -29,6 +29,7 @@ FAULTS = {
     "not-json": "200, application/json, but something else",
     "bad-shape": "a row without its id or permission, values that are no list, a row that is null",
     "stuck-paging": "a page that is not the last and leads to itself",
+    "endless-paging": "a page that is not the last, whatever it shows",
     "duplicate-rows": "a later page begins with the last row of the one before",
     "shifted-rows": "a later page begins one row late, as if one had been deleted before it",
     "forgotten": "from then on the caller is anonymous",
@@ -114,15 +115,16 @@ def _error(message: str, exception: str) -> bytes:
 
 
 def spoiled(fault: Fault, answer: Answer) -> Answer:
-    """Bitbucket's answer as a fault spoils it: for `bad-shape` and `stuck-paging`; others leave it as it is."""
-    if answer.status != 200 or fault.name not in ("bad-shape", "stuck-paging"):
+    """Bitbucket's answer as a fault spoils it: for `bad-shape` and both kinds of paging; others leave it as it is."""
+    if answer.status != 200 or fault.name not in ("bad-shape", "stuck-paging", "endless-paging"):
         return answer
     content = msgspec.json.decode(answer.body)
     if not isinstance(content, dict):
         return answer
-    if fault.name == "stuck-paging":
+    if fault.name != "bad-shape":
         if "values" in content:
-            content |= {"isLastPage": False, "nextPageStart": content["start"]}
+            step = 1 if fault.name == "endless-paging" else 0
+            content |= {"isLastPage": False, "nextPageStart": content["start"] + step}
     else:
         _misshape(content, fault.struck)
     return Answer(200, msgspec.json.encode(content), answer.headers)
