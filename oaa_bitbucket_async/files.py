@@ -7,10 +7,13 @@ All calls block; call them off the event loop (`asyncio.to_thread`).
 
 import contextlib
 import errno
+import io
 import logging
+import math
 import os
 import secrets
 import stat
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +25,8 @@ _log = logging.getLogger(__name__)
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 _PIECE = 1 << 20
+_FED = 1 << 14
+_SLACK = 4 << 20
 SMALL = 1 << 20
 """Bytes: more than any file that only describes another one (a lock's holder, what was kept beside a payload) has."""
 _PASSING = frozenset({errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
@@ -166,8 +171,16 @@ def explain(error: OSError, path: Path) -> CollectorError:
     )
 
 
+class OversizedError(ValueError):
+    """A file is larger, or unpacks to more, than it may."""
+
+
 class UntrustedFileError(ConfigurationError):
     """A file that this run should believe may have been written by somebody else, or is not what we write."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is not believed: {reason}.", "Look where it comes from; remove it if nobody knows.")
+        self.reason = reason
 
 
 def read_ours(path: Path, *, most: int = SMALL, mode: int = PRIVATE_FILE) -> bytes:
@@ -179,7 +192,12 @@ def read_ours(path: Path, *, most: int = SMALL, mode: int = PRIVATE_FILE) -> byt
         ConfigurationError: it can't be read.
     """
     with open_ours(path, mode=mode) as file:
-        return read_bounded(file, path, most)
+        try:
+            return read_bounded(file, most)
+        except OversizedError as error:
+            raise UntrustedFileError(path, str(error)) from None
+        except OSError as error:
+            raise ConfigurationError(f"Can't read {path}: {error.strerror or error}.") from None
 
 
 def open_ours(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
@@ -205,7 +223,7 @@ def open_ours(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
         raise
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EMLINK):
-            raise _untrusted(path, "it is not a regular file") from None
+            raise UntrustedFileError(path, "it is not a regular file") from None
         raise ConfigurationError(f"Can't read {path}: {error.strerror or error}.") from None
     try:
         _check_ours(descriptor, path, mode)
@@ -215,39 +233,72 @@ def open_ours(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
         raise
 
 
-def read_bounded(file: BinaryIO, path: Path, most: int) -> bytes:
-    """All of `file`, if that is at most `most` bytes; memory never holds more. `path` is for the error.
+def read_bounded(file: BinaryIO, most: int, begin: bytes = b"") -> bytes:
+    """`begin`, which was read already, and the rest of `file`. Memory never holds more than `most` bytes.
 
     Raises:
-        UntrustedFileError: there is more.
-        ConfigurationError: it can't be read.
+        OversizedError: there is more.
+        OSError: it can't be read.
     """
-    parts, left = [], most + 1
-    try:
-        while left and (part := file.read(min(left, _PIECE))):
-            parts.append(part)
-            left -= len(part)
-    except OSError as error:
-        raise ConfigurationError(f"Can't read {path}: {error.strerror or error}.") from None
-    if not left:
-        raise _untrusted(path, f"it is larger than {most:,} bytes")
-    return b"".join(parts)
+    text, size = io.BytesIO(), 0
+    text.write(begin)
+    with contextlib.suppress(io.UnsupportedOperation):  # no file of the operating system
+        size = os.fstat(file.fileno()).st_size  # of a large file not one byte is read
+    while text.tell() <= most and size <= most and (part := file.read(_PIECE)):
+        text.write(part)
+    if max(size, text.tell()) > most:
+        raise OversizedError(f"it is larger than {most:,} bytes")
+    return text.getvalue()
+
+
+def unpack_bounded(packed: bytes, *, most: int, ratio: float = math.inf) -> bytes:
+    """What zlib or gzip has packed, checked piece by piece while it is unpacked.
+
+    No part of it may unpack to more than `ratio` times its size, but for 4 MiB of slack. Deflate can make 1,032 bytes
+    of one; a payload is 10 to 15 times the size of its gzip file.
+
+    Raises:
+        OversizedError: it unpacks to more than `most` bytes, or to more than `ratio` allows.
+        zlib.error: it is damaged.
+    """
+    text, slack = io.BytesIO(), float(_SLACK)  # its buffer is handed over by `getvalue`, not copied
+    view, at = memoryview(packed), 0
+    while True:
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        while not unpacker.eof:
+            fed = view[at : at + _FED]
+            part = unpacker.decompress(fed, _PIECE)
+            used = len(fed) - len(unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail)
+            at += used
+            if not part and not fed and not unpacker.eof:
+                raise zlib.error("it ends too early")
+            text.write(part)
+            if ratio < math.inf:
+                slack = min(slack + used * ratio, _SLACK) - len(part)
+            if slack < 0:
+                raise OversizedError(f"it unpacks to more than {ratio:g} times its size")
+            if text.tell() > most:
+                raise OversizedError(f"it unpacks to more than {most:,} bytes")
+        while at < len(view) and view[at] == 0:  # gzip allows zeros after its end
+            at += 1
+        if at == len(view):
+            return text.getvalue()
 
 
 def _check_ours(descriptor: int, path: Path, mode: int) -> None:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
-        raise _untrusted(path, "it is not a regular file")
+        raise UntrustedFileError(path, "it is not a regular file")
     if not hasattr(os, "geteuid"):
         return
     if found.st_uid != os.geteuid():
-        raise _untrusted(path, "it belongs to another user")
+        raise UntrustedFileError(path, "it belongs to another user")
     if found.st_mode & stat.S_IWOTH:
-        raise _untrusted(path, "every user of this machine may write it")
+        raise UntrustedFileError(path, "every user of this machine may write it")
     if not found.st_mode & stat.S_IWGRP:
         return
     if found.st_gid not in {os.getegid(), *os.getgroups()}:
-        raise _untrusted(path, "a group that this process is not in may write it")
+        raise UntrustedFileError(path, "a group that this process is not in may write it")
     problem = ""
     try:
         os.fchmod(descriptor, mode)
@@ -260,10 +311,4 @@ def _check_ours(descriptor: int, path: Path, mode: int) -> None:
         stat.S_IMODE(found.st_mode),
         problem or f": only its owner can now (mode {mode:o})",
         extra=event(Event.FILE_MENDED, path=str(path)),
-    )
-
-
-def _untrusted(path: Path, reason: str) -> UntrustedFileError:
-    return UntrustedFileError(
-        f"{path} is not believed: {reason}.", "Look where it comes from, and remove it if nobody knows."
     )

@@ -3,23 +3,28 @@
 All calls block, for a large payload a second or two; call them off the event loop.
 """
 
-import gzip
-import io
+import contextlib
 import sys
 import zlib
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.files import OversizedError, open_ours, read_bounded, unpack_bounded
 from oaa_bitbucket_async.oaa.changes import MOST_EXAMPLES, Changes, compare
 from oaa_bitbucket_async.oaa.contents import Contents, Names, read_contents
 from oaa_bitbucket_async.settings import STANDARD_INPUT
 
 _MAGIC = b"\x1f\x8b"
-_HIGHEST_RATIO = 1032
-"""What deflate can make of one byte at the very most."""
+MOST_TEXT = 1 << 30
+"""Bytes of JSON in a payload: five times that of 300,000 repositories."""
+MOST_PACKED = 128 << 20
+"""Bytes of a gzip file: more than Veza takes in one upload (100 MB)."""
+HIGHEST_RATIO = 50
+"""Payloads have 10 to 15, what is made to fill memory 1,000."""
 
 
 class Saved(NamedTuple):
@@ -34,20 +39,39 @@ class Saved(NamedTuple):
         return self.content is not self.text
 
 
-def read_saved(path: Path) -> Saved:
-    """A saved payload, plain or gzip; `-` is the standard input. ConfigurationError if it can't be read."""
+def read_saved(path: Path, *, ours: bool = False) -> Saved:
+    """A saved payload, plain or gzip, within `MOST_TEXT` and `MOST_PACKED`; `-` is the standard input.
+
+    `ours`: the run believes what stands there, so the file must be one that only we can have written (`open_ours`).
+
+    Raises:
+        FileNotFoundError: it must be ours, and there is none.
+        ConfigurationError: it can't be read, is damaged, too large, or not ours.
+    """
     try:
-        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+        with _opened(path, ours=ours) as file:
+            begin = file.read(len(_MAGIC))
+            most = MOST_PACKED if begin == _MAGIC else MOST_TEXT
+            content = read_bounded(file, most, begin)
+        if begin != _MAGIC:
+            return Saved(content, content)
+        return Saved(content, unpack_bounded(content, most=MOST_TEXT, ratio=HIGHEST_RATIO))
+    except OversizedError as error:
+        raise ConfigurationError(f"{path} is refused: {error}.", "Look where it comes from.") from None
+    except zlib.error as error:
+        raise ConfigurationError(f"{path} is damaged: {error}.", "Save the payload again.") from None
     except OSError as error:
+        if ours and isinstance(error, FileNotFoundError):
+            raise
         raise ConfigurationError(
             f"Can't read {path}: {error.strerror or error}.", "Give the file of a saved payload."
         ) from None
-    if not content.startswith(_MAGIC):
-        return Saved(content, content)
-    try:
-        return Saved(content, inflate(content))
-    except (OSError, EOFError, zlib.error) as error:
-        raise ConfigurationError(f"{path} is damaged: {error}.", "Save the payload again.") from None
+
+
+def _opened(path: Path, *, ours: bool) -> AbstractContextManager[BinaryIO]:
+    if path == STANDARD_INPUT and not ours:
+        return contextlib.nullcontext(sys.stdin.buffer)
+    return open_ours(path) if ours else path.open("rb")
 
 
 def not_a_payload(path: Path, error: Exception) -> ConfigurationError:
@@ -58,20 +82,13 @@ def not_a_payload(path: Path, error: Exception) -> ConfigurationError:
 
 
 def inflate(content: bytes) -> bytes:
-    """What was compressed with gzip. OSError, EOFError or zlib.error if it is damaged.
-
-    The size stands in the last four bytes. Room made for it at once spares a second copy of a large text.
-    """
-    size = int.from_bytes(content[-4:], "little")
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        text = file.read(size if size <= _HIGHEST_RATIO * len(content) else 0)
-        rest = file.read()  # of further parts, and the check of the sum
-    return text + rest if rest else text
+    """What this run has compressed itself, or checked before: of any size. zlib.error if it is damaged."""
+    return unpack_bounded(content, most=sys.maxsize)
 
 
-def contents_of_file(path: Path, names: Names, like: Contents | None = None) -> Contents:
-    """What a saved payload holds. ConfigurationError if the file is none, or can't be read."""
-    text = read_saved(path).text
+def contents_of_file(path: Path, names: Names, like: Contents | None = None, *, ours: bool = False) -> Contents:
+    """What a saved payload holds. Raises as `read_saved`, and ConfigurationError if the file is no payload."""
+    text = read_saved(path, ours=ours).text
     try:
         return read_contents(text, names, like)
     except msgspec.MsgspecError as error:
@@ -86,10 +103,10 @@ def compare_files(old: Path, new: Path, *, most_examples: int = MOST_EXAMPLES) -
 
 
 def compare_with_file(old: Path, compressed: bytes, *, most_examples: int = MOST_EXAMPLES) -> Changes:
-    """From a saved payload to one that was just made (gzip). ConfigurationError if `old` can't be read.
+    """From a payload that an earlier run has kept to one that was just made (gzip). Raises as `read_saved`.
 
     One after the other, and of each only what it holds: there is room for one text beside a run.
     """
     names = Names()
-    before = contents_of_file(old, names)
+    before = contents_of_file(old, names, ours=True)
     return compare(before, read_contents(inflate(compressed), names, before), most_examples=most_examples)

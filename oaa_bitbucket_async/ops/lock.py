@@ -13,7 +13,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from oaa_bitbucket_async.errors import CollectorError, TemporaryError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, write_private
+from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, read_ours, write_private
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def _introduce(about: Path, holder: Holder) -> None:
 
 def _describe(about: Path) -> str:
     try:
-        holder = msgspec.json.decode(about.read_bytes(), type=Holder)
-    except (OSError, msgspec.MsgspecError):
+        holder = msgspec.json.decode(read_ours(about), type=Holder)
+    except (OSError, CollectorError, msgspec.MsgspecError):
         return "it has not said who it is"
     return f"process {holder.pid} on {holder.host}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC"

@@ -10,17 +10,23 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
+from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.events import Event, event
+from oaa_bitbucket_async.files import read_ours, write_whole
 from oaa_bitbucket_async.ops.summary import Summary
 
 _log = logging.getLogger(__name__)
 PREFIX = "oaa_bitbucket"
+FOR_ALL_TO_READ = 0o644
+"""Prometheus' exporter runs as another user."""
+_MOST = 256 << 10
+"""Bytes: thirty times a metrics file of ours."""
 LABEL = "bitbucket"
 LAST_SUCCESS = f"{PREFIX}_last_success_timestamp_seconds"
 
@@ -38,12 +44,11 @@ def write_metrics(path: Path, summary: Summary, *, exit_code: int, finished_at: 
     _crawl(figures, summary)
     _payload(figures, summary)
     try:
-        write_to_textfile(str(path), figures.registry)
-    except OSError as error:
+        write_whole(path, generate_latest(figures.registry), mode=FOR_ALL_TO_READ)
+    except CollectorError as error:
         _log.warning(
-            "--metrics-file (OAA_METRICS_FILE): %s could not be written: %s. The run's result stands.",
-            path,
-            error.strerror or error,
+            "--metrics-file (OAA_METRICS_FILE): %s The run's result stands.",
+            error.message,
             extra=event(Event.METRICS_FAILED),
         )
 
@@ -128,10 +133,11 @@ def _payload(figures: _Figures, summary: Summary) -> None:
 def _last_success(path: Path, instance: str) -> float | None:
     """That of this instance, from the file of the run before; None if there is none, or it can't be read."""
     try:
-        families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
+        text = read_ours(path, most=_MOST, mode=FOR_ALL_TO_READ).decode("utf-8")
+        families = list(text_string_to_metric_families(text))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (CollectorError, ValueError) as error:
         _log.warning(
             "the time of the last success could not be taken over from %s: %s",
             path,

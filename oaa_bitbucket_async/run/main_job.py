@@ -17,7 +17,7 @@ from oaa_bitbucket_async.errors import (
     UploadError,
 )
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.files import private_dir, write_private
+from oaa_bitbucket_async.files import private_dir, warn_of_neighbours, write_private
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.payload import Payload, build_payload
 from oaa_bitbucket_async.oaa.upload import PushResult, check_settings, check_veza, push
@@ -74,6 +74,7 @@ async def main_job(settings: Settings, report: Report) -> int:
 async def _locked(settings: Settings, report: Report, interruption: Interruption) -> int:
     paths = state_paths(settings.state.directory, settings.bitbucket_url, settings.login)
     with hold(paths.lock):
+        warn_of_neighbours(settings.state.directory)
         async with open_session(settings) as session:
             report.session = session
             findings = await session.examine()

@@ -29,14 +29,14 @@ def test_damage_is_told_or_harmless(text: bytes, data: st.DataObject) -> None:
     content[position] ^= data.draw(st.integers(1, 255))
     try:
         assert inflate(bytes(content)) == text
-    except (OSError, EOFError, zlib.error):
+    except (OSError, zlib.error):
         pass
 
 
 @pytest.mark.parametrize("size", [0, 1, 10**6, 2**32 - 1])
 def test_a_size_that_is_wrong_makes_no_room_of_that_size(size: int) -> None:
     content = gzip.compress(b"some text")[:-4] + size.to_bytes(4, "little")
-    with pytest.raises((OSError, EOFError, zlib.error)):
+    with pytest.raises((OSError, zlib.error)):
         inflate(content)
 
 

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import sqlite3
-import stat
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ import msgspec
 from oaa_bitbucket_async.collect.journal.records import Entry, Fingerprint, Packer, Record, Replayed, layout
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit
-from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir
+from oaa_bitbucket_async.files import PRIVATE_FILE, UntrustedFileError, open_ours, private_dir, unpack_bounded
 
 _APPLICATION_ID = 0x0AAB_17B5
 _SCHEMA = (
@@ -30,6 +29,8 @@ _SCHEMA = (
     "CREATE TABLE batch (number INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL) STRICT",
 )
 _COMPANIONS = ("", "-wal", "-shm", "-journal")
+_MOST_OF_A_BATCH = 128 << 20
+"""Bytes of a batch, unpacked: sixteen times what 20,000 rows of 400 bytes have."""
 _CLOCK_SLACK = 60.0
 """Seconds by which a journal may be younger than now: clocks are set."""
 NOT_A_JOURNAL = (sqlite3.DatabaseError, msgspec.MsgspecError, zlib.error, LookupError, ValueError, TypeError)
@@ -171,7 +172,7 @@ class Store:
         row = self._connection.execute("SELECT digest, body FROM batch WHERE number = ?", (number,)).fetchone()
         if row is None or row[0] != _digest(self._header, number, row[1]):
             raise Untrusted("it is damaged: a part of it is not as it was written")
-        return self._packer.unpack(zlib.decompress(row[1]), learn=not known)
+        return self._packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH), learn=not known)
 
 
 def open_store(path: Path, *, fingerprint: Fingerprint, window: float, resume: bool, now: float) -> Opened:
@@ -279,16 +280,18 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _refuse_what_others_wrote(path: Path) -> None:
-    """In a folder that others can write to, a journal could be planted: a forged one would be uploaded as the truth."""
+    """In a folder that others can write to, a journal could be planted: a forged one would be uploaded as the truth.
+
+    SQLite opens files by their names, so they could be swapped after this look: the folder's owner is warned of that
+    (`files.warn_of_neighbours`).
+    """
     for suffix in _COMPANIONS:
         try:
-            found = Path(f"{path}{suffix}").lstat()
+            open_ours(Path(f"{path}{suffix}")).close()
         except FileNotFoundError:
             continue
-        if not stat.S_ISREG(found.st_mode):
-            raise Untrusted("it is not a regular file")
-        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
-            raise Untrusted("others than this user may have written it")
+        except UntrustedFileError as error:
+            raise Untrusted(error.reason) from None
 
 
 def _aside(path: Path) -> Path:

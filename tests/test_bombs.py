@@ -1,0 +1,126 @@
+"""Small files that unpack to gigabytes, and large ones: refused, in little memory.
+
+Each is read by a process of its own, whose highest use of memory the system tells.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oaa_bitbucket_async.files import OversizedError, unpack_bounded
+from oaa_bitbucket_async.oaa.saved import HIGHEST_RATIO, MOST_TEXT, read_saved
+
+ROOT = Path(__file__).parents[1]
+MOST_MEMORY = 400_000_000
+MEASURED = """
+import re, sys
+from pathlib import Path
+from oaa_bitbucket_async.cli.main import execute
+code = execute(sys.argv[1:])
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+print("peak", peak, file=sys.stderr)
+sys.exit(code)
+"""
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell a process' highest use of memory")
+
+
+def packed(begin: bytes, piece: bytes, gigabytes: float, *, wbits: int = 31) -> bytes:
+    """A file that unpacks to `begin` and so many gigabytes of `piece`."""
+    packer = zlib.compressobj(9, wbits=wbits)
+    head = packer.compress(begin) + packer.flush(zlib.Z_FULL_FLUSH)
+    text = piece * (10_000_000 // len(piece))
+    block = packer.compress(text) + packer.flush(zlib.Z_FULL_FLUSH)  # stands for itself, so that it can be repeated
+    return head + block * int(gigabytes * 100)
+
+
+def spaces() -> bytes:
+    return packed(b"{", b" ", 4)
+
+
+def users_in_one_byte_each() -> bytes:
+    return packed(b'{"applications":[{"local_groups":[],"resources":[],"local_users":[0', b",0", 4)
+
+
+def brackets() -> bytes:
+    return packed(b"", b"[", 2)
+
+
+def behind_what_does_not_pack() -> bytes:
+    return packed(b'{"a":"' + random.Random(1).randbytes(3_000_000).hex().encode() + b'"', b" ", 3)
+
+
+def in_many_parts() -> bytes:
+    packer = zlib.compressobj(9, wbits=31)
+    return (packer.compress(bytes(3_000_000)) + packer.flush()) * 1000
+
+
+BOMBS = [spaces, users_in_one_byte_each, brackets, behind_what_does_not_pack, in_many_parts]
+
+
+def measured(*arguments: str, **more: str) -> tuple[int, str, int]:
+    """Exit code, standard error and peak of memory in bytes."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OAA_", "BITBUCKET_", "VEZA_"))}
+    ended = subprocess.run(
+        [sys.executable, "-c", MEASURED, *arguments],
+        env={**kept, "PYTHONPATH": str(ROOT), **more},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said, _, peak = ended.stderr.rpartition("peak ")
+    return ended.returncode, said, int(peak)
+
+
+@linux
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_push_and_diff_refuse_a_bomb_in_little_memory(tmp_path: Path, bomb: Callable[[], bytes]) -> None:
+    path = tmp_path / "bomb.json.gz"
+    path.write_bytes(bomb())
+    for command in (["diff", str(path), str(path)], ["push", str(path), "--state-dir", str(tmp_path)]):
+        code, said, peak = measured(*command, VEZA_URL="https://veza.invalid", VEZA_API_KEY="x" * 20)
+        assert code == 2
+        assert f"bomb.json.gz is refused: it unpacks to more than {HIGHEST_RATIO} times its size" in said
+        assert "Traceback" not in said
+        assert peak < MOST_MEMORY
+
+
+@linux
+def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    path.touch()
+    os.truncate(path, 8 << 30)
+    code, said, peak = measured("diff", str(path), str(path))
+    assert code == 2
+    assert "large.json is refused: it is larger than 1,073,741,824 bytes" in said
+    assert peak < MOST_MEMORY
+
+
+@pytest.mark.parametrize("wbits", [15, 31])
+def test_so_many_bytes_and_no_more(wbits: int) -> None:
+    packer = zlib.compressobj(wbits=wbits)
+    content = packer.compress(bytes(10_000_000)) + packer.flush()
+    assert unpack_bounded(content, most=10_000_000) == bytes(10_000_000)
+    with pytest.raises(OversizedError, match="more than 9,999,999 bytes"):
+        unpack_bounded(content, most=9_999_999)
+    assert unpack_bounded(content * 3, most=30_000_000) == bytes(30_000_000)
+    for cut in (1, 9, len(content) - 1):
+        with pytest.raises(zlib.error):
+            unpack_bounded(content[:-cut], most=MOST_TEXT)
+
+
+def test_what_packs_four_times_as_well_as_payloads_do_is_read(tmp_path: Path) -> None:
+    row = random.Random(2)
+    text = b"".join(b"%09d" % row.randrange(10**9) + b"x" * 200 for _ in range(60_000))
+    packer = zlib.compressobj(9, wbits=31)
+    content = packer.compress(text) + packer.flush()
+    assert 30 < len(text) / len(content) < HIGHEST_RATIO
+    path = tmp_path / "p.json.gz"
+    path.write_bytes(content)
+    assert read_saved(path).text == text
