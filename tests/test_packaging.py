@@ -36,15 +36,21 @@ def test_every_line_is_a_pinned_package_with_hashes() -> None:
 def test_every_dependency_is_pinned_at_a_version_that_is_allowed() -> None:
     pinned = {name: (version, marker) for name, version, marker, _ in ENTRY.findall(REQUIREMENTS)}
     for dependency in PROJECT["dependencies"]:
-        name, lowest = re.match(r"([a-z0-9-]+)>=([\d.]+)", dependency).groups()  # type: ignore[union-attr]
+        name, lowest, below = re.match(r"([a-z0-9-]+)>=([\d.]+)(?:,<([\d.]+))?", dependency).groups()  # type: ignore[union-attr]
         assert name in pinned
         assert _number(pinned[name][0]) >= _number(lowest)
+        assert below is None or _number(pinned[name][0]) < _number(below)
     assert "win32" in pinned["uvloop"][1]
 
 
 def test_no_version_with_a_published_vulnerability_is_allowed() -> None:
     """The lowest versions that mend them: CVE-2025-68146 and CVE-2026-22701 of filelock."""
     assert "filelock>=3.20.3" in PROJECT["dependencies"]
+
+
+def test_an_oaaclient_of_another_api_is_not_taken() -> None:
+    """The payload and the calls rest on what its version 1 does."""
+    assert "oaaclient>=1.2,<2" in PROJECT["dependencies"]
 
 
 def test_no_host_and_no_path() -> None:

@@ -7,6 +7,7 @@ from itertools import chain, islice
 
 import msgspec
 
+from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.oaa.credentials import written
 from oaa_bitbucket_async.oaa.integrity import Object, ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import Mapped
@@ -15,6 +16,7 @@ GZIP = zlib.MAX_WBITS | 16
 """zlib's sign for the gzip format. Its header has neither time nor name, so the same text gives the same bytes."""
 
 LEVEL = 6
+GRANTS = "identity_to_permissions"
 _BATCH = 100
 
 
@@ -22,12 +24,14 @@ def pieces(mapped: Mapped, check: ReferenceCheck) -> Iterator[bytes]:
     """The JSON of `app.get_payload()` in pieces, checked on the way. Walks the resources, so it works once.
 
     oaaclient lays out everything but the four long lists, which are left empty in a copy of the application and
-    written where its payload has them: the grants last, when the resources have been walked.
+    written where its payload has them. The grants are written last, whatever the order of oaaclient's keys: only when
+    the resources have been walked do the holders have what they hold.
     """
     app, resources, credentials, permissions = mapped
     outline = copy.copy(app)
     outline.local_users, outline.local_groups = {}, {}
-    payload = outline.get_payload()
+    laid_out: Object = outline.get_payload()
+    payload = {key: value for key, value in laid_out.items() if key != GRANTS} | {GRANTS: laid_out[GRANTS]}
     (application,) = payload["applications"]
     identities = chain(app.local_users.values(), app.local_groups.values())
     entries: Iterable[Object] = (identity.get_identity_to_permissions(app.name) for identity in identities)
@@ -48,9 +52,7 @@ def pieces(mapped: Mapped, check: ReferenceCheck) -> Iterator[bytes]:
         payload,
         {
             "applications": chain((b"[",), application_parts, (b"]",)),
-            "identity_to_permissions": _array(
-                check.grants(entry for entry in entries if "application_permissions" in entry)
-            ),
+            GRANTS: _array(check.grants(entry for entry in entries if "application_permissions" in entry)),
         },
     )
 
@@ -68,7 +70,12 @@ def compress(parts: Iterable[bytes], level: int = LEVEL) -> tuple[bytes, int]:
 
 
 def _object(values: Object, long_values: dict[str, Iterable[bytes]]) -> Iterator[bytes]:
-    """A JSON object; a key that `long_values` has gets those parts for its value."""
+    """A JSON object; a key that `long_values` has gets those parts for its value. CollectorError if it lacks one."""
+    if absent := long_values.keys() - values.keys():
+        raise CollectorError(
+            f"oaaclient lays out a payload without {', '.join(sorted(absent))}: not uploaded.",
+            "This is a bug of this program: please report it with this line and the version of oaaclient.",
+        )
     before = b"{"
     for key, value in values.items():
         yield before + msgspec.json.encode(key) + b":"

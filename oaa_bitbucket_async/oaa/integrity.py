@@ -7,7 +7,14 @@ without a word; Veza then refuses the payload, or worse, takes it without the gr
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from oaaclient.templates import AccessCred, CustomApplication, CustomResource, LocalGroup, LocalUser
+from oaaclient.templates import (
+    AccessCred,
+    CustomApplication,
+    CustomResource,
+    LocalGroup,
+    LocalUser,
+    OAAIdentityType,
+)
 
 from oaa_bitbucket_async.errors import CollectorError
 
@@ -26,6 +33,8 @@ class ReferenceCheck:
         self._attached: set[str] = set()
         self.project_count = 0
         self.grant_count = 0
+        """Distinct ones, of users, groups and credentials."""
+        self.credential_grant_count = 0
         self.credential_count = 0
 
     @property
@@ -65,10 +74,14 @@ class ReferenceCheck:
             self._expect((holder,), self._identities, "identity", holder)
             grants = entry["application_permissions"]
             self._expect([grant["permission"] for grant in grants], self._permissions, "permission", holder)
+            found = 0
             for grant in grants:
                 keys = grant.get("resources", ())
                 self._expect(keys, self._resources, "resource", holder)
-                self.grant_count += len(keys) + grant.get("apply_to_application", False)
+                found += len(set(keys)) + grant.get("apply_to_application", False)
+            self.grant_count += found
+            if entry["identity_type"] == OAAIdentityType.AccessCred:
+                self.credential_grant_count += found
             yield entry
 
     def _expect_new(self, identity: str) -> None:

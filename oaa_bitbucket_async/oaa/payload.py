@@ -13,8 +13,10 @@ from typing import Annotated
 import msgspec
 
 from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.oaa.encode import GZIP, compress, pieces
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
+from oaa_bitbucket_async.oaa.grant_count import grants_of
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
 from oaa_bitbucket_async.oaa.node_types import Definition, NodeTypes, node_types, saved_node_types
@@ -68,6 +70,17 @@ class Payload:
             yield chunk
 
 
+class LostGrantsError(CollectorError):
+    """The payload holds fewer grants than the snapshot: a bug of ours. `payload` is what must not be uploaded."""
+
+    def __init__(self, payload: Payload, held: int, expected: int) -> None:
+        super().__init__(
+            f"The payload holds {held:,} grants of users and groups, and {expected:,} were collected: not uploaded.",
+            "This is a bug of this program: please report it with this line.",
+        )
+        self.payload = payload
+
+
 class _SavedProperties(msgspec.Struct):
     base_url: str | None = None
 
@@ -108,7 +121,10 @@ class _Saved(msgspec.Struct):
 
 
 def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payload:
-    """Maps, checks and compresses a snapshot. Takes seconds for a large one: call it off the event loop."""
+    """Maps, checks and compresses a snapshot. Takes seconds for a large one: call it off the event loop.
+
+    LostGrantsError if a grant of the snapshot is not in the payload.
+    """
     notes = Notes()
     with gc_paused():
         mapped = map_snapshot(snapshot, identity=identity, notes=notes)
@@ -122,7 +138,7 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payloa
         grants=check.grant_count,
         credentials=check.credential_count,
     )
-    return Payload(
+    payload = Payload(
         compressed=compressed,
         raw_size=raw_size,
         application=app.name,
@@ -133,6 +149,10 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payloa
             msgspec.convert(app.property_definitions.to_dict(), Definition), credentials=check.credential_count > 0
         ),
     )
+    held, expected = check.grant_count - check.credential_grant_count, grants_of(snapshot)
+    if held < expected:
+        raise LostGrantsError(payload, held, expected)
+    return payload
 
 
 def load_payload(path: Path) -> Payload:

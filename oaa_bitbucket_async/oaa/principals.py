@@ -1,6 +1,7 @@
 """Users, groups and who is licensed: the holders of grants, as local users and local groups."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from oaaclient.templates import CustomApplication, LocalGroup, LocalUser, LocalUserType, OAAPropertyType
@@ -31,9 +32,21 @@ def user_id(user: int) -> str:
     return str(user)
 
 
-def group_id(group: GroupRecord) -> str:
-    """A group's id in the payload."""
-    return f"group:{group.name}"
+def group_ids(groups: Mapping[str, GroupRecord]) -> dict[str, str]:
+    """Each group's id in the payload, by its folded name: `group:NAME`.
+
+    Veza's ids ignore case. How a letter is folded can depend on what stands before it (a Greek sigma), so that two
+    groups may come to the same id although their names differ: the second gets a number.
+    """
+    ids, taken = {}, set()
+    for key, group in groups.items():
+        shown, n = f"group:{group.name}", 1
+        while shown.lower() in taken:
+            n += 1
+            shown = f"group:{group.name} ({n})"
+        taken.add(shown.lower())
+        ids[key] = shown
+    return ids
 
 
 class Principals(NamedTuple):
@@ -101,8 +114,7 @@ def add_users(
 ) -> dict[int, LocalUser]:
     """Adds every user, with the groups that they are in."""
     groups_of: defaultdict[int, list[str]] = defaultdict(list)
-    for key, group in principals.groups.items():
-        shown = group_id(group)
+    for key, shown in group_ids(principals.groups).items():
         for member in snapshot.members.get(key, ()):
             groups_of[member].append(shown)
     for member in may_sign_in.users:
@@ -143,9 +155,9 @@ def add_groups(
     """Adds every group, and `Licensed users`, of which groups with a global permission are members."""
     everyone = app.add_local_group(LICENSED_USERS, unique_id=LICENSED_USERS_ID)
     everyone.properties = {"listed": True, "collected": global_collected(snapshot)}
-    added = {}
+    added, ids = {}, group_ids(principals.groups)
     for key, group in principals.groups.items():
-        local = app.add_local_group(named(group.name, "(no name)"), unique_id=group_id(group))
+        local = app.add_local_group(named(group.name, "(no name)"), unique_id=ids[key])
         local.properties = {"listed": group.listed, "collected": Missing("group", key) not in snapshot.missing}
         if key in may_sign_in.groups:
             local.add_group(LICENSED_USERS_ID)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
+from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import (
     CollectorError,
     IncompleteError,
@@ -19,7 +20,7 @@ from oaa_bitbucket_async.errors import (
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import private_dir, warn_of_neighbours, write_private
 from oaa_bitbucket_async.oaa.names import data_source_name_for
-from oaa_bitbucket_async.oaa.payload import Payload, build_payload
+from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.oaa.upload import PushResult, check_settings, check_veza, push
 from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
@@ -139,7 +140,7 @@ async def _deliver(settings: Settings, report: Report, collection: Collection) -
     lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
     if lacking and (settings.output.save_json is None or not ledger.listings_complete):
         raise _incomplete(settings, ledger, report)
-    payload = await asyncio.to_thread(build_payload, snapshot, identity=settings.identity)
+    payload = await _build(settings, report, snapshot)
     report.collected(snapshot, payload)
     summary.saved = await _save(settings, payload, complete=ledger.complete)
     if lacking:
@@ -153,6 +154,17 @@ async def _deliver(settings: Settings, report: Report, collection: Collection) -
     if last is not None:
         await last.keep(payload)
     await report_in_veza(settings.veza, payload, result, summary)
+
+
+async def _build(settings: Settings, report: Report, snapshot: Snapshot) -> Payload:
+    """The snapshot's payload. LostGrantsError, with the payload kept under a name that warns, if it lacks a grant."""
+    try:
+        return await asyncio.to_thread(build_payload, snapshot, identity=settings.identity)
+    except LostGrantsError as error:
+        report.summary.upload = UploadOutcome(outcome="not uploaded", detail="grants are missing in the payload")
+        report.summary.saved = kept = await _keep(settings, error.payload, suffix=INCOMPLETE_SUFFIX)
+        error.advice += f" The payload is kept in {kept}; do not upload it."
+        raise
 
 
 async def _compare(settings: Settings, report: Report, payload: Payload, last: LastUpload | None) -> None:
@@ -231,9 +243,9 @@ async def _save(settings: Settings, payload: Payload, *, complete: bool) -> Path
     return path
 
 
-async def _keep(settings: Settings, payload: Payload) -> Path:
-    """A payload that Veza did not take, compressed, in the state folder."""
-    path = settings.state.directory / f"{_name(settings)}.json.gz"
+async def _keep(settings: Settings, payload: Payload, *, suffix: str = "") -> Path:
+    """A payload that was not uploaded, compressed, in the state folder."""
+    path = settings.state.directory / f"{_name(settings)}.json.gz{suffix}"
     await asyncio.to_thread(private_dir, settings.state.directory)
     await asyncio.to_thread(write_private, path, payload.compressed)
     return path

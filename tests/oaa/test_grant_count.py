@@ -1,0 +1,122 @@
+"""No grant is lost between the snapshot and the payload, and a payload that lost one is not given out."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oaaclient.templates import CustomApplication, LocalGroup
+
+from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.oaa.grant_count import grants_of
+from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
+from tests.oaa.estates import INSTANCE, ON_PROJECT, ON_REPO, snapshot_of, steps_of
+
+FOLDING = [
+    "dev", "DEV", "Dev", "ß", "SS", "ẞ", "ſ", "S", "s", "K", "\u212a", "k", "İ", "i\u0307", "I", "ı",
+    "\u03a3", "\u03c3", "\u03c2", "é", "e\u0301",
+]  # fmt: skip
+"""Names that some way of folding takes for one."""
+USERS = [rows.User(id=number, name=name) for number, name in enumerate(FOLDING[:8])]
+
+
+def distinct(payload: Payload) -> int:
+    decoded = json.loads(b"".join(payload.json_chunks()))
+    return len(
+        {
+            (one["identity_type"], one["identity"], grant["permission"], place)
+            for one in decoded["identity_to_permissions"]
+            for grant in one["application_permissions"]
+            for place in grant.get("resources", [None])
+        }
+    )
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=100, deadline=None)
+def test_every_grant_of_a_random_estate_is_in_the_payload(seed):
+    snapshot = snapshot_of(steps_of(seed))
+    payload = build_payload(snapshot)
+    assert grants_of(snapshot) == distinct(payload) == payload.counts.grants
+
+
+def grants(permissions: list[str]) -> st.SearchStrategy:
+    holder = st.sampled_from(FOLDING).map(lambda name: ("group", name)) | st.sampled_from(USERS).map(
+        lambda user: ("user", user)
+    )
+    row = st.tuples(holder, st.sampled_from(permissions)).map(
+        lambda one: (
+            rows.GroupGrant(group=rows.Group(name=one[0][1]), permission=one[1])
+            if one[0][0] == "group"
+            else rows.UserGrant(user=one[0][1], permission=one[1])
+        )
+    )
+    return st.lists(row, max_size=12)
+
+
+@given(
+    instance=grants(["LICENSED_USER", "ADMIN", "admin"]),
+    on_project=grants(ON_PROJECT),
+    on_repository=grants(ON_REPO),
+    defaults=st.sets(st.sampled_from(["PROJECT_READ", "PROJECT_WRITE"])),
+    public=st.tuples(st.booleans(), st.booleans()),
+    access=st.sampled_from(["on", "off", "unknown", "none flagged"]),
+    owner=st.none() | st.sampled_from(USERS),
+)
+@settings(max_examples=200, deadline=None)
+def test_holders_whose_names_fold_together_owners_defaults_and_public_things_count_once(
+    instance, on_project, on_repository, defaults, public, access, owner
+):
+    snapshot = Snapshot(INSTANCE, public_access=access)
+    project = rows.Project(id=1, key="P", name="P", public=public[0], owner=owner)
+    snapshot.add_project(project)
+    snapshot.add_repository(rows.Repository(id=2, slug="r", name="r", project=project, public=public[1]))
+    snapshot.add_global_grants(instance, 1.0)
+    for some in (on_project, on_project[::2]):
+        snapshot.add_project_grants(1, some, 1.0)
+    for level in defaults:
+        snapshot.add_default_permission(1, level)
+    snapshot.add_repository_grants(2, on_repository, 1.0)
+    payload = build_payload(snapshot)
+    assert grants_of(snapshot) == distinct(payload) == payload.counts.grants
+
+
+def test_grants_on_what_no_listing_shows_do_not_count():
+    snapshot = Snapshot(INSTANCE)
+    grant = rows.UserGrant(user=USERS[0], permission="REPO_READ")
+    snapshot.add_repository_grants(7, [grant], 1.0)
+    snapshot.add_project_grants(8, [grant], 1.0)
+    snapshot.add_default_permission(8, "PROJECT_READ")
+    assert grants_of(snapshot) == build_payload(snapshot).counts.grants == 0
+
+
+def test_the_order_of_oaaclients_keys_does_not_matter(monkeypatch):
+    snapshot = snapshot_of(steps_of(11))
+    usual = json.loads(b"".join(build_payload(snapshot).json_chunks()))
+    laid_out = CustomApplication.get_payload
+
+    def other_way_round(app: CustomApplication) -> dict[str, object]:
+        payload = laid_out(app)
+        payload["applications"] = [dict(reversed(one.items())) for one in payload["applications"]]
+        return dict(reversed(payload.items()))
+
+    monkeypatch.setattr(CustomApplication, "get_payload", other_way_round)
+    assert json.loads(b"".join(build_payload(snapshot).json_chunks())) == usual
+    assert usual["identity_to_permissions"]
+
+
+def test_a_payload_that_lost_grants_is_a_bug_and_not_given_out(monkeypatch):
+    snapshot = Snapshot(INSTANCE)
+    snapshot.add_global_grants([rows.GroupGrant(group=rows.Group(name="g"), permission="ADMIN")], 1.0)
+    snapshot.add_global_grants([rows.UserGrant(user=USERS[0], permission="ADMIN")], 1.0)
+    tell = LocalGroup.get_identity_to_permissions
+
+    def without_permissions(group: LocalGroup, application_name: str) -> dict[str, object]:
+        return {key: value for key, value in tell(group, application_name).items() if key != "application_permissions"}
+
+    monkeypatch.setattr(LocalGroup, "get_identity_to_permissions", without_permissions)
+    with pytest.raises(LostGrantsError, match=r"holds 1 grants .* and 2 were collected: not uploaded") as raised:
+        build_payload(snapshot)
+    assert raised.value.exit_code == 1
+    assert raised.value.payload.counts.grants == 1
