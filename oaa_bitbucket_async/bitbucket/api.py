@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from oaa_bitbucket_async.bitbucket import credentials, guardrails, rows
+from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.rows import Decoder, Page
 
 T = TypeVar("T")
@@ -231,7 +232,10 @@ class Api:
         return Listing("repository-tokens", path, credentials.TOKENS)
 
     def user_tokens(self, user_slug: str) -> Listing[credentials.Token]:
-        """A user's HTTP access tokens; those of others need ADMIN."""
+        """A user's HTTP access tokens; those of others need ADMIN. Raises Fault for what would lead to another path."""
+        if user_slug in (".", ".."):
+            detail = f"a user can't be called {user_slug} here: it would lead to another path"
+            raise Fault(f"{self._rest}/access-tokens/1.0/users", detail, reason=FaultReason.BAD_SHAPE)
         path = f"{self._rest}/access-tokens/1.0/users/{_quoted(user_slug)}?limit={self._limit}"
         return Listing("user-tokens", path, credentials.TOKENS)
 

@@ -27,7 +27,7 @@ class FaultReason(StrEnum):
     UNAVAILABLE = "unavailable"
     """502, 503, 504: start-up, maintenance, a proxy without a server behind it."""
     SERVER_ERROR = "server-error"
-    """Any other 5xx, and 408."""
+    """Any other 5xx, 408, and 1xx in place of an answer."""
     NOT_JSON = "not-json"
     """HTML or another content type where JSON should be, or text that is not JSON."""
     BAD_SHAPE = "bad-shape"

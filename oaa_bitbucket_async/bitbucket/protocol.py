@@ -200,7 +200,7 @@ def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
     status, headers, body = answer
     request_id = headers.get(REQUEST_ID_HEADER)
     message, exception = error_text(body)
-    detail = message or ("nothing is there" if status == 404 else f"answered as {headers.get('Content-Type')}")
+    detail = message or _without_message(status, headers)
     if status == 429:
         raise Fault(
             path,
@@ -210,7 +210,7 @@ def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
             request_id=request_id,
             retry_after=retry_after(headers, now),
         )
-    if status >= 500 or status == 408:
+    if status < 200 or status >= 500 or status == 408:
         unavailable = status in (502, 503, 504)
         raise Fault(
             path,
@@ -242,6 +242,12 @@ def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
     if status == 404:
         raise Gone(path, detail, status=status, request_id=request_id)
     raise Rejected(path, detail, status=status, request_id=request_id)
+
+
+def _without_message(status: int, headers: Mapping[str, str]) -> str:
+    if status < 200:
+        return "an interim status came in place of an answer"
+    return "nothing is there" if status == 404 else f"answered as {headers.get('Content-Type')}"
 
 
 def _raise_for_redirect(path: str, answer: Answer) -> NoReturn:

@@ -16,6 +16,9 @@ Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 """What nothing can be without: a name, key, slug or permission."""
 
+Segment = Annotated[str, msgspec.Meta(pattern=r"[^.]|\.\.\.|^$")]
+"""A key or slug, which becomes a part of a path; `.` and `..` would lead to another path."""
+
 
 class Row(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Base of all rows: camelCase on the wire, snake_case here, unknown keys ignored."""
@@ -26,7 +29,7 @@ class User(Row, frozen=True):
 
     id: Id
     name: Name
-    slug: str = ""
+    slug: Segment = ""
     display_name: str = ""
     email_address: str | None = None
     active: bool = True
@@ -66,7 +69,7 @@ class Project(Row, frozen=True):
     """A project. Personal ones have an owner and a key that begins with `~`, and never `public`."""
 
     id: Id
-    key: Name
+    key: Annotated[Segment, msgspec.Meta(min_length=1)]
     name: str
     type: str = "NORMAL"
     public: bool = False
@@ -84,7 +87,7 @@ class Repository(Row, frozen=True):
     """A repository, in listings together with its project. `archived` exists from 8.0."""
 
     id: Id
-    slug: Name
+    slug: Annotated[Segment, msgspec.Meta(min_length=1)]
     name: str
     project: Project
     public: bool = False

@@ -12,6 +12,10 @@ _PERMISSION_BITS = 16
 _MAX_PERMISSIONS = 1 << _PERMISSION_BITS
 
 
+class TooManyPermissionsError(ValueError):
+    """More names of permissions than a grant's number has room for; Bitbucket has about a dozen."""
+
+
 class Principal(NamedTuple):
     """Who holds a grant: a user by id, or a group by its folded name."""
 
@@ -25,15 +29,16 @@ class Vocabulary:
     def __init__(self) -> None:
         self._groups: dict[str, int] = {}
         self._group_names: list[str] = []
-        self._permissions: dict[str, int] = {}
-        self._permission_names: list[str] = []
+        # what an owner holds, whether or not an answer names it: there is always room for it
+        self._permissions: dict[str, int] = {"PROJECT_ADMIN": 0}
+        self._permission_names = ["PROJECT_ADMIN"]
 
     def user(self, user_id: int, permission: str) -> int:
-        """A user's grant."""
+        """A user's grant. Raises TooManyPermissionsError."""
         return (user_id << 1) << _PERMISSION_BITS | self._permission(permission)
 
     def group(self, folded_name: str, permission: str) -> int:
-        """A group's grant."""
+        """A group's grant. Raises TooManyPermissionsError."""
         index = self._groups.get(folded_name)
         if index is None:
             index = self._groups[folded_name] = len(self._group_names)
@@ -71,7 +76,7 @@ class Vocabulary:
         index = self._permissions.get(name)
         if index is None:
             if len(self._permission_names) == _MAX_PERMISSIONS:
-                raise ValueError(f"more than {_MAX_PERMISSIONS} different permission names")
+                raise TooManyPermissionsError(f"more than {_MAX_PERMISSIONS:,} different permissions")
             index = self._permissions[name] = len(self._permission_names)
             self._permission_names.append(name)
         return index

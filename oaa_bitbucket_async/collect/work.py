@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import Question
 from oaa_bitbucket_async.bitbucket.client import Client
-from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, Gone, Moved, RequestProblem
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Whereabouts
@@ -20,6 +20,7 @@ from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import GRANTS, INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, Unit, UnitKind
 from oaa_bitbucket_async.collect.verdicts import missing_scopes, verdict
+from oaa_bitbucket_async.collect.vocabulary import TooManyPermissionsError
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +113,12 @@ class Work:
             self._ended_badly(unit, problem)
             return True
         read_at = time.time()
-        self._take(unit, rows, read_at)
+        try:
+            self._take(unit, rows, read_at)
+        except TooManyPermissionsError as error:
+            path = self._questions.of(unit).path
+            self._ended_badly(unit, Fault(path, f"with this answer, {error}", reason=FaultReason.BAD_SHAPE))
+            return True
         self._ledger.ok()
         self._record.done(unit, rows, read_at, Outcome.OK)
         await self._record.ready()

@@ -327,6 +327,7 @@ def test_retry_after(headers: dict[str, str], seconds: float | None, monkeypatch
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
+        (101, FaultReason.SERVER_ERROR),
         (408, FaultReason.SERVER_ERROR),
         (500, FaultReason.SERVER_ERROR),
         (501, FaultReason.SERVER_ERROR),

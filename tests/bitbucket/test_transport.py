@@ -104,6 +104,25 @@ def test_an_answer_without_a_body(status: int) -> None:
     assert (answer.status, answer.body) == (status, b"")
 
 
+def test_an_interim_status_in_place_of_an_answer_spoils_no_other_answer() -> None:
+    """1xx before the answer is skipped; 101 is handed on, for it ends HTTP on this connection."""
+
+    async def talk(_: Request, writer: asyncio.StreamWriter) -> None:
+        if len(server.requests) == 1:
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+        else:
+            writer.write(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + json_answer(b"[1]"))
+
+    async def main() -> list[tuple[int, bytes]]:
+        nonlocal server
+        async with raw_server(talk) as server, connect(server.url, LOGIN, Tls(), 5.0) as transport:
+            answers = [await transport.get(PATH) for _ in range(2)]
+        return [(answer.status, answer.body) for answer in answers]
+
+    server = RawServer()
+    assert asyncio.run(main()) == [(101, b""), (200, b"[1]")]
+
+
 # --- what does not ------------------------------------------------------------------------------------------------
 
 

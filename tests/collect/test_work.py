@@ -72,6 +72,34 @@ def reasons(run: Run) -> dict[Unit, str]:
     return {entry.unit: entry.reason for entry in run.ledger.missing()}
 
 
+def test_more_permissions_than_there_is_room_for_are_a_bad_shape_and_no_bug() -> None:
+    """A grant's number has 16 bits for its permission."""
+    server = only(users=[by_user(1, f"P{number}") for number in range(65_536)])
+    run = crawled(server)
+    assert "more than 65,536 different permissions" in reasons(run)[USERS]
+    assert 100 not in run.snapshot.repository_grants or not run.snapshot.repository_grants[100].codes
+    assert run.snapshot.vocabulary.user(1, "PROJECT_ADMIN"), "there is always room for what an owner holds"
+
+
+@pytest.mark.parametrize(
+    ("listing", "row"),
+    [
+        ("/projects", {"id": 9, "key": "..", "name": "x"}),
+        ("/projects", {"id": 9, "key": ".", "name": "x"}),
+        ("/repos", {"id": 9, "slug": "..", "name": "x", "project": ONE}),
+        ("/repos", {"id": 9, "slug": "x", "name": "x", "project": {"id": 9, "key": "..", "name": "x"}}),
+        ("/admin/users", {"id": 9, "name": "x", "slug": ".."}),
+    ],
+)
+def test_a_key_or_slug_that_leads_to_another_path_is_a_bad_shape(listing: str, row: dict[str, object]) -> None:
+    server = only()
+    server.content[listing] = [row]
+    run = crawled(server)
+    assert all("expected shape" in reason for reason in reasons(run).values())
+    assert len(reasons(run)) == 1
+    assert not [path for path in server.asked if "/." in path]
+
+
 # --- gone, there, moved, replaced -------------------------------------------------------------------------------------
 
 
