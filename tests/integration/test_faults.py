@@ -190,6 +190,18 @@ def test_what_vanishes_while_it_is_asked_for_is_gone_not_missing(bench: Benches)
 
 
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", ["unavailable", "reset", "rate-limited"])
+def test_without_patience_for_outages_a_fault_that_passes_still_costs_requests_only(
+    bench: Benches, name: str, place: str
+) -> None:
+    truth, requests = clean_run(bench)
+    struck = placed(name, place, requests, times=2, retry_after=0)
+    ran = bench(faults=[struck]).run(pace=replace(QUICK, max_outage=0.0))
+    assert ran.code == 0, ran.error
+    assert ran.raw == truth.raw
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a_server_that_goes_down_ends_the_run_as_temporary(bench: Benches, place: str) -> None:
     _, requests = clean_run(bench)
     ran = bench(faults=[placed("down", place, requests)]).run(pace=replace(QUICK, max_outage=1.5))

@@ -92,6 +92,32 @@ def test_it_gives_up_when_nothing_has_succeeded_for_long_enough(failures: int) -
     assert run_virtual(main()) == pytest.approx(120)
 
 
+@pytest.mark.parametrize(
+    ("failures", "answers", "ends"), [(1, False, 60), (7, False, 60), (8, False, 1), (8, True, None)]
+)
+def test_without_patience_a_fault_that_passes_ends_nothing(failures: int, answers: bool, ends: float | None) -> None:
+    async def main() -> float | None:
+        pacer = new_pacer(max_outage=0.0)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        fail(pacer, failures)
+
+        async def probe() -> bool:
+            return answers
+
+        watch = asyncio.create_task(pacer.watch(probe))
+        await asyncio.wait([watch], timeout=600.0)
+        if not watch.done():
+            assert pacer.try_enter("x")
+            watch.cancel()
+            return None
+        with pytest.raises(TemporaryError, match=f"for {ends} seconds"):
+            watch.result()
+        return loop.time() - began
+
+    assert run_virtual(main()) == (None if ends is None else pytest.approx(ends))
+
+
 def test_refusals_close_nothing_but_are_no_success_either() -> None:
     async def main() -> None:
         clock = LoopClock()

@@ -9,13 +9,17 @@ from oaa_bitbucket_async.errors import TemporaryError
 CLOSES_AFTER = 8
 KNOCKS = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds before each probe; the last one repeats."""
+NO_OUTAGE_YET = 60.0
+"""Seconds for which fewer failures than close the gate are left to the attempts of their requests, even where
+`--max-outage` is shorter."""
 
 
 class Outage:
     """Counts failures in a row. `closed` from the eighth on, until something succeeds.
 
     `max_outage` is how long, in seconds, nothing may succeed; the time runs from the first failure after a success,
-    so a crawl that had nothing to ask for an hour does not give up at its first failure.
+    so a crawl that had nothing to ask for an hour does not give up at its first failure. However short it is, at least
+    one probe is sent before the crawl gives up.
     """
 
     __slots__ = ("_changed", "_clock", "_max_outage", "_on_change", "_since", "_streak", "closed", "count", "seconds")
@@ -68,7 +72,8 @@ class Outage:
                 continue
             timer = None
             if self._since is not None:
-                timer = self._clock.call_later(self._left(), self._changed.set)
+                left = self._left(max(self._max_outage, NO_OUTAGE_YET))
+                timer = self._clock.call_later(left, self._changed.set)
             try:
                 await self._changed.wait()
             finally:
@@ -78,19 +83,21 @@ class Outage:
     async def _knock(self, probe: Callable[[], Awaitable[bool]]) -> None:
         knocks = 0
         while self.closed:
-            await self._clock.sleep(min(KNOCKS[min(knocks, len(KNOCKS) - 1)], self._left()))
+            wait = KNOCKS[min(knocks, len(KNOCKS) - 1)]
+            await self._clock.sleep(min(wait, self._left(self._max_outage)) if knocks else wait)
             knocks += 1
             if self.closed and await probe():
                 self.succeeded()
 
-    def _left(self) -> float:
-        """Seconds until we give up; raises when they are over."""
+    def _left(self, patience: float) -> float:
+        """Seconds until nothing has succeeded for `patience`; raises when they are over."""
         if self._since is None:
-            return self._max_outage
-        left = self._since + self._max_outage - self._clock.now()
+            return patience
+        gone = self._clock.now() - self._since
+        left = patience - gone
         if left <= 1e-6:
             raise TemporaryError(
-                f"Bitbucket has answered no request for {self._max_outage:.0f} seconds.",
+                f"Bitbucket has answered no request for {gone:.0f} seconds.",
                 "Check that the server is up and reachable from here, then run again; --max-outage sets how long an"
                 " outage is waited for.",
             )
