@@ -56,15 +56,16 @@ def write_whole(path: Path, chunks: bytes | Iterable[bytes], *, mode: int) -> No
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(temporary, flags, mode & PRIVATE_FILE)
     try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123  # the descriptor is what makes it private
+        # Without a buffer: closing one that a full disk does not take raises an error that hides ours.
+        with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123  # the descriptor is what makes it private
             for chunk in (chunks,) if isinstance(chunks, bytes) else chunks:
                 with _explained(path):
-                    file.write(chunk)
+                    _write_all(file, chunk)
             with _explained(path):
-                file.flush()
                 if hasattr(os, "fchmod"):
                     os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
+                file.close()
         with _explained(path):
             os.replace(temporary, path)  # noqa: PTH105  # replaces on Windows too
             _sync_folder(path.parent)
@@ -73,6 +74,13 @@ def write_whole(path: Path, chunks: bytes | Iterable[bytes], *, mode: int) -> No
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _write_all(file: io.FileIO, chunk: bytes) -> None:
+    """A disk that is nearly full takes a part, and refuses the rest at the next call."""
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]
 
 
 def prove_writable(path: Path) -> None:

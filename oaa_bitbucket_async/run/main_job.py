@@ -18,7 +18,7 @@ from oaa_bitbucket_async.errors import (
     UploadError,
 )
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.files import private_dir, warn_of_neighbours, write_private
+from oaa_bitbucket_async.files import warn_of_neighbours, write_private
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.oaa.upload import PushResult, check_settings, check_veza, push
@@ -27,6 +27,7 @@ from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.summary import UploadOutcome
 from oaa_bitbucket_async.ops.terminal import shows_progress
 from oaa_bitbucket_async.run.collection import Collection, collect, journal_of
+from oaa_bitbucket_async.run.keeping import Kept, keep
 from oaa_bitbucket_async.run.last_upload import LastUpload, changes_of, check_removed, refused
 from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
 from oaa_bitbucket_async.run.reporting import Report
@@ -162,8 +163,9 @@ async def _build(settings: Settings, report: Report, snapshot: Snapshot) -> Payl
         return await asyncio.to_thread(build_payload, snapshot, identity=settings.identity)
     except LostGrantsError as error:
         report.summary.upload = UploadOutcome(outcome="not uploaded", detail="grants are missing in the payload")
-        report.summary.saved = kept = await _keep(settings, error.payload, suffix=INCOMPLETE_SUFFIX)
-        error.advice += f" The payload is kept in {kept}; do not upload it."
+        kept = await _keep(settings, error.payload, suffix=INCOMPLETE_SUFFIX)
+        report.summary.saved = kept.path
+        error.advice += f" {kept.told}" + (" Do not upload it." if kept.path else "")
         raise
 
 
@@ -175,8 +177,11 @@ async def _compare(settings: Settings, report: Report, payload: Payload, last: L
         check_removed(summary.changes, settings.max_removed)
     except RemovalError as error:
         summary.upload = UploadOutcome(outcome="not uploaded", detail="too much would be removed")
-        summary.saved = summary.saved or await _keep(settings, payload)
-        raise refused(error, last, summary.saved) from None
+        kept = await _keep(settings, payload, summary.saved)
+        summary.saved = kept.path
+        if kept.path is None:
+            raise RemovalError(f"{error.message} Nothing was uploaded.", f"{error.advice} {kept.told}") from None
+        raise refused(error, last, kept.path) from None
 
 
 async def _upload(settings: Settings, report: Report, payload: Payload) -> PushResult:
@@ -186,12 +191,10 @@ async def _upload(settings: Settings, report: Report, payload: Payload) -> PushR
         result = await push(payload, settings.veza)
     except CollectorError as error:
         summary.upload = UploadOutcome(outcome="refused", detail=error.message)
-        kept = summary.saved or await _keep(settings, payload)
-        summary.saved = kept
-        raise UploadError(
-            error.message,
-            f"{error.advice} The payload is kept in {kept}: `oaa-bitbucket-async push {kept}` uploads it.".lstrip(),
-        ) from error
+        kept = await _keep(settings, payload, summary.saved)
+        summary.saved = kept.path
+        how = f"`oaa-bitbucket-async push {kept.path}` uploads it." if kept.path else ""
+        raise UploadError(error.message, f"{error.advice} {kept.told} {how}".strip()) from error
     summary.upload = UploadOutcome(
         outcome="uploaded",
         detail=f"data source {result.data_source}" + (", parsed by Veza" if result.parsed else ""),
@@ -243,12 +246,11 @@ async def _save(settings: Settings, payload: Payload, *, complete: bool) -> Path
     return path
 
 
-async def _keep(settings: Settings, payload: Payload, *, suffix: str = "") -> Path:
-    """A payload that was not uploaded, compressed, in the state folder."""
-    path = settings.state.directory / f"{_name(settings)}.json.gz{suffix}"
-    await asyncio.to_thread(private_dir, settings.state.directory)
-    await asyncio.to_thread(write_private, path, payload.compressed)
-    return path
+async def _keep(settings: Settings, payload: Payload, saved: Path | None = None, *, suffix: str = "") -> Kept:
+    """A payload that was not uploaded: where `--save-json` put it, else compressed, in the state folder if it can."""
+    if saved is not None:
+        return Kept.at(saved)
+    return await keep(settings.state.directory, f"{_name(settings)}.json.gz{suffix}", payload.compressed)
 
 
 def _name(settings: Settings) -> str:
