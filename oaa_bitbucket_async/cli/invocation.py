@@ -1,5 +1,7 @@
 """What one call of the command line needs beyond its settings: how to speak, and how it ends."""
 
+import contextlib
+import os
 import sys
 import time
 import traceback
@@ -106,19 +108,29 @@ class Invocation:
 
 
 def _write(line: str) -> None:
-    """On standard error, for as long as anybody reads it; the exit code tells in any case."""
-    try:
+    """On standard error, for as long as that takes anything; the exit code tells in any case."""
+    with contextlib.suppress(OSError):
         click.echo(line, err=True)
-    except BrokenPipeError:
+
+
+def let_go_of_standard_error() -> None:
+    """At the end: what a full disk has not taken must not change the exit code, as Python's own last flush would."""
+    if sys.stderr is None:  # closed before we began
         return
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _into_nothing(sys.stderr.fileno())
 
 
 def close_standard_output() -> None:
     """After a broken pipe: lets the interpreter's last flush go nowhere instead of into another error."""
-    import os
+    _into_nothing(sys.stdout.fileno())
 
+
+def _into_nothing(descriptor: int) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, descriptor)
     finally:
         os.close(null)

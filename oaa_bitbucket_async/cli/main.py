@@ -1,5 +1,6 @@
 """The command line: `oaa-bitbucket-async …`. Builds the settings, calls `run`, turns errors into exit codes."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from oaa_bitbucket_async.cli.build import APPLICATION, build_output, build_setti
 from oaa_bitbucket_async.cli.demo import demo
 from oaa_bitbucket_async.cli.diff import diff
 from oaa_bitbucket_async.cli.help import HelpGroup
-from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE, Invocation, close_standard_output
+from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE, Invocation, close_standard_output, let_go_of_standard_error
 from oaa_bitbucket_async.cli.push import push
 from oaa_bitbucket_async.cli.settings_table import options_of
 from oaa_bitbucket_async.errors import ConfigurationError
@@ -96,9 +97,10 @@ def _refused(error: click.ClickException, invocation: Invocation) -> int:
         hint = "Secrets come from the environment or a file: see 'Environment only' in --help."
     if invocation.log_format == "json":
         return invocation.end(error.exit_code, f"{error.format_message()} {hint}".rstrip())
-    error.show()
-    if hint:
-        click.echo(hint, err=True)
+    with contextlib.suppress(OSError):  # a log on a full disk: the exit code tells
+        error.show()
+        if hint:
+            click.echo(hint, err=True)
     return error.exit_code
 
 
@@ -122,4 +124,6 @@ def execute(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Entry point of the command and of `python -m oaa_bitbucket_async`."""
-    sys.exit(execute())
+    code = execute()
+    let_go_of_standard_error()
+    sys.exit(code)

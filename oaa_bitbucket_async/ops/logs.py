@@ -99,8 +99,6 @@ class _ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             write_line(self._console, self.format(record))
-        except BrokenPipeError:  # nobody reads the log any more; the run goes on
-            return
         except Exception as error:
             # logging's own way would print the record's arguments, which may hold what redaction keeps back
             problem = f"a log record of {record.name}:{record.lineno} could not be written: {type(error).__name__}"

@@ -1,5 +1,10 @@
 """Consoles: the one on standard error that log lines, progress and summary share, so that none tears another."""
 
+import contextlib
+import io
+import sys
+from typing import IO, cast
+
 from rich.console import Console
 from rich.text import Text
 
@@ -14,9 +19,39 @@ class QuietConsole(Console):
         self.quiet = True
 
 
+class StandardError:
+    """Standard error, whichever file that is at the time. What it does not take is lost, and disturbs nobody.
+
+    It may be a log file on a full disk, or a terminal that is gone: that is no reason to end a run, or to end it with
+    another exit code.
+    """
+
+    def write(self, text: str) -> int:
+        """Write as far as possible."""
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush as far as possible."""
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> object:
+        """All else is the file's own: whether it is a terminal, how it encodes."""
+        return getattr(self._file, name)
+
+    @property
+    def _file(self) -> IO[str]:
+        """While there is a live display, rich's own file is in the place of the real one."""
+        file: IO[str] = getattr(sys.stderr, "rich_proxied_file", sys.stderr) or io.StringIO()  # closed before we began
+        return file
+
+
 def error_console() -> Console:
     """A console on standard error: without colours and boxes where that is no terminal."""
-    return QuietConsole(stderr=True, highlight=False, markup=False, emoji=False)
+    file = cast("IO[str]", StandardError())
+    return QuietConsole(file=file, stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def output_console() -> Console:
