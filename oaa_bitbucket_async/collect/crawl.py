@@ -11,17 +11,20 @@ from typing import TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import EFFECTIVE_PERMISSIONS, Api
 from oaa_bitbucket_async.bitbucket.client import Client
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.bitbucket.rows import Group, Repository
 from oaa_bitbucket_async.collect.concurrent import for_each, read_ahead
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Existence
 from oaa_bitbucket_async.collect.extras import Extras
-from oaa_bitbucket_async.collect.intake import AnyRow, row_key
-from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
+from oaa_bitbucket_async.collect.intake import row_key
+from oaa_bitbucket_async.collect.journal.records import Replayed
+from oaa_bitbucket_async.collect.ledger import Ledger
+from oaa_bitbucket_async.collect.places import Places
 from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.units import Subject, Unit, UnitKind, subject_of
 from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.collect.work import Record, Work
 from oaa_bitbucket_async.settings import Pace, Scope
@@ -29,6 +32,10 @@ from oaa_bitbucket_async.settings import Pace, Scope
 T = TypeVar("T")
 
 SECOND_ROUND_CONCURRENCY = 16
+MEMBERS_HOLD = 3600.0
+"""Seconds for which the members of a group that an earlier run read are believed."""
+MOST_LISTINGS = 4
+"""How often projects and repositories are listed once more, at most, because something was moved meanwhile."""
 
 
 class Crawl:
@@ -46,6 +53,7 @@ class Crawl:
         scope: Scope,
         pace: Pace,
         record: Record,
+        clock: Clock,
     ) -> None:
         self._client = client
         self._api = api
@@ -54,10 +62,13 @@ class Crawl:
         self._counts = counts
         self._wanted = Wanted(scope)
         self._pace = pace
-        existence = Existence(client, api, snapshot, detailed_groups=findings.detailed_groups)
+        self._ledger = ledger
+        self._record = record
+        existence = Existence(client, api, snapshot, self._wanted, detailed_groups=findings.detailed_groups)
         questions = Questions(api, findings, snapshot, existence)
         self._work = Work(client, questions, snapshot, ledger, counts, record)
         self._extras = Extras(findings, snapshot, counts, self._work, pace)
+        self._places = Places(client, api, snapshot, ledger, self._wanted, self._work, clock)
         self._begun_groups: set[str] = set()
         self._begun_projects: set[int] = set()
         self._begun_repositories: set[int] = set()
@@ -68,9 +79,20 @@ class Crawl:
         """True if the run was told to stop before everything had been asked."""
         return self._work.stopped
 
-    def resume(self, unit: Unit, answer: Sequence[AnyRow], read_at: float, outcome: Outcome) -> None:
-        """Takes over a page of what an earlier run was answered; the unit is not asked again."""
-        self._work.resume(unit, answer, read_at, outcome)
+    def resume(self, item: Replayed, now: float) -> bool:
+        """Takes over a page of what an earlier run was answered; the unit is not asked again. `now` in epoch seconds.
+
+        False, and the unit is asked again, if it would be out of date: listings and global permissions always, members
+        after an hour. The others count only if the listings still show their subject under the same path.
+        """
+        unit = item.unit
+        recent = unit.kind is UnitKind.MEMBERS and now - item.read_at <= MEMBERS_HOLD
+        if subject_of(unit) is None and not recent:
+            if item.last:
+                self._record.forget(unit)
+            return False
+        self._work.resume(unit, item.rows, item.read_at, item.place)
+        return True
 
     async def run(self) -> None:
         """Asks everything; what ended in a fault is tried once more at the end. How it ended is in the ledger.
@@ -79,11 +101,13 @@ class Crawl:
         """
         work = self._work
         self._counts.resumed = len(work.have)
+        self._places.listed()
         await self._round([self._users, self._groups, self._projects, self._repositories], self._global_permissions)
         if not work.listings_again:
             await self._extras.of_users()
         if not work.stopped and (work.listings_again or work.again):
             await self._second_round()
+        await self._follow_moves()
         work.settle()
 
     async def _round(
@@ -104,12 +128,49 @@ class Crawl:
             if not work.listings_again:
                 await self._extras.of_users()
         again, work.again = work.again, []
+        await for_each(work.unless_stopped(self._extras.ask_again), _each(again), SECOND_ROUND_CONCURRENCY)
 
-        async def once_more() -> AsyncIterator[Unit]:
-            for unit in again:
-                yield unit
+    async def _follow_moves(self) -> None:
+        """What took another path is asked again there, until all answers are of the paths that the listings show."""
+        work = self._work
+        for _ in range(MOST_LISTINGS):
+            await self._ask_moved()
+            if work.stopped or not self._ledger.listings_complete:
+                return
+            if (work.lost or self._places.old) and not await self._places.list_again():
+                return
+            if not self._moved() and not self._new_projects():
+                return
+        await self._ask_moved()
+        if not work.stopped:
+            for subject in self._moved():
+                work.fail(subject)
 
-        await for_each(work.unless_stopped(self._extras.ask_again), once_more(), SECOND_ROUND_CONCURRENCY)
+    def _moved(self) -> list[Subject]:
+        return sorted((self._snapshot.displaced | self._work.lost) - self._work.left)
+
+    def _new_projects(self) -> set[int]:
+        """Known only because a repository was moved into them."""
+        return self._snapshot.projects.keys() - self._begun_projects
+
+    async def _ask_moved(self) -> None:
+        counts, work = self._counts, self._work
+        moved = sorted(self._snapshot.displaced - work.left)
+        for subject in moved:
+            work.forget(subject)
+        projects = [subject.id for subject in moved if subject.kind == "project"]
+        repositories = [subject.id for subject in moved if subject.kind == "repository"]
+        counts.projects_done -= len(projects)
+        counts.repositories_done -= len(repositories)
+        projects += sorted(self._new_projects())
+        self._begun_projects.update(projects)
+        counts.projects = len(self._snapshot.projects)
+        async with asyncio.TaskGroup() as group:
+            for function, ids, limit in (
+                (self._project, projects, self._pace.project_concurrency),
+                (self._repository, repositories, self._pace.repo_concurrency),
+            ):
+                group.create_task(for_each(work.unless_stopped(function), _each(ids), limit))
 
     # --- the listings, and what follows from them ---------------------------------------------------------------
 
@@ -129,9 +190,6 @@ class Crawl:
             pages = _as_groups(self._client.pages(self._api.group_names(), lambda name: name))
 
         async def to_do(listed: AsyncIterator[Sequence[Group]]) -> AsyncIterator[str]:
-            for known in sorted(g.name for g in self._snapshot.groups.values() if g.listed):
-                if self._first(self._begun_groups, fold(known)):
-                    yield known
             async for page in listed:
                 for row in page:
                     if self._first(self._begun_groups, fold(row.name)):
@@ -144,8 +202,6 @@ class Crawl:
     async def _projects(self) -> None:
         unit = Unit(UnitKind.PROJECTS)
         self._counts.projects_complete = False
-        for known in sorted(self._snapshot.projects):
-            self._begin_project(known)
         pages = self._client.pages(self._api.projects(), row_key)
         async for page in self._work.listing(unit, pages, self._projects, self._wanted.project):
             for row in page:
@@ -159,9 +215,6 @@ class Crawl:
         pages = self._client.pages(self._api.repositories(), row_key)
 
         async def to_do(listed: AsyncIterator[Sequence[Repository]]) -> AsyncIterator[int]:
-            for known in sorted(self._snapshot.repositories):
-                if self._first(self._begun_repositories, known):
-                    yield known
             async for page in listed:
                 for row in page:
                     self._begin_project(row.project.id)
@@ -215,6 +268,7 @@ class Crawl:
     async def _project(self, project: int) -> None:
         key = str(project)
         work = self._work
+        work.begin(Subject("project", project))
         if await work.ask(Unit(UnitKind.PROJECT_USERS, key)):
             # together: one after the other, projects would be asked about long after the repositories are done
             async with asyncio.TaskGroup() as group:
@@ -226,6 +280,7 @@ class Crawl:
 
     async def _repository(self, repository: int) -> None:
         key = str(repository)
+        self._work.begin(Subject("repository", repository))
         if await self._work.ask(Unit(UnitKind.REPOSITORY_USERS, key)) and await self._work.ask(
             Unit(UnitKind.REPOSITORY_GROUPS, key)
         ):
@@ -235,6 +290,11 @@ class Crawl:
 
 async def _coroutine(start: Callable[[], Awaitable[None]]) -> None:
     await start()
+
+
+async def _each(items: Sequence[T]) -> AsyncIterator[T]:
+    for item in items:
+        yield item
 
 
 async def _as_groups(pages: AsyncIterator[list[str]]) -> AsyncIterator[list[Group]]:

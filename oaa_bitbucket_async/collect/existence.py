@@ -1,66 +1,81 @@
-"""Is it really gone? A 404 on a permission set is believed only once the thing itself has been asked for."""
+"""Is it really gone? A 404 on a permission set is followed by asking for the thing itself, and is not yet believed."""
 
 from enum import Enum
 from typing import TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import Api, Question
 from oaa_bitbucket_async.bitbucket.client import Client
-from oaa_bitbucket_async.bitbucket.faults import Gone, Moved, Rejected
+from oaa_bitbucket_async.bitbucket.faults import Gone, Moved
 from oaa_bitbucket_async.collect.intake import row_key
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
+from oaa_bitbucket_async.collect.wanted import Wanted
 
 T = TypeVar("T")
 
 
 class Whereabouts(Enum):
-    """THERE: it exists, and where it is now stands in the snapshot. GONE: it was deleted."""
+    """How the search for a thing ended that answered 404 or a redirect."""
 
     THERE = "there"
+    """It exists, and where it is now stands in the snapshot."""
     GONE = "gone"
+    """It was deleted: a listing that was read after the 404 does not show it."""
+    LOST = "lost"
+    """Nothing is at its path, or another thing: only a listing can tell whether it was deleted or renamed."""
+    LEFT = "left"
+    """It was moved to where this run does not collect (`--project` and its like)."""
 
 
 class Existence:
     """Asks for a project, repository or group itself, following one move."""
 
-    def __init__(self, client: Client, api: Api, snapshot: Snapshot, *, detailed_groups: bool) -> None:
+    def __init__(self, client: Client, api: Api, snapshot: Snapshot, wanted: Wanted, *, detailed_groups: bool) -> None:
         self._client = client
         self._api = api
         self._snapshot = snapshot
+        self._wanted = wanted
         self._detailed_groups = detailed_groups
 
     async def repository(self, repository: int) -> Whereabouts:
-        """By the path that the listing showed. Raises what `Client.ask` raises, and Rejected for another's place."""
-        record = self._snapshot.repositories[repository]
-        question = self._api.repository(self._snapshot.projects[record.project].key, record.slug)
-        row = await self._where_it_is_now(question)
-        if row is None:
-            return Whereabouts.GONE
-        if row.id != repository:
-            raise Rejected(question.path, "another repository stands there now: this one was renamed or moved")
-        self._snapshot.add_repository(row)
-        if row.project.id not in self._snapshot.projects:
-            self._snapshot.add_project(row.project)
+        """By the path that the listing showed. Raises what `Client.ask` raises."""
+        snapshot = self._snapshot
+        record = snapshot.repositories[repository]
+        row = await self._where_it_is_now(self._api.repository(snapshot.projects[record.project].key, record.slug))
+        if row is None or row.id != repository:
+            return Whereabouts.LOST
+        if not self._wanted.repository(row):
+            return Whereabouts.LEFT
+        if row.project.id in snapshot.projects:
+            snapshot.rename_project(row.project.id, row.project.key)
+        else:
+            snapshot.add_project(row.project)
+        snapshot.add_repository(row)
         return Whereabouts.THERE
 
     async def project(self, project: int) -> Whereabouts:
-        """By the key that the listing showed. Raises as `repository` does."""
-        question = self._api.project(self._snapshot.projects[project].key)
-        row = await self._where_it_is_now(question)
-        if row is None:
-            return Whereabouts.GONE
-        if row.id != project:
-            raise Rejected(question.path, "another project stands there now: this one was renamed")
+        """By the key that the listing showed. Raises as `repository` does.
+
+        A personal one is not asked for: if its owner has none any more, that would create it (BITBUCKET.md section 4).
+        """
+        record = self._snapshot.projects[project]
+        if record.personal:
+            return Whereabouts.LOST
+        row = await self._where_it_is_now(self._api.project(record.key))
+        if row is None or row.id != project:
+            return Whereabouts.LOST
+        if not self._wanted.project(row):
+            return Whereabouts.LEFT
         self._snapshot.add_project(row)
         return Whereabouts.THERE
 
     async def _where_it_is_now(self, question: Question[T]) -> T | None:
-        """The answer, after one move if there was one; None if nothing is there."""
+        """The answer, after one move if there was one; None if nothing is there, or one redirect leads to another."""
         try:
             try:
                 return await self._client.ask(question)
             except Moved as moved:
                 return await self._client.ask(question._replace(path=moved.location))
-        except Gone:
+        except (Gone, Moved):
             return None
 
     async def user(self, user: int) -> Whereabouts:

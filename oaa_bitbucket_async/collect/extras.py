@@ -8,7 +8,7 @@ from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.protection import wanting
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
-from oaa_bitbucket_async.collect.units import HELPERS, INCLUDED, OF_USER, Unit, UnitKind
+from oaa_bitbucket_async.collect.units import HELPERS, INCLUDED, OF_USER, Subject, Unit, UnitKind
 from oaa_bitbucket_async.collect.work import Work
 from oaa_bitbucket_async.settings import Pace
 
@@ -77,6 +77,7 @@ class Extras:
         listed = sorted(user.id for user in users.values() if user.listed)
 
         async def one(user: int) -> None:
+            self._work.begin(Subject("user", user))
             await self._work.ask(Unit(kind, str(user)))
             self._counts.user_questions_done += 1
 

@@ -4,7 +4,7 @@ There can be one or more of each for every repository, so the rows of one place 
 the same rows (nothing, above all, and what a project gives all of its repositories) share it.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import cast
 
 import msgspec
@@ -81,6 +81,12 @@ class Included:
     def told(self, kind: UnitKind, place: int) -> bool:
         """Whether the server has answered for this place, if only that we may not see it."""
         return place in self._rows.get(kind, ()) or place in self.hidden.get(kind, ())
+
+    def drop(self, kinds: Iterable[UnitKind], place: int) -> None:
+        """What was read of one place does not count."""
+        for kind in kinds:
+            self._rows.get(kind, {}).pop(place, None)
+            self.hidden.get(kind, set()).discard(place)
 
     def places(self, kind: UnitKind) -> list[int]:
         """Ids of what was read, sorted."""

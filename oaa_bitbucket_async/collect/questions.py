@@ -8,7 +8,7 @@ from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
 from oaa_bitbucket_async.collect.intake import AnyRow
 from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord
-from oaa_bitbucket_async.collect.units import HELPERS, OF_PROJECT, OF_REPOSITORY, OF_USER, Unit, UnitKind
+from oaa_bitbucket_async.collect.units import OF_PROJECT, OF_REPOSITORY, OF_USER, Unit, UnitKind
 
 # Each gives a Listing or a Question; of which rows follows from the kind.
 _OF_PROJECT: dict[UnitKind, Callable[[Api, str], object]] = {
@@ -71,13 +71,8 @@ class Questions:
         raise ValueError(f"a listing is no single question: {unit}")
 
     async def find(self, unit: Unit) -> Whereabouts | None:
-        """Whether the unit's subject is there after all; None if a 404 needs no second look.
-
-        Raises what `Client.ask` raises, and Rejected where something else stands in its place.
-        """
+        """Whether the unit's subject is there after all; None if it has none. Raises what `Client.ask` raises."""
         kind, key = unit
-        if kind in HELPERS:  # a 404 is as good as an answer, as old servers give it, which don't know the question
-            return None
         if kind in OF_REPOSITORY:
             return await self._existence.repository(int(key))
         if kind in OF_PROJECT:

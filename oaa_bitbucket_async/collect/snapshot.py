@@ -15,6 +15,7 @@ import msgspec
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.included import Included
+from oaa_bitbucket_async.collect.units import OF_PROJECT, OF_REPOSITORY, OF_USER, Subject
 from oaa_bitbucket_async.collect.vocabulary import Principal, Vocabulary
 
 
@@ -134,6 +135,8 @@ class Snapshot:
     missing: set[Missing] = field(default_factory=set)
     included: Included = field(default_factory=Included)
     """What `--include` added."""
+    displaced: set[Subject] = field(default_factory=set)
+    """Projects and repositories that took another path: what was answered under the old one does not count."""
 
     # --- what answers add -------------------------------------------------------------------------------
 
@@ -175,6 +178,7 @@ class Snapshot:
         """A project was listed, or is the project of a listed repository (personal projects only show there)."""
         if row.owner is not None:
             self.add_user(row.owner, listed=False)
+        self.rename_project(row.id, row.key)
         self.projects[row.id] = ProjectRecord(
             id=row.id,
             key=row.key,
@@ -184,8 +188,20 @@ class Snapshot:
             owner=None if row.owner is None else row.owner.id,
         )
 
+    def rename_project(self, project: int, key: str) -> None:
+        """The project has this key: if it is another than before, it and all its repositories took another path."""
+        record = self.projects.get(project)
+        if record is None or record.key == key:
+            return
+        self.projects[project] = msgspec.structs.replace(record, key=key)
+        self.displaced.add(Subject("project", project))
+        self.displaced.update(Subject("repository", r.id) for r in self.repositories.values() if r.project == project)
+
     def add_repository(self, row: rows.Repository) -> None:
         """A repository was listed."""
+        old = self.repositories.get(row.id)
+        if old is not None and (old.project, old.slug) != (row.project.id, row.slug):
+            self.displaced.add(Subject("repository", row.id))
         self.repositories[row.id] = RepositoryRecord(
             id=row.id,
             project=row.project.id,
@@ -218,6 +234,30 @@ class Snapshot:
     def add_default_permission(self, project: int, permission: str) -> None:
         """Everyone who is licensed holds `permission` on the project."""
         self.default_permissions[project] = self.default_permissions.get(project, frozenset()) | {permission}
+
+    def path(self, subject: Subject) -> str:
+        """Under which it is asked for: `KEY`, `KEY/slug` or a user's name. Empty if it is not known."""
+        if subject.kind == "project":
+            project = self.projects.get(subject.id)
+            return project.key if project else ""
+        if subject.kind == "user":
+            user = self.users.get(subject.id)
+            return user.name if user else ""
+        repository = self.repositories.get(subject.id)
+        return f"{self.projects[repository.project].key}/{repository.slug}" if repository else ""
+
+    def drop_answers(self, subject: Subject) -> None:
+        """What was answered about it does not count; that it exists, and where, stays."""
+        match subject.kind:
+            case "project":
+                self.project_grants.pop(subject.id, None)
+                self.default_permissions.pop(subject.id, None)
+                self.included.drop(OF_PROJECT, subject.id)
+            case "repository":
+                self.repository_grants.pop(subject.id, None)
+                self.included.drop(OF_REPOSITORY, subject.id)
+            case "user":
+                self.included.drop(OF_USER, subject.id)
 
     def forget(self, projects: set[int], repositories: set[int]) -> None:
         """What was deleted meanwhile goes: projects with their repositories, and grants on what is not there."""

@@ -1,8 +1,10 @@
 """Units of work: one question to Bitbucket with all its pages, asked whole, ended whole, resumed whole."""
 
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE
 from oaa_bitbucket_async.settings import Include
 
 
@@ -104,3 +106,38 @@ class Unit(NamedTuple):
 
     kind: UnitKind
     key: str = ""
+
+
+class Subject(NamedTuple):
+    """What units are about that has an id, and a path or name under which it is asked for."""
+
+    kind: Literal["project", "repository", "user"]
+    id: int
+
+
+def subject_of(unit: Unit) -> Subject | None:
+    """What the unit asks about; None for groups and the whole instance."""
+    if unit.kind in OF_REPOSITORY:
+        return Subject("repository", int(unit.key))
+    if unit.kind in OF_PROJECT:
+        return Subject("project", int(unit.key.partition("/")[0]))
+    if unit.kind in OF_USER:
+        return Subject("user", int(unit.key))
+    return None
+
+
+def units_of(subject: Subject) -> Iterator[Unit]:
+    """Every unit that can be about the subject."""
+    kinds = {"project": OF_PROJECT, "repository": OF_REPOSITORY, "user": OF_USER}[subject.kind]
+    for kind in sorted(kinds):
+        if kind is UnitKind.PROJECT_DEFAULT:
+            for level in (*DEFAULT_LEVELS, REPO_CREATE):
+                yield Unit(kind, f"{subject.id}/{level}")
+        else:
+            yield Unit(kind, str(subject.id))
+
+
+def first_unit_of(subject: Subject) -> Unit:
+    """The unit that stands for a project or repository as a whole, where a person is told about it."""
+    kind = UnitKind.PROJECT_USERS if subject.kind == "project" else UnitKind.REPOSITORY_USERS
+    return Unit(kind, str(subject.id))

@@ -10,15 +10,26 @@ from typing import Protocol, TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import Question
 from oaa_bitbucket_async.bitbucket.client import Client
-from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, RequestProblem
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Whereabouts
 from oaa_bitbucket_async.collect.intake import AnyRow, apply, row_key
-from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
+from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.questions import Questions
-from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.units import GRANTS, INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, Unit, UnitKind
+from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
+from oaa_bitbucket_async.collect.units import (
+    GRANTS,
+    HELPERS,
+    INCLUDED,
+    OF_USER,
+    Subject,
+    Unit,
+    UnitKind,
+    first_unit_of,
+    subject_of,
+    units_of,
+)
 from oaa_bitbucket_async.collect.verdicts import missing_scopes, verdict
 from oaa_bitbucket_async.collect.vocabulary import TooManyPermissionsError
 
@@ -35,8 +46,8 @@ class Record(Protocol):
         """A page of a unit that is not finished."""
         ...
 
-    def done(self, unit: Unit, rows: Sequence[AnyRow], read_at: float, outcome: Outcome) -> None:
-        """The unit's last rows; from now on it counts."""
+    def done(self, unit: Unit, rows: Sequence[AnyRow], read_at: float, place: str = "") -> None:
+        """The unit's last rows; from now on it counts, as asked under the path `place`."""
         ...
 
     def forget(self, unit: Unit) -> None:
@@ -65,53 +76,86 @@ class Work:
         self.again: list[Unit] = []
         """Units that ended in a fault, to be asked once more."""
         self.listings_again: list[Callable[[], Awaitable[None]]] = []
-        self.have: set[Unit] = set()
-        """What an earlier run was answered."""
+        self.have: dict[Unit, str] = {}
+        """What an earlier run was answered and this one has not come to yet, each with the path it was asked under."""
+        self.lost: set[Subject] = set()
+        """What is not at its path: a listing has to tell whether it was deleted or renamed."""
+        self.left: set[Subject] = set()
+        """What was moved to where this run does not collect."""
         self._client = client
         self._questions = questions
         self._snapshot = snapshot
         self._ledger = ledger
         self._counts = counts
         self._record = record
-        self._gone: set[Unit] = set()
+        self._gone_groups: set[str] = set()
+        self._listed: set[Unit] = set()
+        self._lost_at: dict[Subject, str] = {}
+        self._dropped = False
         self._absent: set[UnitKind] = set()
         """What `--include` asks and was answered 404 for something that is there."""
 
-    def resume(self, unit: Unit, answer: Sequence[AnyRow], read_at: float, outcome: Outcome) -> None:
-        """Takes over a page of what an earlier run was answered; the unit is not asked again."""
-        self.have.add(unit)
-        if outcome is Outcome.GONE:
-            self._gone.add(unit)
-            self._ledger.record(verdict(unit, self._snapshot, None))
-        else:
-            self._take(unit, answer, read_at)
+    def resume(self, unit: Unit, answer: Sequence[AnyRow], read_at: float, place: str) -> None:
+        """Takes over a page of what an earlier run was answered under the path `place`.
+
+        The unit is not asked again if its subject is still there when its turn comes (`begin`).
+        """
+        self.have[unit] = place
+        self._take(unit, answer, read_at)
+
+    def begin(self, subject: Subject) -> None:
+        """Everything about the subject is going to be asked, under the path that the snapshot knows now.
+
+        What an earlier run was answered under another path does not count.
+        """
+        self._snapshot.displaced.discard(subject)
+        if self.have:
+            here = self._snapshot.path(subject)
+            if any(self.have.get(unit, here) != here for unit in units_of(subject)):
+                self.forget(subject)
+
+    def forget(self, subject: Subject) -> None:
+        """Whatever came of what was asked about the subject does not count."""
+        for unit in units_of(subject):
+            self.have.pop(unit, None)
+            self._ledger.forget(unit)
+            self._record.forget(unit)
+        self._snapshot.drop_answers(subject)
+        self.lost.discard(subject)
+        self._dropped = True
 
     async def ask(self, unit: Unit) -> bool:
-        """Asks one unit. False if its subject is gone: asking more about it is idle."""
-        if unit in self.have:
-            if unit in self._gone:
-                return False
+        """Asks one unit. False if its subject is not where it was: asking more about it there is idle."""
+        subject = subject_of(unit)
+        if subject in self._snapshot.displaced or subject in self.lost or subject in self.left:
+            return False
+        if self.have.pop(unit, None) is not None:
             self._ledger.ok()
             return True
         self._ledger.forget(unit)
+        place = "" if subject is None else self._snapshot.path(subject)
         try:
             try:
                 rows = await self._answer(unit)
             except (Gone, Moved) as problem:
-                if isinstance(problem, Gone) and self._is_absent(unit.kind):
+                if isinstance(problem, Gone) and (unit.kind in HELPERS or self._is_absent(unit.kind)):
                     raise
                 where = await self._questions.find(unit)
                 if where is None:
                     raise
-                if where is Whereabouts.GONE:
-                    self._gone.add(unit)
-                    self._ledger.record(verdict(unit, self._snapshot, None))
-                    self._record.done(unit, (), time.time(), Outcome.GONE)
+                if where is not Whereabouts.THERE:
+                    self._not_there(unit, subject, place, where, problem)
                     return False
-                rows = await self._answer(unit)  # once more, where it is now; a second 404 is a failure
+                if subject in self._snapshot.displaced:
+                    return False
+                rows = await self._answer(unit)  # once more, as it is there; a second 404 is a failure
         except RequestProblem as problem:
+            if subject in self._snapshot.displaced:
+                return False
             self._ended_badly(unit, problem)
             return True
+        if subject in self._snapshot.displaced:  # it took another path meanwhile: whose answer is this?
+            return False
         read_at = time.time()
         try:
             self._take(unit, rows, read_at)
@@ -120,9 +164,22 @@ class Work:
             self._ended_badly(unit, Fault(path, f"with this answer, {error}", reason=FaultReason.BAD_SHAPE))
             return True
         self._ledger.ok()
-        self._record.done(unit, rows, read_at, Outcome.OK)
+        self._record.done(unit, rows, read_at, place)
         await self._record.ready()
         return True
+
+    def fail(self, subject: Subject) -> None:
+        """The subject was nowhere long enough to be asked about it there."""
+        self.forget(subject)
+        unit = first_unit_of(subject)
+        text = "it was renamed or moved again and again while the run was under way"
+        problem = Rejected(self._snapshot.path(subject), text)
+        self._ledger.record(verdict(unit, self._snapshot, problem))
+
+    def gone(self, subject: Subject) -> None:
+        """A listing has shown that the subject was deleted."""
+        self.forget(subject)
+        self._ledger.record(verdict(first_unit_of(subject), self._snapshot, None))
 
     async def listing(
         self,
@@ -135,10 +192,9 @@ class Work:
 
         Ends, with an entry in the ledger, where the listing can't be read on; `again` then reads it anew.
         """
-        if unit in self.have:
-            self._ledger.ok()
-            return
         self._ledger.forget(unit)
+        if unit in self._listed:
+            self._record.forget(unit)
         try:
             async for page in pages:
                 rows = page if wanted is None else [row for row in page if wanted(row)]
@@ -155,24 +211,30 @@ class Work:
                 self.listings_again.append(again)
         else:
             self._ledger.ok()
-            self._record.done(unit, (), time.time(), Outcome.OK)
+            self._listed.add(unit)
+            self._record.done(unit, (), time.time())
 
     def settle(self) -> None:
-        """What was deleted while the crawl was under way leaves the snapshot; what is missing is marked in it."""
-        projects, repositories = set(), set()
-        for unit in self._gone:
+        """What this run does not collect leaves the snapshot; what is missing is marked in it."""
+        snapshot = self._snapshot
+        for name in self._gone_groups:
+            snapshot.forget_group(name)
+        for unit in self.have:  # nothing that is listed now led to it
             if unit.kind is UnitKind.MEMBERS:
-                self._snapshot.forget_group(unit.key)
-            elif unit.kind in OF_PROJECT:
-                projects.add(int(unit.key.partition("/")[0]))
-            elif unit.kind in OF_REPOSITORY:
-                repositories.add(int(unit.key))
-            elif unit.kind not in OF_USER:  # a user is kept, who was listed or holds a grant
-                raise ValueError(f"a listing can't be gone: {unit}")
-        self._snapshot.forget(projects, repositories)
-        if self._gone or self.have:
-            self._snapshot.prune()
-        self._snapshot.missing |= missing_scopes(self._ledger)
+                group = snapshot.groups.get(fold(unit.key))
+                if group is None or not group.listed:
+                    snapshot.forget_group(unit.key)
+            elif unit.kind in OF_USER:
+                snapshot.included.drop((unit.kind,), int(unit.key))
+        for subject in self.left:
+            self.forget(subject)
+        snapshot.forget(
+            {subject.id for subject in self.left if subject.kind == "project"},
+            {subject.id for subject in self.left if subject.kind == "repository"},
+        )
+        if self._gone_groups or self._dropped or self.have:
+            snapshot.prune()
+        snapshot.missing |= missing_scopes(self._ledger)
 
     def unless_stopped(self, function: Callable[[T], Awaitable[object]]) -> Callable[[T], Awaitable[None]]:
         """Once the run was told to stop, work that has not begun is left; what is in flight ends."""
@@ -215,6 +277,22 @@ class Work:
         self._ledger.record(verdict(unit, self._snapshot, problem))
         if isinstance(problem, Fault):
             self.again.append(unit)
+
+    def _not_there(
+        self, unit: Unit, subject: Subject | None, place: str, where: Whereabouts, problem: RequestProblem
+    ) -> None:
+        """Raises Rejected if a listing has shown the subject at `place` since it was not found there."""
+        if subject is None or where is Whereabouts.GONE:
+            if subject is None:
+                self._gone_groups.add(unit.key)
+            self._ledger.record(verdict(unit, self._snapshot, None))
+        elif where is Whereabouts.LEFT:
+            self.left.add(subject)
+        elif subject not in self.lost:
+            if self._lost_at.get(subject) == place:
+                raise Rejected(problem.path, f"the listing shows it, but it is not there: {problem.detail}", status=404)
+            self._lost_at[subject] = place
+            self.lost.add(subject)
 
     def _is_absent(self, kind: UnitKind) -> bool:
         """Whether this server, by all that is known, has no such thing: then a 404 needs no second look each time."""

@@ -56,6 +56,7 @@ async def collect(
         scope=settings.scope,
         pace=settings.pace,
         record=journal,
+        clock=session.clock,
     )
     try:
         await _take_up(journal, crawl)
@@ -129,9 +130,9 @@ async def _take_up(journal: Journal, crawl: Crawl) -> None:
     if not journal.resumed:
         return
     count = 0
+    now = time.time()
     async for item in journal.replay():
-        crawl.resume(item.unit, item.rows, item.read_at, item.outcome)
-        count += item.last
+        count += crawl.resume(item, now) and item.last
     _log.info(
         "taking up the run that began %.0f s ago: %d answers are kept and not asked for again",
         journal.age,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.course import Course
-from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.preflight import Findings, examine
 from oaa_bitbucket_async.bitbucket.protocol import Login
@@ -30,6 +30,7 @@ class Session:
     pacer: Pacer
     stats: RequestStats
     course: Course
+    clock: Clock
 
     async def examine(self) -> Findings:
         """Preflight; from its end on the server's own rate limit is kept. Raises as `preflight.examine`."""
@@ -67,7 +68,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
             course = Course(stats, pacer, clock)
             follow = group.create_task(course.follow())
             try:
-                yield Session(settings, api, client, pacer, stats, course)
+                yield Session(settings, api, client, pacer, stats, course, clock)
             finally:
                 watch.cancel()
                 follow.cancel()

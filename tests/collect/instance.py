@@ -15,7 +15,7 @@ from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.crawl import Crawl
 from oaa_bitbucket_async.collect.intake import AnyRow
-from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
+from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import Unit
 from oaa_bitbucket_async.settings import Pace, Scope
@@ -44,18 +44,20 @@ class Keeper:
 
     def __init__(self) -> None:
         self.pages: list[tuple[Unit, tuple[AnyRow, ...]]] = []
-        self.ended: dict[Unit, tuple[tuple[AnyRow, ...], Outcome]] = {}
+        self.ended: dict[Unit, tuple[tuple[AnyRow, ...], str]] = {}
+        """With the path that each was asked under."""
         self.forgotten: list[Unit] = []
 
     def page(self, unit: Unit, rows: Sequence[AnyRow]) -> None:
         self.pages.append((unit, tuple(rows)))
 
-    def done(self, unit: Unit, rows: Sequence[AnyRow], read_at: float, outcome: Outcome) -> None:
+    def done(self, unit: Unit, rows: Sequence[AnyRow], read_at: float, place: str = "") -> None:
         assert unit not in self.ended, "a unit ends once"
-        self.ended[unit] = (tuple(rows), outcome)
+        self.ended[unit] = (tuple(rows), place)
 
     def forget(self, unit: Unit) -> None:
         self.forgotten.append(unit)
+        self.ended.pop(unit, None)
 
     async def ready(self) -> None:
         return
@@ -70,6 +72,10 @@ class Server:
     trouble: dict[str, list[Answer | Fault]] = field(default_factory=dict)
     seconds: random.Random | None = None
     """If set, each answer takes a random time."""
+    takes: dict[str, float] = field(default_factory=dict)
+    """Seconds that the answer for a path takes."""
+    then: dict[str, object] = field(default_factory=dict)
+    """What a path of one page answers from its second time on."""
     asked: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, path: str) -> Answer:
@@ -82,14 +88,17 @@ class Server:
         self.asked[where] += 1
         if self.seconds is not None:
             await LoopClock().sleep(self.seconds.uniform(0.001, 2.0))
+        if where in self.takes:
+            await LoopClock().sleep(self.takes[where])
         if struck := self.trouble.get(where):
             given = struck.pop(0)
             if isinstance(given, Fault):
                 raise given
             return given
-        if where not in self.content:
+        source = self.then if where in self.then and self.asked[where] > 1 else self.content
+        if where not in source:
             return error(404, f"{where} does not exist", exception="x.NoSuchThingException")
-        content = self.content[where]
+        content = source[where]
         if isinstance(content, Answer):
             return content
         if isinstance(content, list):
@@ -181,6 +190,7 @@ def run_of(server: Server, *, findings: Findings = FINDINGS, scope: Scope | None
     crawl = Crawl(
         client, API, findings, snapshot, ledger, counts,
         scope=scope or Scope(), pace=Pace(**pace), record=keeper,  # type: ignore[arg-type]
+        clock=LoopClock(),
     )  # fmt: skip
     return Run(server, wire, client, snapshot, ledger, counts, keeper, crawl)
 

@@ -1,4 +1,4 @@
-"""One unit to its end: asked, followed if it moved, confirmed if it is gone, tried once more if it failed."""
+"""One unit to its end: asked, confirmed if it is gone, tried once more if it failed."""
 
 import asyncio
 
@@ -7,16 +7,18 @@ import pytest
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
+from oaa_bitbucket_async.collect.journal.records import Replayed
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.snapshot import Missing
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.collect.work import Work
 from oaa_bitbucket_async.errors import CredentialError
-from tests.bitbucket.answers import API, answer, error
+from oaa_bitbucket_async.settings import Scope
+from tests.bitbucket.answers import API, error
 from tests.collect.instance import (
     FINDINGS,
-    ROOT,
     Run,
     Server,
     at,
@@ -28,7 +30,7 @@ from tests.collect.instance import (
     run_of,
     same,
 )
-from tests.collect.test_snapshot import content, grants_of
+from tests.collect.test_snapshot import content
 from tests.virtual_clock import run_virtual
 
 ONE = project(1)
@@ -38,10 +40,6 @@ USERS, GROUPS = Unit(UnitKind.REPOSITORY_USERS, "100"), Unit(UnitKind.REPOSITORY
 DOWN = Fault("/x", "reset", reason=FaultReason.DROPPED)
 GONE = error(404, "does not exist", exception="x.NoSuchRepositoryException")
 DENIED = error(401, "You are not permitted", exception="x.AuthorisationException")
-
-
-def moved(path: str) -> Answer:
-    return answer(301, b"", {"Location": ROOT + path}, content_type=None)
 
 
 def crawled(server: Server, **pace: object) -> Run:
@@ -100,124 +98,6 @@ def test_a_key_or_slug_that_leads_to_another_path_is_a_bad_shape(listing: str, r
     assert not [path for path in server.asked if "/." in path]
 
 
-# --- gone, there, moved, replaced -------------------------------------------------------------------------------------
-
-
-def test_a_repository_that_is_gone_is_asked_for_itself_once_and_leaves_no_trace() -> None:
-    server = only()
-    for path in list(server.content):
-        if path.startswith(PLACE):
-            del server.content[path]
-    run = crawled(server)
-    assert run.ledger.complete
-    assert [(entry.unit, entry.what) for entry in run.ledger.gone()] == [
-        (USERS, "user permissions of repository P1/r100")
-    ]
-    assert run.keeper.ended[USERS] == ((), Outcome.GONE)
-    assert server.asked[PLACE] == 1
-    assert server.asked[f"{PLACE}/permissions/groups"] == 0, "of what is gone no more is asked"
-    assert 100 not in run.snapshot.repositories
-    assert 100 not in run.snapshot.repository_grants
-    assert run.snapshot.missing == set()
-
-
-def test_a_404_for_a_repository_that_is_there_is_asked_again() -> None:
-    server = only()
-    server.trouble[f"{PLACE}/permissions/users"] = [GONE]
-    run = crawled(server)
-    assert run.ledger.complete
-    assert run.ledger.count(Outcome.GONE) == 0
-    assert grants_of(run.snapshot, run.snapshot.repository_grants[100])[0]  # type: ignore[index]
-    assert server.asked[f"{PLACE}/permissions/users"] == 2
-
-
-def test_a_404_that_stays_although_the_repository_is_there_is_a_failure() -> None:
-    run = crawled(only(users=GONE))
-    assert run.ledger.count(Outcome.FAILED) == 1
-    assert "does not exist" in reasons(run)[USERS]
-    assert run.snapshot.missing == {Missing("repository", 100)}
-    assert USERS not in run.keeper.ended
-
-
-@pytest.mark.parametrize("status", [301, 404])
-def test_a_repository_that_moved_is_followed(status: int) -> None:
-    new = project(2, "NEW")
-    there = repository(100, new, "renamed")
-    server = only()
-    server.content |= at(there, [by_user(7, "REPO_ADMIN")], [by_group("b", "REPO_WRITE")])
-    server.content[PLACE] = moved("/projects/NEW/repos/renamed")
-    for what in ("users", "groups"):
-        place = f"/projects/NEW/repos/renamed/permissions/{what}?limit=1000"
-        server.content[f"{PLACE}/permissions/{what}"] = moved(place) if status == 301 else GONE
-    run = crawled(server)
-    assert run.ledger.complete
-    record = run.snapshot.repositories[100]
-    assert (record.project, record.slug, run.snapshot.projects[2].key) == (2, "renamed", "NEW")
-    found = {str(who.key): what for who, what in run.snapshot.grants(run.snapshot.repository_grants[100])}
-    assert found == {"7": "REPO_ADMIN", "b": "REPO_WRITE"}
-    assert server.asked[PLACE] == 1, "the groups are asked for at the new place at once"
-
-
-def test_a_move_is_followed_once() -> None:
-    server = only(users=moved(f"{PLACE}/elsewhere"))
-    server.content[PLACE] = moved("/projects/P1/repos/second")
-    server.content["/projects/P1/repos/second"] = moved("/projects/P1/repos/third")
-    server.content["/projects/P1/repos/third"] = REPO
-    run = crawled(server)
-    assert run.ledger.count(Outcome.FAILED) == 1
-    assert "moved to" in reasons(run)[USERS]
-    assert server.asked["/projects/P1/repos/third"] == 0
-
-
-def test_another_repository_in_its_place_is_not_taken_for_it() -> None:
-    server = only(users=GONE)
-    server.content[PLACE] = repository(555, ONE, "r100")
-    run = crawled(server)
-    assert "another repository stands there" in reasons(run)[USERS]
-    assert 555 not in run.snapshot.repositories
-    assert not run.ledger.complete
-
-
-def test_a_project_that_is_gone_takes_its_repositories_along() -> None:
-    server = only()
-    server.content = {path: what for path, what in server.content.items() if not path.startswith("/projects/P1")}
-    run = crawled(server)
-    assert run.ledger.complete
-    assert run.ledger.count(Outcome.GONE) == 2
-    assert not run.snapshot.projects
-    assert not run.snapshot.repositories
-    assert not run.snapshot.project_grants
-
-
-def test_a_project_that_was_renamed_is_followed() -> None:
-    server = only()
-    renamed = project(1, "FRESH")
-    for path in list(server.content):
-        if path.startswith("/projects/P1/permissions"):
-            server.content[path.replace("P1", "FRESH")] = server.content.pop(path)
-    server.content |= {"/projects/P1": moved("/projects/FRESH"), "/projects/FRESH": renamed}
-    run = crawled(server)
-    assert run.ledger.complete
-    assert run.snapshot.projects[1].key == "FRESH"
-    assert run.snapshot.default_permissions[1] == {"PROJECT_READ"}
-
-
-def test_another_project_in_its_place_is_not_taken_for_it() -> None:
-    server = only()
-    server.content["/projects/P1/permissions/users"] = GONE
-    server.content["/projects/P1"] = project(9, "P1")
-    run = crawled(server)
-    assert "another project stands there" in reasons(run)[Unit(UnitKind.PROJECT_USERS, "1")]
-
-
-def test_an_existence_that_can_t_be_found_out_is_a_failure_and_no_deletion() -> None:
-    server = only(users=GONE)
-    server.trouble[PLACE] = [DOWN] * 4
-    run = crawled(server)
-    assert run.ledger.count(Outcome.FAILED) == 1
-    assert 100 in run.snapshot.repositories
-
-
 # --- groups --------------------------------------------------------------------------------------------------------
 
 
@@ -230,7 +110,7 @@ def test_a_group_is_looked_for_on_all_pages_and_compared_exactly(detailed: bool,
 
     async def main() -> None:
         run = run_of(server)
-        existence = Existence(run.client, API, run.snapshot, detailed_groups=detailed)
+        existence = Existence(run.client, API, run.snapshot, Wanted(Scope()), detailed_groups=detailed)
         assert await existence.group(name) is found
 
     run_virtual(main())
@@ -267,7 +147,7 @@ def test_a_fault_that_stays_fails_the_unit_and_no_other() -> None:
     assert list(reasons(run)) == [USERS]
     assert "request id @7" in reasons(run)[USERS]
     assert server.asked[f"{PLACE}/permissions/users"] == 4, "two attempts in each of two rounds"
-    assert run.keeper.ended[GROUPS][1] is Outcome.OK
+    assert run.keeper.ended[GROUPS][1] == "P1/r100"
     assert run.snapshot.missing == {Missing("repository", 100)}
 
 
@@ -276,7 +156,7 @@ def test_what_is_denied_is_not_tried_again() -> None:
     run = crawled(server)
     assert run.ledger.count(Outcome.DENIED) == 1
     assert server.asked[f"{PLACE}/permissions/users"] == 1
-    assert run.keeper.ended[GROUPS][1] is Outcome.OK
+    assert run.keeper.ended[GROUPS][1] == "P1/r100"
 
 
 @pytest.mark.parametrize("listing", ["/admin/users", "/admin/groups", "/projects", "/repos"])
@@ -333,8 +213,7 @@ def test_grants_over_many_pages_come_whole() -> None:
     run = crawled(Server(estate(), cap=2))
     whole = crawled(Server(estate()))
     assert timeless(run) == timeless(whole)
-    for rows, outcome in run.keeper.ended.values():
-        assert outcome is Outcome.OK
+    for rows, _ in run.keeper.ended.values():
         assert len(set(map(str, rows))) == len(rows)
 
 
@@ -345,9 +224,9 @@ def test_what_an_earlier_run_was_answered_is_not_asked_again() -> None:
     async def main() -> Run:
         run = run_of(server)
         pages = dict(whole.keeper.pages)
-        for number, (unit, (rows, outcome)) in enumerate(whole.keeper.ended.items()):
+        for number, (unit, (rows, place)) in enumerate(whole.keeper.ended.items()):
             if number % 3:
-                run.crawl.resume(unit, pages.get(unit, rows), 5.0, outcome)
+                run.crawl.resume(Replayed(unit, pages.get(unit, rows), 5.0, place, last=True), now=10.0)
         await run.crawl.run()
         return run
 
@@ -357,20 +236,6 @@ def test_what_an_earlier_run_was_answered_is_not_asked_again() -> None:
     assert timeless(run) == timeless(whole)
     assert run.counts.resumed > 0
     assert len(run.wire.paths) + run.counts.resumed == len(whole.wire.paths)
-
-
-def test_what_was_gone_stays_gone_in_the_next_run() -> None:
-    server = only()
-
-    async def main() -> Run:
-        run = run_of(server)
-        run.crawl.resume(USERS, (), 5.0, Outcome.GONE)
-        await run.crawl.run()
-        return run
-
-    run = run_virtual(main())
-    assert 100 not in run.snapshot.repositories
-    assert not any(path.startswith(f"{ROOT}{PLACE}") for path in run.wire.paths)
 
 
 @pytest.mark.parametrize("after", [0, 1, 5, 17, 40])
@@ -401,7 +266,7 @@ def test_told_to_stop_it_ends_with_what_is_in_flight(after: int) -> None:
 def test_work_that_has_not_begun_is_left_once_stopped() -> None:
     async def main() -> None:
         run = run_of(Server({}))
-        existence = Existence(run.client, API, run.snapshot, detailed_groups=True)
+        existence = Existence(run.client, API, run.snapshot, Wanted(Scope()), detailed_groups=True)
         questions = Questions(API, FINDINGS, run.snapshot, existence)
         work = Work(run.client, questions, run.snapshot, run.ledger, run.counts, run.keeper)
         begun: list[int] = []

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from oaa_bitbucket_async.collect.journal.store import Header, open_store
+from oaa_bitbucket_async.collect.units import UnitKind, subject_of
 from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
 from oaa_bitbucket_async.demo.bitbucket.server import Request
@@ -30,7 +31,7 @@ ONCE = replace(QUICK, max_attempts=1)
 
 
 def preflight(bench: Bench) -> list[str]:
-    """Paths that a run asks before it fans out: those of a run that has everything in its journal."""
+    """Paths that every run asks, whatever it has in its journal: preflight, listings and global permissions."""
     state = State(directory=bench.state / "preflight")
     bench.veza.fail("refused")
     assert bench.run(state=state).code == 5
@@ -76,7 +77,7 @@ def truth(bench: Bench) -> Ran:
 
 
 def kept_units(path: Path, copy: Path) -> int:
-    """How many answers a journal holds, as the next run will find it. Reads a copy, log included."""
+    """How many answers a journal holds that the next run does not ask for again. Reads a copy, log included."""
     if not path.exists():
         return 0
     copy.mkdir()
@@ -88,7 +89,8 @@ def kept_units(path: Path, copy: Path) -> int:
     fingerprint = msgspec.json.decode(header, type=Header).fingerprint
     opened = open_store(copy / "copy", fingerprint=fingerprint, window=3600.0, resume=True, now=time.time())
     assert opened.set_aside is None
-    count = sum(item.last for number in range(opened.store.verified) for item in opened.store.replay(number))
+    found = [item.unit for n in range(opened.store.verified) for item in opened.store.replay(n) if item.last]
+    count = sum(unit.kind is UnitKind.MEMBERS or subject_of(unit) is not None for unit in found)
     opened.store.close()
     return count
 

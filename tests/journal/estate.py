@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.journal import AnyRow, Fingerprint, Journal
-from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.settings import Scope
 
@@ -28,7 +27,7 @@ class Told(NamedTuple):
     unit: Unit
     pages: tuple[tuple[AnyRow, ...], ...]
     read_at: float
-    outcome: Outcome
+    place: str
 
 
 def user(number: int) -> rows.User:
@@ -36,24 +35,24 @@ def user(number: int) -> rows.User:
 
 
 def told(number: int) -> Told:
-    """The unit with this number: mostly permissions, now and then pages, a deleted thing, an empty answer."""
+    """The unit with this number: mostly permissions, now and then pages, an empty answer."""
     read_at = NOW + number / 8
     if number % 11 == 3:
         pages = tuple(tuple(user(number * 7 + i) for i in range(page, page + 4)) for page in range(3))
-        return Told(Unit(UnitKind.MEMBERS, f"group {number}"), pages, read_at, Outcome.OK)
+        return Told(Unit(UnitKind.MEMBERS, f"group {number}"), pages, read_at, "")
     if number % 11 == 5:
-        return Told(Unit(UnitKind.REPOSITORY_USERS, str(number)), ((),), read_at, Outcome.GONE)
+        return Told(Unit(UnitKind.REPOSITORY_USERS, str(number)), ((),), read_at, "GONE/empty")
     if number % 2:
         groups = tuple(rows.GroupGrant(rows.Group(f"team {i}"), "REPO_WRITE") for i in range(number % 5))
-        return Told(Unit(UnitKind.REPOSITORY_GROUPS, str(number)), (groups,), read_at, Outcome.OK)
+        return Told(Unit(UnitKind.REPOSITORY_GROUPS, str(number)), (groups,), read_at, f"P{number % 3}/slug")
     users = tuple(rows.UserGrant(user(i), "REPO_READ") for i in range(number, number + number % 6))
-    return Told(Unit(UnitKind.REPOSITORY_USERS, str(number)), (users,), read_at, Outcome.OK)
+    return Told(Unit(UnitKind.REPOSITORY_USERS, str(number)), (users,), read_at, f"P{number % 3}/slug")
 
 
 def tell(journal: Journal, what: Told) -> None:
     for page in what.pages[:-1]:
         journal.page(what.unit, page)
-    journal.done(what.unit, what.pages[-1], what.read_at, what.outcome)
+    journal.done(what.unit, what.pages[-1], what.read_at, what.place)
 
 
 async def open_at(path: Path, *, now: float = NOW, **changed: object) -> Journal:
@@ -68,7 +67,7 @@ async def everything(journal: Journal) -> list[Told]:
     async for item in journal.replay():
         running.setdefault(item.unit, []).append(tuple(item.rows))
         if item.last:
-            found.append(Told(item.unit, tuple(running.pop(item.unit)), item.read_at, item.outcome))
+            found.append(Told(item.unit, tuple(running.pop(item.unit)), item.read_at, item.place))
     assert not running, "pages of a unit that is not whole"
     return found
 

@@ -18,7 +18,6 @@ import pytest
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.journal import Fingerprint, Journal, records
 from oaa_bitbucket_async.collect.journal import journal as journal_module
-from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.settings import Scope
 from tests.journal.estate import FINGERPRINT, NOW, everything, found_in, open_at, run, tell, told, user, written
@@ -128,17 +127,6 @@ def test_users_who_changed_between_two_answers_stay_as_each_answer_had_them(path
         await journal.close()
         users = [t.pages[0][0].user for t in await found_in(path)]  # type: ignore[union-attr]
         assert users == [user(1), other, user(1)]
-
-    run(test)
-
-
-@pytest.mark.parametrize("outcome", [Outcome.DENIED, Outcome.FAILED])
-def test_what_is_to_be_asked_again_is_not_kept(path: Path, outcome: Outcome) -> None:
-    async def test() -> None:
-        journal = await open_at(path)
-        with pytest.raises(ValueError, match="no outcome to keep"):
-            journal.done(REPOSITORY, [], NOW, outcome)
-        await journal.close()
 
     run(test)
 

@@ -23,7 +23,6 @@ from oaa_bitbucket_async.collect.included import (
 )
 from oaa_bitbucket_async.collect.intake import AnyRow
 from oaa_bitbucket_async.collect.journal.records import ROW_TYPES, Entry, Packer
-from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from tests.journal.estate import NOW, Told, found_in, open_at, run, tell
 
@@ -129,8 +128,7 @@ OF: dict[type[AnyRow], st.SearchStrategy[AnyRow]] = {
 def anything_told(draw: st.DrawFn) -> Told:
     kind = draw(st.sampled_from(UnitKind))
     pages = st.lists(st.lists(OF[ROW_TYPES[kind]], max_size=4).map(tuple), min_size=1, max_size=3).map(tuple)
-    outcome = draw(st.sampled_from([Outcome.OK, Outcome.GONE]))
-    return Told(Unit(kind, draw(text)), draw(pages), draw(st.floats(0, 4e9)), outcome)
+    return Told(Unit(kind, draw(text)), draw(pages), draw(st.floats(0, 4e9)), draw(text))
 
 
 def test_every_kind_of_unit_has_its_rows() -> None:
@@ -170,7 +168,7 @@ def test_what_was_told_comes_back(everything_told: list[Told]) -> None:
 def test_a_user_is_written_once() -> None:
     packer = Packer()
     who = rows.User(1, "some-user", display_name="Some User", email_address="some.user@example.com")
-    entry = Entry(Unit(UnitKind.REPOSITORY_USERS, "1"), "ok", [rows.UserGrant(who, "REPO_READ")] * 100, NOW)
+    entry = Entry(Unit(UnitKind.REPOSITORY_USERS, "1"), "done", [rows.UserGrant(who, "REPO_READ")] * 100, NOW, "A/b")
     assert packer.pack([entry]).count(b"some.user@example.com") == 1
     assert packer.pack([entry]).count(b"some.user@example.com") == 0
 
@@ -180,7 +178,7 @@ def test_a_grant_of_a_user_that_the_journal_does_not_hold_is_damage(number: int)
     body = msgspec.msgpack.encode(
         (
             [msgspec.Raw(msgspec.msgpack.encode((1, "a", "", "", None, True, "", None, None, None)))],
-            [("repository-users", "1", "ok", NOW, [(number, "REPO_READ")])],
+            [("repository-users", "1", "done", NOW, "A/b", [(number, "REPO_READ")])],
         )
     )
     packer = Packer()

@@ -19,7 +19,6 @@ from oaa_bitbucket_async.collect.journal.store import (
     in_use,
     open_store,
 )
-from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit
 from oaa_bitbucket_async.errors import CollectorError, TemporaryError
 from oaa_bitbucket_async.events import Event, event
@@ -126,24 +125,19 @@ class Journal:
 
     def page(self, unit: Unit, rows: Sequence[AnyRow]) -> None:
         """A page of a unit that goes on. It counts only once `done` has been called for the unit."""
-        self._note(unit, "page", rows, 0.0)
+        self._note(unit, "page", rows)
 
-    def done(self, unit: Unit, rows: Sequence[AnyRow], read_at: float, outcome: Outcome = Outcome.OK) -> None:
+    def done(self, unit: Unit, rows: Sequence[AnyRow], read_at: float, place: str = "") -> None:
         """The unit is complete: these are its rows, or its last ones after `page`.
 
-        `read_at` (epoch seconds) is the earliest time that its rows are of. The outcome is ok or gone; units
-        that ended otherwise are to be asked again, so they don't belong here (ValueError).
+        `read_at` (epoch seconds) is the earliest time that its rows are of, `place` the path under which it was asked.
+        Units that were not answered are to be asked again, so they don't belong here.
         """
-        if outcome is Outcome.OK:
-            self._note(unit, "ok", rows, read_at)
-        elif outcome is Outcome.GONE:
-            self._note(unit, "gone", rows, read_at)
-        else:
-            raise ValueError(f"{outcome} is no outcome to keep: {unit}")
+        self._note(unit, "done", rows, read_at, place)
 
     def forget(self, unit: Unit) -> None:
         """The unit is asked again from its beginning: what was noted of it so far does not count."""
-        self._note(unit, "forget", (), 0.0)
+        self._note(unit, "forget", ())
 
     async def ready(self) -> None:
         """Wait while more is noted than memory should hold: only a disk that can't keep up makes it wait."""
@@ -185,10 +179,10 @@ class Journal:
                 extra=event(Event.JOURNAL_FAILED),
             )
 
-    def _note(self, unit: Unit, mark: Mark, rows: Sequence[AnyRow], read_at: float) -> None:
+    def _note(self, unit: Unit, mark: Mark, rows: Sequence[AnyRow], read_at: float = 0.0, place: str = "") -> None:
         if self._store is None:
             return
-        self._entries.append(Entry(unit, mark, rows, read_at))
+        self._entries.append(Entry(unit, mark, rows, read_at, place))
         self._noted += len(rows) + 1
         if self._noted >= _BATCH_ROWS:
             self._write()

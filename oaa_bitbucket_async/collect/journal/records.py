@@ -15,11 +15,10 @@ from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.included import INCLUDED_ROWS
 from oaa_bitbucket_async.collect.intake import AnyRow
-from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.settings import Include, Scope
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
 """Raise it when the same rows are written in another way; when the rows change, `layout` changes by itself."""
 
 ROW_TYPES: dict[UnitKind, type[AnyRow]] = {
@@ -91,21 +90,21 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
 class Replayed(NamedTuple):
     """A page of a unit that an earlier run has asked to its end.
 
-    `rows` are of the type that the unit's kind says. `read_at` (epoch seconds) and `outcome` (ok or gone) are
-    the whole unit's, the same on each of its pages; `last` is true on the one that ends it.
+    `rows` are of the type that the unit's kind says. `read_at` (epoch seconds) and `place` (the path under which
+    it was asked) are the whole unit's, the same on each of its pages; `last` is true on the one that ends it.
     """
 
     unit: Unit
     rows: Sequence[AnyRow]
     read_at: float
-    outcome: Outcome
+    place: str
     last: bool
 
 
 _UNITS_IN_A_ROW = 200
 """Packed at a time (within a millisecond) before the interpreter is offered to the event loop, which would wait 5 ms
 for it. Each offer has its price, a change of threads: 50 cost 5 µs of a request's 80."""
-Mark = Literal["page", "ok", "gone", "forget"]
+Mark = Literal["page", "done", "forget"]
 
 
 class Entry(NamedTuple):
@@ -115,6 +114,7 @@ class Entry(NamedTuple):
     mark: Mark
     rows: Sequence[AnyRow]
     read_at: float
+    place: str
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -124,6 +124,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     key: str
     mark: Mark
     read_at: float
+    place: str
     body: msgspec.Raw
 
     @property
@@ -180,7 +181,8 @@ class Packer:
             if place % _UNITS_IN_A_ROW == 0:
                 time.sleep(0)
             unit = entry.unit
-            records.append((unit.kind, unit.key, entry.mark, entry.read_at, self._body(unit.kind, entry.rows)))
+            body = self._body(unit.kind, entry.rows)
+            records.append((unit.kind, unit.key, entry.mark, entry.read_at, entry.place, body))
         new, self._new = self._new, []
         return _encoder.encode((new, records))
 

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import msgspec
 
 from oaa_bitbucket_async.collect.journal.records import Entry, Fingerprint, Packer, Record, Replayed, layout
-from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.units import Unit
 from oaa_bitbucket_async.files import PRIVATE_FILE, UntrustedFileError, open_ours, private_dir, unpack_bounded
 
@@ -95,7 +94,7 @@ class Store:
         self._broken = False
         self.unended: list[Unit] = []
         """Units that an earlier run was cut off in; they are going to be asked from their beginning."""
-        self._ended: dict[Unit, tuple[float, Outcome]] = {}
+        self._ended: dict[Unit, tuple[float, str]] = {}
         self._forgotten: dict[Unit, tuple[int, int]] = {}
         """By unit, the place (batch, index) up to which its records don't count."""
 
@@ -133,7 +132,7 @@ class Store:
                     self._forgotten[record.unit] = (number, index)
                 elif record.unit in running:
                     running.remove(record.unit)
-                    self._ended[record.unit] = (record.read_at, Outcome(record.mark))
+                    self._ended[record.unit] = (record.read_at, record.place)
         self.verified = self._next = count
         self.unended = sorted(running)
         self._forgotten.update(dict.fromkeys(running, (count, 0)))
@@ -146,11 +145,10 @@ class Store:
             if record.mark == "forget" or self._forgotten.get(unit, (-1, -1)) >= (number, index):
                 continue
             if record.mark == "page":
-                read_at, outcome = self._ended[unit]
-                found.append(Replayed(unit, self._packer.decode(record), read_at, outcome, last=False))
+                read_at, place = self._ended[unit]
+                found.append(Replayed(unit, self._packer.decode(record), read_at, place, last=False))
             else:
-                read_at, outcome = record.read_at, Outcome(record.mark)
-                found.append(Replayed(unit, self._packer.decode(record), read_at, outcome, last=True))
+                found.append(Replayed(unit, self._packer.decode(record), record.read_at, record.place, last=True))
         return found
 
     def replayed(self) -> None:

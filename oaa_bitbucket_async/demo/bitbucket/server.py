@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -66,6 +66,8 @@ class EmbeddedBitbucket:
         self.created_personal_projects: list[str] = []
         self.in_flight = 0
         self.peak_in_flight = 0
+        self._changes: list[tuple[int, Callable[[Estate], None]]] = []
+        self._began = 0
         self._doorman = Doorman(self.options)
         self._closing = asyncio.Event()
         self._runner: web.ServerRunner | None = None
@@ -100,6 +102,13 @@ class EmbeddedBitbucket:
         """The token is not known from now on."""
         self._doorman.tokens.pop(token, None)
         self._callers.clear()
+
+    def change_at(self, request: int, change: Callable[[Estate], None]) -> None:
+        """`change` happens to the estate just before the `request`-th request from now on (the first is 1) is answered.
+
+        Changes that are due at one time happen in the order in which they were given.
+        """
+        self._changes.append((self._began + request, change))
 
     @property
     def failed_logins(self) -> Counter[str]:
@@ -152,6 +161,9 @@ class EmbeddedBitbucket:
         if path == STATS_PATH:
             return web.Response(body=msgspec.json.encode(self.stats()), content_type="application/json")
         at = asyncio.get_running_loop().time()
+        self._began += 1
+        if self._changes:
+            self._change()
         where = route(path, query)
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
@@ -200,6 +212,13 @@ class EmbeddedBitbucket:
         for fault in struck:
             answer = spoiled(fault, answer)
         return caller, answer
+
+    def _change(self) -> None:
+        """What was to happen by now does."""
+        due = [change for request, change in self._changes if request <= self._began]
+        self._changes = [(request, change) for request, change in self._changes if request > self._began]
+        for change in due:
+            change(self.estate)
 
     def _current(self) -> Endpoints:
         """The endpoints of the estate as it is now."""

@@ -1,0 +1,114 @@
+"""Where things are once all has been asked: an answer counts only for the id that had its path at the end.
+
+DESIGN.md section 4, rule 8. Projects and repositories are listed once more where something was no longer at its path,
+and always once the paths are older than five minutes: a path that was taken over meanwhile answers 200.
+"""
+
+from oaa_bitbucket_async.bitbucket.api import Api
+from oaa_bitbucket_async.bitbucket.client import Client
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
+from oaa_bitbucket_async.bitbucket.rows import Project, Repository
+from oaa_bitbucket_async.collect.intake import row_key
+from oaa_bitbucket_async.collect.ledger import Ledger
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.units import Subject, Unit, UnitKind
+from oaa_bitbucket_async.collect.wanted import Wanted
+from oaa_bitbucket_async.collect.work import Work
+
+PATHS_HOLD = 300.0
+"""Seconds for which paths that a listing has shown are taken to hold."""
+_TRIES = 2
+
+
+class Places:
+    """Knows how old the paths in the snapshot are, and reads them again."""
+
+    def __init__(
+        self, client: Client, api: Api, snapshot: Snapshot, ledger: Ledger, wanted: Wanted, work: Work, clock: Clock
+    ) -> None:
+        self._client = client
+        self._api = api
+        self._snapshot = snapshot
+        self._ledger = ledger
+        self._wanted = wanted
+        self._work = work
+        self._clock = clock
+        self._listed_at = 0.0
+
+    def listed(self) -> None:
+        """The listings begin to be read now."""
+        self._listed_at = self._clock.now()
+
+    @property
+    def old(self) -> bool:
+        """Whether the paths may have changed unnoticed."""
+        return self._clock.now() - self._listed_at > PATHS_HOLD
+
+    async def list_again(self) -> bool:
+        """Lists projects and repositories. What they no longer show is gone, what is elsewhere is displaced.
+
+        False if they could not be read: then the ledger names the listing as missing. Ids that were not known before
+        are left to the next run; only a project that a known repository was moved into becomes known.
+        """
+        for _ in range(_TRIES):
+            self.listed()
+            projects, repositories = set(self._snapshot.projects), set(self._snapshot.repositories)
+            await self._projects(projects)
+            await self._repositories(projects, repositories)
+            self._work.listings_again.clear()
+            if self._work.stopped:
+                return False
+            if self._ledger.listings_complete:
+                self._settle(projects, repositories)
+                return True
+        return False
+
+    async def _projects(self, unseen: set[int]) -> None:
+        """Takes those that are shown out of `unseen`."""
+
+        def known(row: Project) -> bool:
+            unseen.discard(row.id)
+            return row.id in self._snapshot.projects and self._stays(
+                Subject("project", row.id), self._wanted.project(row)
+            )
+
+        pages = self._client.pages(self._api.projects(), row_key)
+        async for _ in self._work.listing(Unit(UnitKind.PROJECTS), pages, _nothing, known):
+            pass
+
+    async def _repositories(self, unseen_projects: set[int], unseen: set[int]) -> None:
+        """The same; they show the personal projects too."""
+
+        def known(row: Repository) -> bool:
+            unseen.discard(row.id)
+            return row.id in self._snapshot.repositories and self._stays(
+                Subject("repository", row.id), self._wanted.repository(row)
+            )
+
+        pages = self._client.pages(self._api.repositories(), row_key)
+        async for page in self._work.listing(Unit(UnitKind.REPOSITORIES), pages, _nothing, known):
+            for row in page:
+                unseen_projects.discard(row.project.id)
+                self._snapshot.rename_project(row.project.id, row.project.key)
+
+    def _stays(self, subject: Subject, wanted: bool) -> bool:
+        if not wanted:
+            self._work.left.add(subject)
+        return wanted
+
+    def _settle(self, projects: set[int], repositories: set[int]) -> None:
+        """These were not shown."""
+        snapshot, work = self._snapshot, self._work
+        for subject in (
+            *(Subject("project", project) for project in sorted(projects)),
+            *(Subject("repository", repository) for repository in sorted(repositories)),
+        ):
+            work.gone(subject)
+            snapshot.displaced.discard(subject)
+        snapshot.forget(projects, repositories)
+        snapshot.displaced |= work.lost - work.left  # shown, so they are to be asked where they are now
+        work.lost.clear()
+
+
+async def _nothing() -> None:
+    """Who reads the listings here begins anew by himself."""
