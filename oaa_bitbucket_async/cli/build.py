@@ -203,6 +203,11 @@ def _veza(params: Params, environ: Mapping[str, str], found: Findings, *, needed
         )
     if (needed or half) and key is None and not key_is_bad:
         found.problems.append("VEZA_API_KEY or VEZA_API_KEY_FILE is not set: Veza's API key.")
+    if environ.get("VEZA_UNSAFE_HTTPS", "").lower() not in ("", "false", "0", "no", "off"):
+        found.warnings.append(
+            "VEZA_UNSAFE_HTTPS is ignored: Veza's certificate is always checked. If your own authority signed it, name "
+            "its file in REQUESTS_CA_BUNDLE."
+        )
     for flag, variable, name in (
         ("--provider-name", "OAA_PROVIDER_NAME", params["provider_name"]),
         ("--data-source-name", "OAA_DATA_SOURCE_NAME", params["data_source_name"]),

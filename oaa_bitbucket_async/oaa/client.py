@@ -1,45 +1,121 @@
-"""oaaclient's client as this program needs it: it never retries by itself, and it can be called off the event loop."""
+"""oaaclient's client as this program needs it: it never retries by itself, and it can be called off the event loop.
+
+oaaclient brings the calls, this module the wire: https only, no redirects, our key and nobody else's, answers of a
+bounded size, and errors that say the same whatever is wrong with an answer (`answers`).
+"""
 
 import asyncio
+import base64
 import contextlib
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import requests
 from oaaclient.client import OAAClient
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.oaa.answers import Answer, CallError, Json, accepted, heard
+from oaa_bitbucket_async.redaction import Redactor
+from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
 
 _T = TypeVar("_T")
 
-Json = dict[str, object]
-"""A JSON object as oaaclient takes and gives it."""
-
 DEFAULT_RETRIES = OAAClient.DEFAULT_RETRY_COUNT
+LARGEST_ANSWER = 32 << 20
+"""Bytes of an answer, unpacked, that are read: a hundred thousand warnings have less."""
+LARGEST_REFUSAL = 1 << 20
+"""… of one that says no; its status counts, and a part of its text will do."""
+_CHUNK = 64 << 10
+_MOST_PAGES = 1000
+_PROVIDERS = "/api/v1/providers/custom"
+_LASTING_FAULTS = (
+    requests.exceptions.SSLError,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidSchema,
+)
 
 
 class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
-    """oaaclient without its own retries and without its test of the connection.
+    """oaaclient without its own retries, its test of the connection and its way of reading answers.
 
     Its retries leave out every POST and are not seen from outside; here all of them are the caller's. Its test looks
     the host up in the local DNS, which fails behind a proxy that could have reached it, and comes before there is an
-    object to set anything on.
+    object to set anything on. It follows redirects, lets ~/.netrc replace the key, and takes any JSON for a success.
+
+    Every call raises CallError; one whose answer has another shape than oaaclient reads may raise anything.
     """
 
     def __init__(self, url: str, api_key: str) -> None:
         super().__init__(url=url, api_key=api_key)
-        self.retry_after: str | None = None
-        """`Retry-After` of the last answer."""
-        self._http_adapter.mount("https://", HTTPAdapter())
-        self._http_adapter.hooks["response"].append(self._keep_retry_after)
+        self.redact = Redactor([Secret(api_key), *_proxy_secrets(url)])
+        """Takes our secrets out of what Veza and libraries say."""
+        self._http_adapter.adapters.clear()
+        self._http_adapter.mount("https://", _Adapter())
         self.update_user_agent(f"oaa-bitbucket-async/{__version__}")
+
+    def get_provider(self, name: str) -> Json | None:
+        """The custom provider of this name; None if there is none."""
+        return self._find(_PROVIDERS, name)
+
+    def get_data_source(self, name: str, provider_id: str) -> Json | None:
+        """The provider's data source of this name; None if there is none."""
+        return self._find(f"{_PROVIDERS}/{provider_id}/datasources", name)
+
+    def api_get(self, api_path: str, params: Json | None = None) -> object:
+        """What a GET gives: all rows of a listing, or one value. CallError for a listing that does not end."""
+        rows: list[object] = []
+        asked = dict(params or {})
+        for _ in range(_MOST_PAGES):
+            answer = self._perform_request("GET", api_path, params=asked)
+            if "values" not in answer:
+                return answer.get("value", answer)
+            values, token = answer["values"] or [], answer.get("next_page_token")
+            if not isinstance(values, list):
+                raise CallError("the answer to a listing has no list in it", passes=True)
+            rows += values
+            if not answer.get("has_more"):
+                return rows
+            if not token or token == asked.get("page_token"):
+                break
+            asked["page_token"] = token
+        raise CallError("the pages of a listing lead nowhere", passes=False)
+
+    def api_post(self, api_path: str, data: Json, params: Json | None = None) -> object:
+        """What was made. oaaclient would make it again for as long as the answer says that there is more."""
+        answer = self._perform_request("POST", api_path, data, params)
+        return answer.get("value", answer)
+
+    def api_put(self, api_path: str, data: Json | None, params: Json | None = None) -> object:
+        """What was changed."""
+        answer = self._perform_request("PUT", api_path, data, params)
+        return answer.get("value", answer)
+
+    def post_object(self, api_path: str, data: Json) -> Json:
+        """The whole object that a POST is answered with, whatever its members are called."""
+        return self._perform_request("POST", api_path, data)
+
+    def _find(self, api_path: str, name: str) -> Json | None:
+        """oaaclient takes whatever row comes back, and prints them if there are several."""
+        rows = self.api_get(api_path, {"filter": f'name eq "{name}"'})
+        listed = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        found = [row for row in listed if str(row.get("name")).casefold() == name.casefold()]
+        if len(found) > 1:
+            found = [row for row in found if row.get("name") == name]
+        if len(found) > 1:
+            raise CallError(f"there are several of the name {name!r}", passes=False)
+        return found[0] if found else None
 
     def _test_connection(self) -> None:
         """Left to `upload.check_veza`."""
@@ -47,17 +123,112 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
     def _perform_request(
         self, method: str, api_path: str, data: Json | None = None, params: Json | None = None
     ) -> Json:
-        """As oaaclient does it, and no `Retry-After` of an earlier answer is left over."""
-        self.retry_after = None
-        answer: Json = super()._perform_request(method, api_path, data, params)
-        return answer
+        """One request; the object that it is answered with. CallError for everything else."""
+        try:
+            with self._http_adapter.request(
+                method,
+                f"{self.url}/{api_path.lstrip('/')}",
+                headers={"User-Agent": self._user_agent},
+                auth=_Key(self.api_key),
+                timeout=self._api_timeout,
+                params=urlencode(params) if params else None,
+                json=data,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = self._body(response)
+                answer = Answer(response.status_code, str(response.reason or ""), response.headers, body)
+                return accepted(answer, self.redact)
+        except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+            raise self._no_answer(error) from None
 
-    def _keep_retry_after(self, response: requests.Response, *_: object, **__: object) -> None:
-        self.retry_after = response.headers.get("Retry-After")
+    def _body(self, response: requests.Response) -> bytes:
+        """The answer's body, unpacked. Where the status says no, as much of it as there is."""
+        said_no = response.status_code >= 300
+        most = LARGEST_REFUSAL if said_no else LARGEST_ANSWER
+        chunks, size, until = [], 0, time.monotonic() + self._api_timeout
+        try:
+            for chunk in response.iter_content(_CHUNK):
+                size += len(chunk)
+                chunks.append(chunk)
+                if size > most or time.monotonic() > until:
+                    break
+        except (requests.exceptions.RequestException, HTTPError, OSError):
+            if not said_no:
+                raise
+        if not said_no and size > most:
+            raise CallError(f"the answer is larger than {most:,} bytes", passes=False, status=response.status_code)
+        return b"".join(chunks)[:most]
+
+    def _no_answer(self, error: Exception) -> CallError:
+        said = heard(str(error), self.redact) or type(error).__name__
+        if isinstance(error, requests.exceptions.ProxyError) and " 407 " in str(error):
+            advice = "The proxy does not take the login in HTTPS_PROXY: set user and password there."
+            return CallError(f"no connection: {said}", passes=False, advice=advice)
+        if isinstance(error, requests.exceptions.SSLError):
+            advice = "If Veza's certificate is signed by your own authority, name its file in REQUESTS_CA_BUNDLE."
+            return CallError(f"no connection: {said}", passes=False, advice=advice)
+        if not isinstance(error, (requests.exceptions.RequestException, HTTPError)):  # a file of certificates
+            return CallError(f"no connection: {said}", passes=False, advice="Check REQUESTS_CA_BUNDLE.")
+        return CallError(f"no connection: {said}", passes=not isinstance(error, _LASTING_FAULTS))
 
     def close(self) -> None:
         """Closes the connections."""
         self._http_adapter.close()
+
+
+class _Key(AuthBase):
+    """Our key on a request. Without an `auth` of its own requests would take a login for the host from ~/.netrc."""
+
+    def __init__(self, api_key: str) -> None:
+        self._api_key = api_key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._api_key}"
+        return request
+
+
+class _Adapter(HTTPAdapter):
+    """Tries once, and shows a proxy its login in UTF-8; requests' own is Latin-1 and fails at any other character."""
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """See HTTPAdapter."""
+        user, password = get_auth_from_url(proxy)
+        if not user:
+            return {}
+        return {"Proxy-Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")}
+
+
+def _proxy(url: str) -> str | None:
+    """The environment's proxy on the way to `url`, as requests takes it."""
+    address = select_proxy(url, get_environ_proxies(url))
+    return None if not address else address if "://" in address else f"http://{address}"
+
+
+def _check_proxy(url: str) -> None:
+    """ConfigurationError, which does not show it, for a proxy that can't be used: as towards Bitbucket."""
+    address = _proxy(url)
+    if address is None:
+        return
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            "The proxy that HTTPS_PROXY names can't be used: only http:// and https:// proxies can.",
+            "Set it to an address such as http://proxy.example.com:3128, or name Veza's host in NO_PROXY.",
+        )
+
+
+def _proxy_secrets(url: str) -> list[Secret]:
+    """The password of the proxy, as the address has it and as it is, and what its login is made of."""
+    parts = urlsplit(_proxy(url) or "")
+    if not parts.password:
+        return []
+    password = unquote(parts.password)
+    return [Secret(parts.password), Secret(password), Secret(f"{unquote(parts.username or '')}:{password}")]
 
 
 def veza_url(text: str) -> str:
@@ -100,6 +271,7 @@ def open_client(veza: Veza) -> VezaClient:
             "VEZA_API_KEY can't be a key: it is blank, or has spaces, line breaks or letters outside ASCII.",
             "Copy it again from Veza (Administration, API Keys).",
         )
+    _check_proxy(url)
     environment_number("OAA_API_TIMEOUT", OAAClient.DEFAULT_API_TIMEOUT, least=1)
     environment_number("OAA_API_RETRIES", DEFAULT_RETRIES, least=0)
     return VezaClient(url, key)

@@ -9,7 +9,7 @@ for it.
 import re
 from typing import Literal
 
-from oaa_bitbucket_async.oaa.client import Json
+from oaa_bitbucket_async.oaa.answers import Json
 
 Verdict = Literal["on its way", "as before", "parsed", "failed"]
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import email.utils
-import json
 import logging
 import random
 import time
@@ -10,26 +9,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import requests
 import tenacity
-from oaaclient.client import OAAClientError, OAAConnectionError, OAAResponseError
+from oaaclient.client import OAAClientError
 
 from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.events import Event, event
+from oaa_bitbucket_async.oaa.answers import CallError, heard
 from oaa_bitbucket_async.oaa.client import VezaClient, off_loop
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LASTING_FAULTS = (
-    requests.exceptions.SSLError,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidHeader,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.TooManyRedirects,
-)
-_MOST_DETAILS = 10
 _RETRY_AFTER_MAX = 300.0
 
 
@@ -64,12 +54,12 @@ class Patience:
 async def ask(client: VezaClient, patience: Patience, what: str, call: Callable[[], _T]) -> _T:
     """Makes one call of oaaclient, off the loop, and again for as long as its failure can pass.
 
-    UploadError if Veza refuses it or goes on failing; `what` completes "Veza refused …". An answer of another shape
-    than oaaclient reads (a proxy's, say) counts as failing.
+    VezaRefusedError if Veza refuses it, VezaFailingError if it goes on failing; `what` completes "Veza refused …". An
+    answer of another shape than oaaclient reads (a proxy's, say) counts as failing.
     """
 
     def wait(state: tenacity.RetryCallState) -> float:
-        asked = _seconds(client.retry_after)
+        asked = _seconds(_problem(state).retry_after)
         if asked is not None:
             return min(asked, _RETRY_AFTER_MAX)
         return random.uniform(0.5, 1.0) * min(  # noqa: S311  # jitter, no secret
@@ -77,44 +67,44 @@ async def ask(client: VezaClient, patience: Patience, what: str, call: Callable[
         )
 
     def log(state: tenacity.RetryCallState) -> None:
-        outcome, action = state.outcome, state.next_action
-        if outcome is not None and action is not None:
-            reason = _say(outcome.exception())
-            _log.warning(
-                "Veza: %s: %s; trying again in %.1f s",
-                what,
-                reason,
-                action.sleep,
-                extra=event(Event.VEZA_RETRY, call=what, wait_seconds=round(action.sleep, 1)),
-            )
+        seconds = state.next_action.sleep if state.next_action is not None else 0.0
+        _log.warning(
+            "Veza: %s: %s; trying again in %.1f s",
+            what,
+            _problem(state).said,
+            seconds,
+            extra=event(Event.VEZA_RETRY, call=what, wait_seconds=round(seconds, 1)),
+        )
 
     def understood() -> _T:
         try:
             return call()
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise OAAClientError("ERROR", f"the answer is not what was asked for ({error!r})") from error
+        except (OAAClientError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            said = heard(repr(error), client.redact)
+            raise CallError(f"the answer is not what was asked for ({said})", passes=True) from error
 
     retrying = tenacity.AsyncRetrying(
         sleep=patience.sleep,
         stop=tenacity.stop_after_attempt(patience.attempts),
         wait=wait,
-        retry=tenacity.retry_if_exception(passes),
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, CallError) and error.passes),
         before_sleep=log,
         reraise=True,
     )
     try:
         return await retrying(off_loop, understood)
-    except OAAClientError as error:
-        raise _upload_error(error, what, patience.attempts) from None
+    except CallError as error:
+        if error.passes:
+            raise VezaFailingError(
+                f"Veza went on failing at {what}, {patience.attempts} times; the last answer: {error.said}.",
+                "Try again later.",
+            ) from None
+        raise VezaRefusedError(f"Veza refused {what}: {error.said}.", error.advice, status=error.status) from None
 
 
-def passes(error: BaseException) -> bool:
-    """True if the same call can succeed later."""
-    if isinstance(error, OAAResponseError):
-        return error.status_code in _PASSING_STATUS
-    if isinstance(error, OAAConnectionError):
-        return not isinstance(error.__context__, _LASTING_FAULTS)
-    return isinstance(error, OAAClientError)
+def _problem(state: tenacity.RetryCallState) -> CallError:
+    error = state.outcome.exception() if state.outcome is not None else None
+    return error if isinstance(error, CallError) else CallError(repr(error), passes=True)
 
 
 def _seconds(retry_after: str | None) -> float | None:
@@ -127,44 +117,5 @@ def _seconds(retry_after: str | None) -> float | None:
         pass
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-
-
-def _say(error: BaseException | None) -> str:
-    """A failure in one line: what oaaclient keeps of an answer, or what kept it from getting one."""
-    if not isinstance(error, OAAClientError):
-        return repr(error)
-    request_id = getattr(error, "request_id", None)
-    known = [
-        f"HTTP {error.status_code}" if error.status_code else "",
-        f"request id {request_id}" if request_id else "",
-    ]
-    where = ", ".join(filter(None, known))
-    return f"{error.error}: {error.message}" + (f" ({where})" if where else "")
-
-
-def _upload_error(error: OAAClientError, what: str, attempts: int) -> UploadError:
-    details = [detail if isinstance(detail, str) else json.dumps(detail) for detail in error.details]
-    more = [f"and {len(details) - _MOST_DETAILS} more"] if len(details) > _MOST_DETAILS else []
-    told = f" Details: {'; '.join(details[:_MOST_DETAILS] + more)}." if details else ""
-    if passes(error):
-        return VezaFailingError(
-            f"Veza went on failing at {what}, {attempts} times; the last answer: {_say(error)}.{told}",
-            "Try again later.",
-        )
-    return VezaRefusedError(f"Veza refused {what}: {_say(error)}.{told}", _advice(error), status=error.status_code)
-
-
-def _advice(error: OAAClientError) -> str:
-    if isinstance(error.__context__, requests.exceptions.SSLError):
-        return "If Veza's certificate is signed by your own authority, name its file in REQUESTS_CA_BUNDLE."
-    match error.status_code:
-        case 401 | 403:
-            return "Check VEZA_API_KEY: it may be revoked or expired, or lack the right to push OAA data."
-        case 404:
-            return "Check --veza-url: it is Veza's host alone, as https://HOST."
-        case 413:
-            return "The payload is too large for Veza or for a proxy on the way."
-        case _:
-            return "Veza's answer says what it does not accept; give its support the request id."

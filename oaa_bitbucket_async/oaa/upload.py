@@ -9,7 +9,7 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -17,17 +17,24 @@ from oaaclient.client import OAAClient
 
 from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.oaa.client import DEFAULT_RETRIES, Json, VezaClient, environment_number, open_client
+from oaa_bitbucket_async.oaa.answers import CallError, Json, heard, one_line
+from oaa_bitbucket_async.oaa.client import DEFAULT_RETRIES, VezaClient, environment_number, open_client
 from oaa_bitbucket_async.oaa.follow import Following, status_of, tells_times
 from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for
 from oaa_bitbucket_async.oaa.payload import Payload
-from oaa_bitbucket_async.oaa.retry import Patience, VezaFailingError, ask
+from oaa_bitbucket_async.oaa.retry import Patience, VezaFailingError, VezaRefusedError, ask
+from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.settings import Veza
 
 _log = logging.getLogger(__name__)
 
 TEMPLATE = "application"
 _MOST_KINDS = 50
+_LONGEST_WARNING = 1000
+"""Characters of a warning that are looked at: its kind stands at its beginning."""
+_LONGEST_STATUS = 100
+_MOST_DEBUGGED = 100
+"""Warnings that the debug log repeats as they came."""
 _TRIES_OF_A_CHECK = 4
 """Somebody may be waiting for it, and nothing is lost if it fails."""
 
@@ -154,7 +161,7 @@ class _Push:
         return PushResult(
             provider=self._veza.provider_name,
             data_source=self._data_source_name,
-            warnings=count_warnings(_messages(answer)),
+            warnings=count_warnings(_messages(answer, self._client.redact)),
             created_provider=self._created_provider,
             created_data_source=self._created_data_source,
             parts=parts,
@@ -168,13 +175,14 @@ class _Push:
         if not provider:
             self._created_provider = True
             provider = self._client.create_provider(name, TEMPLATE)
-        template = provider.get("custom_template", TEMPLATE)
+        template = provider.get("custom_template") or TEMPLATE
         if template != TEMPLATE:
+            shown = heard(str(template), self._client.redact)
             raise UploadError(
-                f"The provider {name!r} exists in Veza for another template ({template}).",
+                f"The provider {name!r} exists in Veza for another template ({shown}).",
                 "Give another name with --provider-name (OAA_PROVIDER_NAME).",
             )
-        return str(provider["id"])
+        return _id_of(provider)
 
     def _ensure_data_source(self, provider_id: str) -> str:
         data_source = self._client.get_data_source(self._data_source_name, provider_id)
@@ -183,7 +191,7 @@ class _Push:
             data_source = self._client.create_data_source(self._data_source_name, provider_id)
         elif not self._created_data_source:
             self._before = data_source
-        return str(data_source["id"])
+        return _id_of(data_source)
 
     async def _push_whole(self, path: str, provider_id: str, data_source_id: str, payload: Payload) -> Json:
         body: Json = {
@@ -200,7 +208,8 @@ class _Push:
         The parts are of the uncompressed payload: whether Veza takes compressed ones is not documented.
         """
         start = await self._post("the start of an upload in parts", path, {"operation": "start"})
-        upload_id = start.get("upload_id")
+        value = start.get("value", start)  # oaaclient knows both
+        upload_id = value.get("upload_id") if isinstance(value, dict) else None
         if not upload_id:
             raise UploadError(
                 "Veza gave no upload id for an upload in parts.", "Give its support the time of this run."
@@ -219,23 +228,28 @@ class _Push:
         return await self._post("the payload", path, complete)
 
     async def _post(self, what: str, path: str, body: Json) -> Json:
-        answer = await ask(self._client, self._patience, what, lambda: self._client.api_post(path, body))
-        return answer if isinstance(answer, dict) else {}
+        return await ask(self._client, self._patience, what, lambda: _taken(self._client.post_object(path, body)))
 
     async def _follow(self, provider_id: str) -> bool:
         """Looks at the data source until Veza has parsed the payload. False if Veza does not tell whether it has."""
         name, waited, following = self._data_source_name, 0.0, Following(self._before)
+
+        def look() -> Json | None:
+            return self._client.get_data_source(name, provider_id)
+
         while True:
             await self._patience.sleep(self._patience.poll_every)
             waited += self._patience.poll_every
-            data_source = await ask(
-                self._client,
-                self._patience,
-                "the data source's status",
-                lambda: self._client.get_data_source(name, provider_id),
-            )
-            row = data_source or {}
-            status, verdict = status_of(row), following.look(row)
+            try:
+                row = await ask(self._client, self._patience, "the data source's status", look) or {}
+            except (VezaFailingError, VezaRefusedError) as error:
+                _log.warning(
+                    "Veza took the payload, and whether it could parse it can't be told: %s",
+                    error,
+                    extra=event(Event.VEZA_PARSING_UNKNOWN, data_source=name),
+                )
+                return False
+            status, verdict = heard(status_of(row), self._client.redact, _LONGEST_STATUS), following.look(row)
             _log.debug("status of the data source after %.0f s: %s, %s", waited, status, verdict)
             settled = verdict == "as before" and waited >= self._patience.settle_for
             if verdict == "parsed":
@@ -262,10 +276,30 @@ class _Push:
                 )
 
 
-def _messages(answer: Json) -> Iterable[str]:
+def _id_of(row: Json) -> str:
+    """The id by which a provider or data source is addressed."""
+    given = row["id"]
+    if not given or not isinstance(given, str | int):
+        raise CallError("the row has no id", passes=True)
+    return str(given)
+
+
+def _taken(answer: Json) -> Json:
+    """An answer that says that a push was taken: its warnings are absent or a list, whatever else it holds."""
     warnings = answer.get("warnings")
-    for warning in warnings if isinstance(warnings, list) else []:
-        yield str(warning.get("message", warning)) if isinstance(warning, dict) else str(warning)
+    if warnings is not None and not isinstance(warnings, list):
+        raise CallError("the warnings in the answer are no list", passes=True)
+    return answer
+
+
+def _messages(answer: Json, redact: Redact) -> Iterator[str]:
+    warnings = answer.get("warnings") or []
+    for number, warning in enumerate(warnings if isinstance(warnings, list) else []):
+        message = str(warning.get("message", warning)) if isinstance(warning, dict) else str(warning)
+        message = one_line(message, redact, _LONGEST_WARNING)
+        if number < _MOST_DEBUGGED:
+            _log.debug("Veza warns: %s", message)
+        yield message
 
 
 def count_warnings(messages: Iterable[str]) -> Counter[str]:

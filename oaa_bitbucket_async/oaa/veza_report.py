@@ -18,7 +18,8 @@ from oaaclient.utils import build_report
 from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa import upload
-from oaa_bitbucket_async.oaa.client import Json, VezaClient, open_client
+from oaa_bitbucket_async.oaa.answers import Json
+from oaa_bitbucket_async.oaa.client import VezaClient, open_client
 from oaa_bitbucket_async.oaa.node_types import NodeTypes
 from oaa_bitbucket_async.oaa.retry import Patience, VezaRefusedError, ask
 from oaa_bitbucket_async.settings import Veza

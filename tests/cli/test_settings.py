@@ -237,6 +237,12 @@ def test_what_is_risky_or_was_mended_is_warned_of(build: Build, arguments: list[
     assert word in warning
 
 
+def test_oaaclients_switch_for_unchecked_certificates_is_ignored_with_a_warning(build: Build) -> None:
+    (warning,) = build(VEZA_UNSAFE_HTTPS="True").warnings
+    assert "VEZA_UNSAFE_HTTPS is ignored" in warning
+    assert build(VEZA_UNSAFE_HTTPS="false").warnings == []
+
+
 def test_defaults_in_the_help_are_those_of_the_settings(build: Build) -> None:
     settings = build().settings
     shown = {p.opts[0]: p.shown_default for p in cli.params if isinstance(p, Setting)}

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from oaa_bitbucket_async import run
-from oaa_bitbucket_async.demo.veza.faults import Call, FaultName
+from oaa_bitbucket_async.demo.veza.faults import Call, FaultName, Scripted
 from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.oaa import upload
 from oaa_bitbucket_async.oaa.retry import Patience
@@ -99,6 +99,30 @@ def test_a_push_that_fails_is_kept_and_can_be_finished(bench: Benches, truth: Ra
     assert not ran.pushed
     assert push(made, file) == truth.raw
     assert file.exists(), "only its owner deletes it"
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (Scripted(302, location="https://elsewhere.example.com/"), "redirects to https://elsewhere.example.com/"),
+        (Scripted(307, location="http://127.0.0.1:9/x"), "redirects to http://127.0.0.1:9/x"),
+        (Scripted(200, b"[]"), "no JSON object"),
+        (Scripted(200, b'"ok"'), "no JSON object"),
+        (Scripted(200, b'{"error": "over quota"}'), "over quota"),
+        (Scripted(400, b'{"message": "no such thing", "details": null}'), "no such thing"),
+        (Scripted(403, b"[" * 20_000), "HTTP 403"),
+    ],
+)
+def test_an_odd_answer_to_the_push_is_no_upload(bench: Benches, truth: Ran, answer: Scripted, word: str) -> None:
+    made = bench()
+    made.veza.fail(answer, 2)
+    ran = made.run()
+    made.veza._faults.clear()
+    assert (ran.code, ran.pushed) == (5, [])
+    assert ran.error is not None
+    assert word in ran.error.message
+    [file] = kept(made)
+    assert push(made, file) == truth.raw
 
 
 @pytest.mark.parametrize("call", ["provider", "data-source"])

@@ -10,6 +10,16 @@ Call = Literal["check", "provider", "data-source", "push", "query", "report", "a
 """`provider`, `data-source`, `query` and `report`: looking up and creating; `push`: whole and in parts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """An answer word for word, in place of what the call would have done."""
+
+    status: int = 200
+    body: bytes = b""
+    location: str | None = None
+    """Where a redirect leads."""
+
+
 @dataclass(slots=True)
 class Fault:
     """`times` more calls of this kind end this way.
@@ -22,7 +32,7 @@ class Fault:
     - parse-failed: taken with 200, and the data source's status ends as PARSE_FAILED
     """
 
-    name: FaultName
+    name: FaultName | Scripted
     times: int = 1
     call: Call = "push"
 

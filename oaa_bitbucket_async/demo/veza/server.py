@@ -26,7 +26,7 @@ from aiohttp import web
 
 from oaa_bitbucket_async.demo.veza.assessments import QUERIES, REPORTS, Assessments
 from oaa_bitbucket_async.demo.veza.check import check_payload, warnings_for
-from oaa_bitbucket_async.demo.veza.faults import Call, Fault, FaultName
+from oaa_bitbucket_async.demo.veza.faults import Call, Fault, FaultName, Scripted
 from oaa_bitbucket_async.demo.veza.refusal import Json, Refusal
 from oaa_bitbucket_async.demo.veza.sources import DataSource, Provider, Pushed
 from oaa_bitbucket_async.errors import ConfigurationError
@@ -81,7 +81,7 @@ class EmbeddedVeza:
 
     # --- for whoever runs it ----------------------------------------------------------------------------
 
-    def fail(self, name: FaultName, times: int = 1, call: Call = "push") -> None:
+    def fail(self, name: FaultName | Scripted, times: int = 1, call: Call = "push") -> None:
         """The next calls of this kind end so; faults of one kind of call come in the order in which they were added."""
         self._faults.append(Fault(name, times, call))
 
@@ -177,10 +177,12 @@ class EmbeddedVeza:
         """None for an answer that never comes."""
         call = _call_of(request.path)
         fault = next((fault for fault in self._faults if fault.hits(call)), None)
-        name = None if fault is None else fault.name
+        name = None if fault is None or isinstance(fault.name, Scripted) else fault.name
         try:
             if request.headers.get("authorization") != f"Bearer {self.api_key}":
                 raise Refusal(401, "Unauthenticated", "invalid API key")
+            if fault is not None and isinstance(fault.name, Scripted):
+                return _scripted(fault.name)
             match name:
                 case "refused":
                     raise Refusal(403, "PermissionDenied", "the API key was revoked")
@@ -341,6 +343,11 @@ def _decoded(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
         raise Refusal(400, "InvalidArgument", "data is not base64") from None
+
+
+def _scripted(answer: Scripted) -> web.Response:
+    headers = {} if answer.location is None else {"Location": answer.location}
+    return web.Response(body=answer.body, status=answer.status, content_type="application/json", headers=headers)
 
 
 def _json(body: Json, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
