@@ -19,6 +19,8 @@ STANDARD_OUTPUT = Path("-")
 """`--save-json -`: the payload goes to standard output."""
 STANDARD_INPUT = Path("-")
 """`diff - FILE`: a payload comes from standard input."""
+MAX_REMOVED = 30.0
+"""`--max-removed` where nothing is said: a day on which a third of all grants goes is rare enough to be looked at."""
 
 
 def new_run_id() -> str:
@@ -156,6 +158,6 @@ class Settings:
     identity: Identity = "email"
     include: frozenset[Include] = frozenset()
     allow_partial: bool = False
-    max_removed: float | None = None
-    """Per cent of the last upload's grants, and of its memberships, that the next may remove; None: any."""
+    max_removed: float | None = MAX_REMOVED
+    """Per cent of the last upload's grants, and of its memberships, that the next may remove; None: no guard."""
     dry_run: bool = False

@@ -12,7 +12,7 @@ from oaa_bitbucket_async.cli.settings_table import values_of
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.files import prove_writable
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Include, Login, Output, Pace, Scope, Settings, State, Tls, Veza
+from oaa_bitbucket_async.settings import MAX_REMOVED, Include, Login, Output, Pace, Scope, Settings, State, Tls, Veza
 
 Params = Mapping[str, Any]
 T = TypeVar("T")
@@ -67,9 +67,10 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class BuiltPush:
-    """The settings of a push, and what to warn of before it."""
+    """The settings of a push, and what to warn of before it. `provider_name`: what was given, if anything was."""
 
     veza: Veza
+    provider_name: str | None
     output: Output
     state: State
     max_removed: float | None
@@ -108,7 +109,10 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
         pace=build_pace(params, found.warnings),
         scope=build_scope(params, found.problems),
         output=build_output(params),
-        **(values_of("", params) | {"bitbucket_url": bitbucket_url, "include": include}),
+        **(
+            values_of("", params)
+            | {"bitbucket_url": bitbucket_url, "include": include, "max_removed": _max_removed(params)}
+        ),
     )
     found.raise_problems()
     return Built(settings, found.warnings)
@@ -120,7 +124,7 @@ def build_push(params: Params, environ: Mapping[str, str]) -> BuiltPush:
     veza = _veza(params, environ, found, needed=True)
     state = _state(params, found.problems)
     found.raise_problems()
-    return BuiltPush(veza, build_output(params), state, params["max_removed"], found.warnings)
+    return BuiltPush(veza, params["provider_name"], build_output(params), state, _max_removed(params), found.warnings)
 
 
 def build_pace(params: Params, warnings: list[str]) -> Pace:
@@ -238,13 +242,21 @@ def _tls(params: Params, found: Findings) -> Tls:
     return tls
 
 
+def _max_removed(params: Params) -> float | None:
+    """None for `off`."""
+    given: float | str | None = params["max_removed"]
+    if given is None:
+        return MAX_REMOVED
+    return None if isinstance(given, str) else given
+
+
 def _state(params: Params, problems: list[str]) -> State:
     given = values_of("state", params)
     if given["directory"] is None:
         from platformdirs import user_state_path
 
         given["directory"] = user_state_path(APPLICATION, appauthor=False)
-    if params["max_removed"] is not None and not params["keep_last"]:
+    if params["max_removed"] not in (None, "off") and not params["keep_last"]:
         problems.append(
             "--max-removed (OAA_MAX_REMOVED) compares with the last upload, which --no-keep-last (OAA_KEEP_LAST) does "
             "not keep; drop one of them."

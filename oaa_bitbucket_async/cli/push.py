@@ -24,7 +24,7 @@ from oaa_bitbucket_async.redaction import Redactor
 def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
     """Upload the payload in FILE (plain or gzip), as --save-json or a failed upload left it.
 
-    It goes to the data source that FILE was made for unless --data-source-name says otherwise.
+    It goes to the provider and data source that FILE was made for. A setting that names another one is refused.
     """
 
     def work() -> int:
@@ -34,7 +34,13 @@ def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
         from oaa_bitbucket_async import run
 
         return run.push(
-            built.veza, built.output, file, invocation.figures, state=built.state, max_removed=built.max_removed
+            built.veza,
+            built.output,
+            file,
+            invocation.figures,
+            state=built.state,
+            max_removed=built.max_removed,
+            provider_name=built.provider_name,
         )
 
     return invocation.guard(work)

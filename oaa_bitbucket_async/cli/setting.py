@@ -71,6 +71,18 @@ class Concurrency(click.ParamType[int | None]):
         return number
 
 
+class Share(click.ParamType[float | None]):
+    """`off` (None) or a number of per cent."""
+
+    name = "PERCENT|off"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text `off` stays, since None means to click that nothing was given."""
+        if str(value).strip().lower() == "off":
+            return "off"
+        return Number(min=0, max=100).convert(value, param, ctx)
+
+
 class Setting(click.Option):
     """An option with its place in the help and in the README's table.
 
@@ -96,9 +108,7 @@ class Setting(click.Option):
             return self.default_text
         if self.is_flag:
             return "on" if self.default is True else "off"
-        if isinstance(self.default, float):
-            return f"{self.default:g}"
-        return str(self.default)
+        return _told(self.default)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Left column and right column of the help."""
@@ -106,6 +116,10 @@ class Setting(click.Option):
         if record is None:
             return None
         return record[0], f"{self.help} [{self.variable}; {self.shown_default}]"
+
+
+def _told(default: object) -> str:
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 class AnyValueFlag(Setting):
@@ -146,7 +160,8 @@ class Spec:
     `to` is the path of that field in `Settings`, such as `pace.page_size`; empty for what only the command line
     reads. `value` checks what is given; without one it is text, or a switch where the default is one. `shown` is
     what a reader is told about the default where its own text would not do. `takers` are the commands that have
-    the flag.
+    the flag. With `asks_if_given` click passes None on for what was not given, and the field keeps its default: so the
+    command can tell what was said from what is so anyway.
     """
 
     flag: str
@@ -160,6 +175,7 @@ class Spec:
     many: bool = False
     takers: tuple[CommandName, ...] = ("run",)
     kind: type[Setting] = Setting
+    asks_if_given: bool = False
 
     @property
     def name(self) -> str:
@@ -180,6 +196,9 @@ class Spec:
         """The click option, a new one at each call."""
         default = self._default()
         more: dict[str, Any] = {}
+        shown = self.shown
+        if self.asks_if_given:
+            shown, default = shown or _told(default), None
         if self.kind is OptionalPath:
             more.update(is_flag=False, flag_value=CHOOSE)
         elif self.value is None and isinstance(default, bool) and "/" not in self.flag:
@@ -194,7 +213,7 @@ class Spec:
             envvar=self.variable or f"OAA_{self.name.upper()}",
             type=self.value,
             metavar=self.metavar,
-            default_text=self.shown,
+            default_text=shown,
             help=self.help,
             **more,
         )

@@ -20,6 +20,7 @@ from oaa_bitbucket_async.cli.setting import (
     Number,
     OptionalPath,
     Seconds,
+    Share,
     Spec,
 )
 from oaa_bitbucket_async.settings import Include
@@ -76,7 +77,14 @@ _VEZA_SETTINGS = (
         shown="required",
         takers=_PUSH,
     ),
-    Spec("--provider-name", "veza.provider_name", "Provider in Veza.", metavar="NAME", takers=_PUSH),
+    Spec(
+        "--provider-name",
+        "veza.provider_name",
+        "Provider in Veza.",
+        metavar="NAME",
+        takers=_PUSH,
+        asks_if_given=True,
+    ),
     Spec(
         "--data-source-name",
         "veza.data_source_name",
@@ -203,11 +211,12 @@ _INTEGRITY_SETTINGS = (
     Spec(
         "--max-removed",
         "max_removed",
-        "Do not upload what removes more of the last upload's grants, or of its memberships; exits 3.",
+        "Do not upload what removes more of the last upload's grants, or of its memberships, nor a part over the "
+        "whole; exits 3. off: no guard.",
         metavar="PERCENT",
-        value=Number(min=0, max=100),
-        shown="off",
+        value=Share(),
         takers=_PUSH,
+        asks_if_given=True,
     ),
     Spec(
         "--state-dir",
@@ -308,10 +317,14 @@ def options_of(command: CommandName) -> list[click.Parameter]:
 def values_of(section: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """What was given for one part of `Settings` (`pace`, `scope`, …), by the names of its fields.
 
-    A setting that the command does not take is absent: the field keeps its default.
+    A setting that the command does not take, or that asks whether it was given and was not, is absent: the field
+    keeps its default.
     """
     return {
         spec.field: params[spec.name]
         for _, spec in all_settings()
-        if spec.to and spec.section == section and spec.name in params
+        if spec.to
+        and spec.section == section
+        and spec.name in params
+        and not (spec.asks_if_given and params[spec.name] is None)
     }

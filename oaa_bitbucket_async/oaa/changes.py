@@ -5,9 +5,10 @@ their project, grants by holder, permission and resource. So a user who was rena
 project is another one, and another level is a grant removed and a grant added.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 import msgspec
@@ -86,6 +87,9 @@ class Changes(msgspec.Struct, frozen=True):
     repositories: Difference[Thing] = Difference()
     credentials: Difference[Thing] = Difference()
     """Keys and tokens, in payloads that have them."""
+    grants_lost: int = 0
+    """Of the grants that were removed, those whose holder has nothing left on that thing. For this number another
+    level is no loss, and a repository that moved to another project is the same one."""
     since: datetime | None = None
     """When the older one was uploaded (UTC), where that is known."""
 
@@ -124,7 +128,38 @@ def compare(old: Contents, new: Contents, *, most_examples: int = MOST_EXAMPLES)
         projects=told.things(old.projects, new.projects),
         repositories=told.things(old.repositories, new.repositories),
         credentials=told.things(old.credentials, new.credentials),
+        grants_lost=_count_lost(old, new),
     )
+
+
+def _count_lost(old: Contents, new: Contents) -> int:
+    """Grants of `old` whose holder has nothing in `new` on the same project, repository or application."""
+    moved = _moved(old, new)
+    by_holder: defaultdict[int, list[Packed]] = defaultdict(list)
+    for held, things in new.grants.items():
+        by_holder[unpair(held)[0]].append(things)
+    lost, of, left = 0, -1, frozenset[int]()
+    for held, thing in _grants_beyond(old, new):
+        holder = unpair(held)[0]
+        if holder != of:  # grants of one holder mostly come one after the other
+            of, left = holder, frozenset(chain.from_iterable(map(unpack, by_holder.get(holder, ()))))
+        lost += moved.get(thing, thing) not in left
+    return lost
+
+
+def _moved(old: Contents, new: Contents) -> dict[int, int]:
+    """The keys of repositories that are in another project now: from the old one to the new one.
+
+    A key is `project.repository`, of ids: what is behind the last dot tells a repository apart on its instance.
+    """
+    texts = list(old.names)
+    came = {_repository_id(texts[key]): key for key in new.repositories if key not in old.repositories}
+    went = ((key, came.get(_repository_id(texts[key]))) for key in old.repositories if key not in new.repositories)
+    return {key: there for key, there in went if there is not None}
+
+
+def _repository_id(key: str) -> str:
+    return key.rpartition(".")[2]
 
 
 class _Told:

@@ -37,6 +37,7 @@ from oaa_bitbucket_async.oaa.resources import (
     Held,
     each_project,
 )
+from oaa_bitbucket_async.oaa.target import Target
 from oaa_bitbucket_async.oaa.values import properties
 from oaa_bitbucket_async.oaa.visibility import lines, property_name, states
 from oaa_bitbucket_async.settings import CREDENTIALS, Identity
@@ -48,6 +49,11 @@ _APPLICATION_PROPERTIES = {
     "global_permissions": OAAPropertyType.STRING,
     "public_access": OAAPropertyType.STRING,
     "collected": OAAPropertyType.BOOLEAN,
+}
+_TARGET_PROPERTIES = {
+    "provider_name": OAAPropertyType.STRING,
+    "data_source_name": OAAPropertyType.STRING,
+    "scope": OAAPropertyType.STRING_LIST,
 }
 
 
@@ -64,10 +70,10 @@ class Mapped(NamedTuple):
     """The name in the payload of every permission that is held."""
 
 
-def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> Mapped:
+def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target: Target | None = None) -> Mapped:
     """Maps everything; what a reader should know goes into `notes`. The snapshot is left as it was."""
     app = CustomApplication(application_name(snapshot.instance.host), APPLICATION_TYPE)
-    _define_properties(app, snapshot)
+    _define_properties(app, snapshot, target)
     met = snapshot.vocabulary.permissions(snapshot.all_codes()).union(*snapshot.default_permissions.values())
     principals = all_principals(snapshot, snapshot.holders(), notes)
     may_sign_in = licensed(snapshot)
@@ -75,7 +81,7 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> Map
     groups, everyone = add_groups(app, principals, snapshot, may_sign_in, notes)
     credentials = Credentials(app, snapshot, users, notes) if snapshot.included.asked_for & CREDENTIALS else None
     permissions = define_permissions(app, met if credentials is None else met | credentials.met(), notes)
-    _describe_application(app, snapshot, credentials)
+    _describe_application(app, snapshot, credentials, target)
     for line in lines(snapshot):
         notes.say(line)
 
@@ -100,9 +106,9 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes) -> Map
     return Mapped(app, resources(), credentials, permissions)
 
 
-def _define_properties(app: CustomApplication, snapshot: Snapshot) -> None:
+def _define_properties(app: CustomApplication, snapshot: Snapshot, target: Target | None) -> None:
     define = app.property_definitions
-    for name, kind in _APPLICATION_PROPERTIES.items():
+    for name, kind in (_APPLICATION_PROPERTIES | (_TARGET_PROPERTIES if target else {})).items():
         define.define_application_property(name, kind)
     for include in sorted(snapshot.included.asked_for):
         define.define_application_property(property_name(include), OAAPropertyType.STRING)
@@ -116,7 +122,9 @@ def _define_properties(app: CustomApplication, snapshot: Snapshot) -> None:
         define.define_resource_property(REPO, name, kind)
 
 
-def _describe_application(app: CustomApplication, snapshot: Snapshot, credentials: Credentials | None) -> None:
+def _describe_application(
+    app: CustomApplication, snapshot: Snapshot, credentials: Credentials | None, target: Target | None
+) -> None:
     instance = snapshot.instance
     seen = states(snapshot, credentials.of_several if credentials else ())
     app.properties = properties(
@@ -128,5 +136,6 @@ def _describe_application(app: CustomApplication, snapshot: Snapshot, credential
             "public_access": snapshot.public_access,
             "collected": global_collected(snapshot),
             **{property_name(include): state for include, state in seen.items()},
+            **(target.properties() if target else {}),
         }
     )

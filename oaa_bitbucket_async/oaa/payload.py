@@ -22,6 +22,7 @@ from oaa_bitbucket_async.oaa.mapping import map_snapshot
 from oaa_bitbucket_async.oaa.node_types import Definition, NodeTypes, node_types, saved_node_types
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.saved import not_a_payload, read_saved
+from oaa_bitbucket_async.oaa.target import SavedTarget, Target
 from oaa_bitbucket_async.settings import Identity
 
 _CHUNK = 1 << 20
@@ -57,6 +58,8 @@ class Payload:
     """One line for each kind of thing that a reader should know."""
     node_types: NodeTypes = field(default_factory=dict)
     """What it brings to Veza's graph."""
+    target: Target | None = None
+    """Where it goes and of what it is, as the payload itself says it; one of another origin does not."""
 
     def json_chunks(self, size: int = _CHUNK) -> Iterator[bytes]:
         """The payload as JSON in pieces of at most `size` bytes: to write it to a file without having it whole."""
@@ -81,7 +84,7 @@ class LostGrantsError(CollectorError):
         self.payload = payload
 
 
-class _SavedProperties(msgspec.Struct):
+class _SavedProperties(SavedTarget):
     base_url: str | None = None
 
 
@@ -120,14 +123,15 @@ class _Saved(msgspec.Struct):
     identity_to_permissions: list[_SavedIdentity]
 
 
-def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payload:
-    """Maps, checks and compresses a snapshot. Takes seconds for a large one: call it off the event loop.
+def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: Target | None = None) -> Payload:
+    """Maps, checks and compresses a snapshot; the payload says that it is for `target`.
 
+    Takes seconds for a large one: call it off the event loop.
     LostGrantsError if a grant of the snapshot is not in the payload.
     """
     notes = Notes()
     with gc_paused():
-        mapped = map_snapshot(snapshot, identity=identity, notes=notes)
+        mapped = map_snapshot(snapshot, identity=identity, notes=notes, target=target)
         app, check = mapped.app, ReferenceCheck(mapped.app)
         compressed, raw_size = compress(pieces(mapped, check))
     counts = Counts(
@@ -148,6 +152,7 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email") -> Payloa
         node_types=node_types(
             msgspec.convert(app.property_definitions.to_dict(), Definition), credentials=check.credential_count > 0
         ),
+        target=target,
     )
     held, expected = check.grant_count - check.credential_grant_count, grants_of(snapshot)
     if held < expected:
@@ -163,14 +168,16 @@ def load_payload(path: Path) -> Payload:
     content, text = file = read_saved(path)
     try:
         saved = msgspec.json.decode(text, type=_Saved)
-    except msgspec.MsgspecError as error:
+        (application,) = saved.applications
+        target = application.custom_properties.target()
+    except ValueError as error:  # msgspec's are among them
         raise not_a_payload(path, error) from None
-    (application,) = saved.applications
     return Payload(
         compressed=content if file.compressed else compress([text])[0],
         raw_size=len(text),
         application=application.name,
         base_url=application.custom_properties.base_url,
+        target=target,
         node_types=saved_node_types(saved.custom_property_definition, credentials=bool(application.local_access_creds)),
         counts=Counts(
             users=len(application.local_users),

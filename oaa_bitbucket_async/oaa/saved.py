@@ -8,7 +8,7 @@ import sys
 import zlib
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Annotated, BinaryIO, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,7 @@ from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.files import OversizedError, open_ours, read_bounded, unpack_bounded
 from oaa_bitbucket_async.oaa.changes import MOST_EXAMPLES, Changes, compare
 from oaa_bitbucket_async.oaa.contents import Contents, Names, read_contents
+from oaa_bitbucket_async.oaa.target import SavedTarget, Target
 from oaa_bitbucket_async.settings import STANDARD_INPUT
 
 _MAGIC = b"\x1f\x8b"
@@ -37,6 +38,45 @@ class Saved(NamedTuple):
     def compressed(self) -> bool:
         """Whether the file is gzip."""
         return self.content is not self.text
+
+
+class Head(NamedTuple):
+    """What a saved payload is of, without its users and grants."""
+
+    target: Target | None
+    project_keys: frozenset[str]
+    """In capitals."""
+
+
+class _ProjectProperties(msgspec.Struct, frozen=True):
+    key: str | None = None
+
+
+class _Project(msgspec.Struct):
+    name: str
+    custom_properties: _ProjectProperties = _ProjectProperties()
+
+
+class _HeadApplication(msgspec.Struct):
+    resources: list[_Project]
+    custom_properties: SavedTarget
+
+
+class _Headed(msgspec.Struct):
+    applications: Annotated[list[_HeadApplication], msgspec.Meta(min_length=1, max_length=1)]
+
+
+def head_of_ours(path: Path) -> Head:
+    """Where the payload of an earlier run went, and its projects. Raises as `read_saved`, and ConfigurationError
+    if the file is no payload."""
+    text = read_saved(path, ours=True).text
+    try:
+        (application,) = msgspec.json.decode(text, type=_Headed).applications
+        target = application.custom_properties.target()
+    except ValueError as error:  # msgspec's are among them
+        raise not_a_payload(path, error) from None
+    keys = (project.custom_properties.key or project.name for project in application.resources)
+    return Head(target, frozenset(key.upper() for key in keys))
 
 
 def read_saved(path: Path, *, ours: bool = False) -> Saved:

@@ -104,6 +104,22 @@ async def check_veza(veza: Veza, *, patience: Patience | None = None) -> None:
             raise TemporaryError(error.message, "Check --veza-url and the network, or try again later.") from None
 
 
+async def knows_data_source(veza: Veza, data_source: str, *, patience: Patience | None = None) -> bool:
+    """Whether Veza has this data source already; meant for the time before a crawl. Raises as `check_veza`."""
+    with closing(open_client(veza)) as client:
+
+        def look() -> bool:
+            provider = client.get_provider(veza.provider_name)
+            return bool(provider and client.get_data_source(data_source, str(provider["id"])))
+
+        try:
+            return await ask(
+                client, patience or default_patience(at_most=_TRIES_OF_A_CHECK), "the search for the data source", look
+            )
+        except VezaFailingError as error:
+            raise TemporaryError(error.message, "Check --veza-url and the network, or try again later.") from None
+
+
 async def push(
     payload: Payload, veza: Veza, *, patience: Patience | None = None, limits: Limits | None = None
 ) -> PushResult:

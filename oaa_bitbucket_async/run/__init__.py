@@ -49,12 +49,16 @@ def push(
     *,
     state: State | None = None,
     max_removed: float | None = None,
+    provider_name: str | None = None,
 ) -> int:
-    """Uploads a saved payload; with `state`, compared with the last upload and kept in its place."""
+    """Uploads a saved payload; with `state`, compared with the last upload and kept in its place.
+
+    `provider_name` is the provider that the user named, if any; the payload must be for it.
+    """
     from oaa_bitbucket_async.run.pushing import push_file
 
     with reporting(str(file), output, [veza.api_key] if veza.api_key else [], None, figures) as report:
-        return run_to_end(push_file(veza, file, report, state, max_removed))
+        return run_to_end(push_file(veza, file, report, state, max_removed, provider_name))
 
 
 def diff(old: Path, new: Path, *, as_json: bool = False, limit: int | None = None) -> int:

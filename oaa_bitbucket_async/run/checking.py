@@ -14,8 +14,12 @@ from oaa_bitbucket_async.collect.intake import row_key
 from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
 from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.errors import IncompleteError
-from oaa_bitbucket_async.oaa.upload import check_settings, check_veza
+from oaa_bitbucket_async.oaa.names import data_source_name_for
+from oaa_bitbucket_async.oaa.target import scope_words
+from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, knows_data_source
 from oaa_bitbucket_async.ops.summary import duration_text
+from oaa_bitbucket_async.run.guards import before_crawl, unknown_upload
+from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import weightiest
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import listen
@@ -71,6 +75,7 @@ async def check_all(settings: Settings) -> int:
                 findings = await session.examine()
                 _tell_server(settings, findings)
                 await _tell_veza(settings)
+                await _tell_guards(session)
                 estimate = await _estimate(session, findings)
                 _tell_estimate(settings, findings, estimate)
         except BaseExceptionGroup as group:
@@ -115,6 +120,22 @@ async def _tell_veza(settings: Settings) -> None:
     name = check_settings(settings.veza, settings.bitbucket_url)
     await check_veza(settings.veza)
     _line("Veza", f"{settings.veza.url} accepts the key; data source {name}")
+
+
+async def _tell_guards(session: Session) -> None:
+    """What a run would refuse or warn of before its crawl."""
+    settings = session.settings
+    data_source = settings.veza.data_source_name or data_source_name_for(settings.bitbucket_url)
+    notices = await before_crawl(session, data_source)
+    if settings.veza.url is not None and settings.veza.api_key is not None:
+        last = LastUpload.of(settings.state, settings.veza, data_source)
+        unknown = unknown_upload(last, data_source, settings.scope)
+        if unknown is not None and await knows_data_source(settings.veza, data_source):
+            notices.append(unknown)
+    if settings.scope.limited:
+        _line("Scope", f"a part: {' '.join(scope_words(settings.scope))}")
+    for notice in notices:
+        _line("Note", notice.text)
 
 
 def _tell_estimate(settings: Settings, findings: Findings, estimate: Estimate) -> None:

@@ -21,15 +21,18 @@ from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import warn_of_neighbours, write_private
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
+from oaa_bitbucket_async.oaa.target import Target
 from oaa_bitbucket_async.oaa.upload import PushResult, check_settings, check_veza, push
 from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.summary import UploadOutcome
 from oaa_bitbucket_async.ops.terminal import shows_progress
 from oaa_bitbucket_async.run.collection import Collection, collect, journal_of
+from oaa_bitbucket_async.run.guards import before_crawl, check_removed, refused, unknown_upload
 from oaa_bitbucket_async.run.keeping import Kept, keep
-from oaa_bitbucket_async.run.last_upload import LastUpload, changes_of, check_removed, refused
+from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
+from oaa_bitbucket_async.run.push_command import push_command
 from oaa_bitbucket_async.run.reporting import Report
 from oaa_bitbucket_async.run.session import open_session
 from oaa_bitbucket_async.run.signals import Interruption, listen
@@ -84,6 +87,8 @@ async def _locked(settings: Settings, report: Report, interruption: Interruption
             if not settings.dry_run:
                 check_settings(settings.veza, settings.bitbucket_url)
                 await check_veza(settings.veza)
+            for notice in await before_crawl(session, _data_source(settings)):
+                notice.log()
             async with journal_of(settings, findings, paths.journal) as journal:
                 report.shown = True
                 live = shows_progress(settings.output, report.console)
@@ -120,12 +125,6 @@ def introduce(settings: Settings, findings: Findings) -> None:
     )
     for warning in findings.warnings():
         _log.warning("%s", warning, extra=event(Event.PREFLIGHT_WARNING))
-    if settings.scope.limited and not settings.dry_run:
-        _log.warning(
-            "only a part of the instance is collected: the upload replaces all that Veza knows of this data source, "
-            "so that the rest disappears there. Use a data source of its own (--data-source-name) for a part.",
-            extra=event(Event.SCOPE_LIMITED),
-        )
 
 
 async def _deliver(settings: Settings, report: Report, collection: Collection) -> None:
@@ -151,7 +150,10 @@ async def _deliver(settings: Settings, report: Report, collection: Collection) -
     if settings.dry_run:
         summary.upload = UploadOutcome(outcome="dry run", detail="nothing was uploaded")
         return
+    unknown = unknown_upload(last, _data_source(settings), settings.scope)
     result = await _upload(settings, report, payload)
+    if unknown is not None and not result.created_data_source:
+        unknown.log()
     if last is not None:
         await last.keep(payload)
     await report_in_veza(settings.veza, payload, result, summary)
@@ -159,8 +161,9 @@ async def _deliver(settings: Settings, report: Report, collection: Collection) -
 
 async def _build(settings: Settings, report: Report, snapshot: Snapshot) -> Payload:
     """The snapshot's payload. LostGrantsError, with the payload kept under a name that warns, if it lacks a grant."""
+    target = Target(settings.veza.provider_name, _data_source(settings), settings.scope)
     try:
-        return await asyncio.to_thread(build_payload, snapshot, identity=settings.identity)
+        return await asyncio.to_thread(build_payload, snapshot, identity=settings.identity, target=target)
     except LostGrantsError as error:
         report.summary.upload = UploadOutcome(outcome="not uploaded", detail="grants are missing in the payload")
         kept = await _keep(settings, error.payload, suffix=INCOMPLETE_SUFFIX)
@@ -173,15 +176,13 @@ async def _compare(settings: Settings, report: Report, payload: Payload, last: L
     """What the upload will change, into the summary. RemovalError, with the payload kept, if it removes too much."""
     summary = report.summary
     try:
-        summary.changes = await changes_of(last, payload, settings.max_removed)
+        summary.changes = await last.compare(payload, settings.max_removed) if last is not None else None
         check_removed(summary.changes, settings.max_removed)
     except RemovalError as error:
         summary.upload = UploadOutcome(outcome="not uploaded", detail="too much would be removed")
         kept = await _keep(settings, payload, summary.saved)
         summary.saved = kept.path
-        if kept.path is None:
-            raise RemovalError(f"{error.message} Nothing was uploaded.", f"{error.advice} {kept.told}") from None
-        raise refused(error, last, kept.path) from None
+        raise refused(error, last, kept, payload, settings.veza, settings.state) from None
 
 
 async def _upload(settings: Settings, report: Report, payload: Payload) -> PushResult:
@@ -193,7 +194,11 @@ async def _upload(settings: Settings, report: Report, payload: Payload) -> PushR
         summary.upload = UploadOutcome(outcome="refused", detail=error.message)
         kept = await _keep(settings, payload, summary.saved)
         summary.saved = kept.path
-        how = f"`oaa-bitbucket-async push {kept.path}` uploads it." if kept.path else ""
+        how = ""
+        if kept.path is not None:
+            how = (
+                f"`{push_command(kept.path, payload, settings.veza, settings.state, settings.max_removed)}` uploads it."
+            )
         raise UploadError(error.message, f"{error.advice} {kept.told} {how}".strip()) from error
     summary.upload = UploadOutcome(
         outcome="uploaded",

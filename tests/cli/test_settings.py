@@ -74,9 +74,14 @@ FLAGS = [
 
 def test_what_compares_with_the_last_upload_needs_it(build: Build) -> None:
     assert build("--max-removed", "0").settings.max_removed == 0
-    assert build().settings.max_removed is None
+    assert build("--max-removed", "OFF").settings.max_removed is None
+    assert build().settings.max_removed == build("--no-keep-last").settings.max_removed == 30
+    assert build(OAA_MAX_REMOVED="off").settings.max_removed is None
+    assert build("--max-removed", "off", "--no-keep-last").settings.max_removed is None
     with pytest.raises(ConfigurationError, match=r"OAA_MAX_REMOVED.*OAA_KEEP_LAST"):
         build("--max-removed", "5", "--no-keep-last")
+    with pytest.raises(ConfigurationError, match=r"OAA_MAX_REMOVED.*OAA_KEEP_LAST"):
+        build("--no-keep-last", OAA_MAX_REMOVED="30")
 
 
 def test_every_option_is_tried_below() -> None:

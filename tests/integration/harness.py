@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,12 @@ class Ran:
     def payload(self) -> dict[str, Any]:
         assert len(self.pushed) == 1, f"{len(self.pushed)} uploads"
         return self.pushed[0]
+
+
+def typed_as_printed(advice: str, command: str = "push") -> list[str]:
+    """The words of a command that an error's advice prints, as a shell would pass them on; without the program."""
+    [printed] = [part for part in advice.split("`") if part.startswith(f"oaa-bitbucket-async {command} ")]
+    return shlex.split(printed)[1:]
 
 
 @dataclass

@@ -18,7 +18,7 @@ from oaa_bitbucket_async.errors import RemovalError
 from oaa_bitbucket_async.oaa.saved import compare_files
 from oaa_bitbucket_async.settings import Output, State
 from tests.integration.conftest import SMALL, Benches
-from tests.integration.harness import Bench
+from tests.integration.harness import Bench, typed_as_printed
 from tests.integration.keyed import EVERYTHING, keyed
 from tests.integration.process import Ended, ended
 
@@ -89,7 +89,7 @@ def test_a_refused_upload_leaves_the_last_one(bench: Benches) -> None:
     before = kept_last(made).read_bytes()
     cut_off(made)
     made.veza.fail("rejected", 1, "push")
-    assert made.run().code == 5
+    assert made.run(max_removed=None).code == 5
     assert kept_last(made).read_bytes() == before
     assert not list(made.state.glob(".*.tmp"))
 
@@ -121,7 +121,7 @@ def test_a_folder_that_can_not_be_written_to_does_not_undo_the_upload(bench: Ben
     path = kept_last(made)
     path.unlink()
     path.mkdir()  # something else has the name: it can be neither read nor replaced
-    end = ended(made, "--log-format", "json")
+    end = ended(made, "--log-format", "json", "--max-removed", "off")
     assert end.code == 0, end.err
     assert {"last-upload-unreadable", "last-upload-not-kept"} <= set(events(end))
 
@@ -201,10 +201,11 @@ def test_what_removes_too_much_is_not_uploaded(bench: Benches, breaks: Callable[
     kept = kept_refused(made)
     changes = compare_files(kept_last(made), kept)
     over = changes.grants if "grants" in words else changes.members
-    assert f"{over.removed:,} of the {over.before:,} {words}" in ran.error.message
+    lost = changes.grants_lost if "grants" in words else over.removed
+    assert f"{lost:,} of the {over.before:,} {words}" in ran.error.message
     assert "Nothing was uploaded" in ran.error.message
     assert f"oaa-bitbucket-async diff {kept_last(made)} {kept}" in ran.error.advice
-    assert f"oaa-bitbucket-async push --max-removed 100 {kept}" in ran.error.advice
+    assert typed_as_printed(ran.error.advice)[:2] == ["push", str(kept)]
     if os.name == "posix":
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
@@ -216,7 +217,7 @@ def test_a_payload_that_was_saved_is_not_kept_twice(bench: Benches, tmp_path: Pa
     saved = tmp_path / "saved.json"
     ran = made.run(max_removed=10, output=Output(progress=False, save_json=saved))
     assert isinstance(ran.error, RemovalError)
-    assert f"push --max-removed 100 {saved}" in ran.error.advice
+    assert typed_as_printed(ran.error.advice)[:2] == ["push", str(saved)]
     assert not list(made.state.glob("*.json.gz"))
 
 
@@ -249,11 +250,16 @@ def test_what_removes_as_much_as_is_allowed_is_uploaded(bench: Benches) -> None:
     assert made.run(max_removed=share).code == 0
 
 
-def test_without_the_flag_anything_is_uploaded_and_without_a_last_one_too(bench: Benches) -> None:
+def test_the_guard_stands_unless_it_is_switched_off(bench: Benches) -> None:
     made = bench()
-    assert made.run(max_removed=0).code == 0
+    assert ended(made, OAA_MAX_REMOVED="0").code == 0, "without a last upload there is nothing to compare with"
     halve_grants(made.bitbucket.estate)
-    assert made.run().code == 0
+    refused = ended(made)
+    assert refused.code == 3, refused.err
+    refused.said("--max-removed (OAA_MAX_REMOVED) allows 30 %")
+    done = ended(made, "--log-format", "json", OAA_MAX_REMOVED="off")
+    assert done.code == 0, done.err
+    assert "much-removed" in events(done)
 
 
 def test_a_dry_run_ends_as_the_run_would(bench: Benches) -> None:
@@ -271,9 +277,8 @@ def test_push_has_the_guard_too_if_it_is_asked_for(bench: Benches) -> None:
     file, uploads = str(kept_refused(made)), len(made.veza.pushed)
     stopped = ended(made, "push", file, OAA_MAX_REMOVED="10")
     assert stopped.code == 3
-    stopped.said(f"push --max-removed 100 {file}")
     assert len(made.veza.pushed) == uploads
-    done = ended(made, "push", "--max-removed", "100", file, OAA_MAX_REMOVED="10")
+    done = ended(made, *typed_as_printed(stopped.err), OAA_MAX_REMOVED="10")
     assert done.code == 0, done.err
     done.said("changes: grants -")
     assert len(made.veza.pushed) == uploads + 1
@@ -288,7 +293,7 @@ def test_what_could_not_be_collected_counts_as_removed(bench: Benches) -> None:
     assert isinstance(refused.error, RemovalError), refused.error
     assert refused.code == 3
     assert not refused.pushed
-    partial = made.run(allow_partial=True)
+    partial = made.run(allow_partial=True, max_removed=None)
     assert (partial.code, partial.error, len(partial.pushed)) == (3, None, 1)
     assert gzip.decompress(kept_last(made).read_bytes()) == pushed(made)
 
@@ -302,7 +307,7 @@ def test_a_damaged_last_payload_is_a_warning_and_is_replaced(bench: Benches, con
     assert made.run().code == 0
     path = kept_last(made)
     path.write_bytes(content)
-    end = ended(made, "--log-format", "json")
+    end = ended(made, "--log-format", "json", "--max-removed", "off")
     assert end.code == 0, end.err
     assert "last-upload-unreadable" in events(end)
     assert gzip.decompress(path.read_bytes()) == pushed(made)

@@ -255,9 +255,41 @@ def test_keys_and_tokens_come_and_go_with_what_they_hold() -> None:
     assert changes.grants.removed == changes.credentials.removed == 0
 
 
-def _holds(permission: str) -> dict[str, Any]:
-    grant = {"application": "A", "permission": permission, "resources": ["P.r"]}
-    return {"identity": "ann", "identity_type": "local_user", "application_permissions": [grant]}
+def test_a_grant_is_lost_only_if_its_holder_has_nothing_left_there() -> None:
+    def lost(before: list[Any], after: list[Any], **changes: Any) -> int:
+        old = _foreign(identity_to_permissions=before)
+        new = json.loads(_foreign(identity_to_permissions=after))
+        new["applications"][0].update(changes)
+        return compare(*_contents(old, json.dumps(new).encode())).grants_lost
+
+    assert lost([_holds("REPO_READ")], [_holds("REPO_WRITE")]) == 0
+    assert lost([_holds("REPO_READ"), _holds("REPO_ADMIN")], [_holds("REPO_WRITE")]) == 0
+    assert lost([_holds("REPO_READ"), _holds("REPO_ADMIN")], []) == 2
+    assert lost([_holds("REPO_READ")], [_holds("REPO_READ", who="bob")]) == 1
+    assert lost([_holds("REPO_READ")], [_holds("REPO_READ", on="P")]) == 1
+    elsewhere = [{"name": "Q", "resource_type": "X", "sub_resources": [{"name": "r"}]}]
+    assert lost([_holds("REPO_READ")], [_holds("REPO_WRITE", on="Q.r")], resources=elsewhere) == 0
+    assert lost([_holds("REPO_READ")], [_holds("REPO_READ", who="bob", on="Q.r")], resources=elsewhere) == 1
+
+
+@given(payloads())
+@settings(max_examples=50, deadline=None)
+def test_no_more_is_lost_than_removed(pair: tuple[bytes, bytes]) -> None:
+    old, new = _contents(*pair)
+    changes = compare(old, new)
+    before, after = ({grant[:4] for grant in _plain(raw)["grants"]} for raw in pair)
+    kept = {(kind, who, _thing(key)) for kind, who, _, key in after}
+    assert changes.grants_lost == sum((kind, who, _thing(key)) not in kept for kind, who, _, key in before - after)
+    assert changes.grants_lost <= changes.grants.removed
+
+
+def _thing(key: str) -> tuple[bool, str]:
+    return "." in key, key.rpartition(".")[2]
+
+
+def _holds(permission: str, who: str = "ann", on: str = "P.r") -> dict[str, Any]:
+    grant = {"application": "A", "permission": permission, "resources": [on]}
+    return {"identity": who, "identity_type": "local_user", "application_permissions": [grant]}
 
 
 def test_another_name_is_no_change() -> None:

@@ -1,0 +1,95 @@
+"""Where a payload goes, and of which part of the instance it is: one small record that travels within the payload.
+
+It is three properties of the application (`provider_name`, `data_source_name`, `scope`), so that it can't be lost when
+the file is copied, renamed or unpacked, and so that a reader in Veza sees it too. The last upload, a payload that was
+kept and one that `--save-json` wrote are the same file in this respect.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from oaa_bitbucket_async.oaa.values import PropertyValue
+from oaa_bitbucket_async.settings import Scope
+
+_PROJECT, _EXCLUDE = "--project ", "--exclude-project "
+_NO_PERSONAL, _NO_ARCHIVED = "--no-personal-projects", "--no-archived"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Provider and data source in Veza, and the scope that was collected for them (keys in capitals, sorted)."""
+
+    provider: str
+    data_source: str
+    scope: Scope = Scope()
+
+    def properties(self) -> dict[str, PropertyValue | None]:
+        """As the application's properties; no `scope` means all of the instance."""
+        return {
+            "provider_name": self.provider,
+            "data_source_name": self.data_source,
+            "scope": scope_words(self.scope) or None,
+        }
+
+
+class SavedTarget(msgspec.Struct):
+    """The properties as they stand in a payload. All are absent in one that was made without a target."""
+
+    provider_name: str | None = None
+    data_source_name: str | None = None
+    scope: tuple[str, ...] = ()
+
+    def target(self) -> Target | None:
+        """None if the payload does not say where it goes. ValueError for a scope of words that we don't know."""
+        if not (self.provider_name and self.data_source_name):
+            return None
+        return Target(self.provider_name, self.data_source_name, scope_of(self.scope))
+
+
+def scope_words(scope: Scope) -> list[str]:
+    """The flags that say this scope, such as `--project CORE`; none for all of the instance.
+
+    Bitbucket compares keys ignoring case, so they are told in capitals: the same scope gives the same words.
+    """
+    return [
+        *(f"{_PROJECT}{key}" for key in _keys(scope.projects)),
+        *(f"{_EXCLUDE}{key}" for key in _keys(scope.exclude_projects)),
+        *([] if scope.personal_projects else [_NO_PERSONAL]),
+        *([] if scope.archived else [_NO_ARCHIVED]),
+    ]
+
+
+def scope_of(words: Iterable[str]) -> Scope:
+    """The scope that the words say. ValueError for a word that is none of `scope_words`."""
+    left = list(words)
+    projects = tuple(word.removeprefix(_PROJECT) for word in left if word.startswith(_PROJECT))
+    excluded = tuple(word.removeprefix(_EXCLUDE) for word in left if word.startswith(_EXCLUDE))
+    scope = Scope(
+        projects=projects,
+        exclude_projects=excluded,
+        personal_projects=_NO_PERSONAL not in left,
+        archived=_NO_ARCHIVED not in left,
+    )
+    if sorted(scope_words(scope)) != sorted(left):
+        raise ValueError(f"its scope is {' '.join(left)}, which this version does not know")
+    return scope
+
+
+def left_out(scope: Scope, before: Scope) -> list[str]:
+    """What of `before` the new `scope` may lack, as the flags that say so; none if it covers all of it.
+
+    Patterns are compared as they are written: whether `TEAM*` covers `TEAM-A` is not asked.
+    """
+    chosen, chosen_before = set(_keys(scope.projects)), set(_keys(before.projects))
+    less = [] if not chosen or (chosen_before and chosen_before <= chosen) else sorted(chosen)
+    more_excluded = sorted(set(_keys(scope.exclude_projects)) - set(_keys(before.exclude_projects)))
+    return [
+        *(f"{_PROJECT}{key}" for key in less),
+        *(f"{_EXCLUDE}{key}" for key in more_excluded),
+        *([_NO_PERSONAL] if before.personal_projects and not scope.personal_projects else []),
+        *([_NO_ARCHIVED] if before.archived and not scope.archived else []),
+    ]
+
+
+def _keys(keys: Iterable[str]) -> list[str]:
+    return sorted({key.upper() for key in keys})
