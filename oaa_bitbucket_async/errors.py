@@ -3,24 +3,34 @@
 The exit codes are a contract with people's schedules; README, "Exit codes", lists them.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
 class CollectorError(Exception):
     """A run that ended in a way we understand.
 
-    `message` says what happened and where, `advice` what to do next. Neither ever holds a secret.
+    `message` says what happened and where, `points` names several things of one kind, `advice` what to do next. None of
+    them ever holds a secret.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, advice: str = "") -> None:
+    def __init__(self, message: str, advice: str = "", points: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.advice = advice
+        self.points = tuple(points)
 
     def __str__(self) -> str:
-        return f"{self.message} {self.advice}".rstrip()
+        return " ".join(filter(None, (self.message, *self.points, self.advice)))
+
+    @property
+    def lines(self) -> list[str]:
+        """The same for a person: one line, unless there are points, which have a line each."""
+        if not self.points:
+            return [str(self)]
+        return [self.message, *(f"  {point}" for point in self.points), *([self.advice] if self.advice else [])]
 
 
 class ConfigurationError(CollectorError):

@@ -6,12 +6,7 @@ end only that unit of work. A lost login is a `CredentialError` and ends the run
 
 from enum import StrEnum
 
-_LONGEST_TEXT = 300
-
-
-def printable(text: str) -> str:
-    """What a server said, fit for a terminal and a log: one line, no control characters, 300 characters at most."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * _LONGEST_TEXT]).split())[:_LONGEST_TEXT]
+from oaa_bitbucket_async.text import quote
 
 
 class FaultReason(StrEnum):
@@ -37,14 +32,17 @@ class FaultReason(StrEnum):
 
 
 class RequestProblem(Exception):  # noqa: N818  # the base of outcomes, not of errors in our code
-    """Base: something other than the answer came back for `path`; `request_id` finds it in the server's log."""
+    """Base: something other than the answer came back for `path`; `request_id` finds it in the server's log.
+
+    `detail` has no secrets any more: whoever reads it from an answer takes them out.
+    """
 
     def __init__(self, path: str, detail: str, *, status: int | None = None, request_id: str | None = None) -> None:
         super().__init__(detail)
         self.path = path
-        self.detail = printable(detail)
+        self.detail = quote(detail)
         self.status = status
-        self.request_id = printable(request_id) if request_id else None
+        self.request_id = quote(request_id) if request_id else None
 
     def __str__(self) -> str:
         status = f"status {self.status}, " if self.status is not None else ""

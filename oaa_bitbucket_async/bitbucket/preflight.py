@@ -11,8 +11,8 @@ from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, 
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
 from oaa_bitbucket_async.bitbucket.rows import Project, RateSettings, User
-from oaa_bitbucket_async.bitbucket.transport import UntrustedCertificateError
 from oaa_bitbucket_async.errors import ConfigurationError, CredentialError, TemporaryError
+from oaa_bitbucket_async.text import quote
 
 T = TypeVar("T")
 
@@ -85,11 +85,6 @@ async def examine(client: Client, api: Api, base_url: str, page_size: int) -> Fi
     """
     try:
         return await _examine(client, api, base_url, page_size)
-    except UntrustedCertificateError as fault:
-        raise ConfigurationError(
-            f"The certificate of {base_url} can't be verified: {fault.detail}.",
-            "Give the certificate of the authority that signed it with --ca-file.",
-        ) from None
     except Fault as fault:
         if fault.reason is FaultReason.NOT_JSON:
             raise CredentialError(
@@ -122,7 +117,7 @@ async def examine(client: Client, api: Api, base_url: str, page_size: int) -> Fi
 async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> Findings:
     await _prove(client, api)
     login = client.login
-    version = (await client.ask(api.application_properties())).version
+    version = quote((await client.ask(api.application_properties())).version, login.redact)
     me = await _myself(client, api)
     explicit = await _open(client, api.global_users())
     administrator = True if explicit else await _is_administrator(client, api, me)

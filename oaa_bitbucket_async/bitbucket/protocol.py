@@ -6,7 +6,7 @@ of the expected shape is an answer at all.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, NoReturn, TypedDict, TypeVar
@@ -14,9 +14,11 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
 
-from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, printable
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected
 from oaa_bitbucket_async.bitbucket.rows import Decoder, Page
 from oaa_bitbucket_async.errors import CredentialError
+from oaa_bitbucket_async.redaction import Redact
+from oaa_bitbucket_async.text import as_it_is, quote
 
 USER_HEADER = "X-AUSERNAME"
 REQUEST_ID_HEADER = "X-AREQUESTID"
@@ -39,13 +41,15 @@ class Login:
     """Who Bitbucket says we are. Until preflight has proven it, `user_header` is None and nothing is compared.
 
     `stripped`: a proxy removes the header, so that each answer alone does not tell (the login is then proven
-    again at intervals). `kind` and `given_name`, the user name of a basic login, only word messages.
+    again at intervals). `kind` and `given_name`, the user name of a basic login, only word messages. `redact` takes
+    the credential out of what the server says, which may quote the request.
     """
 
     kind: str
     given_name: str | None = None
     user_header: str | None = None
     stripped: bool = False
+    redact: Redact = field(default=as_it_is, repr=False, compare=False)
 
     @property
     def user(self) -> str | None:
@@ -86,18 +90,18 @@ def understand(path: str, answer: Answer, decoder: Decoder[T], login: Login, now
     except msgspec.ValidationError as error:
         raise Fault(
             path,
-            f"the answer has not the expected shape: {error}",
+            f"the answer has not the expected shape: {quote(str(error), login.redact)}",
             reason=FaultReason.BAD_SHAPE,
             status=status,
-            request_id=headers.get(REQUEST_ID_HEADER),
+            request_id=_request_id(headers, login),
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Fault(
             path,
-            f"the answer is not complete, valid JSON: {error}",
+            f"the answer is not complete, valid JSON: {quote(str(error), login.redact)}",
             reason=FaultReason.NOT_JSON,
             status=status,
-            request_id=headers.get(REQUEST_ID_HEADER),
+            request_id=_request_id(headers, login),
         ) from None
 
 
@@ -185,22 +189,27 @@ def _number(text: str | None) -> float | None:
     return number if number is not None and 0 <= number < 1e9 else None
 
 
-def error_text(body: bytes) -> tuple[str, str]:
-    """(message, exception name) of an error body; for a body that is not JSON, ('', '')."""
+def error_text(body: bytes, redact: Redact = as_it_is) -> tuple[str, str]:
+    """(message, exception name) of an error body, without secrets; for a body that is not JSON, ('', '')."""
     try:
         decoded = _ERROR_DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return "", ""
     messages = [e.message for e in decoded.errors if e.message] or ([decoded.message] if decoded.message else [])
     names = [e.exception_name for e in decoded.errors if e.exception_name]
-    return printable("; ".join(messages)), names[0].rpartition(".")[2] if names else ""
+    return quote("; ".join(messages), redact), quote(names[0], redact).rpartition(".")[2] if names else ""
+
+
+def _request_id(headers: Mapping[str, str], login: Login) -> str | None:
+    found = headers.get(REQUEST_ID_HEADER)
+    return quote(found, login.redact) if found else None
 
 
 def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
     status, headers, body = answer
-    request_id = headers.get(REQUEST_ID_HEADER)
-    message, exception = error_text(body)
-    detail = message or _without_message(status, headers)
+    request_id = _request_id(headers, login)
+    message, exception = error_text(body, login.redact)
+    detail = message or _without_message(status, headers, login)
     if status == 429:
         raise Fault(
             path,
@@ -221,7 +230,7 @@ def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
             retry_after=retry_after(headers, now),
         )
     if 300 <= status < 400:
-        _raise_for_redirect(path, answer)
+        _raise_for_redirect(path, answer, login)
     if status in (401, 403):
         _raise_for_refusal(path, answer, login, message, exception)
     if not is_json(headers) and body.strip():
@@ -244,15 +253,16 @@ def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
     raise Rejected(path, detail, status=status, request_id=request_id)
 
 
-def _without_message(status: int, headers: Mapping[str, str]) -> str:
+def _without_message(status: int, headers: Mapping[str, str], login: Login) -> str:
     if status < 200:
         return "an interim status came in place of an answer"
-    return "nothing is there" if status == 404 else f"answered as {headers.get('Content-Type')}"
+    kind = quote(headers.get("Content-Type", "nothing that is named"), login.redact)
+    return "nothing is there" if status == 404 else f"answered as {kind}"
 
 
-def _raise_for_redirect(path: str, answer: Answer) -> NoReturn:
+def _raise_for_redirect(path: str, answer: Answer, login: Login) -> NoReturn:
     """Only the path is kept of a location within the origin; `transport` decides what the origin is."""
-    request_id = answer.headers.get(REQUEST_ID_HEADER)
+    request_id = _request_id(answer.headers, login)
     try:
         location = urljoin(path, answer.headers.get("Location", ""))
         parts = urlsplit(location)
@@ -260,7 +270,7 @@ def _raise_for_redirect(path: str, answer: Answer) -> NoReturn:
         location, parts = "", urlsplit("")
     strange = len(location) > _LONGEST_LOCATION or not location.isascii() or not location.isprintable()
     if parts.scheme or parts.netloc or "/rest/" not in parts.path or location == path or strange:
-        where = parts.netloc or parts.path or "nowhere"
+        where = quote(parts.netloc or parts.path or "nowhere", login.redact)
         raise Fault(
             path,
             f"redirected to {where}, as a sign-on page does" if where != "nowhere" else "redirected to nowhere",
@@ -273,7 +283,7 @@ def _raise_for_redirect(path: str, answer: Answer) -> NoReturn:
 
 def _raise_for_refusal(path: str, answer: Answer, login: Login, message: str, exception: str) -> NoReturn:
     status, headers, body = answer
-    request_id = headers.get(REQUEST_ID_HEADER)
+    request_id = _request_id(headers, login)
     said = f' It said: "{message.rstrip(".")}".' if message else ""
     captcha = headers.get(DENIED_REASON_HEADER, "")
     if "CAPTCHA" in captcha.upper() or exception.startswith("CaptchaRequired"):
@@ -318,14 +328,14 @@ def _raise_for_refusal(path: str, answer: Answer, login: Login, message: str, ex
 
 def _raise_for_other_user(path: str, headers: Mapping[str, str], login: Login) -> NoReturn:
     known = headers.get(USER_HEADER)
-    began_as = printable(login.user or "")
+    began_as = quote(login.user or "")
     if known is None:
         raise CredentialError(
             f"Bitbucket answered {path} as if nobody were signed in, but {began_as} was: the login was forgotten.",
             "Nothing was uploaded. Check whether the token was revoked or has expired, then run again.",
         )
     raise CredentialError(
-        f"Bitbucket answered {path} as {printable(unquote(known))}, but the run began as {began_as}.",
+        f"Bitbucket answered {path} as {quote(unquote(known), login.redact)}, but the run began as {began_as}.",
         "Nothing was uploaded. Look for a proxy or single sign-on that signs in as someone else.",
     )
 

@@ -5,10 +5,12 @@ to one node of a cluster; a followed redirect could carry the credential to anot
 """
 
 import base64
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from http import HTTPStatus
+from typing import NamedTuple, Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -16,18 +18,25 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from oaa_bitbucket_async import __version__
-from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason, printable
+from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.redaction import Redact, Redactor
 from oaa_bitbucket_async.settings import Login, Tls
+from oaa_bitbucket_async.text import quote
 
 CONNECT_TIMEOUT = 30.0
 LARGEST_ANSWER = 256 * 1024 * 1024
 """Bytes of an answer, unpacked, that are read; a page of 1000 rows has less than 4 MB."""
 
 
-class UntrustedCertificateError(Fault):
-    """The server's certificate can't be verified: waiting does not help, `--ca-file` may."""
+_ABOUT_OUR_CERTIFICATE = re.compile(r"(?i)alert.*(certificate|unknown.ca|access.denied|handshake.failure)")
+"""How a server says in the handshake that it wants another client certificate than it got, or one at all."""
+_HINT = " (a server that wants a client certificate ends connections so: --client-cert)"
+_OTHER_NAME = frozenset({62, 64})
+"""OpenSSL's codes for a certificate of another host name or IP address."""
+_NO_CERTIFICATE = b"No required SSL certificate was sent"
+"""What nginx answers, with status 400, to who shows no certificate."""
 
 
 class Transport(Protocol):
@@ -38,37 +47,90 @@ class Transport(Protocol):
         ...
 
 
+class Proxy(NamedTuple):
+    """A proxy of the environment. `headers` carry its login: from the URL it would be sent as Latin-1."""
+
+    url: URL
+    headers: dict[str, str]
+    variable: str
+
+
 class HttpTransport:
     """GETs over a shared connection pool to one origin. Made by `connect`."""
 
-    def __init__(self, session: aiohttp.ClientSession, base: URL, proxy: URL | None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base: URL,
+        headers: dict[str, str],
+        proxy: Proxy | None,
+        redact: Redact,
+        *,
+        has_certificate: bool,
+    ) -> None:
         self._session = session
-        self._scheme, self._authority = base.scheme, base.authority
+        self._headers = CIMultiDict(headers)
+        self._redact = redact
+        self._has_certificate = has_certificate
+        self._answered = False
+        # aiohttp resolves the host as it stands in the URL, where the % before a scope id is written as %25
+        self._scheme, self._authority = base.scheme, base.raw_authority.replace("%25", "%")
         self._origin_url = base.origin()
         self._proxy = proxy
 
     async def get(self, path: str) -> Answer:
-        """See Transport."""
+        """See Transport. Raises ConfigurationError for what no waiting mends: a certificate, a proxy's login."""
+        proxy = self._proxy
         try:
-            async with self._session.get(self._url(path), allow_redirects=False, proxy=self._proxy) as response:
+            async with self._session.get(
+                self._url(path),
+                headers=self._headers,
+                allow_redirects=False,
+                proxy=proxy.url if proxy else None,
+                proxy_headers=proxy.headers if proxy else None,
+            ) as response:
                 body = await _body(path, response)
+                self._answered = True
+                if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy is not None:
+                    raise _proxy_login(proxy)
+                if response.status == HTTPStatus.BAD_REQUEST and _NO_CERTIFICATE in body:
+                    raise _client_certificate(self._origin_url, _NO_CERTIFICATE.decode())
                 if 300 <= response.status < 400:
                     return Answer(response.status, self._within_origin(path, response.headers), body)
                 return Answer(response.status, response.headers, body)
         except aiohttp.ClientConnectorCertificateError as error:
-            raise UntrustedCertificateError(path, _words(error.certificate_error), reason=FaultReason.CONNECT) from None
-        except aiohttp.ClientConnectorError as error:
-            raise _fault(path, FaultReason.CONNECT, f"no connection: {_words(error.os_error)}") from None
+            raise _untrusted(error, self._words(error.certificate_error)) from None
         except TimeoutError:
             raise _fault(path, FaultReason.TIMEOUT, "no complete answer in time") from None
+        except aiohttp.ClientConnectorError as error:
+            raise self._broken(path, FaultReason.CONNECT, "no connection", error.os_error) from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError) as error:
-            raise _fault(path, FaultReason.DROPPED, f"the connection broke: {_words(error)}") from None
+            raise self._broken(path, FaultReason.DROPPED, "the connection broke", error) from None
         except aiohttp.ClientHttpProxyError as error:
-            raise _fault(path, FaultReason.CONNECT, f"the proxy refused: {error.status} {error.message}") from None
+            if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                raise _proxy_login(self._proxy) from None
+            said = f"the proxy {_place(self._proxy)} refused: {error.status} {quote(error.message, self._redact)}"
+            raise _fault(path, FaultReason.CONNECT, said) from None
         except aiohttp.ClientResponseError as error:  # its text would hold the address, a proxy's with its password
-            raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {error.message}") from None
+            said = quote(error.message, self._redact)
+            raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {said}") from None
         except aiohttp.ClientError as error:
-            raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {_words(error)}") from None
+            raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {self._words(error)}") from None
+
+    def _broken(self, path: str, reason: FaultReason, what: str, error: BaseException) -> Exception:
+        """What to raise for a connection that could not be made, or broke; a refused client certificate is final."""
+        words = self._words(error)
+        if self._scheme != "https":
+            return _fault(path, reason, f"{what}: {words}")
+        if _ABOUT_OUR_CERTIFICATE.search(words):
+            return _client_certificate(self._origin_url, words)
+        ended = reason is FaultReason.DROPPED or isinstance(error, ConnectionResetError)
+        hint = _HINT if ended and not self._answered and not self._has_certificate else ""
+        return _fault(path, reason, f"{what}: {words}{hint}")
+
+    def _words(self, error: BaseException) -> str:
+        """An error's own words, on one line and without secrets, or its kind where it has none."""
+        return quote(str(error), self._redact) or type(error).__name__
 
     def _url(self, path: str) -> URL:
         """Put together of parts that are known to be right, at half the price of having the whole taken apart."""
@@ -88,10 +150,13 @@ class HttpTransport:
 
 
 @asynccontextmanager
-async def connect(base_url: str, login: Login, tls: Tls, request_timeout: float) -> AsyncIterator[HttpTransport]:
+async def connect(
+    base_url: str, login: Login, tls: Tls, request_timeout: float, redact: Redact | None = None
+) -> AsyncIterator[HttpTransport]:
     """A transport to `base_url` that signs every request; closed at the end.
 
-    `request_timeout` is in seconds, for the whole of a request. Proxies come from HTTPS_PROXY, HTTP_PROXY and
+    `request_timeout` is in seconds, for the whole of a request. `redact` takes secrets out of what errors quote, the
+    login's own if it is None. Proxies come from HTTPS_PROXY, HTTP_PROXY and
     NO_PROXY. Raises ConfigurationError if a certificate file or proxy can't be used.
     """
     base = URL(base_url, encoded=True)
@@ -105,7 +170,6 @@ async def connect(base_url: str, login: Login, tls: Tls, request_timeout: float)
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={
-            "Authorization": _authorization(login),
             "Accept": "application/json",
             "User-Agent": f"oaa-bitbucket-async/{__version__}",
         },
@@ -115,7 +179,19 @@ async def connect(base_url: str, login: Login, tls: Tls, request_timeout: float)
     # aiohttp would send a GET once more when a kept connection turns out to be closed: past the gate and uncounted
     session._retry_connection = False
     async with session:
-        yield HttpTransport(session, base, proxy)
+        headers = {
+            "Authorization": _authorization(login),  # not the session's: aiohttp shows a proxy what the session sends
+            **_host_header(base),
+            **(proxy.headers if proxy and base.scheme == "http" else {}),  # for https they go with CONNECT alone
+        }
+        yield HttpTransport(
+            session,
+            base,
+            headers,
+            proxy,
+            redact or Redactor([login.secret], user=login.user),
+            has_certificate=tls.client_cert is not None,
+        )
 
 
 def ssl_context(tls: Tls) -> ssl.SSLContext:
@@ -169,10 +245,20 @@ def _no_passphrase() -> str:
 def _authorization(login: Login) -> str:
     if login.user is None:
         return f"Bearer {login.secret.reveal()}"
-    return "Basic " + base64.b64encode(f"{login.user}:{login.secret.reveal()}".encode()).decode("ascii")
+    return _basic(login.user, login.secret.reveal())
 
 
-def _proxy(base: URL) -> URL | None:
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def _host_header(base: URL) -> dict[str, str]:
+    """A scope id of an IPv6 address is this machine's affair, and no part of `Host` (RFC 6874 section 3)."""
+    host, scope, _ = (base.host or "").partition("%")
+    return {"Host": f"[{host}]" + (f":{base.explicit_port}" if base.explicit_port else "")} if scope else {}
+
+
+def _proxy(base: URL) -> Proxy | None:
     """The environment's proxy for this origin. Not aiohttp's `trust_env`: that also reads ~/.netrc for a login."""
     host = base.host or ""
     if proxy_bypass(f"{host}:{base.port}") or proxy_bypass(host):
@@ -184,18 +270,49 @@ def _proxy(base: URL) -> URL | None:
         proxy = URL(address if "://" in address else f"http://{address}")
     except ValueError:
         proxy = URL()
-    if proxy.scheme not in ("http", "https") or not proxy.host:
+    user, password = proxy.user or "", proxy.password or ""
+    if proxy.scheme not in ("http", "https") or not proxy.host or ":" in user:
         raise ConfigurationError(
             f"The proxy that {base.scheme.upper()}_PROXY names can't be used: only http:// and https:// proxies can.",
             "Set it to an address such as http://proxy.example.com:3128, or name Bitbucket's host in NO_PROXY.",
         )
-    return proxy
+    headers = {"Proxy-Authorization": _basic(user, password)} if user or password else {}
+    return Proxy(proxy.with_user(None), headers, f"{base.scheme.upper()}_PROXY")
 
 
 def _fault(path: str, reason: FaultReason, detail: str) -> Fault:
     return Fault(path, detail, reason=reason)
 
 
-def _words(error: BaseException) -> str:
-    """An error's own words, on one line, or its kind where it has none."""
-    return printable(str(error)) or type(error).__name__
+def _untrusted(error: aiohttp.ClientConnectorCertificateError, words: str) -> ConfigurationError:
+    """Names the server by the connection: it may be a proxy's certificate that is meant."""
+    place = f"{error.host}:{error.port}"
+    if getattr(error.certificate_error, "verify_code", 0) in _OTHER_NAME:
+        return ConfigurationError(
+            f"The certificate of {place} is for another name: {words}.",
+            "Give the URL with a name that the certificate has. --ca-file does not help here.",
+        )
+    return ConfigurationError(
+        f"The certificate of {place} can't be verified: {words}.",
+        "Give the certificate of the authority that signed it with --ca-file (OAA_CA_FILE).",
+    )
+
+
+def _client_certificate(origin: URL, words: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{origin} refuses the connection without a client certificate that it knows: {words}.",
+        "Give one, as PEM files, with --client-cert (OAA_CLIENT_CERT) and --client-key (OAA_CLIENT_KEY). If the server "
+        "wants none, its TLS settings and ours have nothing in common.",
+    )
+
+
+def _proxy_login(proxy: Proxy | None) -> ConfigurationError:
+    return ConfigurationError(
+        f"The proxy {_place(proxy)} wants a user name and password, and got none or wrong ones (status 407).",
+        f"Write them into {proxy.variable if proxy else 'HTTPS_PROXY'}, as http://USER:PASSWORD@HOST:PORT, with "
+        "what is special in a URL as %XX; or name Bitbucket's host in NO_PROXY.",
+    )
+
+
+def _place(proxy: Proxy | None) -> str:
+    return proxy.url.host_port_subcomponent or "" if proxy else ""

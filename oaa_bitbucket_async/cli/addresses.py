@@ -1,11 +1,18 @@
 """Turns the addresses that people paste into the base URLs that requests are built from."""
 
+import re
+from ipaddress import IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 _PAGES = {"rest", "projects", "repos", "users", "dashboard", "login", "admin", "profile", "plugins", "account"}
 """First path segments of Bitbucket's pages and API: where one begins, the base URL has ended."""
 _VEZA_PAGES = {"api", "app", "login"}
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_LONGEST_NAME = 253
+_PLACE = re.compile(r"(\[[^][]*:[^][]*\]|[^][:]*)(:\d*)?")
+"""Host and port: brackets are there for the sake of an IPv6 address's colons."""
+_SCOPE = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 class AddressError(ValueError):
@@ -43,6 +50,8 @@ def _split(text: str, example: str) -> SplitResult:
         raise AddressError("must not hold a user name or password: they come from the environment or a file.")
     if parts.scheme not in _DEFAULT_PORTS:
         raise AddressError(f"must begin with https:// (or http://), such as {example}.")
+    if not _PLACE.fullmatch(parts.netloc):
+        raise AddressError(f"is not a URL such as {example}.")
     if not parts.hostname:
         raise AddressError(f"has no host name; it should look like {example}.")
     if port == 0:
@@ -50,9 +59,45 @@ def _split(text: str, example: str) -> SplitResult:
     return parts
 
 
+def _host(host: str) -> str:
+    """As it stands in a URL: an IPv6 address in brackets, an internationalized name in ASCII. Raises AddressError."""
+    if ":" in host:
+        return f"[{_ipv6(host)}]"
+    if not host.isascii():
+        host = _ascii(host)
+    if len(host) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, host.removesuffix(".").split("."))):
+        raise AddressError(
+            "has a host name that can't exist: parts of 1 to 63 letters, digits, '-' and '_' with dots between them, "
+            f"{_LONGEST_NAME} characters in all."
+        )
+    return host
+
+
+def _ipv6(host: str) -> str:
+    """With a scope id (`fe80::1%eth0`) as `%25eth0`, which is how URLs have it (RFC 6874)."""
+    address, percent, scope = host.partition("%")
+    if scope != "25":
+        scope = scope.removeprefix("25")
+    try:
+        IPv6Address(address)
+    except ValueError:
+        raise AddressError("has no IPv6 address between its brackets.") from None
+    if percent and not _SCOPE.fullmatch(scope):
+        raise AddressError("has a scope id behind its IPv6 address that can't be one; it looks like %25eth0.")
+    return f"{address}%25{scope}" if percent else address
+
+
+def _ascii(name: str) -> str:
+    import idna  # comes with aiohttp, which turns names into ASCII by it as well
+
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise AddressError("has an internationalized host name that can't exist.") from None
+
+
 def _base(parts: SplitResult, pages: set[str]) -> tuple[str, bool]:
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
+    host = _host(parts.hostname or "")
     port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
     segments = [segment for segment in parts.path.split("/") if segment]
     kept = []

@@ -49,12 +49,7 @@ class Findings:
         advice = f"`{APPLICATION} --help` explains every setting."
         if len(self.problems) == 1:
             raise ConfigurationError(self.problems[0], advice)
-        lines = [
-            f"{len(self.problems)} settings need attention:",
-            *(f"  {problem}" for problem in self.problems),
-            advice,
-        ]
-        raise ConfigurationError("\n".join(lines))
+        raise ConfigurationError(f"{len(self.problems)} settings need attention:", advice, self.problems)
 
 
 @dataclass(frozen=True, slots=True)

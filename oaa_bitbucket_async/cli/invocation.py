@@ -14,6 +14,7 @@ from oaa_bitbucket_async.errors import CollectorError, InterruptedRunError
 from oaa_bitbucket_async.events import Event, Figures, json_line
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.settings import LogFormat, Output, new_run_id
+from oaa_bitbucket_async.text import escape, escape_lines
 
 CLOSED_PIPE = 141
 """128 + SIGPIPE: whoever read our standard output went away."""
@@ -56,23 +57,27 @@ class Invocation:
             code = work()
             return self.end(code) if is_run else code
         except InterruptedRunError as error:
-            return self.end(error.code, str(error), self._trace(error) if self.debug else "")
+            return self.end(error.code, error.lines, self._trace(error) if self.debug else "")
         except CollectorError as error:
-            return self.end(error.exit_code, str(error), self._trace(error) if self.debug else "")
+            return self.end(error.exit_code, error.lines, self._trace(error) if self.debug else "")
         except KeyboardInterrupt:
-            return self.end(130, "Interrupted.")
+            return self.end(130, ["Interrupted."])
         except BrokenPipeError:
             close_standard_output()
             return self.end(CLOSED_PIPE)
         except Exception as error:
             return self.end(
                 1,
-                "This is a bug in oaa-bitbucket-async. Please report it with the lines above and what --version shows.",
+                [
+                    "This is a bug in oaa-bitbucket-async. Please report it with the lines above and what --version "
+                    "shows."
+                ],
                 self._trace(error),
             )
 
-    def end(self, code: int, error: str = "", trace: str = "") -> int:
+    def end(self, code: int, lines: Sequence[str] = (), trace: str = "") -> int:
         """The last word: an error in a line, in JSON always one record that sums up. Gives `code` back."""
+        error = " ".join(line.strip() for line in lines)
         if self.log_format == "json":
             more: Figures = {"exit_code": code, "error": error or None, **self.figures}
             if trace:
@@ -81,14 +86,14 @@ class Invocation:
             self._say(level, error or f"ended with exit code {code}", Event.RUN_ENDED, more)
             return code
         if trace:
-            _write(self.redact(trace).rstrip("\n"))
-        if error:
-            self._say("error", error, Event.RUN_ENDED)
+            _write(escape_lines(self.redact(trace)))
+        for at, line in enumerate(lines):
+            _write(f"{'' if at else 'Error: '}{escape(self.redact(line))}")
         return code
 
     def _say(self, level: str, message: str, name: Event, more: Figures | None = None) -> None:
         if self.log_format == "text":
-            _write(f"{level.capitalize()}: {self.redact(message)}")
+            _write(f"{level.capitalize()}: {escape(self.redact(message))}")
             return
         line = json_line(
             self.redact,

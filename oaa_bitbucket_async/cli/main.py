@@ -19,7 +19,8 @@ from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE, Invocation, close_st
 from oaa_bitbucket_async.cli.push import push
 from oaa_bitbucket_async.cli.settings_table import options_of
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.redaction import Redactor
+from oaa_bitbucket_async.redaction import redactor_of
+from oaa_bitbucket_async.text import escape
 
 
 @click.group(
@@ -49,8 +50,7 @@ def cli(ctx: click.Context, /, **params: Any) -> int:
             _tell_metrics(params, error.exit_code)
             raise
         settings = built.settings
-        secrets = [settings.login.secret, *([settings.veza.api_key] if settings.veza.api_key else [])]
-        invocation.configure(settings.output, Redactor(secrets, user=settings.login.user), built.warnings)
+        invocation.configure(settings.output, redactor_of(settings.login, settings.veza), built.warnings)
         from oaa_bitbucket_async import run
 
         return run.check(settings) if params["check"] else run.collect_and_upload(settings, invocation.figures)
@@ -96,9 +96,11 @@ def _refused(error: click.ClickException, invocation: Invocation) -> int:
     ):
         hint = "Secrets come from the environment or a file: see 'Environment only' in --help."
     if invocation.log_format == "json":
-        return invocation.end(error.exit_code, f"{error.format_message()} {hint}".rstrip())
+        return invocation.end(error.exit_code, [f"{error.format_message()} {hint}".rstrip()])
     with contextlib.suppress(OSError):  # a log on a full disk: the exit code tells
-        error.show()
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
+        click.echo(f"Error: {escape(error.format_message())}", err=True)  # repeats what was typed: a file's name, say
         if hint:
             click.echo(hint, err=True)
     return error.exit_code

@@ -10,7 +10,7 @@ from oaa_bitbucket_async.cli.build import build_push
 from oaa_bitbucket_async.cli.help import VEZA_SECRET, HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
 from oaa_bitbucket_async.cli.settings_table import options_of
-from oaa_bitbucket_async.redaction import Redactor
+from oaa_bitbucket_async.redaction import redactor_of
 
 
 @click.command(
@@ -29,8 +29,7 @@ def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
 
     def work() -> int:
         built = build_push(params, os.environ)
-        redact = Redactor([built.veza.api_key] if built.veza.api_key else [])
-        invocation.configure(built.output, redact, built.warnings)
+        invocation.configure(built.output, redactor_of(None, built.veza), built.warnings)
         from oaa_bitbucket_async import run
 
         return run.push(

@@ -35,10 +35,21 @@ def application_name(host: str) -> str:
 
 
 def data_source_name_for(base_url: str) -> str:
-    """The data source's name where the user gave none. What Veza does not allow in it (a path's `/`) becomes `-`."""
-    host, slash, path = host_of(base_url).partition("/")
-    if not host.isascii():
-        host = host.encode("idna").decode("ascii")
+    """The data source's name where the user gave none. What Veza does not allow in it (a path's `/`) becomes `-`.
+
+    Raises ConfigurationError if `base_url` has no host, as in a payload that somebody else has made.
+    """
+    try:
+        host, slash, path = host_of(base_url).partition("/")
+        if not host.isascii():
+            host = host.encode("idna").decode("ascii")
+    except ValueError:  # a payload can say anything
+        host = slash = path = ""
+    if not host:
+        raise ConfigurationError(
+            f"No data source can be named after the address of Bitbucket: it is {base_url!r}.",
+            "Give a name with --data-source-name (OAA_DATA_SOURCE_NAME).",
+        )
     host = host.replace("[", "").replace("]", "")
     return _ILLEGAL.sub("-", f"bitbucket-server - {host}{slash}{path}")
 

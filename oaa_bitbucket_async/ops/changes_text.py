@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership, Thing
-from oaa_bitbucket_async.ops.terminal import plain
+from oaa_bitbucket_async.text import escape
 
 _STYLES = {"-": "red", "+": "green"}
 
@@ -52,7 +52,7 @@ def _show(name: str, lines: Sequence[tuple[str, str]], count: int, console: Cons
         return
     console.print(Text(f"\n{name.capitalize()}", style="bold"))
     for sign, line in shown:
-        console.print(Text(plain(f"{sign} {line}"), style=_STYLES[sign]), soft_wrap=True)
+        console.print(Text(escape(f"{sign} {line}"), style=_STYLES[sign]), soft_wrap=True)
     if count > len(shown):
         console.print(Text(f"… and {count - len(shown):,} more", style="dim"))
 

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from oaa_bitbucket_async.events import Event, json_line
-from oaa_bitbucket_async.ops.terminal import plain, write_line
+from oaa_bitbucket_async.ops.terminal import write_line
 from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.settings import Output
+from oaa_bitbucket_async.text import escape, escape_lines
 
 OURS = "oaa_bitbucket_async"
 _QUIET = {"urllib3": logging.INFO, "oaaclient": logging.INFO, "aiohttp": logging.INFO, "asyncio": logging.INFO}
@@ -57,10 +58,10 @@ class TextFormatter(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text, without secrets and without control characters."""
-        line = f"{_time(record)} {record.levelname:<7} {record.getMessage()}"
+        """The record on one line, without secrets; only a traceback has more lines."""
+        line = escape(self._redact(f"{_time(record)} {record.levelname:<7} {record.getMessage()}"))
         trace = _traceback(self, record)
-        return plain(self._redact(f"{line}\n{trace}" if trace else line))
+        return f"{line}\n  {escape_lines(self._redact(trace))}" if trace else line
 
 
 class JsonFormatter(logging.Formatter):

@@ -16,8 +16,8 @@ from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.ops.changes_text import summed_up
-from oaa_bitbucket_async.ops.terminal import plain
 from oaa_bitbucket_async.settings import Output
+from oaa_bitbucket_async.text import escape
 
 _log = logging.getLogger(__name__)
 _MOST_MISSING = 1000
@@ -244,8 +244,8 @@ def _tables(summary: Summary) -> Group:
         parts += [Text(""), _kinds(summary.requests)]
     for lines, head in ((warning_lines(summary), "Warning: "), (_missing_lines(summary.missing), "")):
         if lines:
-            parts += [Text(""), *(Text(plain(f"{head}{line}"), style="yellow") for line in lines)]
-    return Group(Text(plain(summary.instance), style="bold"), *parts)
+            parts += [Text(""), *(Text(escape(f"{head}{line}"), style="yellow") for line in lines)]
+    return Group(Text(escape(summary.instance), style="bold"), *parts)
 
 
 def _grid(rows: Iterable[tuple[str, str]]) -> Table:
@@ -253,7 +253,7 @@ def _grid(rows: Iterable[tuple[str, str]]) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in rows:
-        grid.add_row(Text(name), Text(plain(value)))
+        grid.add_row(Text(name), Text(escape(value)))
     return grid
 
 

@@ -1,14 +1,17 @@
 """Consoles: the one on standard error that log lines, progress and summary share, so that none tears another."""
 
+import codecs
 import contextlib
 import io
 import sys
-from typing import IO, cast
+from collections.abc import Iterable
+from typing import IO, BinaryIO, cast
 
 from rich.console import Console
 from rich.text import Text
 
 from oaa_bitbucket_async.settings import Output
+from oaa_bitbucket_async.text import escape_json
 
 
 class QuietConsole(Console):
@@ -66,13 +69,6 @@ def shows_progress(output: Output, console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
-def plain(text: str) -> str:
-    """`text` with control characters spelled out: names from Bitbucket must not steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
-
-
 def write_line(console: Console, line: str) -> None:
     """One line above a live display, or straight to the file where there can be none."""
     if console.is_terminal:
@@ -80,3 +76,10 @@ def write_line(console: Console, line: str) -> None:
     else:
         console.file.write(line + "\n")
         console.file.flush()
+
+
+def write_json(file: BinaryIO, chunks: Iterable[bytes]) -> None:
+    """JSON as it is into a file or a pipe; on a terminal without what could steer it, which JSON can spell out."""
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    file.writelines(escape_json(decode(chunk)).encode() if file.isatty() else chunk for chunk in chunks)
+    file.flush()

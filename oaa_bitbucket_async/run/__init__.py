@@ -9,9 +9,9 @@ from pathlib import Path
 
 from oaa_bitbucket_async.events import Figures
 from oaa_bitbucket_async.oaa.names import host_of
+from oaa_bitbucket_async.redaction import Redactor, redactor_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.reporting import reporting
-from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Identity, Include, Output, Pace, Scope, Settings, State, Veza
 
 
@@ -19,8 +19,8 @@ def collect_and_upload(settings: Settings, figures: Figures | None = None) -> in
     """The main job; with `settings.dry_run` all of it but the upload."""
     from oaa_bitbucket_async.run.main_job import main_job
 
-    host, secrets = host_of(settings.bitbucket_url), _secrets(settings)
-    with reporting(host, settings.output, secrets, settings.login.user, figures) as report:
+    host, redact = host_of(settings.bitbucket_url), redactor_of(settings.login, settings.veza)
+    with reporting(host, settings.output, redact, figures) as report:
         return run_to_end(main_job(settings, report))
 
 
@@ -28,7 +28,7 @@ def never_began(bitbucket_url: str, output: Output, exit_code: int) -> None:
     """A run whose settings are wrong is a failed run to whoever watches its metrics."""
     from oaa_bitbucket_async.ops.metrics import write_metrics
 
-    with reporting(host_of(bitbucket_url), output, [], None) as report:
+    with reporting(host_of(bitbucket_url), output, Redactor()) as report:
         if output.metrics_file is not None:
             write_metrics(output.metrics_file, report.summary, exit_code=exit_code, finished_at=time.time())
 
@@ -37,7 +37,7 @@ def check(settings: Settings) -> int:
     """Preflight only, in words on standard output."""
     from oaa_bitbucket_async.run.checking import check_all
 
-    with reporting(host_of(settings.bitbucket_url), settings.output, _secrets(settings), settings.login.user):
+    with reporting(host_of(settings.bitbucket_url), settings.output, redactor_of(settings.login, settings.veza)):
         return run_to_end(check_all(settings))
 
 
@@ -57,7 +57,7 @@ def push(
     """
     from oaa_bitbucket_async.run.pushing import push_file
 
-    with reporting(str(file), output, [veza.api_key] if veza.api_key else [], None, figures) as report:
+    with reporting(str(file), output, redactor_of(None, veza), figures) as report:
         return run_to_end(push_file(veza, file, report, state, max_removed, provider_name))
 
 
@@ -92,7 +92,3 @@ def demo(
         include=include,
         figures=figures,
     )
-
-
-def _secrets(settings: Settings) -> list[Secret]:
-    return [settings.login.secret, *([settings.veza.api_key] if settings.veza.api_key else [])]

@@ -24,6 +24,7 @@ from oaa_bitbucket_async.run.loop import weightiest
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import listen
 from oaa_bitbucket_async.settings import Include, Settings
+from oaa_bitbucket_async.text import escape
 
 T = TypeVar("T")
 
@@ -238,4 +239,4 @@ async def _pages(
 
 
 def _line(name: str, text: str) -> None:
-    print(f"{name + ':' if name else '':<12} {text}")  # the answer, on standard output
+    print(f"{name + ':' if name else '':<12} {escape(text)}")  # the answer, on standard output

@@ -8,6 +8,7 @@ from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.events import Figures
+from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.main_job import main_job
 from oaa_bitbucket_async.run.reporting import reporting
@@ -51,7 +52,7 @@ def demonstrate(
         async with EmbeddedBitbucket(estate) as bitbucket:
             login = Login(user=bitbucket.user, secret=Secret(bitbucket.password))
             whole = replace(settings, bitbucket_url=bitbucket.url, login=login)
-            with reporting("an embedded Bitbucket", output, [login.secret], login.user, figures) as report:
+            with reporting("an embedded Bitbucket", output, redactor_of(login, whole.veza), figures) as report:
                 return await main_job(whole, report)
 
     with EmbeddedVeza() as veza, veza.trusted(), tempfile.TemporaryDirectory(prefix="oaa-demo-") as state:

@@ -7,7 +7,7 @@ import msgspec
 
 from oaa_bitbucket_async.oaa.saved import compare_files
 from oaa_bitbucket_async.ops.changes_text import show_changes
-from oaa_bitbucket_async.ops.terminal import output_console
+from oaa_bitbucket_async.ops.terminal import output_console, write_json
 
 SAME = 0
 DIFFERENT = 1
@@ -24,8 +24,7 @@ def show_difference(old: Path, new: Path, *, as_json: bool, limit: int | None) -
     if as_json:
         changes = compare_files(old, new, most_examples=sys.maxsize if limit is None else limit)
         told = {"changed": bool(changes), **changes.kinds()}
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
-        sys.stdout.buffer.flush()
+        write_json(sys.stdout.buffer, (msgspec.json.format(msgspec.json.encode(told), indent=2), b"\n"))
     else:
         most = LINES if limit is None else limit
         changes = compare_files(old, new, most_examples=max(most, _ENOUGH_TO_SORT))

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from oaa_bitbucket_async.oaa.upload import PushResult, check_settings, check_vez
 from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.summary import UploadOutcome
-from oaa_bitbucket_async.ops.terminal import shows_progress
+from oaa_bitbucket_async.ops.terminal import shows_progress, write_json
 from oaa_bitbucket_async.run.collection import Collection, collect, journal_of
 from oaa_bitbucket_async.run.guards import before_crawl, check_removed, refused, unknown_upload
 from oaa_bitbucket_async.run.keeping import Kept, keep
@@ -236,7 +235,7 @@ async def _save(settings: Settings, payload: Payload, *, complete: bool) -> Path
         return None
     if wanted == STANDARD_OUTPUT:
         if complete:
-            await asyncio.to_thread(_print, payload.json_chunks())
+            await asyncio.to_thread(write_json, sys.stdout.buffer, payload.json_chunks())
         else:
             _log.warning(
                 "the payload is incomplete, so it is not written to standard output",
@@ -266,9 +265,3 @@ def _name(settings: Settings) -> str:
 
 def _data_source(settings: Settings) -> str:
     return settings.veza.data_source_name or data_source_name_for(settings.bitbucket_url)
-
-
-def _print(chunks: Iterable[bytes]) -> None:
-    for chunk in chunks:
-        sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()

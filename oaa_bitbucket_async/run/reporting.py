@@ -27,7 +27,6 @@ from oaa_bitbucket_async.ops.summary import LimitWay, Summary, render
 from oaa_bitbucket_async.ops.terminal import error_console
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.run.session import Session
-from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import CREDENTIALS, Identity, Output
 
 _log = logging.getLogger(__name__)
@@ -136,12 +135,9 @@ def _not_worth_the_run() -> Iterator[None]:
 
 
 @contextmanager
-def reporting(
-    instance: str, output: Output, secrets: list[Secret], user: str | None, figures: Figures | None = None
-) -> Iterator[Report]:
-    """The log goes to standard error, without any of `secrets`, while the block runs."""
+def reporting(instance: str, output: Output, redact: Redactor, figures: Figures | None = None) -> Iterator[Report]:
+    """The log goes to standard error, without what `redact` knows, while the block runs."""
     console = error_console()
-    redact = Redactor(secrets, user=user)
     with logging_to(console, output, redact=redact):
         yield Report(console, output, Summary(instance=instance), {} if figures is None else figures, redact=redact)
 

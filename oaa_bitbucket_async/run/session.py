@@ -17,6 +17,7 @@ from oaa_bitbucket_async.bitbucket.preflight import Findings, examine
 from oaa_bitbucket_async.bitbucket.protocol import Login
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.bitbucket.transport import connect
+from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.settings import Settings
 
 
@@ -59,8 +60,9 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
         rng=rng,
     )
     stats = RequestStats()
-    login = Login(kind=settings.login.kind, given_name=settings.login.user)
-    async with connect(settings.bitbucket_url, settings.login, settings.tls, pace.request_timeout) as transport:
+    redact = redactor_of(settings.login, settings.veza)
+    login = Login(kind=settings.login.kind, given_name=settings.login.user, redact=redact)
+    async with connect(settings.bitbucket_url, settings.login, settings.tls, pace.request_timeout, redact) as transport:
         client = Client(transport, pacer, stats, login, pace, clock, rng)
         api = Api(urlsplit(settings.bitbucket_url).path.rstrip("/"), pace.page_size)
         async with asyncio.TaskGroup() as group:

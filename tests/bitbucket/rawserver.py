@@ -38,7 +38,9 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
+async def raw_server(
+    talk: Talk, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[RawServer]:
     """Calls `talk` for each request; the connection stays open until `talk` closes it or the block ends."""
     server = RawServer(scheme="https" if tls else "http")
     tasks: set[asyncio.Task[None]] = set()
@@ -62,7 +64,7 @@ async def raw_server(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIter
             tasks.discard(task)
             writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    listening = await asyncio.start_server(serve, host, 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server

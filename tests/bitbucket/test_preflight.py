@@ -9,7 +9,6 @@ from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.preflight import Findings, RateFinding, examine
 from oaa_bitbucket_async.bitbucket.protocol import Answer, Login
 from oaa_bitbucket_async.bitbucket.rows import RateSettings
-from oaa_bitbucket_async.bitbucket.transport import UntrustedCertificateError
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError, CredentialError, TemporaryError
 from tests.bitbucket.answers import API, HTML, ME, Wire, answer, client_of, error, ok, page
 from tests.virtual_clock import run_virtual
@@ -240,9 +239,10 @@ def test_a_server_that_does_not_answer_is_given_up_after_all_attempts(trouble: A
 
 
 def test_a_certificate_that_nobody_knows_needs_a_setting() -> None:
-    untrusted = UntrustedCertificateError("/x", "self-signed certificate", reason=FaultReason.CONNECT)
-    message, _ = fails({PROOF: untrusted}, ConfigurationError)
+    untrusted = ConfigurationError("self-signed certificate", "--ca-file")
+    message, requests = fails({PROOF: untrusted}, ConfigurationError)
     assert "--ca-file" in message
+    assert requests == 1
 
 
 @pytest.mark.parametrize("proof", [error(404), error(400), answer(301, b"", {"Location": "/scm/rest/x"})])

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from email.utils import formatdate
 
 import msgspec
@@ -428,7 +427,7 @@ def test_what_a_server_says_is_shown_short_and_plain() -> None:
     for text in (found.detail, found.request_id or ""):
         assert len(text) <= 300
         assert text.isprintable()
-    assert re.fullmatch(r"[ -~]*", str(found))
+    assert str(found).isprintable()
     found = fault(answer(500, b"", {}, content_type="text/\x1b[31m" + "x" * 5000))
     assert len(found.detail) <= 300
     assert found.detail.isprintable()

@@ -6,7 +6,9 @@ import gzip
 import socket
 import struct
 import time
+from ipaddress import IPv6Address
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -14,6 +16,7 @@ from oaa_bitbucket_async.bitbucket import transport as transport_module
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.bitbucket.transport import connect
+from oaa_bitbucket_async.cli.addresses import bitbucket_base
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Tls
@@ -91,6 +94,36 @@ def test_chunks_and_gzip_are_unpacked() -> None:
     head = OK_JSON + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer, _ = asked(sending(head + chunked))
     assert answer.body == b"[1]" * 1000
+
+
+def link_local() -> tuple[str, str]:
+    """An address of this machine that means nothing without the interface that it belongs to, and the interface."""
+    table = Path("/proc/net/if_inet6")
+    rows = [line.split() for line in table.read_text().splitlines()] if table.exists() else []
+    for packed, _, _, _, _, interface in rows:
+        if packed.startswith("fe80"):
+            return str(IPv6Address(bytes.fromhex(packed))), interface
+    pytest.skip("no link-local IPv6 address here")
+
+
+@pytest.mark.parametrize(
+    "form", ["http://[::1]:{port}", "http://[{local}%25{scope}]:{port}", "http://[{local}%{scope}]:{port}"]
+)
+def test_an_ipv6_address(form: str) -> None:
+    """A scope id is this machine's affair, and not part of `Host`."""
+    local, scope = link_local() if "scope" in form else ("::1", "")
+
+    async def main() -> RawServer:
+        async with raw_server(sending(json_answer(b"[6]")), host=f"{local}%{scope}" if scope else local) as server:
+            base, _ = bitbucket_base(form.format(local=local, scope=scope, port=server.port))
+            assert (await get(base)).body == b"[6]"
+        return server
+
+    try:
+        server = asyncio.run(main())
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    assert server.requests[0]["host"] == f"[{local}]:{server.port}"
 
 
 def test_a_connection_is_used_again() -> None:
@@ -363,30 +396,81 @@ def test_no_proxy_leaves_a_host_out(exempt: str) -> None:
     asyncio.run(main())
 
 
+PASSWORD = "hüsh-h€sh ł"
+
+
+def through_proxy(said: bytes, url: str, user: str = "me") -> tuple[RawServer, BaseException]:
+    """How asking `url` failed, by a proxy that says `said`."""
+
+    async def main() -> tuple[RawServer, BaseException]:
+        async with raw_server(sending(said, close=True)) as proxy:
+            with pytest.MonkeyPatch.context() as patch:
+                for scheme in ("http", "https"):
+                    patch.setenv(f"{scheme}_proxy", f"http://{user}:{quote(PASSWORD)}@127.0.0.1:{proxy.port}")
+                with pytest.raises((Fault, ConfigurationError)) as caught:
+                    await get(url)
+        return proxy, caught.value
+
+    proxy, error = asyncio.run(main())
+    assert not any(form in str(error) for form in (PASSWORD, quote(PASSWORD), "sh-h"))
+    return proxy, error
+
+
 @pytest.mark.parametrize(
     ("said", "reason", "words"),
     [
-        (b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n", FaultReason.CONNECT, "the proxy refused: 407 Who"),
+        (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", FaultReason.CONNECT, "127.0.0.1:{port} refused: 403 No"),
         (b"SOCKS5?\r\n\r\n", FaultReason.DROPPED, "not understood as HTTP"),
     ],
-)
+)  # fmt: skip
 def test_a_proxy_s_refusal_is_a_fault_that_tells_no_password(said: bytes, reason: FaultReason, words: str) -> None:
-    async def main() -> None:
-        async with raw_server(sending(said, close=True)) as proxy:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("https_proxy", f"http://me:hush-hush@127.0.0.1:{proxy.port}")
-                with pytest.raises(Fault, match=words) as caught:
-                    await get("https://bitbucket.invalid")
-        assert proxy.requests[0].line.startswith("CONNECT bitbucket.invalid:443")
-        assert proxy.requests[0]["proxy-authorization"].startswith("Basic ")
-        assert not proxy.requests[0]["authorization"], "the proxy has no business with the credential"
-        assert "hush" not in str(caught.value)
-        assert caught.value.reason is reason
-
-    asyncio.run(main())
+    proxy, fault = through_proxy(said, "https://bitbucket.invalid")
+    assert proxy.requests[0].line.startswith("CONNECT bitbucket.invalid:443")
+    assert not proxy.requests[0]["authorization"], "the proxy has no business with the credential"
+    assert isinstance(fault, Fault)
+    assert words.format(port=proxy.port) in str(fault)
+    assert fault.reason is reason
 
 
-@pytest.mark.parametrize("address", ["socks5://proxy.example.com:1080", "http://[", "http://", "http://x:99999999"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_login_is_named_and_not_asked_again(scheme: str) -> None:
+    said = b"HTTP/1.1 407 Who\r\nContent-Type: text/html\r\nContent-Length: 7\r\n\r\n<html/>"
+    proxy, error = through_proxy(said, f"{scheme}://bitbucket.invalid")
+    assert isinstance(error, ConfigurationError), "more tries could lock the account"
+    assert f"proxy 127.0.0.1:{proxy.port}" in error.message
+    assert f"{scheme.upper()}_PROXY" in error.advice
+    assert len(proxy.requests) == 1
+
+
+def test_a_proxy_without_a_login_gets_nothing_of_the_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> RawServer:
+        async with raw_server(sending(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", close=True)) as proxy:
+            monkeypatch.setenv("https_proxy", proxy.url)
+            with pytest.raises(Fault):
+                await get("https://bitbucket.invalid")
+        return proxy
+
+    (request,) = asyncio.run(main()).requests
+    assert request.line.startswith("CONNECT ")
+    assert TOKEN not in str(request)
+    assert not request["authorization"] + request["proxy-authorization"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_gets_its_password_in_utf_8(scheme: str) -> None:
+    proxy, _ = through_proxy(b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n", f"{scheme}://bitbucket.invalid", "jürg")
+    sent = base64.b64decode(proxy.requests[0]["proxy-authorization"].removeprefix("Basic "))
+    assert sent.decode() == f"jürg:{PASSWORD}"
+
+
+def test_a_407_without_a_proxy_is_an_answer() -> None:
+    answer, _ = asked(sending(b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n"))
+    assert answer.status == 407
+
+
+@pytest.mark.parametrize(
+    "address", ["socks5://proxy.example.com:1080", "http://[", "http://", "http://x:99999999", "http://a%3Ab:c@x"]
+)
 def test_a_proxy_that_can_t_be_used_is_said_before_the_first_request(address: str) -> None:
     async def main() -> None:
         with pytest.MonkeyPatch.context() as patch:

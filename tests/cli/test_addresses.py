@@ -1,8 +1,13 @@
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base, veza_base
+from oaa_bitbucket_async.oaa.names import data_source_name_for
+
+LONGEST = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}"
 
 
 @pytest.mark.parametrize(
@@ -18,6 +23,17 @@ from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base, veza
         ("https://h/projects/A/repos/b", "https://h", 1),
         ("https://h/dashboard?x=1#y", "https://h", 1),
         ("https://[::1]:7990/bitbucket", "https://[::1]:7990/bitbucket", 0),
+        ("https://[FE80::1%25eth0]", "https://[fe80::1%25eth0]", 0),
+        ("https://[fe80::1%eth0]:7990", "https://[fe80::1%25eth0]:7990", 0),
+        ("https://[fe80::1%25]", "https://[fe80::1%2525]", 0),
+        ("https://bücher.example.com", "https://xn--bcher-kva.example.com", 0),
+        ("https://STRASSE.例え.jp/scm", "https://strasse.xn--r8jz45g.jp/scm", 0),
+        ("https://git_lab.example.com.", "https://git_lab.example.com.", 0),
+        (
+            f"https://{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}",
+            f"https://{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}",
+            0,
+        ),
     ],
 )
 def test_bitbucket(text: str, base: str, warnings: int) -> None:
@@ -44,7 +60,10 @@ def test_veza(text: str, base: str) -> None:
     [
         "h", "ftp://h", "https://", "https:///x", "https://h:99999", "https://h:x", "https://h:0", "https://[::1",
         "https://h/a b", "https://h/\x00", "https://user:hunter2@h", "https://hunter2@h", "file:///etc/passwd", "",
-        "https://@h",
+        "https://@h", "https://h..x", "https://.h", "https://.", f"https://{'a' * 64}.example.com", "https://ex%41mple",
+        f"https://{LONGEST}d", "https://h$", "https://-h", "https://h-", "https://h;x",
+        "https://[fe80::1%25]eth0", "https://[fe80::1%]", "https://[fe80::1%a b]", "https://[::g]", "https://[v1.x]",
+        "https://[1.2.3.4]", "https://xn--\u0430.\u2603-", "https://\u200d", "https://a\u3002\u3002b",
     ],
 )  # fmt: skip
 def test_refused_without_showing_it(text: str) -> None:
@@ -69,3 +88,5 @@ def test_whatever_is_given_a_base_url_comes_out_or_our_error(text: str) -> None:
     assert "?" not in base
     assert "#" not in base
     assert bitbucket_base(base)[0] == base
+    assert urlsplit(base).netloc.isascii()
+    assert data_source_name_for(base)

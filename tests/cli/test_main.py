@@ -134,6 +134,33 @@ def test_an_error_of_ours_is_one_line_and_its_exit_code(
     assert capsys.readouterr().err == "Error: What. Do.\n"
 
 
+def test_what_an_error_quotes_neither_steers_the_terminal_nor_begins_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = errors.IncompleteError("A\x1b]0;x\x07\x9b2J\u202e.", "B\r\nError: C\u2028.")
+    assert Invocation(debug=True).guard(_raises(error)) == 3
+    *trace, last = capsys.readouterr().err.splitlines()
+    assert last == r"Error: A\x1b]0;x\x07\x9b2J\u202e. B\r\nError: C\u2028."
+    assert all(line.isprintable() for line in trace)
+    assert [line for line in trace if line.startswith("Error")] == []
+
+
+def test_several_points_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    error = errors.ConfigurationError("2 settings:", "See --help.", ["a\nb", "c"])
+    assert Invocation().guard(_raises(error)) == 2
+    assert capsys.readouterr().err == "Error: 2 settings:\n  a\\nb\n  c\nSee --help.\n"
+    assert Invocation(log_format="json").guard(_raises(error)) == 2
+    assert json.loads(capsys.readouterr().err)["error"] == "2 settings: a\nb c See --help."
+
+
+def test_a_file_s_name_on_the_command_line_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["push", "no\x1b[2J\nsuch"], ["diff", "a", "b", "c\x1b[2J\nd"], ["x\x1b[2J\ny"], ["--x\x1b[2J"]):
+        assert execute(arguments) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert all(line.isprintable() for line in lines)
+        assert [line for line in lines if line.startswith("Error")] == lines[-1:]
+
+
 def test_with_debug_the_traceback_comes_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert Invocation(debug=True).guard(_raises(errors.UploadError("What."))) == 5
     text = capsys.readouterr().err

@@ -234,7 +234,7 @@ get = transport.HttpTransport.get
 async def quoted(self, path):
     answer = await get(self, path)
     if answer.status == 500:
-        sent = self._session.headers["Authorization"]
+        sent = self._headers["Authorization"]
         body = json.dumps({"errors": [{"message": f"refused Authorization: {sent}", "exceptionName": sent}]})
         return Answer(400, answer.headers, body.encode())
     return answer

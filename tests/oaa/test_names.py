@@ -17,11 +17,22 @@ from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for, host
         ("https://h/a/b+c~ü", "h/a/b+c~ü", "bitbucket-server - h-a-b-c-"),
         ("https://[::1]:7990", "[::1]:7990", "bitbucket-server - ::1:7990"),
         ("https://bücher.example", "bücher.example", "bitbucket-server - xn--bcher-kva.example"),
+        ("https://[fe80::1%25eth0]:7990", "[fe80::1%25eth0]:7990", "bitbucket-server - fe80::1%25eth0:7990"),
     ],
 )
 def test_the_data_source_is_named_after_the_host(url, host, name):
     assert host_of(url) == host
     assert data_source_name_for(url) == name
+    assert check_name(name, "--data-source-name") == name
+
+
+@given(st.text() | st.from_regex(r"https?://[a-zü:.@\[\]%]*(:\w*)?(/[a-z]*)?", fullmatch=True))
+def test_an_odd_address_in_a_payload_is_a_setting_to_give(url):
+    """A payload can say anything."""
+    try:
+        name = data_source_name_for(url)
+    except ConfigurationError:
+        name = "one that has to be given"
     assert check_name(name, "--data-source-name") == name
 
 

@@ -85,6 +85,25 @@ def test_a_name_can_not_steer_the_terminal(stream: io.StringIO) -> None:
     assert stream.getvalue().rstrip("\n").endswith(r"project \x1b[2J\x07 \x9b")
 
 
+def test_a_line_break_begins_no_line_of_the_log(stream: io.StringIO) -> None:
+    with _to(stream, Output()):
+        log.warning("Veza warns: %s", "x\r\n2026-01-31T22:00:05Z INFO    all is well\u2028\x85")
+    assert stream.getvalue().endswith(r"x\r\n2026-01-31T22:00:05Z INFO    all is well\u2028\x85" + "\n")
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_of_a_traceback_no_line_passes_for_one_of_the_log(stream: io.StringIO) -> None:
+    with _to(stream, Output()):
+        try:
+            raise ValueError("x\n2026-01-31T22:00:05Z INFO    all is \x1b[2Jwell")
+        except ValueError:
+            log.exception("failed")
+    first, *rest = stream.getvalue().splitlines()
+    assert first.endswith("ERROR   failed")
+    assert all(line.startswith("  ") for line in rest)
+    assert rest[-1] == r"  2026-01-31T22:00:05Z INFO    all is \x1b[2Jwell"
+
+
 def test_a_record_that_can_not_be_written_does_not_show_its_arguments(
     stream: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from oaa_bitbucket_async.files import write_private
 from oaa_bitbucket_async.ops.report.run_report import RunReport
-from oaa_bitbucket_async.ops.terminal import plain
+from oaa_bitbucket_async.text import escape
 
 
 def write_report(path: Path, report: RunReport, redact: Callable[[str], str]) -> None:
@@ -15,4 +15,4 @@ def write_report(path: Path, report: RunReport, redact: Callable[[str], str]) ->
     """
     from oaa_bitbucket_async.ops.report.page import render  # the plotting library takes its time to load
 
-    write_private(path, render(report, clean=lambda text: plain(redact(text))))
+    write_private(path, render(report, clean=lambda text: escape(redact(text))))

@@ -21,7 +21,7 @@ from oaa_bitbucket_async.ops.report.charts import Bar
 from oaa_bitbucket_async.ops.report.found import Found, Shown
 from oaa_bitbucket_async.ops.report.run_report import RunReport
 from oaa_bitbucket_async.ops.summary import duration_text, kind_rows, run_rows, warning_lines
-from oaa_bitbucket_async.ops.terminal import plain
+from oaa_bitbucket_async.text import escape
 
 _MOST_MISSING = 50
 _MOST_CHANGES = 12
@@ -43,7 +43,7 @@ class _Came(NamedTuple):
     text: str
 
 
-def render(report: RunReport, *, clean: Callable[[str], str] = plain) -> bytes:
+def render(report: RunReport, *, clean: Callable[[str], str] = escape) -> bytes:
     """The page, in UTF-8. `clean` is what text goes through before it is escaped."""
 
     def finalize(value: object) -> object:
