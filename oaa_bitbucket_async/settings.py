@@ -161,3 +161,16 @@ class Settings:
     max_removed: float | None = MAX_REMOVED
     """Per cent of the last upload's grants, and of its memberships, that the next may remove; None: no guard."""
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which payload a question is put to, and how the answer is given."""
+
+    payload: Path | None
+    """None: the last upload that `state_dir` holds."""
+    state_dir: Path
+    data_source: str | None = None
+    """Which last upload, where there are several."""
+    form: Literal["text", "csv", "json"] = "text"
+    limit: int | None = None

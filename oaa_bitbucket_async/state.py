@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from oaa_bitbucket_async.settings import Login
 
+_LAST_PAYLOAD = ".last-payload.gz"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -35,7 +36,12 @@ def state_paths(directory: Path, base_url: str, login: Login) -> StatePaths:
 def last_payload_path(directory: Path, veza_url: str, provider: str, data_source: str) -> Path:
     """Where the payload lies that was last uploaded to a data source: an upload replaces that one, and no other."""
     readable = _readable(data_source.lower().replace(" - ", "-")) or "data-source"
-    return directory / f"{readable}-{_digest(_place(veza_url), provider, data_source)}.last-payload.gz"
+    return directory / f"{readable}-{_digest(_place(veza_url), provider, data_source)}{_LAST_PAYLOAD}"
+
+
+def last_payloads(directory: Path) -> list[Path]:
+    """All the last uploads that a state folder holds, whatever data source they went to; sorted by name."""
+    return sorted(directory.glob(f"*{_LAST_PAYLOAD}"))
 
 
 def _place(url: str) -> str:

@@ -110,7 +110,7 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 
 def test_sections_come_in_the_order_in_which_a_reader_needs_them() -> None:
     assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
-        "What it is", "How to run it for real", "Settings", "Exit codes", "What changed", "The report",
+        "What it is", "How to run it for real", "Settings", "Exit codes", "Questions", "What changed", "The report",
         "How Bitbucket is mapped",
         "Keys, tokens and guardrails",
         "What it does not see, and why", "Scheduling", "Metrics", "Logs", "Architecture", "Benchmarks", "Development",

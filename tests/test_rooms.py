@@ -1,6 +1,6 @@
 """The rooms of the code and the one direction between them: a room imports only rooms to its left.
 
-errors, secret, settings, files, events ...  <-  bitbucket  <-  collect  <-  oaa
+errors, secret, settings, files, events ...  <-  bitbucket  <-  collect  <-  oaa  <-  access
 ops reads all of these; demo stands alone; cli builds settings; run alone knows them all.
 """
 
@@ -20,10 +20,11 @@ ROOMS = {
     "bitbucket": FOR_ALL | {"bitbucket"},
     "collect": FOR_ALL | {"bitbucket", "collect"},
     "oaa": FOR_ALL | {"collect", "oaa"},
-    "ops": FOR_ALL | {"bitbucket", "collect", "oaa", "ops"},
+    "access": FOR_ALL | {"oaa", "access"},
+    "ops": FOR_ALL | {"bitbucket", "collect", "oaa", "access", "ops"},
     "demo": {"", "errors", "demo"},
     "cli": FOR_ALL | {"cli"},
-    "run": FOR_ALL | {"bitbucket", "collect", "oaa", "ops", "demo", "run"},
+    "run": FOR_ALL | {"bitbucket", "collect", "oaa", "access", "ops", "demo", "run"},
     "__main__": {"cli"},
 }
 LAZY = {"cli": {"run"}}
@@ -47,6 +48,7 @@ LIBRARIES = {
     "bitbucket": SCREEN | VEZA | WIRE,
     "collect": SCREEN | VEZA | WIRE,
     "oaa": SCREEN | WIRE,
+    "access": SCREEN | WIRE | VEZA,
     "ops": VEZA | WIRE | {"click"},
     "cli": VEZA | WIRE,
     "demo": VEZA,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base, veza_base
@@ -248,12 +249,17 @@ def _max_removed(params: Params) -> float | None:
 def _state(params: Params, problems: list[str]) -> State:
     given = values_of("state", params)
     if given["directory"] is None:
-        from platformdirs import user_state_path
-
-        given["directory"] = user_state_path(APPLICATION, appauthor=False)
+        given["directory"] = default_state_dir()
     if params["max_removed"] not in (None, "off") and not params["keep_last"]:
         problems.append(
             "--max-removed (OAA_MAX_REMOVED) compares with the last upload, which --no-keep-last (OAA_KEEP_LAST) does "
             "not keep; drop one of them."
         )
     return State(**given)
+
+
+def default_state_dir() -> Path:
+    """The user's state folder, where the last uploads are kept if nothing else was said."""
+    from platformdirs import user_state_path
+
+    return user_state_path(APPLICATION, appauthor=False)

@@ -14,6 +14,7 @@ _EXIT_CODES = (
     ("0", "nothing was added or removed"),
     ("1", "something was"),
     ("2", "usage, or a file that can't be read or is no payload"),
+    ("70", "a bug"),
 )
 _PAYLOAD = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True, path_type=Path)
 

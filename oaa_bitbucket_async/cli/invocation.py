@@ -18,6 +18,8 @@ from oaa_bitbucket_async.text import escape, escape_lines
 
 CLOSED_PIPE = 141
 """128 + SIGPIPE: whoever read our standard output went away."""
+BUG = 70
+"""What a bug is for commands whose exit code 1 is an answer (EX_SOFTWARE of sysexits.h)."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class Invocation:
             return self.end(CLOSED_PIPE)
         except Exception as error:
             return self.end(
-                1,
+                1 if is_run else BUG,
                 [
                     "This is a bug in oaa-bitbucket-async. Please report it with the lines above and what --version "
                     "shows."

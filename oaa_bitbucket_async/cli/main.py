@@ -17,6 +17,7 @@ from oaa_bitbucket_async.cli.diff import diff
 from oaa_bitbucket_async.cli.help import HelpGroup
 from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE, Invocation, close_standard_output, let_go_of_standard_error
 from oaa_bitbucket_async.cli.push import push
+from oaa_bitbucket_async.cli.questions import what_can, who_can
 from oaa_bitbucket_async.cli.settings_table import options_of
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.redaction import redactor_of
@@ -59,6 +60,8 @@ def cli(ctx: click.Context, /, **params: Any) -> int:
 
 
 cli.add_command(push)
+cli.add_command(who_can)
+cli.add_command(what_can)
 cli.add_command(diff)
 cli.add_command(demo)
 

@@ -12,7 +12,7 @@ from oaa_bitbucket_async.oaa.names import host_of
 from oaa_bitbucket_async.redaction import Redactor, redactor_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.reporting import reporting
-from oaa_bitbucket_async.settings import Identity, Include, Output, Pace, Scope, Settings, State, Veza
+from oaa_bitbucket_async.settings import Identity, Include, Output, Pace, Question, Scope, Settings, State, Veza
 
 
 def collect_and_upload(settings: Settings, figures: Figures | None = None) -> int:
@@ -66,6 +66,20 @@ def diff(old: Path, new: Path, *, as_json: bool = False, limit: int | None = Non
     from oaa_bitbucket_async.run.differing import show_difference
 
     return show_difference(old, new, as_json=as_json, limit=limit)
+
+
+def who_can(level: str, place: str, question: Question) -> int:
+    """Shows who can read, write or administer a place. Gives 0 if anybody can, else 1."""
+    from oaa_bitbucket_async.run.answering import answer_who_can
+
+    return answer_who_can(level, place, question)
+
+
+def what_can(holder: str, question: Question) -> int:
+    """Shows what a user or group reaches. Gives 0 if that is anything, else 1."""
+    from oaa_bitbucket_async.run.answering import answer_what_can
+
+    return answer_what_can(holder, question)
 
 
 def demo(

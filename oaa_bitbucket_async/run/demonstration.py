@@ -1,5 +1,6 @@
 """`demo`: the main job, as it is, against an embedded Bitbucket and an embedded Veza on this machine."""
 
+import shlex
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,27 @@ from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.events import Figures
+from oaa_bitbucket_async.oaa.saved import read_saved
 from oaa_bitbucket_async.redaction import redactor_of
+from oaa_bitbucket_async.run.answering import answer_what_can, answer_who_can, examples
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.main_job import main_job
 from oaa_bitbucket_async.run.reporting import reporting
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Identity, Include, Login, Output, Pace, Scope, Settings, State, Veza
+from oaa_bitbucket_async.settings import (
+    CHOOSE_NAME,
+    STANDARD_OUTPUT,
+    Identity,
+    Include,
+    Login,
+    Output,
+    Pace,
+    Question,
+    Scope,
+    Settings,
+    State,
+    Veza,
+)
 
 PAYLOAD = Path("demo-payload.json")
 REPORT = Path("demo-report.html")
@@ -73,5 +89,29 @@ def demonstrate(
             include=include,
         )
         exit_code = run_to_end(play(settings))
+    payload = output.save_json
+    if exit_code == 0 and payload is not None and payload not in (CHOOSE_NAME, STANDARD_OUTPUT):
+        _answer_some(payload)
     print(_FOR_REAL)
     return exit_code
+
+
+def _answer_some(payload: Path) -> None:
+    """Three questions about the payload, each as a command to copy, with the first lines of its answer."""
+    try:
+        place, person = examples(read_saved(payload).text)
+    except LookupError:  # nothing is held on anything: nothing to ask about
+        return
+    print("\nWho may do what? Three questions, answered from the payload:")
+    few = Question(payload=payload, state_dir=payload.parent, limit=4)
+    for command, name, level in (
+        ("who-can write", place.name, "write"),
+        ("who-can admin", place.project, "admin"),
+        ("what-can", person.name, None),
+    ):
+        file = shlex.quote(str(payload))
+        print(f"\n$ oaa-bitbucket-async {command} {shlex.quote(name)} --payload {file}", flush=True)
+        if level is None:
+            answer_what_can(name, few)
+        else:
+            answer_who_can(level, name, few)

@@ -67,7 +67,7 @@ class FromPayload:
 
     def is_licensed(self, user: int) -> bool | None:
         """None for one whom the payload does not have."""
-        return self.users[str(user)]["custom_properties"]["licensed"] if str(user) in self.users else None
+        return self.users[str(user)]["custom_properties"].get("licensed") if str(user) in self.users else None
 
     def may_sign_in(self, user: int) -> bool:
         """Active, and licensed."""

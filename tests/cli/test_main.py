@@ -12,17 +12,14 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async import errors
-from oaa_bitbucket_async.cli.demo import demo
-from oaa_bitbucket_async.cli.diff import diff
 from oaa_bitbucket_async.cli.invocation import Invocation
 from oaa_bitbucket_async.cli.main import cli, execute
-from oaa_bitbucket_async.cli.push import push
 from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
 from tests.readme import rows, section
 
-COMMANDS: list[list[str]] = [[], ["push"], ["diff"], ["demo"]]
+COMMANDS: list[list[str]] = [[], ["push"], ["diff"], ["demo"], ["who-can"], ["what-can"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -34,7 +31,8 @@ def test_help_fits_80_columns_and_shows_every_variable_and_default(
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     words = " ".join(text.split())
-    for param in {"": cli, "push": push, "diff": diff, "demo": demo}["".join(command)].params:
+    shown = cli.commands[command[0]] if command else cli
+    for param in shown.params:
         if isinstance(param, Setting):
             assert all(flag in words for flag in [*param.opts, *param.secondary_opts])
             assert f"[{param.variable}; {param.shown_default}]" in words

@@ -1,0 +1,1 @@
+"""Who may do what, computed from a payload: the answers to `who-can` and `what-can`."""

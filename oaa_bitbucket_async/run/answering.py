@@ -1,0 +1,166 @@
+"""`who-can` and `what-can`: answers on standard output, from a saved payload or from the last upload."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from rich.text import Text
+
+from oaa_bitbucket_async.access.answers import WhatCan, WhoCan
+from oaa_bitbucket_async.access.compute import what_can, what_group_can, who_can
+from oaa_bitbucket_async.access.estate import AnotherPayloadError, Estate, Place
+from oaa_bitbucket_async.access.finding import NotFoundError, find_holder, find_places
+from oaa_bitbucket_async.access.levels import Level
+from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.oaa.saved import head_of_ours, not_a_payload, read_saved
+from oaa_bitbucket_async.oaa.schema import SavedUser
+from oaa_bitbucket_async.ops.answers_text import (
+    show_what,
+    show_who,
+    write_json_lines,
+    write_what_csv,
+    write_who_csv,
+)
+from oaa_bitbucket_async.ops.terminal import error_console, output_console
+from oaa_bitbucket_async.settings import STANDARD_INPUT, Question
+from oaa_bitbucket_async.state import last_payloads
+from oaa_bitbucket_async.text import escape
+
+SOMEBODY = 0
+NOBODY = 1
+LINES = 50
+"""People or places that a person is shown of one answer."""
+
+
+def answer_who_can(level: str, place: str, question: Question) -> int:
+    """Gives 0 if anybody can, 1 if nobody. Raises ConfigurationError if there is no such place, or no payload."""
+    estate = _estate(question)
+    try:
+        places = find_places(estate, place)
+    except NotFoundError as error:
+        raise _not_found(error) from None
+    somebody = False
+
+    def answers() -> Iterator[WhoCan]:
+        nonlocal somebody
+        for answer in who_can(estate, Level[level.upper()], places):
+            somebody = somebody or answer.anybody > 0
+            yield answer
+
+    if question.form == "csv":
+        write_who_csv(answers(), question.limit, sys.stdout)
+    elif question.form == "json":
+        write_json_lines(answers(), question.limit, sys.stdout.buffer)
+    else:
+        console = output_console()
+        for number, answer in enumerate(answers()):
+            if number:
+                console.print()
+            show_who(answer, LINES if question.limit is None else question.limit, console)
+    sys.stdout.flush()
+    return SOMEBODY if somebody else NOBODY
+
+
+def answer_what_can(holder: str, question: Question) -> int:
+    """Gives 0 if the user or group reaches anything, 1 if not. Raises as `answer_who_can`."""
+    estate = _estate(question)
+    try:
+        found = find_holder(estate, holder)
+    except NotFoundError as error:
+        raise _not_found(error) from None
+    answer: WhatCan = what_group_can(estate, found) if isinstance(found, str) else what_can(estate, found)
+    if question.form == "csv":
+        write_what_csv(answer, question.limit, sys.stdout)
+    elif question.form == "json":
+        write_json_lines([answer], question.limit, sys.stdout.buffer)
+    else:
+        show_what(answer, LINES if question.limit is None else question.limit, output_console())
+    sys.stdout.flush()
+    return SOMEBODY if answer.places else NOBODY
+
+
+def examples(text: bytes) -> tuple[Place, SavedUser]:
+    """A place and a user of the payload `text` that make a good question: something is held there, by few.
+
+    Raises as `Estate`, and LookupError if there is nothing to ask about.
+    """
+    estate = Estate(text)
+    for place in estate.places():
+        if place.is_project or place.project.startswith("~"):
+            continue
+        held = estate.grants({place.key: place.name}).on.get(place.key, ())
+        for one in held:
+            if one.holder in estate.number_of and estate.users[estate.number_of[one.holder]].is_active:
+                return place, estate.users[estate.number_of[one.holder]]
+    raise LookupError("no repository has a grant to a user")
+
+
+def _estate(question: Question) -> Estate:
+    """Reads the payload, and says on which upload the answer rests."""
+    path = question.payload or _last_upload(question)
+    text = read_saved(path, ours=question.payload is None).text
+    try:
+        estate = Estate(text)
+    except AnotherPayloadError as error:
+        raise ConfigurationError(
+            f"{path} is not a payload of this collector: {error}.",
+            "Give a file that --save-json has written, or leave out --payload to ask the last upload.",
+        ) from None
+    except msgspec.MsgspecError as error:
+        raise not_a_payload(path, error) from None
+    _introduce(estate, path, question)
+    return estate
+
+
+def _last_upload(question: Question) -> Path:
+    """The one last upload that the state folder holds, or that of the data source. Raises ConfigurationError."""
+    kept = last_payloads(question.state_dir)
+    if question.data_source is None and len(kept) == 1:
+        return kept[0]
+    if not kept:
+        raise ConfigurationError(
+            f"No upload is kept in {question.state_dir}.",
+            "Run the collector first, or give a saved payload with --payload.",
+        )
+    by_name: dict[str, Path] = {}
+    for path in kept:
+        target = head_of_ours(path).target
+        by_name[target.data_source if target is not None else path.name] = path
+    if question.data_source is None:
+        raise ConfigurationError(
+            f"Uploads to several data sources are kept in {question.state_dir}: {', '.join(sorted(by_name))}.",
+            "Say which one with --data-source-name.",
+        )
+    if question.data_source not in by_name:
+        raise ConfigurationError(
+            f"No upload to the data source {question.data_source!r} is kept in {question.state_dir}; "
+            f"there are {', '.join(sorted(by_name))}."
+        )
+    return by_name[question.data_source]
+
+
+def _introduce(estate: Estate, path: Path, question: Question) -> None:
+    """On standard error where programs read the answer."""
+    application = estate.application
+    about = application.custom_properties
+    if path == STANDARD_INPUT:
+        when = "a payload from the standard input"
+    else:
+        at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        when = f"{'the payload' if question.payload else 'the upload'} of {at:%Y-%m-%d %H:%M} UTC"
+    what = f"only {' '.join(about.scope)}" if about.scope else "all of the instance"
+    console = output_console() if question.form == "text" else error_console()
+    console.print(Text(escape(f"From {when}: {application.name}, {what}."), style="dim"), soft_wrap=True)
+    if not about.collected:
+        console.print(
+            Text("Warning: its global permissions could not be read in full, so answers may lack people."),
+            style="yellow",
+            soft_wrap=True,
+        )
+
+
+def _not_found(error: NotFoundError) -> ConfigurationError:
+    nearest = f"The nearest names are {', '.join(error.nearest)}." if error.nearest else "No name looks like it."
+    return ConfigurationError(f"{error.args[0]}.", nearest)
