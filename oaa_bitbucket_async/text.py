@@ -36,14 +36,19 @@ def as_it_is(text: str) -> str:
 
 
 def quote(text: str, redact: Redact = as_it_is) -> str:
-    """What somebody else said, fit to be repeated: without secrets, on one line, 300 characters at most.
+    """What somebody else said, fit to be repeated: without secrets, on one line, 300 characters at most."""
+    line = one_line(text, redact)
+    return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + CUT
+
+
+def one_line(text: str, redact: Redact, most: int = _LONGEST_READ) -> str:
+    """What somebody else said, without secrets and control characters, on one line; `most` characters are looked at.
 
     Secrets go first: a cut could leave a part of one that nobody recognizes any more. Where `text` ends it may have
     been cut already, so a secret's beginning goes there too.
     """
-    known = redact(text[:_LONGEST_READ] + CUT).removesuffix(CUT)
-    line = " ".join("".join(c if c.isprintable() else " " for c in known).split())
-    return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + CUT
+    known = redact(text[:most] + CUT).removesuffix(CUT)
+    return " ".join("".join(c if c.isprintable() else " " for c in known).split())
 
 
 def _spelled(character: str) -> str:

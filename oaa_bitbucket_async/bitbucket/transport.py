@@ -286,16 +286,10 @@ def _fault(path: str, reason: FaultReason, detail: str) -> Fault:
 
 def _untrusted(error: aiohttp.ClientConnectorCertificateError, words: str) -> ConfigurationError:
     """Names the server by the connection: it may be a proxy's certificate that is meant."""
-    place = f"{error.host}:{error.port}"
+    advice = "Give the certificate of the authority that signed it with --ca-file (OAA_CA_FILE)."
     if getattr(error.certificate_error, "verify_code", 0) in _OTHER_NAME:
-        return ConfigurationError(
-            f"The certificate of {place} is for another name: {words}.",
-            "Give the URL with a name that the certificate has. --ca-file does not help here.",
-        )
-    return ConfigurationError(
-        f"The certificate of {place} can't be verified: {words}.",
-        "Give the certificate of the authority that signed it with --ca-file (OAA_CA_FILE).",
-    )
+        advice = "It is for another name: give the URL with a name that it has. --ca-file does not help here."
+    return ConfigurationError(f"The certificate of {error.host}:{error.port} can't be verified: {words}.", advice)
 
 
 def _client_certificate(origin: URL, words: str) -> ConfigurationError:

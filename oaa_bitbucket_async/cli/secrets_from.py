@@ -17,7 +17,9 @@ class SecretError(ValueError):
 def read_secret(name: str, environ: Mapping[str, str], *, password: bool = False) -> tuple[Secret | None, list[str]]:
     """The secret of variable `name` or of the file that `name`_FILE names, and warnings.
 
-    A password travels in Base64, so that it may hold any character. None if neither is set. Raises SecretError.
+    White space around a token or key is left off: none has any, and it gets into files and variables easily. A password
+    is taken as it is; it travels in Base64, so that it may hold any character. None if neither is set. Raises
+    SecretError.
     """
     file_name = f"{name}_FILE"
     value, path = environ.get(name, ""), environ.get(file_name, "")
@@ -34,7 +36,7 @@ def read_secret(name: str, environ: Mapping[str, str], *, password: bool = False
 def _read(path: Path, where: str) -> tuple[str, list[str]]:
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            status = os.fstat(file.fileno())
             raw = file.read(_LARGEST + 1)
     except OSError as error:
         raise SecretError(f"{where} can't be read: {error.strerror or error}.") from None
@@ -47,15 +49,34 @@ def _read(path: Path, where: str) -> tuple[str, list[str]]:
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
         raise SecretError(f"{where} is empty.")
-    warnings = []
-    if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH:
-        warnings.append(f"{where} can be read by every user of this machine; `chmod 600` it.")
-    return text, warnings
+    return text, [f"{where} {problem}; `chmod 600` it." for problem in _open_to(status)]
+
+
+def _open_to(status: os.stat_result) -> list[str]:
+    """Who else may do what to a secret's file: in words, at most one.
+
+    A file of root that another account may read through its group is how Kubernetes and systemd hand secrets over.
+    """
+    mode = status.st_mode
+    if os.name != "posix" or not stat.S_ISREG(mode):
+        return []
+    handed_over = status.st_uid == 0 and os.geteuid() != 0
+    if mode & stat.S_IWOTH:
+        return ["can be written by every user of this machine"]
+    if mode & stat.S_IROTH:
+        return ["can be read by every user of this machine"]
+    if mode & stat.S_IWGRP:
+        return ["can be written by its group"]
+    if mode & stat.S_IRGRP and not handed_over:
+        return ["can be read by its group"]
+    return []
 
 
 def _checked(value: str, where: str, *, password: bool) -> Secret:
+    if not password:
+        value = value.strip()
     if not value.strip():
-        raise SecretError(f"{where} holds nothing but spaces.")
+        raise SecretError(f"{where} holds nothing but white space.")
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
         raise SecretError(f"{where} holds a line break or another control character; it should hold the secret alone.")
     try:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from oaa_bitbucket_async.redaction import Redact
+from oaa_bitbucket_async.redaction import CUT, Redact
+from oaa_bitbucket_async.text import one_line
 
 Json = dict[str, object]
 """A JSON object as oaaclient takes and gives it."""
@@ -22,7 +23,6 @@ LONGEST_DEBUG = 10_000
 """… that the debug log repeats."""
 _LONGEST_ID = 100
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_CUT = "…"
 
 
 class CallError(Exception):
@@ -89,17 +89,11 @@ def accepted(answer: Answer, redact: Redact) -> Json:
 
 def heard(text: str, redact: Redact, most: int = LONGEST) -> str:
     """What Veza said, fit to be repeated: without secrets, on one line, cut. The debug log has more of it."""
-    line = one_line(text, redact)
+    line = one_line(text, redact, LONGEST_DEBUG)
     if len(line) <= most:
         return line
     _log.debug("Veza said at length: %s", line)
-    return line[: most - 1] + _CUT
-
-
-def one_line(text: str, redact: Redact, most: int = LONGEST_DEBUG) -> str:
-    """What Veza said, without secrets and control characters, on one line."""
-    known = redact(text[:most])
-    return " ".join("".join(c if c.isprintable() else " " for c in known).split())
+    return line[: most - 1] + CUT
 
 
 def _refusal(answer: Answer, value: object, redact: Redact) -> CallError:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from oaaclient.client import OAAClient
@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.answers import Answer, CallError, Json, accepted, heard
-from oaa_bitbucket_async.redaction import Redactor
+from oaa_bitbucket_async.redaction import Redactor, proxy_secrets
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
 
@@ -59,7 +59,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
 
     def __init__(self, url: str, api_key: str) -> None:
         super().__init__(url=url, api_key=api_key)
-        self.redact = Redactor([Secret(api_key), *_proxy_secrets(url)])
+        self.redact = Redactor([Secret(api_key), *proxy_secrets()])
         """Takes our secrets out of what Veza and libraries say."""
         self._http_adapter.adapters.clear()
         self._http_adapter.mount("https://", _Adapter())
@@ -220,15 +220,6 @@ def _check_proxy(url: str) -> None:
             "The proxy that HTTPS_PROXY names can't be used: only http:// and https:// proxies can.",
             "Set it to an address such as http://proxy.example.com:3128, or name Veza's host in NO_PROXY.",
         )
-
-
-def _proxy_secrets(url: str) -> list[Secret]:
-    """The password of the proxy, as the address has it and as it is, and what its login is made of."""
-    parts = urlsplit(_proxy(url) or "")
-    if not parts.password:
-        return []
-    password = unquote(parts.password)
-    return [Secret(parts.password), Secret(password), Secret(f"{unquote(parts.username or '')}:{password}")]
 
 
 def veza_url(text: str) -> str:

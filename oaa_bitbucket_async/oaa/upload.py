@@ -17,7 +17,7 @@ from oaaclient.client import OAAClient
 
 from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.oaa.answers import CallError, Json, heard, one_line
+from oaa_bitbucket_async.oaa.answers import CallError, Json, heard
 from oaa_bitbucket_async.oaa.client import DEFAULT_RETRIES, VezaClient, environment_number, open_client
 from oaa_bitbucket_async.oaa.follow import Following, status_of, tells_times
 from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for
@@ -25,6 +25,7 @@ from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.oaa.retry import Patience, VezaFailingError, VezaRefusedError, ask
 from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.settings import Veza
+from oaa_bitbucket_async.text import one_line
 
 _log = logging.getLogger(__name__)
 

@@ -80,7 +80,7 @@ def test_a_certificate_of_nobody_we_know_is_refused_before_anything_is_sent(cert
 def test_a_certificate_for_another_host_is_refused(certificates: Certificates) -> None:
     outcome, requests = ask(certificates.server("git.example.com"), Tls(ca_file=certificates.ca_file))
     assert isinstance(outcome, ConfigurationError)
-    assert "another name" in outcome.message
+    assert "another name" in outcome.advice
     assert requests == 0
 
 

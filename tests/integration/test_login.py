@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
 from oaa_bitbucket_async.demo.model import Grant
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Login, Output, Tls
+from oaa_bitbucket_async.settings import Login, Output, Pace, Tls
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
 
@@ -317,3 +318,14 @@ def test_a_login_lost_between_the_crawl_and_the_upload(bench: Benches) -> None:
     ran = made.run()
     ends(ran, 4, "no longer knows the login")
     assert ran.requests == whole
+
+
+@pytest.mark.parametrize(
+    "pace", [Pace(max_outage=0.0), Pace(max_attempts=1), Pace(max_outage=3600.0, max_attempts=1000, retry_wait=60.0)]
+)
+def test_an_untrusted_certificate_is_a_setting_at_any_pace(bench: Benches, authority: trustme.CA, pace: Pace) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    began = time.monotonic()
+    ends(bench(ServerOptions(tls=context)).run(pace=pace), 2, "can't be verified", "--ca-file", requests=0)
+    assert time.monotonic() - began < 20.0, "a wait of a minute would be tried again"
