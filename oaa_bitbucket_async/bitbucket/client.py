@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from oaa_bitbucket_async.bitbucket.anonymous import Refusal, reaction
 from oaa_bitbucket_async.bitbucket.api import BULK, Listing, Question
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
@@ -216,6 +217,34 @@ class Client:
                 self.stats.retries[plan.last] += 1
                 return await self._attempt(kind, path, decoder, start)
         raise first  # not reached: the loop returns or raises
+
+    async def ask_anonymously(self, transport: Transport, question: Question[T]) -> T | Refusal | None:
+        """What `anonymous.reaction` makes of one answer over a transport that signs nothing; no login is checked.
+
+        The request passes the gate and is counted. Raises Fault for what can pass; it is not tried again.
+        """
+        kind, path, decoder = question
+        pacer, stats = self.pacer, self.stats
+        await pacer.enter(kind, ahead=True)
+        stats.sent[kind] += 1
+        began = self._clock.now()
+        try:
+            answer = await transport.get(path)
+            reacted = reaction(path, answer, decoder, time.time())
+        except Fault as fault:
+            stats.faults[fault.reason] += 1
+            stats.unanswered[kind, fault.reason] += 1
+            if fault.reason is FaultReason.THROTTLED:
+                pacer.failed(kind, fault.reason, fault.retry_after)
+            else:
+                pacer.abandoned()  # what befalls somebody without a login says nothing about the pace
+            raise
+        except BaseException:
+            pacer.abandoned()
+            raise
+        pacer.succeeded(kind, self._clock.now() - began)
+        stats.answered[kind] += 1
+        return reacted
 
     # --- the login ------------------------------------------------------------------------------------------
 

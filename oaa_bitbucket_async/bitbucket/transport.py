@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 from urllib.request import getproxies, proxy_bypass
@@ -151,9 +152,10 @@ class HttpTransport:
 
 @asynccontextmanager
 async def connect(
-    base_url: str, login: Login, tls: Tls, request_timeout: float, redact: Redact | None = None
+    base_url: str, login: Login | None, tls: Tls, request_timeout: float, redact: Redact | None = None
 ) -> AsyncIterator[HttpTransport]:
-    """A transport to `base_url` that signs every request; closed at the end.
+    """A transport to `base_url` that signs every request; closed at the end. Without a login it is anybody's: no
+    `Authorization`, no client certificate, and connections of its own, since either can sign in a whole connection.
 
     `request_timeout` is in seconds, for the whole of a request. `redact` takes secrets out of what errors quote, the
     login's own if it is None. Proxies come from HTTPS_PROXY, HTTP_PROXY and
@@ -161,6 +163,8 @@ async def connect(
     """
     base = URL(base_url, encoded=True)
     proxy = _proxy(base)
+    if login is None:
+        tls = replace(tls, client_cert=None, client_key=None)
     connector = aiohttp.TCPConnector(
         limit=0,  # the gate is the only limit: a wait for a connection would count as latency
         ttl_dns_cache=300,
@@ -180,7 +184,8 @@ async def connect(
     session._retry_connection = False
     async with session:
         headers = {
-            "Authorization": _authorization(login),  # not the session's: aiohttp shows a proxy what the session sends
+            # not the session's: aiohttp shows a proxy what the session sends
+            **({} if login is None else {"Authorization": _authorization(login)}),
             **_host_header(base),
             **(proxy.headers if proxy and base.scheme == "http" else {}),  # for https they go with CONNECT alone
         }
@@ -189,7 +194,7 @@ async def connect(
             base,
             headers,
             proxy,
-            redact or Redactor([login.secret], user=login.user),
+            redact or (Redactor() if login is None else Redactor([login.secret], user=login.user)),
             has_certificate=tls.client_cert is not None,
         )
 

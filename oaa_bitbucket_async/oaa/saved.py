@@ -12,6 +12,7 @@ from typing import Annotated, BinaryIO, NamedTuple
 
 import msgspec
 
+from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.files import OversizedError, open_ours, read_bounded, unpack_bounded
 from oaa_bitbucket_async.oaa.changes import MOST_EXAMPLES, Changes, compare
@@ -46,6 +47,7 @@ class Head(NamedTuple):
     target: Target | None
     project_keys: frozenset[str]
     """In capitals."""
+    public_access: PublicAccess | None = None
 
 
 class _ProjectProperties(msgspec.Struct, frozen=True):
@@ -57,9 +59,13 @@ class _Project(msgspec.Struct):
     custom_properties: _ProjectProperties = _ProjectProperties()
 
 
+class _HeadProperties(SavedTarget):
+    public_access: PublicAccess | None = None
+
+
 class _HeadApplication(msgspec.Struct):
     resources: list[_Project]
-    custom_properties: SavedTarget
+    custom_properties: _HeadProperties
 
 
 class _Headed(msgspec.Struct):
@@ -67,8 +73,10 @@ class _Headed(msgspec.Struct):
 
 
 def head_of_ours(path: Path) -> Head:
-    """Where the payload of an earlier run went, and its projects. Raises as `read_saved`, and ConfigurationError
-    if the file is no payload."""
+    """Where the payload of an earlier run went, its projects, and what it says of public access.
+
+    Raises as `read_saved`, and ConfigurationError if the file is no payload.
+    """
     text = read_saved(path, ours=True).text
     try:
         (application,) = msgspec.json.decode(text, type=_Headed).applications
@@ -76,7 +84,7 @@ def head_of_ours(path: Path) -> Head:
     except ValueError as error:  # msgspec's are among them
         raise not_a_payload(path, error) from None
     keys = (project.custom_properties.key or project.name for project in application.resources)
-    return Head(target, frozenset(key.upper() for key in keys))
+    return Head(target, frozenset(key.upper() for key in keys), application.custom_properties.public_access)
 
 
 def read_saved(path: Path, *, ours: bool = False) -> Saved:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.ledger import Entry
+from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.ops.changes_text import summed_up
@@ -67,6 +68,8 @@ class Summary:
     grants: int = 0
     credentials: int | None = None
     """Keys and tokens; None if they were not asked for."""
+    public_access: PublicAccess | None = None
+    """As the payload has it; None if the crawl did not come to its end."""
     requests: RequestStats = field(default_factory=RequestStats)
     duration: float = 0.0
     throttled: int = 0
@@ -113,6 +116,7 @@ class Summary:
             "repositories": self.repositories,
             "grants": self.grants,
             "credentials": self.credentials,
+            "public_access": self.public_access,
             "duration_seconds": round(self.duration, 3),
             "requests": self.requests.total,
             "requests_by_kind": dict(self.requests.sent),
@@ -170,6 +174,16 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def public_access_text(public_access: PublicAccess) -> str:
+    """What the instance's switch means for what is called public, in a few words."""
+    return {
+        "on": "on: everybody may read what is called public",
+        "off": "off: a public flag gives nobody anything",
+        "unknown": "could not be told: taken to be on",
+        "none flagged": "nothing is called public",
+    }[public_access]
+
+
 def size_text(size: int) -> str:
     """`812 B`, `4.1 kB`, `118.8 MB`."""
     if size < 1000:
@@ -185,6 +199,7 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
         ("Repositories", f"{summary.repositories:,}"),
         ("Grants", f"{summary.grants:,}"),
         *([] if summary.credentials is None else [("Credentials", f"{summary.credentials:,}")]),
+        *([] if summary.public_access is None else [("Public access", public_access_text(summary.public_access))]),
         *run_rows(summary),
     ]
 

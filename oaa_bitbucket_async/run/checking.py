@@ -11,16 +11,18 @@ from oaa_bitbucket_async.bitbucket.preflight import Findings
 from oaa_bitbucket_async.bitbucket.rows import User
 from oaa_bitbucket_async.collect.extras import probes
 from oaa_bitbucket_async.collect.intake import row_key
+from oaa_bitbucket_async.collect.public_access import Flagged, first
 from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
 from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.target import scope_words
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, knows_data_source
-from oaa_bitbucket_async.ops.summary import duration_text
+from oaa_bitbucket_async.ops.summary import duration_text, public_access_text
 from oaa_bitbucket_async.run.guards import before_crawl, unknown_upload
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import weightiest
+from oaa_bitbucket_async.run.public_access import ask_for_public_access
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import listen
 from oaa_bitbucket_async.settings import Include, Settings
@@ -44,6 +46,10 @@ class Estimate:
     hidden: frozenset[UnitKind] = frozenset()
     """What the login may not list of other users."""
     default_levels: int = len(DEFAULT_LEVELS)
+    public: list[Flagged] = field(default_factory=list)
+    """What is called public: repositories, or projects where there is none."""
+    public_access: int = 0
+    """Requests that it takes to find out whether public access is on."""
 
     def price(self, include: Include) -> int:
         """Requests that a kind takes besides; at most, where it depends on what is found."""
@@ -65,6 +71,7 @@ class Estimate:
             + self.groups
             + (2 + self.default_levels) * self.projects
             + 2 * self.repositories
+            + self.public_access
         )
 
 
@@ -78,6 +85,7 @@ async def check_all(settings: Settings) -> int:
                 await _tell_veza(settings)
                 await _tell_guards(session)
                 estimate = await _estimate(session, findings)
+                await _tell_public_access(session, estimate)
                 _tell_estimate(settings, findings, estimate)
         except BaseExceptionGroup as group:
             raise weightiest(group) from None
@@ -137,6 +145,20 @@ async def _tell_guards(session: Session) -> None:
         _line("Scope", f"a part: {' '.join(scope_words(settings.scope))}")
     for notice in notices:
         _line("Note", notice.text)
+
+
+async def _tell_public_access(session: Session, estimate: Estimate) -> None:
+    """Finds out as a run does, and what that costs."""
+    before = session.stats.total
+    public_access = await ask_for_public_access(session, estimate.public)
+    estimate.public_access = session.stats.total - before
+    words = {
+        "on": f"access is {public_access_text('on')}",
+        "off": f"access is {public_access_text('off')}",
+        "unknown": "whether access is on can't be told: a run keeps what the last upload said, else takes it to be on",
+        "none flagged": public_access_text("none flagged"),
+    }
+    _line("Public", words[public_access])
 
 
 def _tell_estimate(settings: Settings, findings: Findings, estimate: Estimate) -> None:
@@ -206,12 +228,18 @@ async def _estimate(session: Session, findings: Findings) -> Estimate:
         async for names in _pages(client, api.group_names(), lambda name: name, estimate):
             estimate.groups += len(names)
     projects: set[int] = set()
+    public_projects: list[Flagged] = []
     async for page in _pages(client, api.projects(), row_key, estimate):
-        projects.update(row.id for row in page if wanted.project(row))
+        listed = [row for row in page if wanted.project(row)]
+        projects.update(row.id for row in listed)
+        public_projects += [Flagged(row.id, row.key) for row in listed if row.public]
     async for repositories in _pages(client, api.repositories(), row_key, estimate):
         kept = [row for row in repositories if wanted.repository(row)]
         estimate.repositories += len(kept)
         projects.update(row.project.id for row in kept)
+        public = (Flagged(row.id, row.project.key, row.slug) for row in kept if row.public or row.project.public)
+        estimate.public = first((*estimate.public, *public))
+    estimate.public = estimate.public or first(public_projects)
     estimate.projects = len(projects)
     estimate.others.sort(key=lambda user: user.id)
     estimate.hidden = await _hidden(session, estimate)

@@ -15,10 +15,12 @@ from oaa_bitbucket_async.collect.crawl import Crawl
 from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.journal import Fingerprint, Journal
 from oaa_bitbucket_async.collect.ledger import Ledger
+from oaa_bitbucket_async.collect.public_access import flagged
 from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
 from oaa_bitbucket_async.errors import InterruptedRunError, TemporaryError
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.names import host_of
+from oaa_bitbucket_async.run.public_access import ask_for_public_access
 from oaa_bitbucket_async.run.session import Session
 from oaa_bitbucket_async.run.signals import Interruption
 from oaa_bitbucket_async.settings import Settings
@@ -73,6 +75,7 @@ async def collect(
             "The run was interrupted; nothing was uploaded.",
             _how_to_go_on(settings, journal),
         )
+    snapshot.public_access = await ask_for_public_access(session, flagged(snapshot))
     await _prove_again(session)
     return Collection(findings, snapshot, ledger, counts)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError, RemovalError
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import private_dir, write_private
@@ -49,6 +50,14 @@ class LastUpload:
         except ConfigurationError as error:
             self._unreadable(error, max_removed)
             return None
+
+    async def public_access(self) -> PublicAccess | None:
+        """What it said of public access; None where it said nothing, or can't be read, which `compare` tells."""
+        try:
+            head = await asyncio.to_thread(head_of_ours, self.path)
+        except (FileNotFoundError, ConfigurationError):
+            return None
+        return head.public_access
 
     async def compare(self, payload: Payload, max_removed: float | None) -> Changes | None:
         """What an upload of `payload` would change; None, and a line that says so, if that can't be told.

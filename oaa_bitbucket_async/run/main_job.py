@@ -31,6 +31,7 @@ from oaa_bitbucket_async.run.guards import before_crawl, check_removed, refused,
 from oaa_bitbucket_async.run.keeping import Kept, keep
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
+from oaa_bitbucket_async.run.public_access import settle_public_access
 from oaa_bitbucket_async.run.push_command import push_command
 from oaa_bitbucket_async.run.reporting import Report
 from oaa_bitbucket_async.run.session import open_session
@@ -134,6 +135,8 @@ async def _deliver(settings: Settings, report: Report, collection: Collection) -
     ledger, snapshot, summary = collection.ledger, collection.snapshot, report.summary
     summary.missing = ledger.missing()
     summary.gone = ledger.count(Outcome.GONE)
+    last = LastUpload.of(settings.state, settings.veza, _data_source(settings))
+    await settle_public_access(snapshot, last, summary)
     report.collected(snapshot, None)
     await report.study(snapshot, settings.identity)
     lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
@@ -144,7 +147,6 @@ async def _deliver(settings: Settings, report: Report, collection: Collection) -
     summary.saved = await _save(settings, payload, complete=ledger.complete)
     if lacking:
         raise _incomplete(settings, ledger, report)
-    last = LastUpload.of(settings.state, settings.veza, _data_source(settings))
     await _compare(settings, report, payload, last)
     if settings.dry_run:
         summary.upload = UploadOutcome(outcome="dry run", detail="nothing was uploaded")

@@ -92,7 +92,7 @@ class FromBitbucket:
         if "ADMIN" in held or owns:
             return "admin"
         granted = [*self._held(user, project.user_grants, project.group_grants), *project.defaults]
-        public = ["read"] if project.public else []
+        public = ["read"] if project.public and self._estate.public_access else []
         return _highest([_ON_PROJECT.get(permission, "none") for permission in granted] + public)
 
     def on_repository(self, user: User, repository: Repository) -> str:
@@ -101,6 +101,6 @@ class FromBitbucket:
             return "none"
         granted = self._held(user, repository.user_grants, repository.group_grants)
         inherited = self.on_project(user, repository.project)
-        public = ["read"] if repository.public else []
+        public = ["read"] if repository.public and self._estate.public_access else []
         level = _highest([_ON_REPOSITORY.get(permission, "none") for permission in granted] + [inherited] + public)
         return "write" if level == "create" else level

@@ -153,6 +153,7 @@ def estates(draw: st.DrawFn, *, repo_create: bool = True) -> Estate:
         repositories=draw(_repositories(projects, names, granted)),
         global_users=draw(_grants(names, ON_INSTANCE, most=6)),
         global_groups=draw(_grants(granted, ON_INSTANCE)),
+        public_access=draw(st.booleans()),
     )
 
 

@@ -41,7 +41,8 @@ def preflight(bench: Bench) -> list[str]:
 
 
 def asked(requests: Sequence[Request]) -> list[str]:
-    return [f"{r.path}?{r.query}" for r in requests]
+    """But for what is asked as nobody, about public access, at the end of a crawl."""
+    return [f"{r.path}?{r.query}" for r in requests if r.user]
 
 
 def journal_of(bench: Bench, login: Login | None = None) -> Path:
@@ -329,7 +330,8 @@ def test_after_exit_5_a_run_uploads_without_another_crawl(bench: Benches) -> Non
     made.veza.fail("refused")
     assert made.run().code == 5
     ran = made.run()
-    assert (ran.code, ran.raw, ran.requests) == (0, unbroken.raw, len(before_the_crawl))
+    assert (ran.code, ran.raw) == (0, unbroken.raw)
+    assert asked(made.bitbucket.requests[-ran.requests :]) == before_the_crawl
 
 
 # --- the instance changes between two runs ----------------------------------------------------------------------------

@@ -1,0 +1,49 @@
+"""Is public access allowed? Bitbucket is asked without a login; where that does not tell, the last upload does."""
+
+import asyncio
+from collections.abc import Sequence
+
+from oaa_bitbucket_async.bitbucket.transport import connect
+from oaa_bitbucket_async.collect.public_access import AccessProbe, Flagged
+from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
+from oaa_bitbucket_async.ops.summary import Summary
+from oaa_bitbucket_async.redaction import redactor_of
+from oaa_bitbucket_async.run.last_upload import LastUpload
+from oaa_bitbucket_async.run.session import Session
+
+_PATIENCE = 30.0
+"""Seconds that one request may take: an answer that nobody waits for is no answer."""
+
+
+async def ask_for_public_access(session: Session, places: Sequence[Flagged]) -> PublicAccess:
+    """What Bitbucket shows to nobody of these things that it calls public. Raises CredentialError."""
+    if not places:
+        return "none flagged"
+    settings = session.settings
+    timeout = min(_PATIENCE, settings.pace.request_timeout)
+    redact = redactor_of(settings.login, settings.veza)
+    async with connect(settings.bitbucket_url, None, settings.tls, timeout, redact) as nobody:
+        probe = AccessProbe(session.client, session.api, nobody, wait=lambda: asyncio.sleep(settings.pace.retry_wait))
+        return await probe.find(places)
+
+
+async def settle_public_access(snapshot: Snapshot, last: LastUpload | None, summary: Summary) -> None:
+    """What this run could not tell stays as the last upload had it; one warning says so, or what is assumed."""
+    if snapshot.public_access == "unknown":
+        kept = await last.public_access() if last is not None else None
+        if kept in ("on", "off"):
+            snapshot.public_access = kept
+            summary.warnings[_KEPT.format(kept)] += 1
+        else:
+            summary.warnings[_ASSUMED] += 1
+    summary.public_access = snapshot.public_access
+
+
+_KEPT = (
+    "whether public access is on could not be told, since requests without a login are not answered by Bitbucket "
+    "itself: it is taken to be {}, as in the last upload"
+)
+_ASSUMED = (
+    "whether public access is on could not be told, since requests without a login are not answered by Bitbucket "
+    "itself, and no earlier upload tells: everyone who may sign in is shown as a reader of what is called public"
+)
