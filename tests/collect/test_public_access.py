@@ -9,11 +9,13 @@ from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer, Login
 from oaa_bitbucket_async.collect.public_access import MOST_REQUESTS, AccessProbe, Flagged, flagged
 from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.errors import ConfigurationError
 from tests.bitbucket.answers import API, HTML, ME, Wire, answer, client_of, error, ok, page
 from tests.collect.test_snapshot import INSTANCE
 from tests.virtual_clock import run_virtual
 
-Told = Answer | Fault
+Told = Answer | Fault | ConfigurationError
+CERTIFICATE_WANTED = ConfigurationError("The server wants a client certificate.")
 SHOWN = "shown"
 REFUSED = error(401, exception="com.atlassian.bitbucket.AuthorisationException", user=None)
 OTHERWISE = error(403, exception="com.atlassian.bitbucket.SomethingElseException", user=None)
@@ -52,7 +54,7 @@ class Asked:
             one = left.pop(0) if len(left) > 1 else left[0]
             if isinstance(one, str):
                 return ok(repository(number_in(path)), user=None)
-            if isinstance(one, Fault):
+            if isinstance(one, Fault | ConfigurationError):
                 raise one
             return one
 
@@ -94,7 +96,19 @@ def test_the_same_refusal_for_up_to_three_things_is_off(things: int, requests: i
 
 
 @pytest.mark.parametrize(
-    "told", [[PAGE], [REFUSED, PAGE], [GONE], [REFUSED, OTHERWISE], [ok(repository(1))], [BUSY], [LOST], [THROTTLED]]
+    "told",
+    [
+        [CERTIFICATE_WANTED],
+        [REFUSED, CERTIFICATE_WANTED],
+        [PAGE],
+        [REFUSED, PAGE],
+        [GONE],
+        [REFUSED, OTHERWISE],
+        [ok(repository(1))],
+        [BUSY],
+        [LOST],
+        [THROTTLED],
+    ],
 )
 def test_anything_else_tells_nothing(told: Sequence[Told]) -> None:
     assert Asked(*told).verdict == "unknown"
