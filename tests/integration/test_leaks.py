@@ -222,10 +222,16 @@ def test_every_way_to_fail(place: Place) -> None:
     ends(5, OAA_LOG_FORMAT="json")
 
 
-def test_a_server_that_repeats_what_it_was_sent(place: Place) -> None:
-    """An error page of a proxy can quote the request, credential and all; the log must not quote it on."""
+@pytest.mark.parametrize("before", [0, 230, 255, 265, 280])
+def test_a_server_that_repeats_what_it_was_sent(place: Place, before: int) -> None:
+    """An error page of a proxy can quote the request, credential and all; the log must not quote it on, nor a part.
+
+    What a server says is cut: `before` so many characters the cut falls into the credential.
+    """
     place.bench.bitbucket.faults.append(Fault("error", match="repository-users", first=10, times=1))
-    quoting = """
+    quoting = (
+        f"before = {before}"
+        + """
 import oaa_bitbucket_async.bitbucket.transport as transport
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 import json
@@ -235,13 +241,18 @@ async def quoted(self, path):
     answer = await get(self, path)
     if answer.status == 500:
         sent = self._headers["Authorization"]
-        body = json.dumps({"errors": [{"message": f"refused Authorization: {sent}", "exceptionName": sent}]})
+        message = f"refused{' x' * (before // 2)} Authorization: {sent}"
+        body = json.dumps({"errors": [{"message": message, "exceptionName": sent}]})
         return Answer(400, answer.headers, body.encode())
     return answer
 
 transport.HttpTransport.get = quoted
 """
+    )
     end = place.run(first=quoting)
     assert end.code == 3, end.err
-    assert "refused Authorization: " in end.err
+    assert "refused" in end.err
     place.holds_nothing()
+    login = f"{place.bench.bitbucket.user}:{PASSWORD}".encode()
+    sent = base64.b64encode(login).decode() if place.basic else TOKEN
+    assert [sent[at : at + 6] for at in range(len(sent) - 5) if sent[at : at + 6] in end.err] == []

@@ -196,6 +196,15 @@ def test_a_host_that_has_no_address(bench: Benches) -> None:
     ends(bench().run(bitbucket_url="http://bitbucket.invalid", pace=FEW), 75, "no connection", "bitbucket.invalid")
 
 
+def test_an_instance_at_an_ipv6_address(bench: Benches) -> None:
+    try:
+        ran = bench(ServerOptions(host="::1")).run()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    assert ran.code == 0, ran.error
+    assert "- [::1]:" in ran.payload["applications"][0]["name"]
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()

@@ -124,7 +124,8 @@ class EmbeddedBitbucket:
         options = self.options
         await web.TCPSite(self._runner, options.host, options.port, ssl_context=options.tls, backlog=1024).start()
         port = self._runner.addresses[0][1]
-        self.url = f"http{'s' if options.tls else ''}://{options.host}:{port}{options.context_path}"
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        self.url = f"http{'s' if options.tls else ''}://{host}:{port}{options.context_path}"
         self._doorman.captcha_url = f"{self.url}/login"
         return self
 
