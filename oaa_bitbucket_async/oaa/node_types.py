@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.resources import REPO
 
 NodeTypes = Mapping[str, frozenset[str]]
@@ -37,29 +38,30 @@ class _Definitions(msgspec.Struct):
     applications: list[Definition]
 
 
-def node_types(definition: Definition, *, credentials: bool) -> NodeTypes:
-    """The nodes that a payload with this definition brings; `credentials`: whether it holds any."""
-    found = {
-        "Application": _NAMED | _custom(definition.application_properties),
-        "User": _USER | _custom(definition.local_user_properties),
-        "Group": _NAMED | {"created_at"} | _custom(definition.local_group_properties),
-        "Permission": _NAMED,
-    }
-    if credentials:
+def node_types(definition: Definition, counts: Counts) -> NodeTypes:
+    """The nodes that a payload with this definition brings: only of kinds of which it holds any."""
+    found = {"Application": _NAMED | _custom(definition.application_properties), "Permission": _NAMED}
+    if counts.users:
+        found["User"] = _USER | _custom(definition.local_user_properties)
+    if counts.groups:
+        found["Group"] = _NAMED | {"created_at"} | _custom(definition.local_group_properties)
+    if counts.credentials:
         found["AccessCred"] = _CREDENTIAL | _custom(definition.local_access_creds_properties)
     for one in definition.resources:
-        level = "SubResource" if one.resource_type == REPO else "Resource"
-        found[f"{one.resource_type}.{level}"] = _NAMED | {"description"} | _custom(one.properties)
+        is_repository = one.resource_type == REPO
+        if counts.repositories if is_repository else counts.projects:
+            level = "SubResource" if is_repository else "Resource"
+            found[f"{one.resource_type}.{level}"] = _NAMED | {"description"} | _custom(one.properties)
     return {f"OAA.{definition.application_type}.{kind}": names for kind, names in found.items()}
 
 
-def saved_node_types(definitions: msgspec.Raw, *, credentials: bool) -> NodeTypes:
+def saved_node_types(definitions: msgspec.Raw, counts: Counts) -> NodeTypes:
     """The same from the text of a saved payload; nothing for one that defines its properties in another way."""
     try:
         (definition,) = msgspec.json.decode(definitions, type=_Definitions).applications
     except (msgspec.MsgspecError, ValueError):
         return {}
-    return node_types(definition, credentials=credentials)
+    return node_types(definition, counts)
 
 
 def _custom(properties: Mapping[str, object]) -> frozenset[str]:

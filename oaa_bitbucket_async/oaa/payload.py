@@ -14,6 +14,7 @@ import msgspec
 
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import CollectorError
+from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.encode import GZIP, compress, pieces
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 from oaa_bitbucket_async.oaa.grant_count import grants_of
@@ -26,19 +27,6 @@ from oaa_bitbucket_async.oaa.target import SavedTarget, Target
 from oaa_bitbucket_async.settings import Identity
 
 _CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What the payload holds. `grants`: one for each holder, permission and thing it is held on."""
-
-    users: int
-    groups: int
-    projects: int
-    repositories: int
-    grants: int
-    credentials: int = 0
-    """Keys and tokens, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +137,7 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: T
         base_url=snapshot.instance.base_url,
         counts=counts,
         warnings=tuple(notes.lines()),
-        node_types=node_types(
-            msgspec.convert(app.property_definitions.to_dict(), Definition), credentials=check.credential_count > 0
-        ),
+        node_types=node_types(msgspec.convert(app.property_definitions.to_dict(), Definition), counts),
         target=target,
     )
     held, expected = check.grant_count - check.credential_grant_count, grants_of(snapshot)
@@ -172,23 +158,24 @@ def load_payload(path: Path) -> Payload:
         target = application.custom_properties.target()
     except ValueError as error:  # msgspec's are among them
         raise not_a_payload(path, error) from None
+    counts = Counts(
+        users=len(application.local_users),
+        groups=len(application.local_groups),
+        projects=len(application.resources),
+        credentials=len(application.local_access_creds),
+        repositories=sum(len(resource.sub_resources) for resource in application.resources),
+        grants=sum(
+            len(entry.resources) + entry.apply_to_application
+            for identity in saved.identity_to_permissions
+            for entry in identity.application_permissions
+        ),
+    )
     return Payload(
         compressed=content if file.compressed else compress([text])[0],
         raw_size=len(text),
         application=application.name,
         base_url=application.custom_properties.base_url,
         target=target,
-        node_types=saved_node_types(saved.custom_property_definition, credentials=bool(application.local_access_creds)),
-        counts=Counts(
-            users=len(application.local_users),
-            groups=len(application.local_groups),
-            projects=len(application.resources),
-            credentials=len(application.local_access_creds),
-            repositories=sum(len(resource.sub_resources) for resource in application.resources),
-            grants=sum(
-                len(entry.resources) + entry.apply_to_application
-                for identity in saved.identity_to_permissions
-                for entry in identity.application_permissions
-            ),
-        ),
+        node_types=saved_node_types(saved.custom_property_definition, counts),
+        counts=counts,
     )

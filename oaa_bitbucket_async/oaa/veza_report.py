@@ -1,24 +1,23 @@
 """The report in Veza: saved queries worth having on the first day.
 
 It is made once and completed later: a query that exists under its name is used as it is, whoever wrote it, and nothing
-is ever changed or removed. oaaclient's `build_report` makes the report. It would not do alone: it adds nothing to a
-report that exists, and one refused query would cost all the others.
+is ever changed or removed. oaaclient's `build_report` would not do: it adds nothing to a report that exists, and one
+refused query would cost all the others, as would a query of somebody else's that has no name.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Literal
 
 import msgspec
-from oaaclient.utils import build_report
 
 from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa import upload
-from oaa_bitbucket_async.oaa.answers import Json
+from oaa_bitbucket_async.oaa.answers import CallError, Json
 from oaa_bitbucket_async.oaa.client import VezaClient, open_client
 from oaa_bitbucket_async.oaa.node_types import NodeTypes
 from oaa_bitbucket_async.oaa.retry import Patience, VezaRefusedError, ask
@@ -116,12 +115,11 @@ class _Making:
         refused = {title: reason for title, reason in refused.items() if title not in there}
         if not there:
             raise UploadError(f"Veza took none of the queries: {next(iter(refused.values()), 'it lists none of them')}")
-        reports = await ask(self._client, self._patience, "the listing of reports", self._client.get_reports)
-        found = next((str(report["id"]) for report in reports if report.get("name") == name), None)
+        found = (await self._ids("the listing of reports", self._client.get_reports)).get(name)
         outcome: Literal["created", "completed", "unchanged"] = "created"
         if found is None:
-            whole = {"name": name, "queries": [wanted[title] for title in there]}
-            await ask(self._client, self._patience, "the report", lambda: build_report(self._client, whole))
+            whole: Json = {"name": name, "description": name, "queries": [{"query": query} for query in there.values()]}
+            await ask(self._client, self._patience, "the report", lambda: self._client.create_report(whole))
         else:
             outcome = "completed" if await self._complete(found, there) else "unchanged"
         absent = tuple(title for title in absent if title not in known)
@@ -152,9 +150,21 @@ class _Making:
 
     async def _known(self) -> dict[str, str]:
         """Ids of the saved queries by name. Those that Veza brings along are not ours to use, as oaaclient has it."""
-        queries = await ask(self._client, self._patience, "the listing of queries", self._client.get_queries)
+        return await self._ids("the listing of queries", self._client.get_queries)
+
+    async def _ids(self, what: str, listing: Callable[[], object]) -> dict[str, str]:
+        """Ids of a listing's rows by name. Rows that lack one of the two are nothing of ours."""
+
+        def rows() -> list[object]:
+            found = listing()
+            if not isinstance(found, list):
+                raise CallError("the answer to a listing has no list in it", passes=True)
+            return found
+
         return {
-            str(query["name"]): str(query["id"]) for query in queries if query.get("query_type") != "SYSTEM_CREATED"
+            str(row["name"]): str(row["id"])
+            for row in await ask(self._client, self._patience, what, rows)
+            if isinstance(row, dict) and row.get("query_type") != "SYSTEM_CREATED" and row.get("name") and row.get("id")
         }
 
     async def _create(self, queries: Iterable[Json]) -> dict[str, str]:

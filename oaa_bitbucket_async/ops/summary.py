@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 _MOST_MISSING = 1000
 """Each is named; but what lacks thousands lacks a right, and the first of them tell which."""
 _MOST_WARNINGS = 10
+_WORTH_TELLING = 1.0
+"""Seconds beside the crawl that have a line of their own."""
 _WARNING = "Warning: "
 
 
@@ -72,6 +74,8 @@ class Summary:
     """As the payload has it; None if the crawl did not come to its end."""
     requests: RequestStats = field(default_factory=RequestStats)
     duration: float = 0.0
+    crawl_duration: float | None = None
+    """Until the last answer of Bitbucket: neither the upload nor what is waited for in Veza. None if it did not end."""
     throttled: int = 0
     """429 answers."""
     pauses: int = 0
@@ -102,8 +106,9 @@ class Summary:
 
     @property
     def throughput(self) -> float:
-        """Requests a second over the whole run."""
-        return self.requests.total / self.duration if self.duration > 0 else 0.0
+        """Requests a second over the whole crawl."""
+        seconds = self.duration if self.crawl_duration is None else self.crawl_duration
+        return self.requests.total / seconds if seconds > 0 else 0.0
 
     def fields(self) -> dict[str, object]:
         """The figures for a log record in JSON; the names stay."""
@@ -207,12 +212,15 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
 def run_rows(summary: Summary) -> list[tuple[str, str]]:
     """How the run went, apart from what it found: headings and what stands beside them."""
     requests = summary.requests
+    crawl = summary.duration if summary.crawl_duration is None else summary.crawl_duration
     rows = [
         (
             "Requests",
-            f"{requests.total:,} in {duration_text(summary.duration)}, {summary.throughput:,.0f} a second",
+            f"{requests.total:,} in {duration_text(crawl)}, {summary.throughput:,.0f} a second",
         ),
     ]
+    if summary.duration - crawl >= _WORTH_TELLING:
+        rows.append(("Duration", f"{duration_text(summary.duration)}, upload and waiting included"))
     if summary.limit is not None:
         way = summary.limit
         rows.append(

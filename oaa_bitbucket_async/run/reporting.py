@@ -56,6 +56,8 @@ class Report:
 
     def collected(self, snapshot: Snapshot, payload: Payload | None) -> None:
         """The crawl is over; `payload` is what came of it."""
+        if self.summary.crawl_duration is None:
+            self.summary.crawl_duration = time.monotonic() - self.began
         self.summary.users = len(snapshot.users)
         self.summary.groups = len(snapshot.groups)
         self.summary.projects = len(snapshot.projects)

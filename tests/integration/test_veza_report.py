@@ -13,7 +13,7 @@ import pytest
 from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
+from oaa_bitbucket_async.demo.veza import EmbeddedVeza, Scripted
 from oaa_bitbucket_async.demo.veza.faults import FaultName
 from oaa_bitbucket_async.oaa import upload
 from oaa_bitbucket_async.oaa.retry import Patience
@@ -356,6 +356,45 @@ def test_a_fault_that_lasts_is_a_warning(
     made.veza._faults.clear()
     assert ran(made, create_report=True).code == 0
     assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
+
+
+def test_a_query_of_somebody_elses_without_a_name_costs_nothing(bench: Benches) -> None:
+    made = bench()
+    made.veza.assessments.add_query({"description": "nameless"})
+    assert ran(made).code == 0
+    assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
+
+
+def test_an_odd_answer_after_the_upload_is_at_most_a_warning(
+    bench: Benches, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table of them is in tests/oaa."""
+    made = bench()
+    made.veza.fail(Scripted(200, b'{"values": [null, 5, {"name": null, "id": {}}]}'), 1000, "query")
+    ended = ran(made)
+    assert (ended.code, len(ended.pushed)) == (0, 1), ended.error
+    assert "the report in Veza was not made" in capsys.readouterr().err
+    assert not list(made.state.glob("*.json.gz"))
+
+
+@pytest.mark.parametrize("projects", [True, False])
+def test_queries_on_what_the_instance_does_not_have_are_not_made(bench: Benches, projects: bool) -> None:
+    """Veza would refuse them, and it would be waited for a minute that it takes them."""
+    estate = generate(EstateShape(users=5, groups=2, projects=1, repositories=0, personal_projects=0, seed=1))
+    if not projects:
+        estate.projects.clear()
+    made = bench(estate=estate)
+    before = len(calls(made))
+    assert ran(made).code == 0
+    names = made.veza.assessments.queries_of("Bitbucket Server")
+    asked_for = {
+        query["name"]: {node["node_type"] for node in nodes(query)}
+        for query in REPORT["queries"]
+        if query["name"] in PLAIN
+    }
+    absent = {f"{PREFIX}Repo.SubResource"} | (set() if projects else {f"{PREFIX}Project.Resource"})
+    assert names == [name for name in PLAIN if absent.isdisjoint(asked_for[name])]
+    assert calls(made)[before:].count(("POST", "queries")) == len(names)
 
 
 def test_every_fault_is_in_this_table() -> None:

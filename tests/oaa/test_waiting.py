@@ -1,10 +1,12 @@
 """--wait: the status of a data source after an upload, told apart from that of an earlier one."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
 
+from oaa_bitbucket_async.demo.veza import Scripted
 from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.oaa.upload import push
 from tests.oaa.conftest import veza
@@ -94,3 +96,35 @@ def test_a_veza_that_tells_no_times(server, payload, patience, pushed_before, ca
     assert not asyncio.run(push(payload, veza(server, wait=True), patience=patience)).parsed
     (record,) = [record for record in caplog.records if "can't be told" in record.message]
     assert record.event == "veza-parsing-unknown"
+
+
+@pytest.mark.parametrize("answer", [Scripted(500), Scripted(403), Scripted(200, b"[]"), Scripted(302, location="/x")])
+def test_a_status_that_can_not_be_asked_for_is_a_warning(server, payload, patience, caplog, answer):
+    """The upload stands."""
+    asyncio.run(push(payload, veza(server), patience=patience))
+    ends, server.on_the_way = server._take, ["PARSING"] * 3
+
+    def take_and_fail(*given):
+        server.fail(answer, 99, "data-source")
+        return ends(*given)
+
+    server._take = take_and_fail
+    result = asyncio.run(push(payload, veza(server, wait=True), patience=patience))
+    assert not result.parsed
+    assert len(server.pushed) == 2
+    (record,) = [record for record in caplog.records if "can't be told" in record.message]
+    assert record.event == "veza-parsing-unknown"
+
+
+@pytest.mark.parametrize("status", [None, 5, ["SUCCESS"], "x\x1b[2J" * 1000])
+def test_a_status_of_any_shape(server, payload, patience, status):
+    asyncio.run(push(payload, veza(server), patience=patience))
+    (provider,) = server.providers.values()
+    (data_source,) = provider.data_sources.values()
+    row = {**data_source.row(), "status": status}
+    server.behind = 10_000
+    server.fail(Scripted(200, json.dumps({"values": [row]}).encode()), 10_000, "data-source")
+    with pytest.raises(UploadError, match="has not parsed it") as raised:
+        asyncio.run(push(payload, veza(server, wait=True), patience=replace(patience, poll_for=20.0)))
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 500

@@ -129,6 +129,17 @@ def test_an_empty_run_can_be_shown() -> None:
     assert empty.throughput == 0.0
 
 
+def test_what_is_waited_for_after_the_crawl_does_not_count_in_the_requests_a_second() -> None:
+    summary = make_summary()
+    assert summary.throughput == pytest.approx(2013 / 201.3)
+    summary.crawl_duration = 100.65
+    assert summary.throughput == pytest.approx(2013 / 100.65)
+    assert summary.fields()["requests_per_second"] == 20.0
+    text = _elsewhere(summary, Output())
+    assert "requests: 2,013 in 1 min 41 s, 20 a second" in text
+    assert "duration: 3 min 21 s, upload and waiting included" in text
+
+
 def test_a_name_can_not_steer_the_terminal() -> None:
     summary = make_summary()
     summary.instance = "h\x1b[2J"

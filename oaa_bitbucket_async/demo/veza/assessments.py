@@ -55,6 +55,8 @@ class _Resource(msgspec.Struct):
 
 
 class _Application(msgspec.Struct):
+    local_users: list[msgspec.Raw] = []
+    local_groups: list[msgspec.Raw] = []
     resources: list[_Resource] = []
     local_access_creds: list[msgspec.Raw] = []
 
@@ -74,8 +76,8 @@ class Query:
 
     @property
     def name(self) -> str:
-        """Unique among all queries."""
-        return str(self.definition["name"])
+        """Unique among all queries that have one."""
+        return str(self.definition.get("name", ""))
 
     def row(self) -> Json:
         """As Veza shows it."""
@@ -188,13 +190,12 @@ def _node_types(raw: bytes) -> Iterator[tuple[str, set[str]]]:
     payload = msgspec.json.decode(raw, type=_Pushed)
     (definition,) = payload.custom_property_definition.applications
     prefix = f"OAA.{definition.application_type}"
-    custom = {
-        "Application": definition.application_properties,
-        "User": definition.local_user_properties,
-        "Group": definition.local_group_properties,
-        "Permission": {},
-    }
+    custom = {"Application": definition.application_properties, "Permission": {}}
     (application,) = payload.applications
+    if application.local_users:
+        custom["User"] = definition.local_user_properties
+    if application.local_groups:
+        custom["Group"] = definition.local_group_properties
     if application.local_access_creds:
         custom["AccessCred"] = definition.local_access_creds_properties
     for kind, names in custom.items():

@@ -1,0 +1,16 @@
+"""How many of what a payload holds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the payload holds. `grants`: one for each holder, permission and thing it is held on."""
+
+    users: int
+    groups: int
+    projects: int
+    repositories: int
+    grants: int
+    credentials: int = 0
+    """Keys and tokens, where they were asked for."""
