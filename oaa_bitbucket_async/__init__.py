@@ -1,8 +1,15 @@
 """Collects who may do what in a Bitbucket Server or Data Center and uploads it to Veza."""
 
-from importlib.metadata import PackageNotFoundError, version
+__version__: str
+"""Looked up when it is asked for: to load what looks it up takes longer than to begin listening for signals."""
 
-try:
-    __version__ = version("oaa-bitbucket-async")
-except PackageNotFoundError:  # run from a checkout that was never installed
-    __version__ = "0+unknown"
+
+def __getattr__(name: str) -> object:
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("oaa-bitbucket-async")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "0+unknown"

@@ -160,6 +160,8 @@ class Settings:
     allow_partial: bool = False
     max_removed: float | None = MAX_REMOVED
     """Per cent of the last upload's grants, and of its memberships, that the next may remove; None: no guard."""
+    max_duration: float | None = None
+    """Seconds after which a run that has not ended is stopped as by SIGTERM; None: never."""
     dry_run: bool = False
 
 

@@ -115,6 +115,18 @@ def test_the_pod_needs_no_root_and_its_mounts_are_its_volumes() -> None:
     assert secret["defaultMode"] == 0o440, "the group's, since the files belong to root"
 
 
+def test_a_schedule_s_own_limits_are_outer_ones() -> None:
+    inner = int(re.findall(r"^OAA_MAX_DURATION=(\d+)$", ENVIRONMENT, re.MULTILINE)[0])
+    assert int(_values(SERVICE, "TimeoutStartSec")[0].removesuffix("h")) * 3600 > inner
+    assert _values(SERVICE, "MemoryMax")
+    pod = yaml.safe_load(CRON_JOB)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["activeDeadlineSeconds"] > inner
+    assert {"name": "OAA_MAX_DURATION", "value": str(inner)} in container["env"]
+    assert container["resources"]["limits"]["memory"]
+    assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
 TESTS = """
 rule_files: [rules.yml]
 evaluation_interval: 1m

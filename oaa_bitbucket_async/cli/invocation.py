@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -20,6 +23,24 @@ CLOSED_PIPE = 141
 """128 + SIGPIPE: whoever read our standard output went away."""
 BUG = 70
 """What a bug is for commands whose exit code 1 is an answer (EX_SOFTWARE of sysexits.h)."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal came while no run was listening for it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    """The handler of SIGINT and SIGTERM outside of a run."""
+    raise Interrupted(number)
+
+
+def interrupted_code(error: BaseException | None) -> int:
+    """128 + the signal's number, as shells have it."""
+    return 128 + (error.number if isinstance(error, Interrupted) else signal.SIGINT)
 
 
 @dataclass(slots=True)
@@ -62,8 +83,8 @@ class Invocation:
             return self.end(error.code, error.lines, self._trace(error) if self.debug else "")
         except CollectorError as error:
             return self.end(error.exit_code, error.lines, self._trace(error) if self.debug else "")
-        except KeyboardInterrupt:
-            return self.end(130, ["Interrupted."])
+        except KeyboardInterrupt as error:
+            return self.end(interrupted_code(error), ["Interrupted."])
         except BrokenPipeError:
             close_standard_output()
             return self.end(CLOSED_PIPE)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -15,7 +16,14 @@ from oaa_bitbucket_async.cli.build import APPLICATION, build_output, build_setti
 from oaa_bitbucket_async.cli.demo import demo
 from oaa_bitbucket_async.cli.diff import diff
 from oaa_bitbucket_async.cli.help import HelpGroup
-from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE, Invocation, close_standard_output, let_go_of_standard_error
+from oaa_bitbucket_async.cli.invocation import (
+    CLOSED_PIPE,
+    Invocation,
+    close_standard_output,
+    interrupt,
+    interrupted_code,
+    let_go_of_standard_error,
+)
 from oaa_bitbucket_async.cli.push import push
 from oaa_bitbucket_async.cli.questions import what_can, who_can
 from oaa_bitbucket_async.cli.settings_table import options_of
@@ -117,8 +125,8 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         result = cli.main(args=arguments, prog_name=APPLICATION, standalone_mode=False, obj=invocation)
     except click.ClickException as error:
         return _refused(error, invocation)
-    except click.Abort:
-        return 130
+    except click.Abort as error:
+        return invocation.end(interrupted_code(error.__cause__), ["Interrupted."])
     except SystemExit as ended:  # click's answer to a closed pipe is 1, which to us means a bug
         if ended.code != 1:
             raise
@@ -128,7 +136,13 @@ def execute(arguments: Sequence[str] | None = None) -> int:
 
 
 def main() -> NoReturn:
-    """Entry point of the command and of `python -m oaa_bitbucket_async`."""
-    code = execute()
+    """Entry point, once everything is loaded. Until a run listens for signals itself they end what is being done."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        code = execute()
+    except KeyboardInterrupt as error:
+        code = interrupted_code(error)
     let_go_of_standard_error()
     sys.exit(code)

@@ -165,6 +165,13 @@ _PACE_SETTINGS = (
         value=Seconds(min=0),
         takers=_DEMO,
     ),
+    Spec(
+        "--max-duration",
+        "max_duration",
+        "Seconds after which a run that has not ended stops and keeps what it has; exits 75.",
+        value=Seconds(min=0, min_open=True),
+        shown="off",
+    ),
 )
 _SCOPE_SETTINGS = (
     Spec(

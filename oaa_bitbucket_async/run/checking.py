@@ -1,5 +1,6 @@
 """`--check`: everything that a run would find out before it fans out, and what it would cost."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -77,7 +78,7 @@ class Estimate:
 
 async def check_all(settings: Settings) -> int:
     """Prints what it finds, line by line; raises the CollectorError that a run would end with."""
-    with listen():
+    with listen(settings.max_duration) as interruption:
         try:
             async with open_session(settings) as session:
                 findings = await session.examine()
@@ -87,6 +88,10 @@ async def check_all(settings: Settings) -> int:
                 estimate = await _estimate(session, findings)
                 await _tell_public_access(session, estimate)
                 _tell_estimate(settings, findings, estimate)
+        except asyncio.CancelledError:
+            if not interruption.stopped:
+                raise
+            raise interruption.error("", "Run the check again.") from None
         except BaseExceptionGroup as group:
             raise weightiest(group) from None
         return 0

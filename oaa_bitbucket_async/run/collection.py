@@ -17,7 +17,7 @@ from oaa_bitbucket_async.collect.journal import Fingerprint, Journal
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.public_access import flagged
 from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
-from oaa_bitbucket_async.errors import InterruptedRunError, TemporaryError
+from oaa_bitbucket_async.errors import TemporaryError
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.names import host_of
 from oaa_bitbucket_async.run.public_access import ask_for_public_access
@@ -43,7 +43,7 @@ async def collect(
 ) -> Collection:
     """Crawls, taking up what the journal has. Everything answered is in the journal when this returns or raises.
 
-    Raises CredentialError, TemporaryError (in an ExceptionGroup) and InterruptedRunError.
+    Raises CredentialError, TemporaryError (in an ExceptionGroup), and what `Interruption.error` gives.
     """
     settings = session.settings
     snapshot = Snapshot(instance_of(settings, findings), included=Included(settings.include))
@@ -69,12 +69,8 @@ async def collect(
                 watch.cancel()
     finally:
         await journal.flush()
-    if interruption.signal is not None:  # also if all had been asked already: who stops a run wants no upload
-        raise InterruptedRunError(
-            interruption.signal,
-            "The run was interrupted; nothing was uploaded.",
-            _how_to_go_on(settings, journal),
-        )
+    if interruption.stopped:  # also if all had been asked already: who stops a run wants no upload
+        raise interruption.error("; nothing was uploaded", _how_to_go_on(settings, journal))
     snapshot.public_access = await ask_for_public_access(session, flagged(snapshot))
     await _prove_again(session)
     return Collection(findings, snapshot, ledger, counts)

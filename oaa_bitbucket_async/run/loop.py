@@ -18,11 +18,13 @@ _WEIGHT: tuple[type[BaseException], ...] = (CredentialError, InterruptedRunError
 
 def run_to_end(main: Coroutine[object, object, int]) -> int:
     """The coroutine's result. Of several errors that ended it together, the one that tells most is raised."""
-    with _rare_collections(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        try:
+    try:
+        with _rare_collections(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(main)
-        except BaseExceptionGroup as group:
-            raise weightiest(group) from None
+    except BaseExceptionGroup as group:
+        raise weightiest(group) from None
+    finally:
+        main.close()  # a signal may have come before it began
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import (
     CollectorError,
     IncompleteError,
-    InterruptedRunError,
     RemovalError,
     UploadError,
 )
@@ -47,32 +46,31 @@ INCOMPLETE_SUFFIX = ".incomplete"
 
 async def main_job(settings: Settings, report: Report) -> int:
     """Collects and, unless it is a dry run, uploads. Gives the exit code; raises CollectorErrors."""
-    with listen() as interruption:
+    with listen(settings.max_duration) as interruption:
         exit_code = 1
         try:
             exit_code = await _locked(settings, report, interruption)
         except asyncio.CancelledError:
-            if interruption.signal is None:
+            if not interruption.stopped:
                 raise
-            exit_code = 128 + interruption.signal
-            report.error = InterruptedRunError(
-                interruption.signal,
-                "The run was interrupted.",
+            report.error = error = interruption.error(
+                "",
                 "Run again with the same settings: what was answered so far is kept, and it goes on from there."
                 if settings.state.resume
                 else "Run again; it begins from the start.",
             )
-            raise report.error from None
-        except BaseExceptionGroup as group:
-            report.error = error = weightiest(group)
             exit_code = exit_code_of(error)
             raise error from None
+        except BaseExceptionGroup as group:
+            report.error = problem = weightiest(group)
+            exit_code = exit_code_of(problem)
+            raise problem from None
         except CollectorError as error:
             report.error = error
             exit_code = exit_code_of(error)
             raise
         finally:
-            await report.finish(exit_code)
+            await interruption.end(report.finish(exit_code))
         return exit_code
 
 

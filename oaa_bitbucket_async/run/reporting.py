@@ -30,6 +30,7 @@ from oaa_bitbucket_async.run.session import Session
 from oaa_bitbucket_async.settings import CREDENTIALS, Identity, Output
 
 _log = logging.getLogger(__name__)
+REPORT = "--report (OAA_REPORT)"
 
 
 @dataclass(slots=True)
@@ -76,11 +77,28 @@ class Report:
         self.instance, self.identity = snapshot.instance, identity
         if self.session is not None:
             self.course = self.session.course.stretches()
-        with _not_worth_the_run():
+        with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
             self.found = await asyncio.to_thread(find, snapshot, identity=identity)
 
     async def finish(self, exit_code: int) -> None:
-        """Shows the summary and writes the metrics. Never raises: the run's result stands already."""
+        """Shows the summary and writes metrics and report. Never raises: the run's result stands already."""
+        with _not_worth_the_run("the summary", Event.REPORT_FAILED):
+            self._sum_up()
+            if self.shown:
+                render(self.summary, self.console, self.output)
+        if (metrics_file := self.output.metrics_file) is not None:
+            with _not_worth_the_run("--metrics-file (OAA_METRICS_FILE)", Event.METRICS_FAILED):
+                await asyncio.to_thread(
+                    write_metrics, metrics_file, self.summary, exit_code=exit_code, finished_at=time.time()
+                )
+        if (report := self.output.report) is not None and self.shown:
+            with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
+                if self.session is not None and not self.course:
+                    self.course = self.session.course.stretches()
+                await asyncio.to_thread(write_report, report, self._run_report(exit_code), self.redact)
+                _log.info("the report is in %s", report, extra=event(Event.REPORT_SAVED, path=str(report)))
+
+    def _sum_up(self) -> None:
         summary = self.summary
         summary.duration = time.monotonic() - self.began
         summary.resumed = self.counts.resumed
@@ -88,22 +106,6 @@ class Report:
             summary.requests = self.session.stats
             _take_pacing(summary, self.session.pacer)
         self.figures |= summary.fields()
-        if self.shown:
-            render(summary, self.console, self.output)
-        if self.output.metrics_file is not None:
-            await asyncio.to_thread(
-                write_metrics, self.output.metrics_file, summary, exit_code=exit_code, finished_at=time.time()
-            )
-        if self.output.report is not None and self.shown:
-            if self.session is not None and not self.course:
-                self.course = self.session.course.stretches()
-            with _not_worth_the_run():
-                await asyncio.to_thread(write_report, self.output.report, self._run_report(exit_code), self.redact)
-                _log.info(
-                    "the report is in %s",
-                    self.output.report,
-                    extra=event(Event.REPORT_SAVED, path=str(self.output.report)),
-                )
 
     def _run_report(self, exit_code: int) -> RunReport:
         error = self.error
@@ -122,17 +124,17 @@ class Report:
 
 
 @contextmanager
-def _not_worth_the_run() -> Iterator[None]:
-    """A report that can't be made is a warning: what was collected and uploaded stands."""
+def _not_worth_the_run(what: str, name: Event) -> Iterator[None]:
+    """What can't be shown or written is a warning: what was collected and uploaded stands."""
     try:
         yield
     except CollectorError as error:
-        _log.warning("--report (OAA_REPORT): %s The run's result stands.", error, extra=event(Event.REPORT_FAILED))
+        _log.warning("%s: %s The run's result stands.", what, error, extra=event(name))
     except Exception:
         _log.exception(
-            "--report (OAA_REPORT): the report could not be made. The run's result stands. This is a bug: please "
-            "report it with these lines.",
-            extra=event(Event.REPORT_FAILED),
+            "%s could not be made. The run's result stands. This is a bug: please report it with these lines.",
+            what,
+            extra=event(name),
         )
 
 

@@ -1,13 +1,14 @@
-"""Ctrl-C and SIGTERM: the first asks politely, the second does not."""
+"""Ctrl-C, SIGTERM and --max-duration: the first signal asks politely, the second does not."""
 
 import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from oaa_bitbucket_async.errors import CollectorError, InterruptedRunError, TemporaryError
 from oaa_bitbucket_async.events import Event, event
 
 GRACE = 10.0
@@ -17,12 +18,31 @@ _log = logging.getLogger(__name__)
 
 
 class Interruption:
-    """Whether, and by which signal, the run was told to stop."""
+    """Whether the run was told to stop: by which signal, or because it has lasted too long."""
 
-    def __init__(self, task: "asyncio.Task[int]") -> None:
+    def __init__(self, task: "asyncio.Task[int]", max_duration: float | None = None) -> None:
         self.signal: int | None = None
+        self.overdue = False
+        self._max_duration = max_duration
         self._task = task
         self._stop: Callable[[], None] | None = None
+        self._grace: asyncio.TimerHandle | None = None
+        self._ended = False
+
+    @property
+    def stopped(self) -> bool:
+        """True once somebody or something wants the run to end."""
+        return self.signal is not None or self.overdue
+
+    def error(self, result: str, advice: str) -> CollectorError:
+        """What to raise in a run that was stopped; `result` (`; nothing was uploaded`) ends its first sentence."""
+        if self.signal is not None:
+            return InterruptedRunError(self.signal, f"The run was interrupted{result}.", advice)
+        return TemporaryError(
+            f"The run was stopped{result}: it has lasted longer than --max-duration (OAA_MAX_DURATION) allows, "
+            f"{self._max_duration or 0:g} s.",
+            advice,
+        )
 
     @contextmanager
     def gently(self, stop: Callable[[], None]) -> Iterator[None]:
@@ -31,29 +51,56 @@ class Interruption:
         Outside of such a block a first signal cancels the run at once: there is nothing to keep.
         """
         self._stop = stop
-        if self.signal is not None:
+        if self.stopped:
             stop()
         try:
             yield
         finally:
             self._stop = None
+            if self._grace is not None:
+                self._grace.cancel()
+
+    async def end(self, last: Coroutine[object, object, None]) -> None:
+        """The result stands: from now on a first signal changes nothing. `last` runs to its end, come what may."""
+        self._ended = True
+        work = asyncio.ensure_future(last)
+        while not work.done():
+            try:
+                await asyncio.wait([work])
+            except asyncio.CancelledError:  # by a signal that came just before
+                continue
+        work.result()
 
     def arrived(self, number: int) -> None:
         """A signal came in; called on the loop."""
-        if self.signal is not None:
-            _log.warning("second signal: the run ends at once", extra=event(Event.STOPPED))
+        if self.stopped:
+            which = "second signal" if self.signal is not None else "a signal while the run is stopping"
+            _log.warning("%s: the run ends at once", which, extra=event(Event.STOPPED))
             self._flush_and_exit(number)
         self.signal = number
+        self._end_soon()
+
+    def late(self) -> None:
+        """The run has lasted as long as it may; called on the loop."""
+        if not self.stopped and not self._ended:
+            self.overdue = True
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        if self._ended:
+            return
         if self._stop is None:
             self._task.cancel()
             return
         _log.warning(
-            "stopping: no new requests; those in flight get %.0f s (a second signal ends the run at once)",
+            "stopping%s: no new requests; those in flight get %.0f s (a %s signal ends the run at once)",
+            " after --max-duration" if self.overdue else "",
             GRACE,
+            "first" if self.overdue else "second",
             extra=event(Event.STOPPING),
         )
         self._stop()
-        asyncio.get_running_loop().call_later(GRACE, self._task.cancel)
+        self._grace = asyncio.get_running_loop().call_later(GRACE, self._task.cancel)
 
     @staticmethod
     def _flush_and_exit(number: int) -> None:
@@ -63,29 +110,43 @@ class Interruption:
 
 
 @contextmanager
-def listen() -> Iterator[Interruption]:
+def listen(max_duration: float | None = None) -> Iterator[Interruption]:
     """SIGINT and SIGTERM come to the current task's Interruption while the block runs.
 
-    Where the loop can't take signals (Windows), Python's own handlers pass them on to it.
+    After `max_duration` seconds it is stopped as after a signal. Where the loop can't take signals (Windows),
+    Python's own handlers pass them on to it.
     """
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("signals are listened for within a task")
     loop = asyncio.get_running_loop()
-    interruption = Interruption(task)
+    interruption = Interruption(task, max_duration)
+    timer = None if max_duration is None else loop.call_later(max_duration, interruption.late)
+    try:
+        with _signals(loop, interruption):
+            yield interruption
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+@contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, interruption: Interruption) -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
         for number in numbers:
             loop.add_signal_handler(number, interruption.arrived, number)
     except (NotImplementedError, RuntimeError, ValueError):
         with _plain_handlers(loop, interruption, numbers):
-            yield interruption
+            yield
         return
     try:
-        yield interruption
+        yield
     finally:
-        for number in numbers:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)
 
 
 @contextmanager
