@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,14 +34,22 @@ class LastUpload:
 
     @property
     def known(self) -> bool:
-        """Whether there is one; if it can be believed shows when it is read."""
-        return os.path.lexists(self.path)
+        """Whether there is one; if it can be believed shows when it is read. A folder that is none holds none."""
+        try:
+            self.path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # it may be there
+            return True
+        return True
 
     async def head(self, max_removed: float | None) -> Head | None:
         """Where it went, its scope and its projects; None if nothing was kept, or it can't be read and nobody minds.
 
         Raises RemovalError if there is a guard and the last payload can't be read.
         """
+        if not self.known:
+            return None
         try:
             return await asyncio.to_thread(head_of_ours, self.path)
         except FileNotFoundError:
@@ -67,7 +74,7 @@ class LastUpload:
         try:
             uploaded_at = self.path.lstat().st_mtime
             changes = await asyncio.to_thread(compare_with_file, self.path, payload.compressed)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             _log.info(
                 "no earlier upload to this data source is known in %s: nothing to compare with",
                 self.path.parent,

@@ -1,19 +1,23 @@
 """A bench for each test: its own Bitbucket estate and state folder, the session's Veza."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from oaa_bitbucket_async.cli.main import execute
 from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault, ServerOptions
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.integration.harness import Bench, Ran, serving
+from tests.integration.process import Ended, environment
 
 SMALL = EstateShape(users=40, groups=10, projects=6, repositories=40, personal_projects=3, seed=3)
 Benches = Callable[..., Bench]
+Typed = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -29,6 +33,26 @@ def bench(veza_server: EmbeddedVeza, tmp_path: Path) -> Iterator[Benches]:
             return Bench(server, veza_server, tmp_path / "state")
 
         yield make
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Typed:
+    """`typed(bench, *arguments, **variables)`: a command line as `process.ended` has it, but within this process.
+
+    It costs a tenth of a process; who needs a working folder, signals or pipes takes a process.
+    """
+
+    def run(bench: Bench, *arguments: str, **variables: str) -> Ended:
+        for name in list(os.environ):
+            if name.startswith(("OAA_", "BITBUCKET_", "VEZA_")):
+                monkeypatch.delenv(name)
+        for name, value in environment(bench, **variables).items():
+            monkeypatch.setenv(name, value)
+        capfd.readouterr()
+        code = execute(arguments)
+        return Ended(code, *capfd.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

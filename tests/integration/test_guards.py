@@ -13,9 +13,9 @@ from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.errors import ConfigurationError, IncompleteError, RemovalError
 from oaa_bitbucket_async.settings import Output, Scope, State
-from tests.integration.conftest import SMALL, Benches
+from tests.integration.conftest import SMALL, Benches, Typed
 from tests.integration.harness import DATA_SOURCE, Bench, typed_as_printed
-from tests.integration.process import Ended, ended
+from tests.integration.process import Ended
 
 
 def regular(bench: Bench) -> list[str]:
@@ -49,11 +49,11 @@ def asked_for_permissions(bench: Bench) -> bool:
 
 
 @pytest.mark.parametrize("how", [(), ("--dry-run",), ("--check",)])
-def test_a_filter_that_matches_nothing_is_a_usage_error(bench: Benches, how: tuple[str, ...]) -> None:
+def test_a_filter_that_matches_nothing_is_a_usage_error(bench: Benches, typed: Typed, how: tuple[str, ...]) -> None:
     made = bench()
     key = regular(made)[0]
     for flag in ("--project", "--exclude-project"):
-        end = ended(made, *how, flag, f"{key}X")
+        end = typed(made, *how, flag, f"{key}X")
         assert end.code == 2, end.err
         end.said(f"{flag} (OAA_")
         end.said(f"{key}X matches no project; the nearest keys are {key}")
@@ -103,24 +103,24 @@ def test_projects_that_can_not_be_listed_end_the_run(bench: Benches) -> None:
     assert not asked_for_permissions(made)
 
 
-def test_a_project_that_was_deleted_is_a_warning_if_the_last_upload_had_it(bench: Benches) -> None:
+def test_a_project_that_was_deleted_is_a_warning_if_the_last_upload_had_it(bench: Benches, typed: Typed) -> None:
     made = bench()
     stays, goes = regular(made)[:2]
-    assert ended(made, "--project", stays, "--project", goes).code == 0
+    assert typed(made, "--project", stays, "--project", goes).code == 0
     estate = made.bitbucket.estate
     for repository in [r for r in estate.repositories if r.project.key == goes]:
         estate.delete_repository(goes, repository.slug)
     estate.projects[:] = [project for project in estate.projects if project.key != goes]
     estate.changed()
     for _ in range(2):  # a schedule does not begin to fail after its first warning
-        end = ended(made, "--project", stays, "--project", goes.lower(), "--max-removed", "99", "--log-format", "json")
+        end = typed(made, "--project", stays, "--project", goes.lower(), "--max-removed", "99", "--log-format", "json")
         assert end.code == 0, end.err
         assert len(warnings(end, "filter-unmatched")) == 1
-    alone = ended(made, "--project", goes)
+    alone = typed(made, "--project", goes)
     assert alone.code == 2, "the others do not match either"
 
 
-def test_an_excluded_project_that_was_deleted_is_a_warning(bench: Benches) -> None:
+def test_an_excluded_project_that_was_deleted_is_a_warning(bench: Benches, typed: Typed) -> None:
     made = bench()
     gone = "GONE"
     estate = made.bitbucket.estate
@@ -128,7 +128,7 @@ def test_an_excluded_project_that_was_deleted_is_a_warning(bench: Benches) -> No
     assert made.run(scope=Scope(exclude_projects=(excluded,))).code == 0
     next(project for project in estate.projects if project.key == excluded).key = gone
     estate.changed()
-    end = ended(made, "--exclude-project", f"{excluded},{gone}", "--log-format", "json")
+    end = typed(made, "--exclude-project", f"{excluded},{gone}", "--log-format", "json")
     assert end.code == 0, end.err
     [warning] = warnings(end, "filter-unmatched")
     assert excluded in warning
@@ -137,38 +137,38 @@ def test_an_excluded_project_that_was_deleted_is_a_warning(bench: Benches) -> No
 # --- parts and the whole ----------------------------------------------------------------------------------------------
 
 
-def test_a_part_does_not_replace_the_whole(bench: Benches) -> None:
+def test_a_part_does_not_replace_the_whole(bench: Benches, typed: Typed) -> None:
     made = bench()
     assert made.run().code == 0
     key, uploads = regular(made)[0], len(made.veza.pushed)
     made.bitbucket.requests.clear()
     for flags in (("--project", key), ("--exclude-project", key), ("--no-personal-projects",), ("--no-archived",)):
-        end = ended(made, *flags)
+        end = typed(made, *flags)
         assert end.code == 3, end.err
         end.said(" ".join(flags))
         end.said("--data-source-name")
-    check = ended(made, "--check", "--project", key)
+    check = typed(made, "--check", "--project", key)
     assert check.code == 3, check.err
     assert len(made.veza.pushed) == uploads
     assert not asked_for_permissions(made)
-    assert ended(made, "--project", key, "--data-source-name", "a part").code == 0
-    forced = ended(made, "--project", key, "--max-removed", "off", "--log-format", "json")
+    assert typed(made, "--project", key, "--data-source-name", "a part").code == 0
+    forced = typed(made, "--project", key, "--max-removed", "off", "--log-format", "json")
     assert forced.code == 0, forced.err
     assert warnings(forced, "scope-limited")
 
 
-def test_a_smaller_part_is_a_warning_and_counts(bench: Benches) -> None:
+def test_a_smaller_part_is_a_warning_and_counts(bench: Benches, typed: Typed) -> None:
     made = bench()
     keys = regular(made)
     both = ("--project", keys[0], "--project", keys[1])
-    assert ended(made, *both).code == 0
-    again = ended(made, *both, "--log-format", "json")
+    assert typed(made, *both).code == 0
+    again = typed(made, *both, "--log-format", "json")
     assert (again.code, warnings(again, "scope-limited")) == (0, [])
-    smaller = ended(made, *both[:2], "--log-format", "json", "--max-removed", "0")
+    smaller = typed(made, *both[:2], "--log-format", "json", "--max-removed", "0")
     assert smaller.code == 3, smaller.err
     [warning] = warnings(smaller, "scope-limited")
     assert f"--project {keys[0]}" in warning
-    whole = ended(made, "--log-format", "json")
+    whole = typed(made, "--log-format", "json")
     assert (whole.code, warnings(whole, "scope-limited")) == (0, [])
 
 
@@ -184,34 +184,36 @@ def test_a_last_upload_that_says_no_scope_counts_as_whole(bench: Benches) -> Non
     assert made.run().code == 0
 
 
-def test_a_data_source_that_nothing_here_knows_is_one_warning(bench: Benches) -> None:
+def test_a_data_source_that_nothing_here_knows_is_one_warning(bench: Benches, typed: Typed) -> None:
     made = bench()
     name = ("--data-source-name", "seen from two machines", "--log-format", "json")
-    assert warnings(ended(made, *name), "last-upload-unknown") == []
-    assert warnings(ended(made, *name), "last-upload-unknown") == []
+    assert warnings(typed(made, *name), "last-upload-unknown") == []
+    assert warnings(typed(made, *name), "last-upload-unknown") == []
     shutil.rmtree(made.state)
-    checked = ended(made, *name[:2], "--check")
+    checked = typed(made, *name[:2], "--check")
     assert "no earlier upload to it is known" in checked.out
-    other = ended(made, *name)
+    other = typed(made, *name)
     assert (other.code, len(warnings(other, "last-upload-unknown"))) == (0, 1)
 
 
 # --- where a kept payload goes ----------------------------------------------------------------------------------------
 
 
-def test_what_veza_refused_goes_where_it_belongs_when_typed_as_printed(bench: Benches, tmp_path: Path) -> None:
+def test_what_veza_refused_goes_where_it_belongs_when_typed_as_printed(
+    bench: Benches, typed: Typed, tmp_path: Path
+) -> None:
     made = bench()
     assert made.run().code == 0
     state = tmp_path / "a state's folder"
     made.veza.fail("rejected", 1, "push")
-    refused = ended(
+    refused = typed(
         made, "--project", regular(made)[0], "--data-source-name", "a part", "--provider-name", "Another",
         "--state-dir", str(state),
     )  # fmt: skip
     assert refused.code == 5, refused.err
     # what the schedule sets is not there in somebody's shell
     elsewhere = {"VEZA_URL": "", "OAA_DATA_SOURCE_NAME": "", "OAA_STATE_DIR": ""}
-    done = ended(made, *typed_as_printed(refused.err), cwd=tmp_path, **elsewhere)
+    done = typed(made, *typed_as_printed(refused.err), **elsewhere)
     assert done.code == 0, done.err
     pushed = made.veza.pushed[-1]
     assert (pushed.provider, pushed.data_source) == ("Another", "a part")
@@ -220,7 +222,7 @@ def test_what_veza_refused_goes_where_it_belongs_when_typed_as_printed(bench: Be
     assert done.err.index("to the data source") < done.err.index("upload: uploaded")
 
 
-def test_push_refuses_a_setting_that_names_another_place(bench: Benches, tmp_path: Path) -> None:
+def test_push_refuses_a_setting_that_names_another_place(bench: Benches, typed: Typed, tmp_path: Path) -> None:
     made = bench()
     file = tmp_path / "saved.json"
     assert made.run(output=Output(progress=False, save_json=file), dry_run=True).code == 0
@@ -231,17 +233,19 @@ def test_push_refuses_a_setting_that_names_another_place(bench: Benches, tmp_pat
         (("--provider-name", "other"), {}),
         ((), {"OAA_PROVIDER_NAME": "other"}),
     ):
-        end = ended(made, "push", str(file), *flags, **variables)
+        end = typed(made, "push", str(file), *flags, **variables)
         assert end.code == 2, end.err
         end.said("'other'")
     assert len(made.veza.pushed) == uploads
-    assert ended(made, "push", str(file), "--provider-name", "Bitbucket Server").code == 0
+    assert typed(made, "push", str(file), "--provider-name", "Bitbucket Server").code == 0
 
 
-def test_a_saved_part_does_not_replace_the_whole_when_it_is_pushed(bench: Benches, tmp_path: Path) -> None:
+def test_a_saved_part_does_not_replace_the_whole_when_it_is_pushed(
+    bench: Benches, typed: Typed, tmp_path: Path
+) -> None:
     made = bench()
     key, file = regular(made)[0], tmp_path / "saved.json"
-    saved = ended(made, "--dry-run", "--project", key, "--save-json", str(file))
+    saved = typed(made, "--dry-run", "--project", key, "--save-json", str(file))
     assert saved.code == 0, saved.err
     application = json.loads(file.read_text())["applications"][0]
     assert application["custom_properties"]["scope"] == [f"--project {key}"]
@@ -250,15 +254,15 @@ def test_a_saved_part_does_not_replace_the_whole_when_it_is_pushed(bench: Benche
     copy.write_bytes(gzip.compress(file.read_bytes()))
     uploads = len(made.veza.pushed)
     for path in (file, copy):
-        end = ended(made, "push", str(path))
+        end = typed(made, "push", str(path))
         assert end.code == 3, end.err
         end.said(f"--project {key}")
         end.said("--data-source-name")
     assert len(made.veza.pushed) == uploads
-    assert ended(made, "push", str(file), "--max-removed", "off").code == 0
+    assert typed(made, "push", str(file), "--max-removed", "off").code == 0
 
 
-def test_what_the_guard_refused_is_pushed_as_printed(bench: Benches) -> None:
+def test_what_the_guard_refused_is_pushed_as_printed(bench: Benches, typed: Typed) -> None:
     made = bench(estate=generate(SMALL))
     assert made.run().code == 0
     for group in made.bitbucket.estate.groups:
@@ -266,7 +270,7 @@ def test_what_the_guard_refused_is_pushed_as_printed(bench: Benches) -> None:
     made.bitbucket.estate.changed()
     refused = made.run()
     assert isinstance(refused.error, RemovalError)
-    done = ended(made, *typed_as_printed(refused.error.advice), OAA_STATE_DIR="")
+    done = typed(made, *typed_as_printed(refused.error.advice), OAA_STATE_DIR="")
     assert done.code == 0, done.err
     assert made.veza.pushed[-1].data_source == DATA_SOURCE
     assert made.run().code == 0, "the next run compares with what was pushed"

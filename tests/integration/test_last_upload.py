@@ -17,10 +17,10 @@ from oaa_bitbucket_async.demo.model import Estate, Grant
 from oaa_bitbucket_async.errors import RemovalError
 from oaa_bitbucket_async.oaa.saved import compare_files
 from oaa_bitbucket_async.settings import Output, State
-from tests.integration.conftest import SMALL, Benches
+from tests.integration.conftest import SMALL, Benches, Typed
 from tests.integration.harness import Bench, typed_as_printed
 from tests.integration.keyed import EVERYTHING, keyed
-from tests.integration.process import Ended, ended
+from tests.integration.process import Ended
 
 
 def kept_last(bench: Bench) -> Path:
@@ -69,7 +69,7 @@ def test_what_veza_took_is_kept_for_its_owner_only(bench: Benches) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_dry_run_keeps_nothing_and_compares_nevertheless(bench: Benches) -> None:
+def test_a_dry_run_keeps_nothing_and_compares_nevertheless(bench: Benches, typed: Typed) -> None:
     made = bench()
     assert made.run(dry_run=True).code == 0
     assert not list(made.state.glob("*.last-payload.gz"))
@@ -77,7 +77,7 @@ def test_a_dry_run_keeps_nothing_and_compares_nevertheless(bench: Benches) -> No
     before = kept_last(made).read_bytes()
     made.bitbucket.estate.groups[0].members.clear()
     made.bitbucket.estate.changed()
-    end = ended(made, "--dry-run", "--log-format", "json")
+    end = typed(made, "--dry-run", "--log-format", "json")
     assert end.code == 0, end.err
     assert last_record(end)["changes"]["members"]["removed"] > 0  # type: ignore[index]
     assert kept_last(made).read_bytes() == before
@@ -94,7 +94,7 @@ def test_a_refused_upload_leaves_the_last_one(bench: Benches) -> None:
     assert not list(made.state.glob(".*.tmp"))
 
 
-def test_a_push_keeps_what_it_uploaded(bench: Benches) -> None:
+def test_a_push_keeps_what_it_uploaded(bench: Benches, typed: Typed) -> None:
     made = bench()
     made.veza.fail("rejected", 1, "push")
     assert made.run().code == 5
@@ -102,7 +102,7 @@ def test_a_push_keeps_what_it_uploaded(bench: Benches) -> None:
     settings = made.settings()
     assert run.push(settings.veza, settings.output, kept_refused(made), state=settings.state) == 0
     assert gzip.decompress(kept_last(made).read_bytes()) == pushed(made)
-    end = ended(made, "--log-format", "json")
+    end = typed(made, "--log-format", "json")
     assert "no-last-upload" not in events(end)
     assert all(n == {"added": 0, "removed": 0} for n in last_record(end)["changes"].values())  # type: ignore[attr-defined]
 
@@ -114,14 +114,14 @@ def test_it_can_be_switched_off(bench: Benches) -> None:
     assert not list(made.state.glob("*.last-payload.gz"))
 
 
-def test_a_folder_that_can_not_be_written_to_does_not_undo_the_upload(bench: Benches) -> None:
+def test_a_folder_that_can_not_be_written_to_does_not_undo_the_upload(bench: Benches, typed: Typed) -> None:
     made = bench()
     made.state.mkdir()
     assert made.run().code == 0
     path = kept_last(made)
     path.unlink()
     path.mkdir()  # something else has the name: it can be neither read nor replaced
-    end = ended(made, "--log-format", "json", "--max-removed", "off")
+    end = typed(made, "--log-format", "json", "--max-removed", "off")
     assert end.code == 0, end.err
     assert {"last-upload-unreadable", "last-upload-not-kept"} <= set(events(end))
 
@@ -136,9 +136,9 @@ def test_data_sources_are_kept_apart(bench: Benches) -> None:
 # --- what a run says --------------------------------------------------------------------------------------------------
 
 
-def test_the_second_run_says_what_changed(bench: Benches) -> None:
+def test_the_second_run_says_what_changed(bench: Benches, typed: Typed) -> None:
     made = bench(estate=generate(SMALL))
-    first = ended(made, "--log-format", "json")
+    first = typed(made, "--log-format", "json")
     assert first.code == 0
     assert "no-last-upload" in events(first)
     assert last_record(first)["changes"] is None
@@ -154,7 +154,7 @@ def test_the_second_run_says_what_changed(bench: Benches) -> None:
     estate.changed()
     estate.delete_repository(gone.project.key, gone.slug)
 
-    end = ended(made)
+    end = typed(made)
     assert end.code == 0, end.err
     changes = compare_files(old, kept_last(made))
     assert changes.repositories.removed == 1
@@ -166,10 +166,10 @@ def test_the_second_run_says_what_changed(bench: Benches) -> None:
     end.said("repositories -1 since 20")
 
 
-def test_nothing_that_changed_is_said_too(bench: Benches) -> None:
+def test_nothing_that_changed_is_said_too(bench: Benches, typed: Typed) -> None:
     made = bench()
     assert made.run().code == 0
-    ended(made).said("changes: none since 20")
+    typed(made).said("changes: none since 20")
 
 
 # --- the guard --------------------------------------------------------------------------------------------------------
@@ -250,14 +250,14 @@ def test_what_removes_as_much_as_is_allowed_is_uploaded(bench: Benches) -> None:
     assert made.run(max_removed=share).code == 0
 
 
-def test_the_guard_stands_unless_it_is_switched_off(bench: Benches) -> None:
+def test_the_guard_stands_unless_it_is_switched_off(bench: Benches, typed: Typed) -> None:
     made = bench()
-    assert ended(made, OAA_MAX_REMOVED="0").code == 0, "without a last upload there is nothing to compare with"
+    assert typed(made, OAA_MAX_REMOVED="0").code == 0, "without a last upload there is nothing to compare with"
     halve_grants(made.bitbucket.estate)
-    refused = ended(made)
+    refused = typed(made)
     assert refused.code == 3, refused.err
     refused.said("--max-removed (OAA_MAX_REMOVED) allows 30 %")
-    done = ended(made, "--log-format", "json", OAA_MAX_REMOVED="off")
+    done = typed(made, "--log-format", "json", OAA_MAX_REMOVED="off")
     assert done.code == 0, done.err
     assert "much-removed" in events(done)
 
@@ -269,16 +269,16 @@ def test_a_dry_run_ends_as_the_run_would(bench: Benches) -> None:
     assert made.run(max_removed=10, dry_run=True).code == 3
 
 
-def test_push_has_the_guard_too_if_it_is_asked_for(bench: Benches) -> None:
+def test_push_has_the_guard_too_if_it_is_asked_for(bench: Benches, typed: Typed) -> None:
     made = bench()
     assert made.run().code == 0
     halve_grants(made.bitbucket.estate)
     assert made.run(max_removed=10).code == 3
     file, uploads = str(kept_refused(made)), len(made.veza.pushed)
-    stopped = ended(made, "push", file, OAA_MAX_REMOVED="10")
+    stopped = typed(made, "push", file, OAA_MAX_REMOVED="10")
     assert stopped.code == 3
     assert len(made.veza.pushed) == uploads
-    done = ended(made, *typed_as_printed(stopped.err), OAA_MAX_REMOVED="10")
+    done = typed(made, *typed_as_printed(stopped.err), OAA_MAX_REMOVED="10")
     assert done.code == 0, done.err
     done.said("changes: grants -")
     assert len(made.veza.pushed) == uploads + 1
@@ -302,12 +302,12 @@ def test_what_could_not_be_collected_counts_as_removed(bench: Benches) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x1f\x8b\x08 damaged"])
-def test_a_damaged_last_payload_is_a_warning_and_is_replaced(bench: Benches, content: bytes) -> None:
+def test_a_damaged_last_payload_is_a_warning_and_is_replaced(bench: Benches, typed: Typed, content: bytes) -> None:
     made = bench()
     assert made.run().code == 0
     path = kept_last(made)
     path.write_bytes(content)
-    end = ended(made, "--log-format", "json", "--max-removed", "off")
+    end = typed(made, "--log-format", "json", "--max-removed", "off")
     assert end.code == 0, end.err
     assert "last-upload-unreadable" in events(end)
     assert gzip.decompress(path.read_bytes()) == pushed(made)
