@@ -38,6 +38,20 @@ def test_another_level_counts_for_nothing() -> None:
     check_removed(grants(100, 0, removed=100, added=100), 0)
 
 
+def test_read_rights_that_went_with_public_access_do_not_count() -> None:
+    def off(before: int, closed: int, lost: int) -> Changes:
+        return Changes(
+            grants=Difference(before, before - closed - lost, 0, closed + lost), grants_lost=lost, grants_closed=closed
+        )
+
+    check_removed(off(100, 90, 0), 0)
+    check_removed(off(15, 15, 0), 0)
+    with pytest.raises(RemovalError, match="40 of the 100"):
+        check_removed(off(1000, 900, 40), 30)
+    with pytest.raises(RemovalError, match="3 of the 3"):
+        check_removed(off(15, 12, 3), 30)
+
+
 @pytest.mark.parametrize(("gone", "warned"), [(5, False), (6, True)])
 @pytest.mark.parametrize("allowed", [30.0, None])
 def test_more_than_five_per_cent_is_a_warning(

@@ -13,7 +13,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from oaa_bitbucket_async.oaa.contents import ON_APPLICATION, Contents, Packed, unpack, unpair
+from oaa_bitbucket_async.oaa.contents import ON_APPLICATION, Contents, Packed, pair, unpack, unpair
+from oaa_bitbucket_async.oaa.permissions import PROJECT_READ, REPO_READ
+from oaa_bitbucket_async.oaa.principals import LICENSED_USERS_ID
 
 T = TypeVar("T")
 _C = TypeVar("_C")
@@ -90,6 +92,8 @@ class Changes(msgspec.Struct, frozen=True):
     grants_lost: int = 0
     """Of the grants that were removed, those whose holder has nothing left on that thing. For this number another
     level is no loss, and a repository that moved to another project is the same one."""
+    grants_closed: int = 0
+    """Of the grants that were removed, the read rights that went because public access is off: not among the lost."""
     since: datetime | None = None
     """When the older one was uploaded (UTC), where that is known."""
 
@@ -120,6 +124,7 @@ class Changes(msgspec.Struct, frozen=True):
 def compare(old: Contents, new: Contents, *, most_examples: int = MOST_EXAMPLES) -> Changes:
     """What was added and removed on the way from `old` to `new`, which share their `names`."""
     told = _Told(list(old.names), most_examples)
+    lost, closed = _count_lost(old, new)
     return Changes(
         grants=told.difference(old, new, old.grant_count, new.grant_count, _grants_beyond, told.grant),
         members=told.difference(old, new, old.member_count, new.member_count, _members_beyond, told.membership),
@@ -128,23 +133,40 @@ def compare(old: Contents, new: Contents, *, most_examples: int = MOST_EXAMPLES)
         projects=told.things(old.projects, new.projects),
         repositories=told.things(old.repositories, new.repositories),
         credentials=told.things(old.credentials, new.credentials),
-        grants_lost=_count_lost(old, new),
+        grants_lost=lost,
+        grants_closed=closed,
     )
 
 
-def _count_lost(old: Contents, new: Contents) -> int:
-    """Grants of `old` whose holder has nothing in `new` on the same project, repository or application."""
+def _count_lost(old: Contents, new: Contents) -> tuple[int, int]:
+    """Grants of `old` whose holder has nothing in `new` on the same project, repository or application.
+
+    Apart from them: those that public flags gave, and give no longer since public access is off.
+    """
+    by_flags = _by_flags(old, new)
     moved = _moved(old, new)
     by_holder: defaultdict[int, list[Packed]] = defaultdict(list)
     for held, things in new.grants.items():
         by_holder[unpair(held)[0]].append(things)
-    lost, of, left = 0, -1, frozenset[int]()
+    lost, closed, of, left = 0, 0, -1, frozenset[int]()
     for held, thing in _grants_beyond(old, new):
+        if held in by_flags and moved.get(thing, thing) in new.public and thing not in old.with_default:
+            closed += 1
+            continue
         holder = unpair(held)[0]
         if holder != of:  # grants of one holder mostly come one after the other
             of, left = holder, frozenset(chain.from_iterable(map(unpack, by_holder.get(holder, ()))))
         lost += moved.get(thing, thing) not in left
-    return lost
+    return lost, closed
+
+
+def _by_flags(old: Contents, new: Contents) -> frozenset[int]:
+    """Holder and permissions (as in `Contents.grants`) that a public flag gave, if public access is off since then."""
+    if old.public_access == "off" or new.public_access != "off":
+        return frozenset()
+    names = old.names
+    everyone = pair(names["group"], names[LICENSED_USERS_ID])
+    return frozenset(pair(everyone, names[permission]) for permission in (PROJECT_READ, REPO_READ))
 
 
 def _moved(old: Contents, new: Contents) -> dict[int, int]:

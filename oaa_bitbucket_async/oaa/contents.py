@@ -50,6 +50,13 @@ class Contents:
     grants: dict[int, Packed] = field(default_factory=dict)
     """By kind and id of a holder and permission (`pair` of both): keys of what it is held on, sorted."""
 
+    public_access: object = None
+    """The application's property, whatever it is in a payload of another origin."""
+    public: set[int] = field(default_factory=set)
+    """Keys of projects and repositories that are called public."""
+    with_default: set[int] = field(default_factory=set)
+    """Keys of projects that have a default permission."""
+
     @property
     def member_count(self) -> int:
         """One for each user or group in a group."""
@@ -85,6 +92,8 @@ class _Identity(msgspec.Struct, gc=False):
 class _Properties(msgspec.Struct, gc=False):
     key: str | None = None
     path: str | None = None
+    is_public: object = None
+    default_permission: object = None
 
 
 class _Resource(msgspec.Struct, gc=False):
@@ -106,11 +115,16 @@ class _Holder(msgspec.Struct, gc=False):
     application_permissions: tuple[_Permission, ...] = ()
 
 
+class _ApplicationProperties(msgspec.Struct, gc=False):
+    public_access: object = None
+
+
 class _Application(msgspec.Struct):
     local_users: list[msgspec.Raw]
     local_groups: list[msgspec.Raw]
     resources: list[msgspec.Raw]
     local_access_creds: list[msgspec.Raw] = []
+    custom_properties: _ApplicationProperties | None = None
 
 
 class _Payload(msgspec.Struct):
@@ -147,6 +161,8 @@ class _Reader:
         self._identities("credential", ours.credentials, like.credentials, application.local_access_creds)
         self._resources(application.resources)
         self._grants(payload.identity_to_permissions)
+        if application.custom_properties is not None:
+            ours.public_access = application.custom_properties.public_access
 
     def _identities(self, kind: str, into: dict[int, str], like: dict[int, str], raw: list[msgspec.Raw]) -> None:
         decoder, names, members = msgspec.json.Decoder(_Identity), self._names, self._contents.members
@@ -165,8 +181,14 @@ class _Reader:
             shown = (about and about.key) or project.name
             number = names[key]
             contents.projects[number] = _same(shown, self._like.projects.get(number))
-            for inner_key, path in _below(project, key, shown):
+            if about is not None and about.default_permission:
+                contents.with_default.add(number)
+            if about is not None and about.is_public is True:
+                contents.public.add(number)
+            for inner_key, path, public in _below(project, key, shown):
                 number = names[inner_key]
+                if public:
+                    contents.public.add(number)
                 contents.repositories[number] = _same(path, self._like.repositories.get(number))
 
     def _grants(self, raw: list[msgspec.Raw]) -> None:
@@ -185,13 +207,13 @@ class _Reader:
         return _pack(set(map(self._names.__getitem__, texts)))
 
 
-def _below(resource: _Resource, key: str, shown: str) -> Iterator[tuple[str, str]]:
-    """Key and path of all that is below `resource`."""
+def _below(resource: _Resource, key: str, shown: str) -> Iterator[tuple[str, str, bool]]:
+    """Key and path of all that is below `resource`, and whether it is called public."""
     for inner in resource.sub_resources:
         about = inner.custom_properties
         inner_key = f"{key}.{inner.id or inner.name}"
         path = (about and about.path) or f"{shown}/{inner.name}"
-        yield inner_key, path
+        yield inner_key, path, about is not None and about.is_public is True
         yield from _below(inner, inner_key, path)
 
 

@@ -13,12 +13,14 @@ _STYLES = {"-": "red", "+": "green"}
 
 
 def summed_up(changes: Changes) -> str:
-    """In one line: `grants +40 -3, members +1; since 2026-11-23 02:00 UTC`."""
+    """In one line: `grants +40 -3, members +1 since 2026-11-23 02:00 UTC`."""
     parts = [
         f"{name} {' '.join(f'{sign}{n:,}' for sign, n in (('+', kind.added), ('-', kind.removed)) if n)}"
         for name, kind in changes.kinds().items()
         if kind
     ]
+    if changes.grants_closed:
+        parts.append(f"{changes.grants_closed:,} of the grants removed since public access is off")
     since = f" since {changes.since:%Y-%m-%d %H:%M} UTC" if changes.since else ""
     return f"{', '.join(parts) or 'none'}{since}"
 

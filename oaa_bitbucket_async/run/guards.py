@@ -118,12 +118,13 @@ def check_removed(changes: Changes | None, max_removed: float | None) -> None:
     """Warns if more than 5 per cent of the grants, or of the memberships, would go; RemovalError above `max_removed`.
 
     Each has its own share: groups that lose their members lose what they hold, and not one grant goes. A grant has
-    gone if its holder has nothing left on that thing (`Changes.grants_lost`).
+    gone if its holder has nothing left on that thing (`Changes.grants_lost`). Read rights that public flags no longer
+    give, since public access is off, don't count.
     """
     if changes is None:
         return
     told = [
-        _share(changes.grants, changes.grants_lost, "grants"),
+        _share(changes.grants, changes.grants_lost, "grants", closed=changes.grants_closed),
         _share(changes.members, changes.members.removed, "memberships of groups"),
     ]
     since = f" of {changes.since:%Y-%m-%d %H:%M} UTC" if changes.since else ""
@@ -143,12 +144,17 @@ def check_removed(changes: Changes | None, max_removed: float | None) -> None:
         )
 
 
-def _share(kind: Difference[Grant] | Difference[Membership], lost: int, name: str) -> tuple[float, str]:
-    """Per cent of what there was, and in words. Of a few things only the loss of all counts."""
-    few = kind.before < FEW
-    everything = bool(kind.before) and not kind.after
-    share = 100.0 * everything if few else 100 * lost / kind.before
-    return share, f"{lost:,} of the {kind.before:,} {name} ({share:.1f} %)"
+def _share(
+    kind: Difference[Grant] | Difference[Membership], lost: int, name: str, *, closed: int = 0
+) -> tuple[float, str]:
+    """Per cent of what there was, and in words. Of a few things only the loss of all counts.
+
+    `closed` of them are gone and don't count.
+    """
+    before = kind.before - closed
+    everything = bool(before) and not kind.after
+    share = 100.0 * everything if before < FEW else 100 * lost / before
+    return share, f"{lost:,} of the {before:,} {name} ({share:.1f} %)"
 
 
 def refused(

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership, Thing, compare
 from oaa_bitbucket_async.oaa.contents import Contents, Names, read_contents
 from oaa_bitbucket_async.oaa.payload import build_payload
+from oaa_bitbucket_async.ops.changes_text import summed_up
 from tests.oaa.estates import EFFECTIVE, INSTANCE, Step, snapshot_of, steps_of
 
 SEEDS = st.integers(0, 2**32)
@@ -279,8 +282,60 @@ def test_no_more_is_lost_than_removed(pair: tuple[bytes, bytes]) -> None:
     changes = compare(old, new)
     before, after = ({grant[:4] for grant in _plain(raw)["grants"]} for raw in pair)
     kept = {(kind, who, _thing(key)) for kind, who, _, key in after}
-    assert changes.grants_lost == sum((kind, who, _thing(key)) not in kept for kind, who, _, key in before - after)
-    assert changes.grants_lost <= changes.grants.removed
+    closed = before - after & _given_by_flags(*map(json.loads, pair))
+    assert changes.grants_closed == len(closed)
+    lost = before - after - closed
+    assert changes.grants_lost == sum((kind, who, _thing(key)) not in kept for kind, who, _, key in lost)
+    assert changes.grants_lost + changes.grants_closed <= changes.grants.removed
+
+
+def _given_by_flags(old: Any, new: Any) -> set[tuple[str, str, str, str]]:
+    """Grants that a flag gave in `old`, and gives no longer in `new` because public access is off."""
+
+    def things(payload: Any) -> dict[str, dict[str, Any]]:
+        (application,) = payload["applications"]
+        return {p["id"]: p["custom_properties"] for p in application["resources"]} | {
+            f"{p['id']}.{r['id']}": r["custom_properties"]
+            for p in application["resources"]
+            for r in p.get("sub_resources", ())
+        }
+
+    access = [payload["applications"][0]["custom_properties"]["public_access"] for payload in (old, new)]
+    if access[0] == "off" or access[1] != "off":
+        return set()
+    still = {_thing(key) for key, properties in things(new).items() if properties["is_public"]}
+    by_default = {key for key, properties in things(old).items() if properties.get("default_permission")}
+    return {
+        ("local_group", "built-in:licensed-users", "REPO_READ" if "." in key else "PROJECT_READ", key)
+        for key in things(old).keys() - by_default
+        if _thing(key) in still
+    }
+
+
+def test_read_rights_that_went_with_public_access_are_told_apart() -> None:
+    project = rows.Project(id=1, key="P", name="P", public=True)
+    repository = rows.Repository(id=2, slug="r", name="r", project=project, public=True)
+
+    def compared(*, after: PublicAccess, public: bool = True, default: bool = False) -> Changes:
+        both = []
+        for public_access in ("on", after):
+            s = Snapshot(INSTANCE, public_access=public_access)  # type: ignore[arg-type]
+            s.add_repository(msgspec.structs.replace(repository, public=public or public_access == "on"))
+            s.add_project(msgspec.structs.replace(project, public=public or public_access == "on"))
+            if default and public_access == "on":
+                s.add_default_permission(1, "PROJECT_READ")
+            both.append(gzip.decompress(build_payload(s).compressed))
+        return compare(*_contents(*both))
+
+    off = compared(after="off")
+    assert (off.grants.removed, off.grants_closed, off.grants_lost) == (2, 2, 0)
+    assert "2 of the grants removed since public access is off" in summed_up(off)
+    private = compared(after="off", public=False)
+    assert (private.grants.removed, private.grants_closed, private.grants_lost) == (2, 0, 2)
+    elsewise = compared(after="unknown", public=False)
+    assert (elsewise.grants.removed, elsewise.grants_closed, elsewise.grants_lost) == (2, 0, 2)
+    default = compared(after="off", default=True)
+    assert (default.grants.removed, default.grants_closed, default.grants_lost) == (2, 1, 1)
 
 
 def _thing(key: str) -> tuple[bool, str]:
