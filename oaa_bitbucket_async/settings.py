@@ -67,6 +67,10 @@ class Pace:
     retry_wait: float = 0.5
     """First step of the exponential wait before a retry; not a flag, tests make it short."""
     retry_wait_max: float = 30.0
+    set_aside_after: int = 50
+    """Units of one kind in a row that end in a fault before the kind is set aside; not a flag."""
+    try_every: float = 15.0
+    """Seconds between two tries of a kind that is set aside; not a flag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

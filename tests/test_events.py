@@ -19,7 +19,7 @@ def test_the_names_stay() -> None:
         "lock-unavailable",
         "journal-set-aside", "journal-failed", "no-last-upload", "last-upload-unreadable",
         "last-upload-not-kept", "metrics-failed", "report-saved", "report-failed", "state-dir-shared", "file-mended",
-        "run-ended", "log",
+        "kind-set-aside", "kind-answered", "run-ended", "log",
     }  # fmt: skip
 
 

@@ -41,6 +41,21 @@ BULK = frozenset(
 )
 """Kinds that are many and lead to nothing more. All others go before them: listings, which say what there is to ask,
 and projects, of which few are worked on at one time and which would be left over when the repositories are done."""
+FEW = frozenset(
+    {
+        "login",
+        "application-properties",
+        "rate-limit",
+        "users",
+        "groups",
+        "global-users",
+        "global-groups",
+        "effective-users",
+        "projects",
+        "repositories",
+    }
+)
+"""Kinds of which there are one or a few: each is tried as often as `--max-attempts` says, whatever became of others."""
 LARGEST_FILTERED_PAGE = 250
 """With a permission filter a page of more than half the server's cap loses users (BSERV-11884)."""
 

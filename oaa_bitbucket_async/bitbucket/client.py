@@ -3,6 +3,7 @@
 The common path, a first attempt that succeeds, creates no retry machinery; only a Fault brings tenacity in.
 """
 
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Hashable
@@ -11,7 +12,7 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from oaa_bitbucket_async.bitbucket.anonymous import Refusal, reaction
-from oaa_bitbucket_async.bitbucket.api import BULK, Listing, Question
+from oaa_bitbucket_async.bitbucket.api import BULK, FEW, Listing, Question
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
@@ -37,6 +38,8 @@ PROOF_INTERVAL = 30.0
 
 _RATE_HEADER = "X-RateLimit-Remaining"
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
@@ -58,11 +61,12 @@ class Client:
         self.pacer = pacer
         self._transport = transport
         self._pace = pace
-        self._clock = clock
+        self.clock = clock
         self._rng = rng
         self.last_user_header: str | None = None
         """`X-AUSERNAME` as it came, until the login is settled."""
         self._proof: Listing[User] | None = None
+        self._asking_something_else = False
         self._latencies = stats.latencies
 
     async def ask(self, question: Question[T]) -> T:
@@ -163,7 +167,7 @@ class Client:
         if not pacer.try_enter(kind):
             await pacer.enter(kind, ahead=kind not in BULK)
         stats.sent[kind] += 1
-        now = self._clock.now
+        now = self.clock.now
         began = now()
         latency = 0.0
         try:
@@ -180,7 +184,7 @@ class Client:
         except Fault as fault:
             stats.faults[fault.reason] += 1
             stats.unanswered[kind, fault.reason] += 1
-            pacer.failed(kind, fault.reason, fault.retry_after)
+            pacer.failed(kind, fault.reason, fault.retry_after, path)
             raise
         except RequestProblem as problem:
             word = type(problem).__name__.lower()
@@ -203,18 +207,20 @@ class Client:
 
     async def _again(self, kind: str, path: str, decoder: Decoder[T], start: int | None, first: Fault) -> T:
         """The attempts after the first, which `first` ended. A place in flight is held only while one is sent."""
-        plan = _Retries(self._pace, self._rng)
+        plan = _Retries(self._pace, self._rng, self.pacer, kind, path)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Fault),
             stop=plan.stop,
             wait=plan.wait,
-            sleep=self._clock.sleep,
+            sleep=self.clock.sleep,
             reraise=True,
         ):
             with attempt:
                 if attempt.retry_state.attempt_number == 1:
                     raise first
                 self.stats.retries[plan.last] += 1
+                if self.pacer.in_doubt(kind, path):
+                    await self._ask_something_else()
                 return await self._attempt(kind, path, decoder, start)
         raise first  # not reached: the loop returns or raises
 
@@ -227,7 +233,7 @@ class Client:
         pacer, stats = self.pacer, self.stats
         await pacer.enter(kind, ahead=True)
         stats.sent[kind] += 1
-        began = self._clock.now()
+        began = self.clock.now()
         try:
             answer = await transport.get(path)
             reacted = reaction(path, answer, decoder, time.time())
@@ -242,9 +248,21 @@ class Client:
         except BaseException:
             pacer.abandoned()
             raise
-        pacer.succeeded(kind, self._clock.now() - began)
+        pacer.succeeded(kind, self.clock.now() - began)
         stats.answered[kind] += 1
         return reacted
+
+    async def _ask_something_else(self) -> None:
+        """One request that every login is answered, so that the pacing hears whether the server answers at all."""
+        if self._proof is None or self._asking_something_else:
+            return
+        self._asking_something_else = True
+        try:
+            await self._attempt(*self._proof, 0)
+        except Fault as fault:
+            _log.debug("the server answers nothing else either: %s", fault)
+        finally:
+            self._asking_something_else = False
 
     # --- the login ------------------------------------------------------------------------------------------
 
@@ -286,7 +304,7 @@ class Client:
     async def watch_login(self) -> None:
         """Runs beside the crawl where a proxy strips the user's name from answers: proves the login again."""
         while self.login.stripped:
-            await self._clock.sleep(PROOF_INTERVAL)
+            await self.clock.sleep(PROOF_INTERVAL)
             try:
                 await self.prove_login()
             except Fault:
@@ -296,23 +314,30 @@ class Client:
 class _Retries:
     """One question's decisions: how long to wait after a Fault, and when to stop. Both are asked of each Fault."""
 
-    def __init__(self, pace: Pace, rng: random.Random) -> None:
+    def __init__(self, pace: Pace, rng: random.Random, pacer: Pacer, kind: str, path: str) -> None:
         self._pace = pace
         self._rng = rng
+        self._pacer = pacer
+        self._kind = kind
+        self._path = path
         self._attempt = 0
+        self._paused = False
         self._faults = 0
         self._throttled = 0
         self.last: FaultReason = FaultReason.CONNECT
 
     def stop(self, state: RetryCallState) -> bool:
-        """True after `--max-attempts` faults; a 429 is none."""
+        """True after `--max-attempts` faults; a 429 is none. Of what is not answered at all, one attempt is enough:
+        whoever asks many questions of a kind asks again later."""
         self._note(state)
-        return self._faults >= self._pace.max_attempts or self._throttled >= MAX_THROTTLED
+        if self._faults >= self._pace.max_attempts or self._throttled >= MAX_THROTTLED:
+            return True
+        return self._kind not in FEW and self._pacer.unanswered(self._kind)
 
     def wait(self, state: RetryCallState) -> float:
         """Full jitter over an exponential step, and never less than the server asked for (300 s at most)."""
         fault = self._note(state)
-        if fault.reason is FaultReason.THROTTLED:
+        if self._paused:
             return 0.0  # the gate makes everyone wait, this request in its turn
         step = self._pace.retry_wait * 2.0 ** min(self._faults - 1, 30)
         wait = self._rng.uniform(0.0, min(step, self._pace.retry_wait_max))
@@ -323,7 +348,8 @@ class _Retries:
         if state.attempt_number != self._attempt:
             self._attempt = state.attempt_number
             self.last = fault.reason
-            if fault.reason is FaultReason.THROTTLED:
+            self._paused = fault.reason is FaultReason.THROTTLED and not self._pacer.apart(self._kind, self._path)
+            if self._paused:
                 self._throttled += 1
             else:
                 self._faults += 1

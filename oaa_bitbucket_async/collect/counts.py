@@ -1,6 +1,6 @@
 """How far the crawl is: plain numbers for whoever shows progress."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -26,3 +26,5 @@ class CrawlCounts:
     groups_complete: bool = False
     projects_complete: bool = False
     repositories_complete: bool = False
+    set_aside: set[str] = field(default_factory=set)
+    """Kinds of question that are not answered, as people read them; of each one is tried now and then."""

@@ -31,7 +31,6 @@ from oaa_bitbucket_async.settings import Pace, Scope
 
 T = TypeVar("T")
 
-SECOND_ROUND_CONCURRENCY = 16
 MEMBERS_HOLD = 3600.0
 """Seconds for which the members of a group that an earlier run read are believed."""
 MOST_LISTINGS = 4
@@ -66,7 +65,7 @@ class Crawl:
         self._record = record
         existence = Existence(client, api, snapshot, self._wanted, detailed_groups=findings.detailed_groups)
         questions = Questions(api, findings, snapshot, existence)
-        self._work = Work(client, questions, snapshot, ledger, counts, record)
+        self._work = Work(client, questions, snapshot, ledger, counts, record, pace)
         self._extras = Extras(findings, snapshot, counts, self._work, pace)
         self._places = Places(client, api, snapshot, ledger, self._wanted, self._work, clock)
         self._begun_groups: set[str] = set()
@@ -102,12 +101,14 @@ class Crawl:
         work = self._work
         self._counts.resumed = len(work.have)
         self._places.listed()
-        await self._round([self._users, self._groups, self._projects, self._repositories], self._global_permissions)
-        if not work.listings_again:
-            await self._extras.of_users()
-        if not work.stopped and (work.listings_again or work.again):
-            await self._second_round()
-        await self._follow_moves()
+        async with work.trying(self._extras.ask_again):
+            await self._round([self._users, self._groups, self._projects, self._repositories], self._global_permissions)
+            if not work.listings_again:
+                await self._extras.of_users()
+            elif not work.stopped:
+                await self._listings_again()
+            await self._finish()
+            await self._follow_moves()
         work.settle()
 
     async def _round(
@@ -119,16 +120,17 @@ class Crawl:
             if self._projects in listings or self._repositories in listings:
                 group.create_task(self._project_permissions())
 
-    async def _second_round(self) -> None:
-        """A fault that outlasted all attempts may have passed by now: listings first, then single units."""
+    async def _listings_again(self) -> None:
+        """A fault that outlasted all attempts may have passed by now."""
         work = self._work
         listings, work.listings_again = work.listings_again, []
-        if listings:
-            await self._round(listings)
-            if not work.listings_again:
-                await self._extras.of_users()
-        again, work.again = work.again, []
-        await for_each(work.unless_stopped(self._extras.ask_again), _each(again), SECOND_ROUND_CONCURRENCY)
+        await self._round(listings)
+        if not work.listings_again:
+            await self._extras.of_users()
+
+    async def _finish(self) -> None:
+        """A fault that outlasted all attempts may have passed by now; what nobody answers is given up."""
+        await self._work.finish(self._extras.ask_again, self._pace.repo_concurrency)
 
     async def _follow_moves(self) -> None:
         """What took another path is asked again there, until all answers are of the paths that the listings show."""
@@ -171,6 +173,7 @@ class Crawl:
                 (self._repository, repositories, self._pace.repo_concurrency),
             ):
                 group.create_task(for_each(work.unless_stopped(function), _each(ids), limit))
+        await self._finish()
 
     # --- the listings, and what follows from them ---------------------------------------------------------------
 
@@ -281,9 +284,13 @@ class Crawl:
     async def _repository(self, repository: int) -> None:
         key = str(repository)
         self._work.begin(Subject("repository", repository))
-        if await self._work.ask(Unit(UnitKind.REPOSITORY_USERS, key)) and await self._work.ask(
-            Unit(UnitKind.REPOSITORY_GROUPS, key)
-        ):
+        # Half of them the other way round: where one of the two is not answered, the other still is.
+        first, second = (
+            (UnitKind.REPOSITORY_GROUPS, UnitKind.REPOSITORY_USERS)
+            if repository % 2
+            else (UnitKind.REPOSITORY_USERS, UnitKind.REPOSITORY_GROUPS)
+        )
+        if await self._work.ask(Unit(first, key)) and await self._work.ask(Unit(second, key)):
             await self._extras.of_repository(repository)
         self._counts.repositories_done += 1
 

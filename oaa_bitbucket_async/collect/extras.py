@@ -49,9 +49,9 @@ class Extras:
         await self._helpers(repository)
         await self._ask(UnitKind.REPOSITORY_SETTINGS, repository)
 
-    async def ask_again(self, unit: Unit) -> None:
+    async def ask_again(self, unit: Unit, *, trying: bool = False) -> None:
         """A unit that ended in a fault, once more, and what its answer leaves open."""
-        await self._work.ask(unit)
+        await self._work.ask(unit, trying=trying)
         if unit.kind is UnitKind.REPOSITORY_RESTRICTIONS or unit.kind in HELPERS:
             await self._helpers(int(unit.key), unit.kind)
 

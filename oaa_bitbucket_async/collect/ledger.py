@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from oaa_bitbucket_async.collect.units import LISTINGS, Unit
+from oaa_bitbucket_async.collect.units import LISTINGS, Keys, Unit
 
 
 class Outcome(StrEnum):
@@ -31,6 +31,13 @@ class Entry:
     """What came back, on which path, with the request id for the server's log."""
     advice: str
     """What to do: the right to grant, the setting to change."""
+    keys: Keys | None = None
+    """For an entry that stands for many units of a kind: theirs."""
+
+    @property
+    def units(self) -> int:
+        """For how many units it stands."""
+        return 1 if self.keys is None else len(self.keys)
 
 
 class Ledger:
@@ -52,9 +59,9 @@ class Ledger:
         """A unit ended otherwise. Recorded once: a second try of the same unit replaces the first."""
         before = self._entries.get(entry.unit)
         if before is not None:
-            self._counts[before.outcome] -= 1
+            self._counts[before.outcome] -= before.units
         self._entries[entry.unit] = entry
-        self._counts[entry.outcome] += 1
+        self._counts[entry.outcome] += entry.units
 
     def forget(self, unit: Unit) -> None:
         """A unit is going to be tried again."""
@@ -62,7 +69,7 @@ class Ledger:
             return
         before = self._entries.pop(unit, None)
         if before is not None:
-            self._counts[before.outcome] -= 1
+            self._counts[before.outcome] -= before.units
 
     def count(self, outcome: Outcome) -> int:
         """Units that ended this way."""

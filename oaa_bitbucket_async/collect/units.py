@@ -1,6 +1,7 @@
 """Units of work: one question to Bitbucket with all its pages, asked whole, ended whole, resumed whole."""
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -39,6 +40,8 @@ class UnitKind(StrEnum):
     USER_SSH_KEYS = "user-ssh-keys"
     USER_GPG_KEYS = "user-gpg-keys"
 
+
+_LONGEST_ID = 18
 
 LISTINGS = frozenset({UnitKind.USERS, UnitKind.GROUPS, UnitKind.PROJECTS, UnitKind.REPOSITORIES})
 """Without one of these there is no payload at all, not even a partial one (DESIGN.md section 4, rule 1)."""
@@ -141,3 +144,43 @@ def first_unit_of(subject: Subject) -> Unit:
     """The unit that stands for a project or repository as a whole, where a person is told about it."""
     kind = UnitKind.PROJECT_USERS if subject.kind == "project" else UnitKind.REPOSITORY_USERS
     return Unit(kind, str(subject.id))
+
+
+class Keys:
+    """Keys of units. Ids take eight bytes each."""
+
+    __slots__ = ("_ids", "_names")
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._ids = array("q")
+        self._names: list[str] = []
+        for key in keys:
+            self.add(key)
+
+    def __len__(self) -> int:
+        return len(self._ids) + len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from map(str, self._ids)
+        yield from self._names
+
+    def add(self, key: str) -> None:
+        """At the end."""
+        if key.isascii() and key.isdecimal() and key[0] != "0" and len(key) <= _LONGEST_ID:
+            self._ids.append(int(key))
+        else:
+            self._names.append(key)
+
+    def discard(self, key: str) -> None:
+        """Out of the list, if it is there."""
+        if key in self._names:
+            self._names.remove(key)
+        elif key.isdecimal() and len(key) <= _LONGEST_ID and int(key) in self._ids:
+            self._ids.remove(int(key))
+
+    def take(self, share: float) -> str:
+        """Out of the list, from where this share of it lies before."""
+        keys: array[int] | list[str] = self._ids or self._names
+        at = int(share * len(keys))
+        keys[at], keys[-1] = keys[-1], keys[at]  # type: ignore[assignment]
+        return str(keys.pop())

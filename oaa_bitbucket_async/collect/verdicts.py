@@ -1,9 +1,20 @@
 """Words for how a unit ended: what is missing, why, and what to do about it."""
 
+from collections.abc import Iterator
+
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, RequestProblem
 from oaa_bitbucket_async.collect.ledger import Entry, Ledger, Outcome
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
-from oaa_bitbucket_async.collect.units import INCLUDED, LISTINGS, OF_PROJECT, OF_REPOSITORY, OF_USER, Unit, UnitKind
+from oaa_bitbucket_async.collect.units import (
+    INCLUDED,
+    LISTINGS,
+    OF_PROJECT,
+    OF_REPOSITORY,
+    OF_USER,
+    Keys,
+    Unit,
+    UnitKind,
+)
 
 _WHAT = {
     UnitKind.USERS: "listing of users",
@@ -42,11 +53,25 @@ def verdict(unit: Unit, snapshot: Snapshot, problem: RequestProblem | None) -> E
     return Entry(unit, outcome, what, str(problem), _advice(unit, problem))
 
 
+def given_up(kind: UnitKind, last: Entry, failed: int, keys: Keys) -> Entry:
+    """One entry for all units of a kind that nobody answered: `failed` were asked, `last` of them the last."""
+    others = f" and of {failed - 1:,} others" if failed > 1 else ""
+    unasked = f", and {len(keys) - failed:,} more, not asked" if len(keys) > failed else ""
+    return Entry(Unit(kind), Outcome.FAILED, f"{last.what}{others}{unasked}", last.reason, last.advice, keys)
+
+
+def kind_in_words(kind: UnitKind) -> str:
+    """`user permissions of repositories`: all units of a kind."""
+    words = _WHAT[kind]
+    for one, many in (("repository", "repositories"), ("project", "projects"), ("group", "groups"), ("user", "users")):
+        words = words.replace(f"{one} {{}}", many)
+    return words.replace(" {}", " permissions")
+
+
 def missing_scopes(ledger: Ledger) -> set[Missing]:
     """Which parts of the snapshot are not complete, for a payload that is uploaded nevertheless."""
     scopes = set()
-    for entry in ledger.missing():
-        kind, key = entry.unit
+    for kind, key in _missing_units(ledger):
         if kind in INCLUDED:
             scopes.add(Missing("included", INCLUDED[kind]))
         if kind in OF_REPOSITORY:
@@ -58,6 +83,11 @@ def missing_scopes(ledger: Ledger) -> set[Missing]:
         elif kind not in LISTINGS and kind not in OF_USER:
             scopes.add(Missing("global", ""))
     return scopes
+
+
+def _missing_units(ledger: Ledger) -> Iterator[Unit]:
+    for entry in ledger.missing():
+        yield from (Unit(entry.unit.kind, key) for key in entry.keys or (entry.unit.key,))
 
 
 def _name(unit: Unit, snapshot: Snapshot) -> str:

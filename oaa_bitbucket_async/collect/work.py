@@ -6,12 +6,14 @@ Every unit that is begun here ends in the ledger, and every one that ended well 
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import Question
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
+from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Whereabouts
 from oaa_bitbucket_async.collect.intake import AnyRow, apply, row_key
@@ -23,6 +25,7 @@ from oaa_bitbucket_async.collect.units import (
     HELPERS,
     INCLUDED,
     OF_USER,
+    Keys,
     Subject,
     Unit,
     UnitKind,
@@ -30,10 +33,15 @@ from oaa_bitbucket_async.collect.units import (
     subject_of,
     units_of,
 )
-from oaa_bitbucket_async.collect.verdicts import missing_scopes, verdict
+from oaa_bitbucket_async.collect.verdicts import given_up, missing_scopes, verdict
 from oaa_bitbucket_async.collect.vocabulary import TooManyPermissionsError
+from oaa_bitbucket_async.collect.waiting import AskAgain, Waiting
+from oaa_bitbucket_async.settings import Pace
 
 _log = logging.getLogger(__name__)
+
+MOST_ROUNDS = 4
+"""From this round on a fault is a unit's end, however little was tried."""
 
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=AnyRow)
@@ -70,11 +78,10 @@ class Work:
         ledger: Ledger,
         counts: CrawlCounts,
         record: Record,
+        pace: Pace,
     ) -> None:
         self.stopped = False
         """True once the run was told to stop before everything had been asked."""
-        self.again: list[Unit] = []
-        """Units that ended in a fault, to be asked once more."""
         self.listings_again: list[Callable[[], Awaitable[None]]] = []
         self.have: dict[Unit, str] = {}
         """What an earlier run was answered and this one has not come to yet, each with the path it was asked under."""
@@ -88,6 +95,8 @@ class Work:
         self._ledger = ledger
         self._counts = counts
         self._record = record
+        self._waiting = Waiting(client.clock, client.pacer, pace, counts)
+        self._round = 1
         self._gone_groups: set[str] = set()
         self._listed: set[Unit] = set()
         self._lost_at: dict[Subject, str] = {}
@@ -120,17 +129,24 @@ class Work:
             self.have.pop(unit, None)
             self._ledger.forget(unit)
             self._record.forget(unit)
+            self._waiting.forget(unit)
         self._snapshot.drop_answers(subject)
         self.lost.discard(subject)
         self._dropped = True
 
-    async def ask(self, unit: Unit) -> bool:
-        """Asks one unit. False if its subject is not where it was: asking more about it there is idle."""
+    async def ask(self, unit: Unit, *, trying: bool = False) -> bool:
+        """Asks one unit. False if its subject is not where it was: asking more about it there is idle.
+
+        While its kind is set aside it only waits to be asked, unless it is the one by which the kind is tried.
+        """
         subject = subject_of(unit)
         if subject in self._snapshot.displaced or subject in self.lost or subject in self.left:
             return False
         if self.have.pop(unit, None) is not None:
             self._ledger.ok()
+            return True
+        if not trying and self._waiting.is_aside(unit.kind):
+            self._waiting.leave(unit)
             return True
         self._ledger.forget(unit)
         place = "" if subject is None else self._snapshot.path(subject)
@@ -144,6 +160,7 @@ class Work:
                 if where is None:
                     raise
                 if where is not Whereabouts.THERE:
+                    self._waiting.answered(unit.kind)
                     self._not_there(unit, subject, place, where, problem)
                     return False
                 if subject in self._snapshot.displaced:
@@ -163,6 +180,7 @@ class Work:
             path = self._questions.of(unit).path
             self._ended_badly(unit, Fault(path, f"with this answer, {error}", reason=FaultReason.BAD_SHAPE))
             return True
+        self._waiting.answered(unit.kind)
         self._ledger.ok()
         self._record.done(unit, rows, read_at, place)
         await self._record.ready()
@@ -214,6 +232,24 @@ class Work:
             self._listed.add(unit)
             self._record.done(unit, (), time.time())
 
+    def trying(self, ask: AskAgain) -> AbstractAsyncContextManager[None]:
+        """Within the block, kinds that are set aside are tried by `ask` now and then."""
+        return self._waiting.trying(ask)
+
+    async def finish(self, ask: AskAgain, limit: int) -> None:
+        """Asks by `ask` what waits, at most `limit` at a time, until every unit has ended, well or badly.
+
+        A fault that outlasted all attempts may have passed by now. May be called again after more has been asked.
+        """
+        while not self.stopped:
+            taken = self._waiting.take()
+            if taken:
+                self._round += 1
+                await for_each(self.unless_stopped(ask), _units(taken), limit)
+            elif not await self._waiting.outcome():
+                break
+        self._round = 1
+
     def settle(self) -> None:
         """What this run does not collect leaves the snapshot; what is missing is marked in it."""
         snapshot = self._snapshot
@@ -234,6 +270,10 @@ class Work:
         )
         if self._gone_groups or self._dropped or self.have:
             snapshot.prune()
+        if not self.stopped:
+            for kind, waits in self._waiting.left():
+                if waits.last is not None:
+                    self._ledger.record(given_up(kind, waits.last, len(waits.failed), waits.keys()))
         snapshot.missing |= missing_scopes(self._ledger)
 
     def unless_stopped(self, function: Callable[[T], Awaitable[object]]) -> Callable[[T], Awaitable[None]]:
@@ -266,6 +306,10 @@ class Work:
         return [row async for rows in self._client.pages(question, row_key, page) for row in rows]
 
     def _ended_badly(self, unit: Unit, problem: RequestProblem) -> None:
+        if isinstance(problem, Fault):
+            self._failed(unit, problem)
+            return
+        self._waiting.answered(unit.kind)
         if unit.kind in INCLUDED and isinstance(problem, (Denied, Gone)):
             # the right is lacking, or this server has no such thing (a plugin that is off, an old version)
             _log.debug("not visible: %s", problem)
@@ -275,8 +319,16 @@ class Work:
                 self._absent.add(unit.kind)
             return
         self._ledger.record(verdict(unit, self._snapshot, problem))
-        if isinstance(problem, Fault):
-            self.again.append(unit)
+
+    def _failed(self, unit: Unit, fault: Fault) -> None:
+        """In the first round it waits for the second. Later that is its end, unless it was tried once only because
+        nothing of its kind is answered."""
+        ended = verdict(unit, self._snapshot, fault)
+        cut_short = self._client.pacer.unanswered(unit.kind) and self._round < MOST_ROUNDS
+        again = self._round == 1 or cut_short or self._waiting.is_aside(unit.kind)
+        if not again:
+            self._ledger.record(ended)
+        self._waiting.failed(unit, fault, ended, again=again)
 
     def _not_there(
         self, unit: Unit, subject: Subject | None, place: str, where: Whereabouts, problem: RequestProblem
@@ -311,3 +363,9 @@ class Work:
             case UnitKind.PROJECTS | UnitKind.REPOSITORIES:
                 self._counts.projects = len(self._snapshot.projects)
                 self._counts.repositories = len(self._snapshot.repositories)
+
+
+async def _units(waiting: list[tuple[UnitKind, Keys]]) -> AsyncIterator[Unit]:
+    for kind, keys in waiting:
+        for key in keys:
+            yield Unit(kind, key)

@@ -105,7 +105,7 @@ def _crawl(figures: _Figures, summary: Summary) -> None:
         }
         figures.by_one("kind", "entities", "What was collected.", entities)
         figures.one("grants", "Grants that were collected.", summary.grants)
-    figures.one("missing_units", "Parts that could not be collected.", len(summary.missing))
+    figures.one("missing_units", "Parts that could not be collected.", summary.missing_units)
     figures.one("gone_units", "Parts that were deleted during the run.", summary.gone)
     figures.one("resumed_units", "Answers taken over from an unfinished run.", summary.resumed)
     figures.one("warnings", "Warnings of the collector.", summary.warnings.total())

@@ -108,6 +108,8 @@ class Meter:
         quiet = now - self._answered_at
         if self.pacer.in_outage:
             return f"the server does not answer, for {duration_text(quiet)}: asking now and then"
+        if self.counts.set_aside:
+            return f"not answered, one is tried now and then: {', '.join(sorted(self.counts.set_aside))}"
         if quiet > _QUIET and (self.pacer.in_flight or self.pacer.waiting):
             return f"no answer for {duration_text(quiet)}"
         return None

@@ -110,6 +110,11 @@ class Summary:
         seconds = self.duration if self.crawl_duration is None else self.crawl_duration
         return self.requests.total / seconds if seconds > 0 else 0.0
 
+    @property
+    def missing_units(self) -> int:
+        """Parts that could not be collected; an entry can stand for many."""
+        return sum(entry.units for entry in self.missing)
+
     def fields(self) -> dict[str, object]:
         """The figures for a log record in JSON; the names stay."""
         upload = self.upload
@@ -133,7 +138,7 @@ class Summary:
             "outages": self.outages,
             "outage_seconds": round(self.outage_seconds, 3),
             "limit": None if self.limit is None else [self.limit.start, self.limit.peak, self.limit.end],
-            "missing": len(self.missing),
+            "missing": self.missing_units,
             "gone": self.gone,
             "resumed": self.resumed,
             "warnings": dict(self.warnings),
@@ -245,7 +250,7 @@ def run_rows(summary: Summary) -> list[tuple[str, str]]:
         rows.append(("Resumed", f"{summary.resumed:,} answers taken over from an unfinished run"))
     if summary.gone:
         rows.append(("Deleted meanwhile", f"{summary.gone:,}"))
-    rows.append(("Left out", f"{len(summary.missing):,} could not be collected" if summary.missing else "nothing"))
+    rows.append(("Left out", f"{summary.missing_units:,} could not be collected" if summary.missing else "nothing"))
     if summary.payload_bytes is not None:
         wire = f", {size_text(summary.upload_bytes)} uploaded" if summary.upload_bytes is not None else ""
         rows.append(("Payload", f"{size_text(summary.payload_bytes)}{wire}"))

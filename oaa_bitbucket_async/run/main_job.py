@@ -218,7 +218,7 @@ def _incomplete(settings: Settings, ledger: Ledger, report: Report) -> Incomplet
         else "--allow-partial uploads nevertheless, with `collected: false` on what is missing."
     )
     return IncompleteError(
-        f"{len(missing):,} parts could not be collected, so nothing was uploaded: "
+        f"{sum(entry.units for entry in missing):,} parts could not be collected, so nothing was uploaded: "
         f"{first.what}: {first.reason}{others}.",
         f"{first.advice} The next run within {settings.state.resume_window / 3600:.0f} hours asks only for what is "
         f"missing. {partial}",

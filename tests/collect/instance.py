@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,11 +14,12 @@ from oaa_bitbucket_async.bitbucket.preflight import Findings, RateFinding
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.crawl import Crawl
+from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.intake import AnyRow
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import Unit
-from oaa_bitbucket_async.settings import Pace, Scope
+from oaa_bitbucket_async.settings import Include, Pace, Scope
 from tests.bitbucket.answers import API, Wire, client_of, error, ok, page
 from tests.collect.test_snapshot import INSTANCE
 
@@ -181,12 +182,20 @@ class Run:
     crawl: Crawl
 
 
-def run_of(server: Server, *, findings: Findings = FINDINGS, scope: Scope | None = None, **pace: object) -> Run:
+def run_of(
+    server: Server,
+    *,
+    findings: Findings = FINDINGS,
+    scope: Scope | None = None,
+    include: Collection[Include] = (),
+    **pace: object,
+) -> Run:
     """A crawl about to begin, on the running loop."""
     wire = Wire(server)
     concurrency, seed = pace.pop("concurrency", 8), pace.pop("seed", 1)
     client = client_of(wire, concurrency=concurrency, seed=seed, **pace)  # type: ignore[arg-type]
-    snapshot, ledger, counts, keeper = Snapshot(INSTANCE), Ledger(), CrawlCounts(), Keeper()
+    snapshot = Snapshot(INSTANCE, included=Included(include))
+    ledger, counts, keeper = Ledger(), CrawlCounts(), Keeper()
     crawl = Crawl(
         client, API, findings, snapshot, ledger, counts,
         scope=scope or Scope(), pace=Pace(**pace), record=keeper,  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.collect.work import Work
 from oaa_bitbucket_async.errors import CredentialError
-from oaa_bitbucket_async.settings import Scope
+from oaa_bitbucket_async.settings import Pace, Scope
 from tests.bitbucket.answers import API, error
 from tests.collect.instance import (
     FINDINGS,
@@ -268,7 +268,7 @@ def test_work_that_has_not_begun_is_left_once_stopped() -> None:
         run = run_of(Server({}))
         existence = Existence(run.client, API, run.snapshot, Wanted(Scope()), detailed_groups=True)
         questions = Questions(API, FINDINGS, run.snapshot, existence)
-        work = Work(run.client, questions, run.snapshot, run.ledger, run.counts, run.keeper)
+        work = Work(run.client, questions, run.snapshot, run.ledger, run.counts, run.keeper, Pace())
         begun: list[int] = []
 
         async def function(item: int) -> None:

@@ -20,7 +20,7 @@ from oaa_bitbucket_async.settings import Login, Output, Pace, Scope, Settings, S
 
 DATA_SOURCE = "bitbucket-server - test"
 
-QUICK = Pace(retry_wait=0.001, retry_wait_max=0.01, request_timeout=10.0, max_outage=5.0)
+QUICK = Pace(retry_wait=0.001, retry_wait_max=0.01, request_timeout=10.0, max_outage=5.0, try_every=0.05)
 """Real sockets, but no real waiting."""
 
 

@@ -22,7 +22,10 @@ class Outage:
     one probe is sent before the crawl gives up.
     """
 
-    __slots__ = ("_changed", "_clock", "_max_outage", "_on_change", "_since", "_streak", "closed", "count", "seconds")
+    __slots__ = (
+        "_changed", "_clock", "_max_outage", "_on_change", "_since", "_streak",
+        "closed", "count", "failed_probes", "seconds",
+    )  # fmt: skip
 
     def __init__(self, clock: Clock, max_outage: float, on_change: Callable[[], None]) -> None:
         self._clock = clock
@@ -32,6 +35,8 @@ class Outage:
         self._streak = 0
         self._since: float | None = None
         self.closed = False
+        self.failed_probes = 0
+        """Of the outage that is on, or was the last."""
         self.count = 0
         self.seconds = 0.0
 
@@ -44,6 +49,7 @@ class Outage:
             self._streak += 1
             if self._streak >= CLOSES_AFTER and not self.closed:
                 self.closed = True
+                self.failed_probes = 0
                 self.count += 1
                 self._changed.set()
                 self._on_change()
@@ -86,8 +92,12 @@ class Outage:
             wait = KNOCKS[min(knocks, len(KNOCKS) - 1)]
             await self._clock.sleep(min(wait, self._left(self._max_outage)) if knocks else wait)
             knocks += 1
-            if self.closed and await probe():
+            if not self.closed:
+                return
+            if await probe():
                 self.succeeded()
+            else:
+                self.failed_probes += 1
 
     def _left(self, patience: float) -> float:
         """Seconds until nothing has succeeded for `patience`; raises when they are over."""

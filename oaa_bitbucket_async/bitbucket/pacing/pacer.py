@@ -15,6 +15,7 @@ from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, FixedLimit, Lim
 from oaa_bitbucket_async.bitbucket.pacing.outage import Outage
 from oaa_bitbucket_async.bitbucket.pacing.pause import Pauses
 from oaa_bitbucket_async.bitbucket.pacing.rate import Rate
+from oaa_bitbucket_async.bitbucket.pacing.trouble import KindTrouble, PauseTrouble
 
 __all__ = ["LimitChange", "Pacer", "Stopped"]
 
@@ -69,7 +70,11 @@ class Pacer:
         self._budget = RetryBudget()
         self._pauses = Pauses(rng, now)
         self._outage = Outage(clock, max_outage, self._outage_changed)
+        self._kinds = KindTrouble()
+        self._pause_trouble = PauseTrouble()
         self._throttled = 0
+        self._when_stopped: list[Callable[[], None]] = []
+        self.stopped = False
         self._noted: tuple[float, float, float] | None = None
         self.history: deque[LimitChange] = deque(maxlen=_HISTORY)
         """The last changes of the limit."""
@@ -92,6 +97,9 @@ class Pacer:
         gate = self._gate
         self._rate.answered()
         self._rate.sending(now, gate.sent)
+        self._kinds.answered(kind)
+        if self._pause_trouble.answered(kind):
+            self._unlearn()
         self._outage.succeeded()
         self._pauses.succeeded(now)
         budget = self._budget
@@ -104,21 +112,31 @@ class Pacer:
             self._limit.answered(kind, latency, now, gate.blocked)
         gate.leave()
 
-    def failed(self, kind: str, reason: FaultReason, retry_after: float | None) -> None:
-        """No answer: it can be retried. `retry_after` in seconds, where the server said so."""
+    def failed(self, kind: str, reason: FaultReason, retry_after: float | None, path: str = "") -> None:
+        """No answer: it can be retried. `retry_after` in seconds, where the server said so.
+
+        What is `apart` slows nobody down but itself: no pause, no smaller limit, no outage.
+        """
         now = self._now()
         throttled = reason is FaultReason.THROTTLED
         if throttled:
             self._throttled += 1
-        if throttled or retry_after is not None:
-            self._pause(now, retry_after, throttled=throttled)
-        if not throttled:
+        else:
             self._rate.answered()
-            if self._budget.failed():
-                self._apply("retry budget empty")
-            elif not self._budget.spent:
-                self._limit.failed(now)
-        self._outage.failed(counts=not throttled)
+        if not self.apart(kind, path):
+            if throttled or retry_after is not None:
+                self._pause(now, kind, path, retry_after, throttled=throttled)
+            if not throttled:
+                if self._budget.failed():
+                    self._apply("retry budget empty")
+                elif not self._budget.spent:
+                    self._limit.failed(now)
+                if self._kinds.failed(kind) and not self._outage.closed:
+                    self._outage.succeeded()  # it was this kind alone
+            if not self._kinds.unanswered(kind):
+                self._outage.failed(counts=not throttled)
+        elif self._pause_trouble.kind_alone(kind):
+            self._kinds.failed(kind)
         self._gate.leave()
 
     def abandoned(self) -> None:
@@ -153,6 +171,20 @@ class Pacer:
         if remaining is not None:
             self._rate.remaining(remaining, self._now())
 
+    # What is not answered while the server lives
+
+    def unanswered(self, kind: str) -> bool:
+        """Whether nothing of this kind is answered any more, while others are: trying again at once is idle."""
+        return self._kinds.unanswered(kind)
+
+    def apart(self, kind: str, path: str) -> bool:
+        """Whether a failure is this kind's or path's own: nobody else waits for it, and it waits for itself."""
+        return self._kinds.unanswered(kind) or self._pause_trouble.alone(kind, path)
+
+    def in_doubt(self, kind: str, path: str) -> bool:
+        """Whether an answer to something else would tell if the server's pauses are this kind's or path's own."""
+        return self._pause_trouble.in_doubt(kind, path)
+
     # For the run
 
     async def watch(self, probe: Callable[[], Awaitable[bool]]) -> None:
@@ -161,7 +193,14 @@ class Pacer:
 
     def stop(self) -> None:
         """No new requests: who waits for a place, or asks for one, gets Stopped."""
+        self.stopped = True
         self._gate.stop()
+        for callback in self._when_stopped:
+            callback()
+
+    def when_stopped(self, callback: Callable[[], None]) -> None:
+        """Called by `stop`: for who waits for something else than a place."""
+        self._when_stopped.append(callback)
 
     # For progress and summary
 
@@ -187,8 +226,8 @@ class Pacer:
 
     @property
     def in_outage(self) -> bool:
-        """True while nothing succeeds and only a probe is sent now and then."""
-        return self._outage.closed
+        """True while nothing succeeds, a probe least of all, and only another one is sent now and then."""
+        return self._outage.closed and self._outage.failed_probes > 0
 
     @property
     def pauses(self) -> int:
@@ -227,8 +266,9 @@ class Pacer:
 
     # Inside
 
-    def _pause(self, now: float, retry_after: float | None, *, throttled: bool) -> None:
+    def _pause(self, now: float, kind: str, path: str, retry_after: float | None, *, throttled: bool) -> None:
         fresh = self._pauses.refused(now, retry_after)
+        self._pause_trouble.refused(kind, path, fresh=fresh)
         self._gate.pause(self._pauses.until)
         if throttled:
             self._limit.refused(now)
@@ -237,8 +277,15 @@ class Pacer:
             elif self._rate.bucket is not None:
                 self._rate.bucket.drain(0.0, self._pauses.until)
             self._gate.set_bucket(self._rate.bucket)
+        if self._pause_trouble.alone(kind, path):
+            self._unlearn()
         if fresh:
             _log.debug("pause of %.1f s, then %s requests a second", self._pauses.until - now, self._rate.rate)
+
+    def _unlearn(self) -> None:
+        """One kind or path alone was refused: that says nothing about the server's rate."""
+        self._rate.unlearn()
+        self._gate.set_bucket(self._rate.bucket)
 
     def _outage_changed(self) -> None:
         if self._outage.closed:
@@ -246,6 +293,10 @@ class Pacer:
             self._gate.close()
         else:
             _log.debug("the server answers again")
+            if self._outage.failed_probes:
+                self._kinds.forget()
+            else:
+                self._kinds.server_lives()
             self._limit.restart(self._now(), "the server answers again")
             self._gate.reopen()
 

@@ -25,11 +25,24 @@ class Rate:
     is the server's fill rate. From the first one alone it can't be told; a first guess is 0.9 of what was sent lately.
     """
 
-    __slots__ = ("_answered", "_at", "_ceiling", "_due", "_measured", "_refused_at", "_sent", "bucket", "learned")
+    __slots__ = (
+        "_answered",
+        "_at",
+        "_before",
+        "_ceiling",
+        "_due",
+        "_measured",
+        "_refused_at",
+        "_sent",
+        "bucket",
+        "learned",
+    )
 
     def __init__(self, rate_limit: float | None, now: float) -> None:
         self._ceiling = rate_limit
         self.bucket = None if rate_limit is None else Bucket(max(1.0, rate_limit), rate_limit, now)
+        self._before = self.bucket
+        """What user and server told, while more is learned."""
         self.learned = False
         """True once a 429 has told more than user and server did."""
         self._answered = 0
@@ -56,7 +69,7 @@ class Rate:
             fill_rate = min(fill_rate, self._ceiling)
         self._ceiling = fill_rate
         self.learned = False
-        self.bucket = Bucket(capacity, fill_rate, now, max(0.0, capacity - sent))
+        self.bucket = self._before = Bucket(capacity, fill_rate, now, max(0.0, capacity - sent))
 
     def remaining(self, tokens: float, now: float) -> None:
         """The server says how many tokens are left: ours are not more."""
@@ -99,6 +112,12 @@ class Rate:
         # After the pause requests leave one by one: no burst.
         self.bucket = Bucket(1.0, self._measured * _BELOW, now, 0.0)
         self.bucket.drain(0.0, until)
+
+    def unlearn(self) -> None:
+        """The 429 answers were not about the rate: back to what user and server told."""
+        self.bucket = self._before
+        self.learned = False
+        self._refused_at = None
 
     def _sends_per_second(self, now: float, sent: int) -> float:
         """Over the last two seconds, or over all of a shorter life."""

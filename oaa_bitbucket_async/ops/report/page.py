@@ -97,7 +97,7 @@ def _context(report: RunReport, clean: Callable[[str], str]) -> dict[str, object
 
 
 def _verdict(report: RunReport) -> tuple[bool, str]:
-    upload, missing = report.summary.upload, len(report.summary.missing)
+    upload, missing = report.summary.upload, report.summary.missing_units
     parts = f"{missing:,} part{'' if missing == 1 else 's'} could not be collected"
     if report.exit_code == 0:
         if upload is not None and upload.outcome == "uploaded":
