@@ -11,16 +11,14 @@ from typing import NamedTuple
 import msgspec
 
 from oaa_bitbucket_async.redaction import CUT, Redact
-from oaa_bitbucket_async.text import one_line
+from oaa_bitbucket_async.text import LONGEST_QUOTE, one_line
 
 Json = dict[str, object]
 """A JSON object as oaaclient takes and gives it."""
 
 _log = logging.getLogger(__name__)
-LONGEST = 300
-"""Characters of one answer that a message repeats."""
 LONGEST_DEBUG = 10_000
-"""… that the debug log repeats."""
+"""Characters of one answer that the debug log repeats; a message repeats `LONGEST_QUOTE`."""
 _LONGEST_ID = 100
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -87,7 +85,7 @@ def accepted(answer: Answer, redact: Redact) -> Json:
     return value
 
 
-def heard(text: str, redact: Redact, most: int = LONGEST) -> str:
+def heard(text: str, redact: Redact, most: int = LONGEST_QUOTE) -> str:
     """What Veza said, fit to be repeated: without secrets, on one line, cut. The debug log has more of it."""
     line = one_line(text, redact, LONGEST_DEBUG)
     if len(line) <= most:
@@ -107,7 +105,7 @@ def _refusal(answer: Answer, value: object, redact: Redact) -> CallError:
     if request_id := told.get("request_id"):
         where += f", request id {heard(_text(request_id), redact, _LONGEST_ID)}"
     details = _details(told.get("details"))
-    more = heard(details, redact, max(LONGEST - len(said), 1)) if details else ""
+    more = heard(details, redact, max(LONGEST_QUOTE - len(said), 1)) if details else ""
     return CallError(
         f"{said} ({where})" + (f". Details: {more}" if more else ""),
         passes=answer.status in _PASSING_STATUS,

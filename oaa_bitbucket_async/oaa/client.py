@@ -161,16 +161,19 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
         return b"".join(chunks)[:most]
 
     def _no_answer(self, error: Exception) -> CallError:
-        said = heard(str(error), self.redact) or type(error).__name__
+        """Why there was no answer. The libraries wrap the reason in a text longer than what we repeat."""
+        inner = error.args[0] if error.args else None
+        reason = getattr(inner, "reason", None) or inner or error
+        said = f"no connection to {self.url}: {heard(str(reason), self.redact) or type(error).__name__}"
         if isinstance(error, requests.exceptions.ProxyError) and " 407 " in str(error):
             advice = "The proxy does not take the login in HTTPS_PROXY: set user and password there."
-            return CallError(f"no connection: {said}", passes=False, advice=advice)
-        if isinstance(error, requests.exceptions.SSLError):
+        elif isinstance(error, requests.exceptions.SSLError):
             advice = "If Veza's certificate is signed by your own authority, name its file in REQUESTS_CA_BUNDLE."
-            return CallError(f"no connection: {said}", passes=False, advice=advice)
-        if not isinstance(error, (requests.exceptions.RequestException, HTTPError)):  # a file of certificates
-            return CallError(f"no connection: {said}", passes=False, advice="Check REQUESTS_CA_BUNDLE.")
-        return CallError(f"no connection: {said}", passes=not isinstance(error, _LASTING_FAULTS))
+        elif not isinstance(error, (requests.exceptions.RequestException, HTTPError)):  # a file of certificates
+            advice = "Check REQUESTS_CA_BUNDLE."
+        else:
+            return CallError(said, passes=not isinstance(error, _LASTING_FAULTS))
+        return CallError(said, passes=False, advice=advice)
 
     def close(self) -> None:
         """Closes the connections."""

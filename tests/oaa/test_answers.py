@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.oaa.answers import LONGEST, LONGEST_DEBUG, Answer, CallError, accepted, heard
+from oaa_bitbucket_async.oaa.answers import LONGEST_DEBUG, Answer, CallError, accepted, heard
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
+from oaa_bitbucket_async.text import LONGEST_QUOTE
 
 KEY = "k3y-of-this-tenant-0123456789"
 REDACT = Redactor([Secret(KEY)])
@@ -88,7 +89,7 @@ def test_no_answer_is_a_bug_of_ours(status, body):
     except CallError as error:
         said = error.said
     assert said.isprintable()
-    assert len(said) < 2 * LONGEST
+    assert len(said) < 2 * LONGEST_QUOTE
 
 
 # --- what is repeated of it -------------------------------------------------------------------------------
@@ -98,7 +99,7 @@ def test_megabytes_are_cut_to_a_line_and_the_debug_log_is_bounded_too(caplog):
     caplog.set_level(logging.DEBUG)
     long = "x" * 5_000_000
     error = refused(400, {"code": "C", "message": long, "details": [long] * 3, "request_id": long})
-    assert len(error.said) < 2 * LONGEST
+    assert len(error.said) < 2 * LONGEST_QUOTE
     assert max(len(record.getMessage()) for record in caplog.records) < LONGEST_DEBUG + 100
     assert "x" * 1000 in caplog.text
 
@@ -114,7 +115,7 @@ def test_it_is_one_line_and_steers_no_terminal():
     assert error.said.isprintable()
 
 
-@pytest.mark.parametrize("before", range(LONGEST - 40, LONGEST + 5))
+@pytest.mark.parametrize("before", range(LONGEST_QUOTE - 40, LONGEST_QUOTE + 5))
 def test_a_key_that_is_echoed_is_masked_wherever_the_cut_falls(before):
     error = refused(400, {"code": "C", "message": "x" * before + KEY})
     assert KEY[:8] not in error.said
