@@ -217,3 +217,16 @@ def test_a_kept_payload_that_veza_still_refuses(bench: Benches) -> None:
 
 def test_every_fault_is_in_this_table() -> None:
     assert {*PASSING, *LASTING, "parse-failed"} == set(get_args(FaultName))
+
+
+@pytest.mark.parametrize("address", ["http://[oops", "http://h:port", "\\u001b[2J", "", "https://bücher..example"])
+def test_a_payload_with_an_odd_address_is_pushed_all_the_same(bench: Benches, tmp_path: Path, address: str) -> None:
+    """Somebody else may have made it; where it belongs is said apart from that."""
+    made = bench()
+    file = tmp_path / "saved.json"
+    assert made.run(output=Output(progress=False, save_json=file), dry_run=True).code == 0
+    url = f'"base_url":"{made.bitbucket.url}"'
+    text = file.read_text(encoding="utf-8")
+    assert url in text
+    file.write_text(text.replace(url, f'"base_url":"{address}"'), encoding="utf-8")
+    assert len(push(made, file)) == 1
