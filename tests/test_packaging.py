@@ -83,7 +83,8 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     others = {"CHANGELOG.md", "README.md", "pyproject.toml", "requirements.txt", "PKG-INFO", ".gitignore"}
-    assert names == PACKAGE | others
+    docs = {file.relative_to(ROOT).as_posix() for file in (ROOT / "docs").rglob("*") if file.is_file()}
+    assert names == PACKAGE | docs | others
 
 
 def test_the_installed_wheel_works_away_from_the_checkout(built: Path, tmp_path: Path) -> None:
