@@ -16,7 +16,7 @@ from oaa_bitbucket_async.bitbucket.api import BULK, FEW, Listing, Question
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
-from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Login, next_start, rate_headers, understand
+from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Answer, Login, next_start, rate_headers, understand
 from oaa_bitbucket_async.bitbucket.rows import Decoder, Page, User
 from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
 from oaa_bitbucket_async.bitbucket.transport import Transport
@@ -170,6 +170,7 @@ class Client:
         now = self.clock.now
         began = now()
         latency = 0.0
+        answer: Answer | None = None
         try:
             answer = await self._transport.get(path)
             latency = now() - began
@@ -185,6 +186,8 @@ class Client:
             stats.faults[fault.reason] += 1
             stats.unanswered[kind, fault.reason] += 1
             pacer.failed(kind, fault.reason, fault.retry_after, path)
+            answer = None
+            fault.forget_frames()
             raise
         except RequestProblem as problem:
             word = type(problem).__name__.lower()
@@ -193,6 +196,8 @@ class Client:
             pacer.succeeded(kind, latency)
             if self.login.stripped and isinstance(problem, Denied) and self._proof and kind != self._proof.kind:
                 await self.prove_login()  # without the header a missing right and a lost login look the same
+            answer = None
+            problem.forget_frames()
             raise
         except BaseException:
             pacer.abandoned()

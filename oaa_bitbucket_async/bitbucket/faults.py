@@ -44,6 +44,10 @@ class RequestProblem(Exception):  # noqa: N818  # the base of outcomes, not of e
         self.status = status
         self.request_id = quote(request_id) if request_id else None
 
+    def forget_frames(self) -> None:
+        """No longer keeps alive what was at hand where it was raised: the answer's body."""
+        self.__context__ = self.__traceback__ = None
+
     def __str__(self) -> str:
         status = f"status {self.status}, " if self.status is not None else ""
         request = f", request id {self.request_id}" if self.request_id else ""

@@ -23,6 +23,11 @@ from oaa_bitbucket_async.text import as_it_is, quote
 USER_HEADER = "X-AUSERNAME"
 REQUEST_ID_HEADER = "X-AREQUESTID"
 DENIED_REASON_HEADER = "X-Authentication-Denied-Reason"
+MOST_VALUES = 500_000
+"""Commas in an answer, and so more or less its values; a page of 1000 rows has a tenth. What takes two bytes as sent
+takes a hundred as an object."""
+_LONGEST_ERROR = 1024 * 1024
+"""Bytes of an error's body in which its message is looked for."""
 _LONGEST_LOCATION = 2000
 
 T = TypeVar("T")
@@ -85,6 +90,14 @@ def understand(path: str, answer: Answer, decoder: Decoder[T], login: Login, now
         _raise_for(path, answer, login, now)
     if headers.get(USER_HEADER) != login.user_header and login.user_header is not None and not login.stripped:
         _raise_for_other_user(path, headers, login)
+    if len(body) > 2 * MOST_VALUES and body.count(b",") > MOST_VALUES:
+        raise Fault(
+            path,
+            f"more than {MOST_VALUES:,} values are no page of a listing",
+            reason=FaultReason.BAD_SHAPE,
+            status=status,
+            request_id=headers.get(REQUEST_ID_HEADER),
+        )
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -190,7 +203,9 @@ def _number(text: str | None) -> float | None:
 
 
 def error_text(body: bytes, redact: Redact = as_it_is) -> tuple[str, str]:
-    """(message, exception name) of an error body, without secrets; for a body that is not JSON, ('', '')."""
+    """(message, exception name) of an error body, without secrets; ('', '') for one that is not JSON, or too long."""
+    if len(body) > _LONGEST_ERROR:
+        return "", ""
     try:
         decoded = _ERROR_DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -19,6 +19,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from oaa_bitbucket_async import __version__
+from oaa_bitbucket_async.bitbucket import bodies
+from oaa_bitbucket_async.bitbucket.bodies import Bodies
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.errors import ConfigurationError
@@ -27,10 +29,6 @@ from oaa_bitbucket_async.settings import Login, Tls
 from oaa_bitbucket_async.text import quote
 
 CONNECT_TIMEOUT = 30.0
-LARGEST_ANSWER = 256 * 1024 * 1024
-"""Bytes of an answer, unpacked, that are read; a page of 1000 rows has less than 4 MB."""
-
-
 _ABOUT_OUR_CERTIFICATE = re.compile(r"(?i)alert.*(certificate|unknown.ca|access.denied|handshake.failure)")
 """How a server says in the handshake that it wants another client certificate than it got, or one at all."""
 _HINT = " (a server that wants a client certificate ends connections so: --client-cert)"
@@ -78,6 +76,7 @@ class HttpTransport:
         self._scheme, self._authority = base.scheme, base.raw_authority.replace("%25", "%")
         self._origin_url = base.origin()
         self._proxy = proxy
+        self._bodies = Bodies()
 
     async def get(self, path: str) -> Answer:
         """See Transport. Raises ConfigurationError for what no waiting mends: a certificate, a proxy's login."""
@@ -90,15 +89,13 @@ class HttpTransport:
                 proxy=proxy.url if proxy else None,
                 proxy_headers=proxy.headers if proxy else None,
             ) as response:
-                body = await _body(path, response)
-                self._answered = True
-                if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy is not None:
-                    raise _proxy_login(proxy)
-                if response.status == HTTPStatus.BAD_REQUEST and _NO_CERTIFICATE in body:
-                    raise _client_certificate(self._origin_url, _NO_CERTIFICATE.decode())
-                if 300 <= response.status < 400:
-                    return Answer(response.status, self._within_origin(path, response.headers), body)
-                return Answer(response.status, response.headers, body)
+                content = response.content
+                if content.is_eof():  # it came together with its headers, as most do: nothing to wait for
+                    body = content.read_nowait()
+                    if len(body) > bodies.LARGEST:
+                        raise bodies.too_large(path)
+                else:
+                    body = await self._bodies.read(path, content.iter_any(), response.content_length)
         except aiohttp.ClientConnectorCertificateError as error:
             raise _untrusted(error, self._words(error.certificate_error)) from None
         except TimeoutError:
@@ -117,6 +114,18 @@ class HttpTransport:
             raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {said}") from None
         except aiohttp.ClientError as error:
             raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {self._words(error)}") from None
+        self._answered = True
+        status, headers = response.status, response.headers
+        encoding = headers.get("Content-Encoding")
+        if encoding is not None and body:
+            body = bodies.unpacked(path, body, encoding)
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy is not None:
+            raise _proxy_login(proxy)
+        if status == HTTPStatus.BAD_REQUEST and _NO_CERTIFICATE in body:
+            raise _client_certificate(self._origin_url, _NO_CERTIFICATE.decode())
+        if 300 <= status < 400:
+            return Answer(status, self._within_origin(path, headers), body)
+        return Answer(status, headers, body)
 
     def _broken(self, path: str, reason: FaultReason, what: str, error: BaseException) -> Exception:
         """What to raise for a connection that could not be made, or broke; a refused client certificate is final."""
@@ -175,10 +184,11 @@ async def connect(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={
             "Accept": "application/json",
+            "Accept-Encoding": bodies.ENCODINGS,
             "User-Agent": f"oaa-bitbucket-async/{__version__}",
         },
         timeout=aiohttp.ClientTimeout(total=request_timeout, sock_connect=min(CONNECT_TIMEOUT, request_timeout)),
-        auto_decompress=True,
+        auto_decompress=False,
     )
     # aiohttp would send a GET once more when a kept connection turns out to be closed: past the gate and uncounted
     session._retry_connection = False
@@ -220,27 +230,6 @@ def ssl_context(tls: Tls) -> ssl.SSLContext:
                 "Give PEM files without a passphrase, the key in --client-key or in the same file.",
             ) from None
     return context
-
-
-async def _body(path: str, response: aiohttp.ClientResponse) -> bytes:
-    """The whole body, unpacked; a Fault if it is too large for a page of a listing."""
-    content = response.content
-    if content.is_eof():  # it came together with its headers, as most do: nothing to wait for
-        body = content.read_nowait()
-        size = len(body)
-    else:
-        chunks, size = [], response.content_length or 0
-        if size <= LARGEST_ANSWER:
-            size = 0
-            async for chunk in content.iter_any():
-                size += len(chunk)
-                if size > LARGEST_ANSWER:
-                    break
-                chunks.append(chunk)
-        body = b"".join(chunks)
-    if size > LARGEST_ANSWER:
-        raise _fault(path, FaultReason.BAD_SHAPE, f"{size:,} bytes and more are no page of a listing")
-    return body
 
 
 def _no_passphrase() -> str:

@@ -1,6 +1,7 @@
 """One question until it is answered: attempts, waits, places at the gate, counters, the login."""
 
 import asyncio
+import traceback
 
 import pytest
 from hypothesis import given, settings
@@ -107,6 +108,33 @@ def test_each_retry_is_counted_by_the_fault_before_it() -> None:
         assert client.stats.retries == client.stats.faults == expected
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        answer(200, b"[" + b" " * 5000, {"X-AUSERNAME": ME}),
+        ok([{"id": 1, "key": " " * 5000}]),
+        answer(500, b" " * 5000),
+        answer(409, b" " * 5000),
+        answer(404, b'{"message":"' + b" " * 5000 + b'"}', {"X-AUSERNAME": ME}),
+    ],
+)
+def test_what_failed_keeps_no_answer_alive(trouble: Answer) -> None:
+    """A crawl keeps many problems; each answer may have 32 MB."""
+
+    async def main() -> RequestProblem:
+        client = client_of(Wire(scripted(trouble)), max_attempts=2)
+        with pytest.raises(RequestProblem) as caught:
+            await client.ask(QUESTION)
+        return caught.value
+
+    problem: BaseException | None = run_virtual(main())
+    while problem is not None:
+        for frame, _ in traceback.walk_tb(problem.__traceback__):
+            held = [name for name, value in frame.f_locals.items() if value is trouble or value is trouble.body]
+            assert not held or frame.f_code.co_filename == __file__, (frame.f_code, held)
+        problem = problem.__context__
 
 
 @pytest.mark.parametrize("refusal", [error(401), error(404), error(400), answer(301, b"", {"Location": "/rest/x"})])

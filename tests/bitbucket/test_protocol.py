@@ -17,10 +17,18 @@ from oaa_bitbucket_async.bitbucket.faults import (
     Rejected,
     RequestProblem,
 )
-from oaa_bitbucket_async.bitbucket.protocol import Answer, Login, error_text, is_json, next_start, understand
+from oaa_bitbucket_async.bitbucket.protocol import (
+    MOST_VALUES,
+    Answer,
+    Login,
+    error_text,
+    is_json,
+    next_start,
+    understand,
+)
 from oaa_bitbucket_async.bitbucket.rows import Page, UserGrant
 from oaa_bitbucket_async.errors import CredentialError
-from tests.bitbucket.answers import HTML, JSON, ME, answer, error, ok, page
+from tests.bitbucket.answers import API, HTML, JSON, ME, answer, error, ok, page
 
 PATH = "/scm/rest/api/1.0/projects/A/permissions/users?limit=1000"
 GRANTS = msgspec.json.Decoder(Page[UserGrant])
@@ -273,6 +281,32 @@ def test_other_answers_are_the_last_word_on_a_question(status: int) -> None:
 def test_a_success_of_another_kind_is_a_proxy_s_and_is_tried_again(status: int) -> None:
     with pytest.raises(Fault, match="a success of another kind"):
         read(error(status, "limit is wrong"))
+
+
+# --- too much -----------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_with_more_values_than_any_page_is_not_decoded() -> None:
+    groups = API.groups()
+    rows = b'{"isLastPage":true,"values":[' + b",".join([b'{"name":"a"}'] * (MOST_VALUES - 1))
+    headers = {"X-AUSERNAME": ME}
+    found = understand(
+        groups.path, answer(200, rows + b"]}", headers), groups.decoder, Login(kind="basic", user_header=ME)
+    )
+    assert len(found.values) == MOST_VALUES - 1
+    with pytest.raises(Fault, match="no page") as caught:
+        understand(
+            groups.path,
+            answer(200, rows + b"," * 2 + b"]}", headers),
+            groups.decoder,
+            Login(kind="basic", user_header=ME),
+        )
+    assert caught.value.reason is FaultReason.BAD_SHAPE
+
+
+def test_the_message_of_an_error_is_looked_for_only_where_it_may_be() -> None:
+    assert fault(answer(500, b'{"message":"broken"}')).detail == "broken"
+    assert "broken" not in fault(answer(500, b'{"message":"broken"' + b" " * 2**20 + b"}")).detail
 
 
 # --- 429, 408, 5xx ----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from oaa_bitbucket_async.bitbucket import transport as transport_module
+from oaa_bitbucket_async.bitbucket import bodies
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.bitbucket.transport import connect
@@ -124,6 +124,13 @@ def test_an_ipv6_address(form: str) -> None:
     except OSError as error:
         pytest.skip(f"no IPv6 here: {error}")
     assert server.requests[0]["host"] == f"[{local}]:{server.port}"
+
+
+def test_a_gzip_stream_of_several_parts_is_unpacked_to_its_end() -> None:
+    packed = gzip.compress(b"[1,") + gzip.compress(b"") + gzip.compress(b"2]")
+    answer, server = asked(sending(json_answer(packed, OK_JSON + b"Content-Encoding: gzip\r\n")))
+    assert answer.body == b"[1,2]"
+    assert server.requests[0]["accept-encoding"] == "gzip"
 
 
 def test_a_connection_is_used_again() -> None:
@@ -243,12 +250,55 @@ def test_an_answer_that_drips_does_not_outlast_the_timeout_either() -> None:
     ids=["announced", "sent", "chunked", "packed"],
 )
 def test_what_is_too_large_for_a_page_is_not_read_to_its_end(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "LARGEST_ANSWER", 4095)
+    monkeypatch.setattr(bodies, "LARGEST", 4095)
     fault = refused(sending(content))
     assert fault.reason is FaultReason.BAD_SHAPE
     assert "no page" in fault.detail
     answer, _ = asked(sending(json_answer(b" " * 4095)))
     assert len(answer.body) == 4095
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "\xff"])
+def test_what_is_packed_in_a_way_that_was_not_asked_for_is_no_answer(encoding: str) -> None:
+    head = OK_JSON + f"Content-Encoding: {encoding}\r\n".encode("latin-1")
+    fault = refused(sending(json_answer(b"x" * 100, head)))
+    assert fault.reason is FaultReason.NOT_JSON
+    assert "not asked for" in fault.detail
+
+
+@pytest.mark.parametrize(
+    "packed", [gzip.compress(b"[1]" * 100)[:-1], gzip.compress(b"[1]") + b"x", gzip.compress(b"") * 100]
+)
+def test_a_gzip_stream_that_is_not_whole_is_dropped(packed: bytes) -> None:
+    assert refused(sending(json_answer(packed, OK_JSON + b"Content-Encoding: gzip\r\n"))).reason is FaultReason.DROPPED
+
+
+def test_answers_that_arrive_together_share_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of three is given up; what it held is free again for the next one."""
+    monkeypatch.setattr(bodies, "LARGEST_TOGETHER", 250_000)
+    begun: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def talk(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK_JSON + b"Content-Length: 100000\r\n\r\n[")
+        await begun.put(writer)
+
+    async def main() -> None:
+        async with raw_server(talk) as server, connect(server.url, LOGIN, Tls(), 30.0) as transport:
+            for _ in range(2):
+                asking = [asyncio.create_task(transport.get(PATH)) for _ in range(3)]
+                writers = [await begun.get() for _ in asking]
+                for writer in writers:
+                    writer.write(b" " * 90_000)
+                (refused,), left = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+                fault = refused.exception()
+                assert isinstance(fault, Fault)
+                assert fault.reason is FaultReason.BAD_SHAPE
+                assert "at one time" in fault.detail
+                for writer in writers:
+                    writer.write(b" " * 9_998 + b"]")
+                assert {len((await task).body) for task in left} == {100_000}
+
+    asyncio.run(main())
 
 
 def test_nobody_listening_is_no_connection() -> None:

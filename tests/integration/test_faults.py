@@ -17,7 +17,8 @@ from tests.integration.harness import QUICK, Bench, Ran
 
 PLACES = ("beginning", "middle", "end")
 PASSING = (
-    "rate-limited", "unavailable", "error", "reset", "half-body", "login-page", "sso-redirect", "not-json", "bad-shape"
+    "rate-limited", "unavailable", "error", "reset", "half-body", "login-page", "sso-redirect", "not-json", "bad-shape",
+    "other-answer",
 )  # fmt: skip
 MIDDLE = "repository-users"
 

@@ -7,7 +7,7 @@ is decided by `match`, `first`, `times` and `share`, and is the same in each run
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -28,6 +28,7 @@ FAULTS = {
     "sso-redirect": "302 to another origin",
     "not-json": "200, application/json, but something else",
     "bad-shape": "a row without its id or permission, values that are no list, a row that is null",
+    "other-answer": "`status`, `headers` and `body` in place of the answer, as JSON",
     "stuck-paging": "a page that is not the last and leads to itself",
     "endless-paging": "a page that is not the last, whatever it shows",
     "duplicate-rows": "a later page begins with the last row of the one before",
@@ -60,6 +61,9 @@ class Fault:
     seconds: float = 0.2
     retry_after: float | None = 1
     as_date: bool = False
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
     seen: int = 0
     struck: int = 0
 
@@ -105,6 +109,8 @@ def replaced(fault: Fault, date: Callable[[float], str]) -> Answer | None:
             return Answer(302, b"", {"Location": "https://sso.example.com/saml?back=bitbucket"}, None)
         case "not-json":
             return Answer(200, b'{"values": [ <%= rows %>')
+        case "other-answer":
+            return Answer(fault.status, fault.body, fault.headers)
         case _:
             return None
 

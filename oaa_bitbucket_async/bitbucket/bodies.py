@@ -1,0 +1,69 @@
+"""How much of an answer's body is read, unpacked and held: what a server sends takes no more memory than is said here.
+
+DESIGN.md section 4, rule 11.
+"""
+
+import zlib
+from collections.abc import AsyncIterator
+
+from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
+
+LARGEST = 32 * 1024 * 1024
+"""Bytes of one body, as sent and unpacked; a page of 1000 rows has less than 4 MB."""
+LARGEST_TOGETHER = 96 * 1024 * 1024
+"""Bytes of all bodies that have arrived in part; 256 pages at one time have less, all the more packed ones."""
+ENCODINGS = "gzip"
+"""What is asked for: unpacking it can be stopped in time."""
+_MOST_MEMBERS = 16
+"""Parts of a gzip stream, each a stream of its own; servers send one."""
+
+
+class Bodies:
+    """Reads the bodies that arrive in parts, within the bound for all of them."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    async def read(self, path: str, chunks: AsyncIterator[bytes], announced: int | None) -> bytes:
+        """One body. `announced` is its Content-Length. Raises Fault if it, or all of them, are too large."""
+        if (announced or 0) > LARGEST:
+            raise too_large(path)
+        body = bytearray()
+        try:
+            async for chunk in chunks:
+                body += chunk
+                self._held += len(chunk)
+                if len(body) > LARGEST:
+                    raise too_large(path)
+                if self._held > LARGEST_TOGETHER:
+                    detail = f"answers that arrive at one time have more than {LARGEST_TOGETHER >> 20} MB"
+                    raise Fault(path, detail, reason=FaultReason.BAD_SHAPE)
+            return bytes(body)
+        finally:
+            self._held -= len(body)
+
+
+def unpacked(path: str, body: bytes, encoding: str) -> bytes:
+    """A body that came with a Content-Encoding, unpacked as far as a body may go. Raises Fault."""
+    if encoding.strip().lower() not in ("gzip", "x-gzip"):
+        raise Fault(path, "packed in a way that was not asked for", reason=FaultReason.NOT_JSON)
+    found = b""
+    try:
+        for _ in range(_MOST_MEMBERS):
+            member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+            found += member.decompress(body, LARGEST + 1 - len(found))
+            if len(found) > LARGEST:
+                raise too_large(path)
+            if not member.eof:
+                break
+            body = member.unused_data
+            if not body:
+                return found
+    except zlib.error as error:
+        raise Fault(path, f"not valid gzip: {error}", reason=FaultReason.DROPPED) from None
+    raise Fault(path, "not a whole gzip stream, or one of many parts", reason=FaultReason.DROPPED)
+
+
+def too_large(path: str) -> Fault:
+    """The fault for a body that is larger than any page."""
+    return Fault(path, f"more than {LARGEST >> 20} MB are no page of a listing", reason=FaultReason.BAD_SHAPE)
