@@ -12,6 +12,7 @@ import pytest
 
 from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE
+from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza, Scripted
 from oaa_bitbucket_async.demo.veza.faults import FaultName
@@ -127,6 +128,7 @@ def test_every_property_that_a_query_asks_for_is_really_told(whole: Json) -> Non
     """Not only defined: a query on what nothing ever has would always be empty, and look like good news."""
     (application,) = whole["applications"]
     told: dict[str, set[str]] = {
+        "Application": set(_custom(application)),
         "User": {name for user in application["local_users"] for name in (*user, *_custom(user))},
         "Group": {name for group in application["local_groups"] for name in _custom(group)},
         "AccessCred": {name for credential in application["local_access_creds"] for name in _custom(credential)},
@@ -146,6 +148,23 @@ def test_every_property_that_a_query_asks_for_is_really_told(whole: Json) -> Non
 
 def _custom(entity: Json) -> list[str]:
     return [f"customprop_{name}" for name in entity.get("custom_properties", {})]
+
+
+def test_queries_on_public_things_ask_for_the_switch_and_leave_no_answer_out() -> None:
+    for kind in ("Project.Resource", "Repo.SubResource"):
+        asked: list[str] = []
+        for query in REPORT["queries"]:
+            source, *related = nodes(query)
+            conditions = source.get("condition_expression", {}).get("specs", [])
+            if source["node_type"] == PREFIX + kind and conditions == [
+                {"property": "customprop_is_public", "value": True}
+            ]:
+                (application,) = related
+                assert application["node_type"] == PREFIX + "Application"
+                specs = application["condition_expression"]["specs"]
+                assert {spec["property"] for spec in specs} == {"customprop_public_access"}
+                asked += [spec["value"] for spec in specs]
+        assert sorted(asked) == sorted(set(get_args(PublicAccess)) - {"none flagged"}), kind
 
 
 def test_every_permission_that_a_query_asks_for_is_one_of_the_payload(truth: Ran) -> None:

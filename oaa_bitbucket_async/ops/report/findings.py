@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot, UserRecord, fold
 from oaa_bitbucket_async.collect.vocabulary import Principal
@@ -13,9 +13,9 @@ from oaa_bitbucket_async.ops.report.found import (
     Administrator,
     AdministratorGroup,
     Default,
+    Dormant,
     Found,
     GoneGroup,
-    Inactive,
     Level,
     Orphaned,
     Public,
@@ -44,6 +44,7 @@ def find(snapshot: Snapshot, *, identity: Identity) -> Found:
     gone = _gone_groups(snapshot, held, global_holders)
     orphaned = _orphaned(snapshot, held, sign_in)
     defaults = _defaults(held)
+    dormant = _dormant(snapshot, held, sign_in, global_holders)
     able = (user for user in snapshot.users.values() if is_licensed(user, sign_in) is not False)
     return Found(
         users=_users(snapshot, sign_in, identity),
@@ -52,11 +53,13 @@ def find(snapshot: Snapshot, *, identity: Identity) -> Found:
         administrators=_first(_administrators(snapshot, global_holders), MOST),
         administrator_groups=_first(_administrator_groups(snapshot, global_holders)),
         public=_first(_public(held)),
+        public_access=snapshot.public_access,
         defaults=_first(defaults),
         defaults_by_level=dict(Counter(default.permission for default in defaults)),
         gone_groups=_first(gone),
         gone_group_grants=sum(group.grants for group in gone),
-        inactive=_first(_inactive(snapshot, held, global_holders)),
+        dormant=_first(dormant),
+        dormant_by_why=dict(Counter(user.why for user in dormant)),
         orphaned=_first(orphaned),
         orphaned_repositories=sum(project.repositories for project in orphaned),
         by_everyone=held.of_everyone().bit_count(),
@@ -194,7 +197,10 @@ def _gone_groups(snapshot: Snapshot, held: Held, global_holders: dict[Principal,
     return sorted(found, key=lambda g: (-g.grants, fold(g.name)))
 
 
-def _inactive(snapshot: Snapshot, held: Held, global_holders: dict[Principal, set[str]]) -> list[Inactive]:
+def _dormant(
+    snapshot: Snapshot, held: Held, sign_in: Licensed, global_holders: dict[Principal, set[str]]
+) -> list[Dormant]:
+    """Of whom it is not known whether they are licensed, nothing is said."""
     groups: Counter[int] = Counter()
     for key, members in snapshot.members.items():
         principal = Principal("group", key)
@@ -202,11 +208,12 @@ def _inactive(snapshot: Snapshot, held: Held, global_holders: dict[Principal, se
             groups.update(members)
     found = []
     for user in snapshot.users.values():
-        if not user.active:
+        if is_licensed(user, sign_in) is False:
             principal = Principal("user", user.id)
             own = held.grants(principal) + len(global_holders.get(principal, ())) + len(held.owned.get(user.id, ()))
             if own or groups[user.id]:
-                found.append(Inactive(user.name, user.display_name, own, groups[user.id], _day(user)))
+                why: Literal["inactive", "unlicensed"] = "unlicensed" if user.active else "inactive"
+                found.append(Dormant(user.name, user.display_name, own, groups[user.id], why, _day(user)))
     return sorted(found, key=lambda i: (-i.own_grants, -i.groups, fold(i.name)))
 
 

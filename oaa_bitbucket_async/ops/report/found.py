@@ -1,8 +1,9 @@
 """What there is to say about an instance: the figures and short lists of the report, and what each means."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
+from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.ops.report.reach import Reach
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ class AdministratorGroup:
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """A project with repositories that are readable without an account, where Bitbucket allows that."""
+    """A project with repositories that are called public: readable without an account if public access is on."""
 
     key: str
     name: str
@@ -134,8 +135,8 @@ class GoneGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Inactive:
-    """An inactive user who would have access again on the day of being activated."""
+class Dormant:
+    """A user who can't sign in, and would have access again on the day of being activated, or licensed."""
 
     name: str
     display_name: str
@@ -143,6 +144,7 @@ class Inactive:
     """Grants of the user's own, global ones included; a personal project counts as one."""
     groups: int
     """Groups of the user's that hold a grant."""
+    why: Literal["inactive", "unlicensed"]
     last_login: str | None
     """A day, `2026-11-24`."""
 
@@ -169,13 +171,16 @@ class Found:
     administrators: Shown[Administrator]
     administrator_groups: Shown[AdministratorGroup]
     public: Shown[Public]
+    public_access: PublicAccess
     defaults: Shown[Default]
     """By weight of the permission, then by size."""
     defaults_by_level: dict[str, int]
     """Projects by their highest default permission."""
     gone_groups: Shown[GoneGroup]
     gone_group_grants: int
-    inactive: Shown[Inactive]
+    dormant: Shown[Dormant]
+    dormant_by_why: dict[str, int]
+    """How many of them are inactive, how many unlicensed."""
     orphaned: Shown[Orphaned]
     orphaned_repositories: int
     by_everyone: int

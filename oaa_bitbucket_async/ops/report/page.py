@@ -27,6 +27,13 @@ _MOST_MISSING = 50
 _MOST_CHANGES = 12
 _IDENTITY_WORDS = {"email": "no e-mail address", "name": "no name", "both": "neither an e-mail address nor a name"}
 
+_PUBLIC_ACCESS = {
+    "on": "public access is on: everybody may read them",
+    "off": "public access is off: nobody may read them by that",
+    "unknown": "whether public access is on could not be told",
+    "none flagged": "nothing is called public",
+}
+
 
 class _Tile(NamedTuple):
     value: str
@@ -84,6 +91,7 @@ def _context(report: RunReport, clean: Callable[[str], str]) -> dict[str, object
         "looks": _looks(found, summary.missing) if found else (),
         "levels_by_default": list(found.defaults_by_level.items()) if found else (),
         "gone_global": found is not None and any(group.on_everything for group in found.gone_groups.first),
+        "public_access": _PUBLIC_ACCESS[found.public_access] if found else "",
         "groups_known": _known(summary.missing, UnitKind.GROUPS),
         "changes": summary.changes,
         "came": _came(summary.changes) if summary.changes else (),
@@ -168,8 +176,8 @@ def _looks(found: Found, missing: Sequence[Entry]) -> list[_Tile]:
         ),
         _Tile(
             f"{things.public_repositories:,}",
-            "public repositories",
-            f"{_count(things.public_projects, 'project')} public as a whole",
+            "repositories called public",
+            f"{_PUBLIC_ACCESS[found.public_access]}; {_count(things.public_projects, 'project')} public as a whole",
             "public",
         ),
         _Tile(
@@ -185,10 +193,11 @@ def _looks(found: Found, missing: Sequence[Entry]) -> list[_Tile]:
             "gone",
         ),
         _Tile(
-            f"{found.inactive.total:,}",
-            "inactive users with access",
-            f"of {_count(found.users.inactive, 'inactive user')}",
-            "inactive",
+            f"{found.dormant.total:,}",
+            "users who can’t sign in and hold grants",
+            f"{found.dormant_by_why.get('inactive', 0):,} inactive, "
+            f"{found.dormant_by_why.get('unlicensed', 0):,} without a licence",
+            "dormant",
         ),
         _Tile(
             f"{found.orphaned_repositories:,}",

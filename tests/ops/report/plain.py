@@ -126,8 +126,8 @@ def every_grant(snapshot: Snapshot) -> Iterator[tuple[str, str, int | str, str]]
                     yield scope, principal.kind, principal.key, permission
 
 
-def inactive(snapshot: Snapshot) -> list[tuple[str, int, int]]:
-    """Inactive users who have either, with their own grants and the number of groups that hold something, sorted."""
+def dormant(snapshot: Snapshot) -> list[tuple[str, int, int, str]]:
+    """Who can't sign in and has either: own grants, the number of groups that hold something, and why; sorted."""
     grants = list(every_grant(snapshot))
     holding = {key for _, kind, key, _ in grants if kind == "group"}
     found = []
@@ -135,8 +135,8 @@ def inactive(snapshot: Snapshot) -> list[tuple[str, int, int]]:
         own = sum(kind == "user" and key == user.id for _, kind, key, _ in grants)
         own += sum(project.owner == user.id for project in snapshot.projects.values())
         groups = len(groups_of(snapshot, user.id) & holding)
-        if not user.active and (own or groups):
-            found.append((user.name, own, groups))
+        if not may_sign_in(snapshot, user) and (own or groups):
+            found.append((user.name, own, groups, "unlicensed" if user.active else "inactive"))
     return sorted(found)
 
 

@@ -58,7 +58,8 @@ def test_lists_are_those_of_a_plain_count(seed: int, instance: object) -> None:
     assert {o.key: o.repositories for o in found.orphaned.first} == plain.orphaned(snapshot)
     assert found.orphaned_repositories == sum(plain.orphaned(snapshot).values())
     assert sorted(a.name for a in found.administrators.first) == plain.administrators(snapshot)
-    assert sorted((i.name, i.own_grants, i.groups) for i in found.inactive.first) == plain.inactive(snapshot)
+    assert sorted((d.name, d.own_grants, d.groups, d.why) for d in found.dormant.first) == plain.dormant(snapshot)
+    assert found.dormant_by_why == Counter(why for *_, why in plain.dormant(snapshot))
     gone = Counter(
         (key, scope) for scope, kind, key, _ in plain.every_grant(snapshot)
         if kind == "group" and not snapshot.groups[str(key)].listed
@@ -154,4 +155,4 @@ def test_an_empty_instance_has_nothing_to_show() -> None:
     found = find(Snapshot(INSTANCE), identity="email")
     assert (found.users.total, found.things.repositories, found.grants) == (0, 0, 0)
     assert found.top_users == found.top_groups == ()
-    assert found.orphaned.total == found.inactive.total == 0
+    assert found.orphaned.total == found.dormant.total == 0

@@ -1,5 +1,6 @@
 """The page: what it says for each end of a run, and that no name from Bitbucket is ever more than text."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.course import Stretch
 from oaa_bitbucket_async.collect.ledger import Entry, Outcome
-from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership, Thing
@@ -92,6 +93,33 @@ def test_whatever_a_thing_is_called_it_is_text(text: str) -> None:
     shown = " ".join(text.split())
     assert page.text.count(shown) >= 25, "each of them is there, and readable"
     assert any(text in label for label in page.labels), "in a drawing, too"
+
+
+@pytest.mark.parametrize(
+    ("public_access", "words"),
+    [
+        ("on", "public access is on: everybody may read them, without signing in"),
+        ("off", "public access is off: nobody may read them by that. They would be open"),
+        ("unknown", "whether public access is on could not be told"),
+    ],
+)
+def test_what_is_called_public_says_whether_that_gives_anything(public_access: PublicAccess, words: str) -> None:
+    snapshot = hostile("x")
+    snapshot.public_access = public_access
+    page = page_of(snapshot)
+    assert f"1 repositories are called public, and {words}" in page.text
+    (open_to_all,) = re.findall(r"([\d,]+) of 2 repositories are open to everyone", page.text)
+    assert open_to_all == "2", "by the default permission, whatever the switch says"
+
+
+def test_dormant_grants_tell_inactive_from_unlicensed() -> None:
+    snapshot = hostile("x")
+    unlicensed = rows.User(id=9, name="carl")
+    snapshot.add_user(unlicensed, listed=True)
+    snapshot.add_repository_grants(0, [rows.UserGrant(user=unlicensed, permission="REPO_READ")], 1.0)
+    page = page_of(snapshot).text
+    assert "2 users who can’t sign in and hold grants 1 inactive, 1 without a licence" in page
+    assert "carl unlicensed" in page
 
 
 @given(st.integers(0, 2**32), st.sampled_from([INSTANCE, EFFECTIVE]))
