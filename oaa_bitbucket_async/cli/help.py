@@ -22,7 +22,7 @@ _EXIT_CODES = (
     ("0", "done"),
     ("1", "a bug"),
     ("2", "usage or configuration"),
-    ("3", "incomplete: not uploaded, or only under --allow-partial; or --max-removed"),
+    ("3", "incomplete: not uploaded, or only under --allow-partial; or stopped by --max-removed"),
     ("4", "Bitbucket refused the credential, or forgot it on the way"),
     ("5", "Veza refused the upload; the payload was kept in a file"),
     ("75", "temporary: try again later"),

@@ -80,7 +80,10 @@ class Share(click.ParamType[float | None]):
         """The text `off` stays, since None means to click that nothing was given."""
         if str(value).strip().lower() == "off":
             return "off"
-        return Number(min=0, max=100).convert(value, param, ctx)
+        try:
+            return Number(min=0, max=100).convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither 'off' nor a number from 0 to 100.", param, ctx)
 
 
 class Setting(click.Option):
