@@ -65,9 +65,11 @@ class HttpTransport:
         proxy: Proxy | None,
         redact: Redact,
         *,
+        signed: bool,
         has_certificate: bool,
     ) -> None:
         self._session = session
+        self._signed = signed
         self._headers = CIMultiDict(headers)
         self._redact = redact
         self._has_certificate = has_certificate
@@ -121,7 +123,7 @@ class HttpTransport:
             body = bodies.unpacked(path, body, encoding)
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy is not None:
             raise _proxy_login(proxy)
-        if status == HTTPStatus.BAD_REQUEST and _NO_CERTIFICATE in body:
+        if status == HTTPStatus.BAD_REQUEST and self._signed and _NO_CERTIFICATE in body:
             raise _client_certificate(self._origin_url, _NO_CERTIFICATE.decode())
         if 300 <= status < 400:
             return Answer(status, self._within_origin(path, headers), body)
@@ -132,10 +134,10 @@ class HttpTransport:
         words = self._words(error)
         if self._scheme != "https":
             return _fault(path, reason, f"{what}: {words}")
-        if _ABOUT_OUR_CERTIFICATE.search(words):
+        if self._signed and _ABOUT_OUR_CERTIFICATE.search(words):
             return _client_certificate(self._origin_url, words)
         ended = reason is FaultReason.DROPPED or isinstance(error, ConnectionResetError)
-        hint = _HINT if ended and not self._answered and not self._has_certificate else ""
+        hint = _HINT if ended and self._signed and not (self._answered or self._has_certificate) else ""
         return _fault(path, reason, f"{what}: {words}{hint}")
 
     def _words(self, error: BaseException) -> str:
@@ -167,8 +169,8 @@ async def connect(
     `Authorization`, no client certificate, and connections of its own, since either can sign in a whole connection.
 
     `request_timeout` is in seconds, for the whole of a request. `redact` takes secrets out of what errors quote, the
-    login's own if it is None. Proxies come from HTTPS_PROXY, HTTP_PROXY and
-    NO_PROXY. Raises ConfigurationError if a certificate file or proxy can't be used.
+    login's own if it is None. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Raises ConfigurationError if a
+    certificate file or proxy can't be used.
     """
     base = URL(base_url, encoded=True)
     proxy = _proxy(base)
@@ -205,6 +207,7 @@ async def connect(
             headers,
             proxy,
             redact or (Redactor() if login is None else Redactor([login.secret], user=login.user)),
+            signed=login is not None,
             has_certificate=tls.client_cert is not None,
         )
 

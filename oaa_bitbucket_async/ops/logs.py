@@ -59,7 +59,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record on one line, without secrets; only a traceback has more lines."""
-        line = escape(self._redact(f"{_time(record)} {record.levelname:<7} {record.getMessage()}"))
+        line = escape(self._redact(f"{_time(record)} {record.levelname:<7} {record.getMessage()}".rstrip("\n")))
         trace = _traceback(self, record)
         return f"{line}\n  {escape_lines(self._redact(trace))}" if trace else line
 

@@ -33,6 +33,24 @@ def broken(snapshot, **_):
 
 main_job.build_payload = broken
 """
+QUOTING = """
+import oaa_bitbucket_async.bitbucket.transport as transport
+from oaa_bitbucket_async.bitbucket.protocol import Answer
+import json
+get = transport.HttpTransport.get
+
+async def quoted(self, path):
+    answer = await get(self, path)
+    if answer.status == 500:
+        sent = self._headers["Authorization"]
+        message = f"refused{' x' * (before // 2)} Authorization: {sent}"
+        body = json.dumps({"errors": [{"message": message, "exceptionName": sent}]})
+        return Answer(400, answer.headers, body.encode())
+    return answer
+
+transport.HttpTransport.get = quoted
+"""
+"""A server that answers an error with the credential that it got, after so many characters as `before` says."""
 
 
 def forms(secret: str, user: str | None) -> dict[str, bytes]:
@@ -222,37 +240,28 @@ def test_every_way_to_fail(place: Place) -> None:
     ends(5, OAA_LOG_FORMAT="json")
 
 
-@pytest.mark.parametrize("before", [0, 230, 255, 265, 280])
+@pytest.mark.parametrize("before", [0, 230, 265])
 def test_a_server_that_repeats_what_it_was_sent(place: Place, before: int) -> None:
     """An error page of a proxy can quote the request, credential and all; the log must not quote it on, nor a part.
 
     What a server says is cut: `before` so many characters the cut falls into the credential.
     """
     place.bench.bitbucket.faults.append(Fault("error", match="repository-users", first=10, times=1))
-    quoting = (
-        f"before = {before}"
-        + """
-import oaa_bitbucket_async.bitbucket.transport as transport
-from oaa_bitbucket_async.bitbucket.protocol import Answer
-import json
-get = transport.HttpTransport.get
-
-async def quoted(self, path):
-    answer = await get(self, path)
-    if answer.status == 500:
-        sent = self._headers["Authorization"]
-        message = f"refused{' x' * (before // 2)} Authorization: {sent}"
-        body = json.dumps({"errors": [{"message": message, "exceptionName": sent}]})
-        return Answer(400, answer.headers, body.encode())
-    return answer
-
-transport.HttpTransport.get = quoted
-"""
-    )
-    end = place.run(first=quoting)
+    end = place.run(first=f"before = {before}\n{QUOTING}")
     assert end.code == 3, end.err
     assert "refused" in end.err
     place.holds_nothing()
     login = f"{place.bench.bitbucket.user}:{PASSWORD}".encode()
     sent = base64.b64encode(login).decode() if place.basic else TOKEN
     assert [sent[at : at + 6] for at in range(len(sent) - 5) if sent[at : at + 6] in end.err] == []
+
+
+def test_space_around_the_secrets_switches_nothing_off(place: Place) -> None:
+    """It is left off a token and a key, where they are read; what is quoted is known without it too."""
+    if place.basic:
+        pytest.skip("a password is taken as it is")
+    place.bench.bitbucket.faults.append(Fault("error", match="repository-users", first=10, times=1))
+    end = place.run(first=f"before = 0\n{QUOTING}", BITBUCKET_TOKEN=f" {TOKEN}\n", VEZA_API_KEY=f"\t{VEZA_KEY} ")
+    assert end.code == 3, end.err
+    assert "refused Authorization: Bearer ***" in end.err
+    place.holds_nothing()
