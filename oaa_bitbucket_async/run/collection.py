@@ -70,7 +70,7 @@ async def collect(
     finally:
         await journal.flush()
     if interruption.stopped:  # also if all had been asked already: who stops a run wants no upload
-        raise interruption.error("; nothing was uploaded", _how_to_go_on(settings, journal))
+        raise interruption.error("; nothing was uploaded", how_to_go_on(settings, findings, journal))
     snapshot.public_access = await ask_for_public_access(session, flagged(snapshot))
     await _prove_again(session)
     return Collection(findings, snapshot, ledger, counts)
@@ -140,9 +140,24 @@ async def _take_up(journal: Journal, crawl: Crawl) -> None:
     )
 
 
-def _how_to_go_on(settings: Settings, journal: Journal) -> str:
-    if not (journal.active and settings.state.resume):
-        return "Run again; it begins from the start."
+def why_not_resumed(settings: Settings, findings: Findings, journal: Journal) -> str | None:
+    """What the next run with the same settings does, and why, if it does not go on from here; else None."""
+    if not settings.state.resume:
+        return "asks for everything again, because of --no-resume"
+    if findings.header_stripped:
+        return (
+            "asks for everything again, because answers lack the X-AUSERNAME header: "
+            "what an earlier run read can't be trusted"
+        )
+    if not journal.active:  # what could be written before it failed is taken up
+        return "may ask for everything again, because what was answered could not be kept in --state-dir"
+    return None
+
+
+def how_to_go_on(settings: Settings, findings: Findings, journal: Journal) -> str:
+    """What to do after a run that was stopped."""
+    if why := why_not_resumed(settings, findings, journal):
+        return f"Run again: it {why}."
     return (
         f"Run again with the same settings within {settings.state.resume_window / 3600:.1f} hours: "
         "it goes on from here and asks only for what is missing."

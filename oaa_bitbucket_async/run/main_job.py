@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.collect.journal import Journal
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import (
@@ -25,7 +26,7 @@ from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.summary import UploadOutcome
 from oaa_bitbucket_async.ops.terminal import shows_progress, write_json
-from oaa_bitbucket_async.run.collection import Collection, collect, journal_of
+from oaa_bitbucket_async.run.collection import Collection, collect, how_to_go_on, journal_of, why_not_resumed
 from oaa_bitbucket_async.run.guards import before_crawl, check_removed, refused, unknown_upload
 from oaa_bitbucket_async.run.keeping import Kept, keep
 from oaa_bitbucket_async.run.last_upload import LastUpload
@@ -33,7 +34,7 @@ from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
 from oaa_bitbucket_async.run.public_access import settle_public_access
 from oaa_bitbucket_async.run.push_command import push_command
 from oaa_bitbucket_async.run.reporting import Report
-from oaa_bitbucket_async.run.session import open_session
+from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import Interruption, listen
 from oaa_bitbucket_async.run.veza_report import report_in_veza
 from oaa_bitbucket_async.settings import CHOOSE_NAME, STANDARD_OUTPUT, Settings
@@ -55,9 +56,7 @@ async def main_job(settings: Settings, report: Report) -> int:
                 raise
             report.error = error = interruption.error(
                 "",
-                "Run again with the same settings: what was answered so far is kept, and it goes on from there."
-                if settings.state.resume
-                else "Run again; it begins from the start.",
+                interruption.advice,
             )
             exit_code = exit_code_of(error)
             raise error from None
@@ -88,21 +87,30 @@ async def _locked(settings: Settings, report: Report, interruption: Interruption
             for notice in await before_crawl(session, _data_source(settings)):
                 notice.log()
             async with journal_of(settings, findings, paths.journal) as journal:
-                report.shown = True
-                live = shows_progress(settings.output, report.console)
-                async with progress(
-                    report.console, requests=session.stats, counts=report.counts, pacer=session.pacer, live=live
-                ):
-                    collection = await collect(session, findings, journal, report.counts, interruption)
                 try:
-                    await _deliver(settings, report, collection)
-                except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
-                    await journal.discard()
+                    return await _collect_and_deliver(session, findings, journal, report, interruption)
+                except asyncio.CancelledError:
+                    interruption.advice = how_to_go_on(settings, findings, journal)
                     raise
-                if not collection.ledger.complete:  # uploaded nevertheless; the next run asks for what is missing
-                    return IncompleteError.exit_code
-                await journal.discard()
-                return 0
+
+
+async def _collect_and_deliver(
+    session: Session, findings: Findings, journal: Journal, report: Report, interruption: Interruption
+) -> int:
+    settings = session.settings
+    report.shown = True
+    live = shows_progress(settings.output, report.console)
+    async with progress(report.console, requests=session.stats, counts=report.counts, pacer=session.pacer, live=live):
+        collection = await collect(session, findings, journal, report.counts, interruption)
+    try:
+        await _deliver(settings, report, collection, why_not_resumed(settings, findings, journal))
+    except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
+        await journal.discard()
+        raise
+    if not collection.ledger.complete:  # uploaded nevertheless; the next run asks for what is missing
+        return IncompleteError.exit_code
+    await journal.discard()
+    return 0
 
 
 def introduce(settings: Settings, findings: Findings) -> None:
@@ -125,8 +133,8 @@ def introduce(settings: Settings, findings: Findings) -> None:
         _log.warning("%s", warning, extra=event(Event.PREFLIGHT_WARNING))
 
 
-async def _deliver(settings: Settings, report: Report, collection: Collection) -> None:
-    """From the snapshot to Veza.
+async def _deliver(settings: Settings, report: Report, collection: Collection, not_resumed: str | None) -> None:
+    """From the snapshot to Veza. `not_resumed`: see `why_not_resumed`.
 
     Raises IncompleteError and RemovalError before anything is uploaded, UploadError after keeping the payload.
     """
@@ -139,12 +147,12 @@ async def _deliver(settings: Settings, report: Report, collection: Collection) -
     await report.study(snapshot, settings.identity)
     lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
     if lacking and (settings.output.save_json is None or not ledger.listings_complete):
-        raise _incomplete(settings, ledger, report)
+        raise _incomplete(settings, ledger, report, not_resumed)
     payload = await _build(settings, report, snapshot)
     report.collected(snapshot, payload)
     summary.saved = await _save(settings, payload, complete=ledger.complete)
     if lacking:
-        raise _incomplete(settings, ledger, report)
+        raise _incomplete(settings, ledger, report, not_resumed)
     await _compare(settings, report, payload, last)
     if settings.dry_run:
         summary.upload = UploadOutcome(outcome="dry run", detail="nothing was uploaded")
@@ -207,21 +215,25 @@ async def _upload(settings: Settings, report: Report, payload: Payload) -> PushR
     return result
 
 
-def _incomplete(settings: Settings, ledger: Ledger, report: Report) -> IncompleteError:
+def _incomplete(settings: Settings, ledger: Ledger, report: Report, not_resumed: str | None) -> IncompleteError:
     report.summary.upload = UploadOutcome(outcome="not uploaded", detail="something is missing")
     missing = ledger.missing()
     first = missing[0]
-    others = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
+    parts = sum(entry.units for entry in missing)
+    others = f" (and {parts - first.units:,} more)" if parts > first.units else ""
     partial = (
         "A missing listing can't be made up for by --allow-partial."
         if not ledger.listings_complete
         else "--allow-partial uploads nevertheless, with `collected: false` on what is missing."
     )
+    next_run = (
+        f"The next run within {settings.state.resume_window / 3600:.0f} hours asks only for what is missing."
+        if not_resumed is None
+        else f"The next run {not_resumed}."
+    )
     return IncompleteError(
-        f"{sum(entry.units for entry in missing):,} parts could not be collected, so nothing was uploaded: "
-        f"{first.what}: {first.reason}{others}.",
-        f"{first.advice} The next run within {settings.state.resume_window / 3600:.0f} hours asks only for what is "
-        f"missing. {partial}",
+        f"{parts:,} parts could not be collected, so nothing was uploaded: {first.what}: {first.reason}{others}.",
+        f"{first.advice} {next_run} {partial}",
     )
 
 

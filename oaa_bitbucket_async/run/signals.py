@@ -23,6 +23,8 @@ class Interruption:
     def __init__(self, task: "asyncio.Task[int]", max_duration: float | None = None) -> None:
         self.signal: int | None = None
         self.overdue = False
+        self.advice = "Run again with the same settings."
+        """What to do after a run that was cut off; whoever knows more says more."""
         self._max_duration = max_duration
         self._task = task
         self._stop: Callable[[], None] | None = None

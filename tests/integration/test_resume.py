@@ -1,5 +1,6 @@
 """Nothing is lost: a run that was cut off is taken up, and what comes of it is what an unbroken run makes."""
 
+import asyncio
 import contextlib
 import random
 import re
@@ -19,9 +20,11 @@ from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
 from oaa_bitbucket_async.demo.bitbucket.server import Request
 from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Repository, User
+from oaa_bitbucket_async.run.collection import how_to_go_on, journal_of
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Scope, State
 from oaa_bitbucket_async.state import state_paths
+from tests.collect.instance import FINDINGS
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
 from tests.integration.process import QUICK_JOURNAL, Process, ended
@@ -420,3 +423,45 @@ def test_what_appears_before_a_missing_listing_is_read_is_there(bench: Benches) 
     assert ran.code == 0, ran.error
     assert str(number) in names(ran, "repositories")
     assert ran.raw == truth(made).raw
+
+
+# --- what is promised -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("nothing", "asks only for what is missing"),
+        ("no resume", "asks for everything again, because of --no-resume"),
+        ("no name", "asks for everything again, because answers lack the X-AUSERNAME header"),
+    ],
+)
+def test_a_resume_is_promised_only_where_there_will_be_one(bench: Benches, what: str, words: str) -> None:
+    fault = Fault("error", match="repository-users", first=35)
+    made = bench(ServerOptions(strip_username_header=what == "no name"), [fault])
+    settings = made.settings(pace=ONCE)
+    if what == "no resume":
+        settings = replace(settings, state=replace(settings.state, resume=False))
+    ran = made.run(settings)
+    assert ran.code == 3
+    assert ran.error is not None
+    assert words in ran.error.advice
+    fault.times = 0
+    again = made.run(settings)
+    assert again.code == 0, again.error
+    assert (again.requests < ran.requests / 2) == (what == "nothing")
+
+
+def test_a_resume_is_not_promised_if_the_journal_failed(bench: Benches, tmp_path: Path) -> None:
+    settings = bench().settings()
+    (tmp_path / "file").write_bytes(b"")
+
+    async def main() -> tuple[str, str]:
+        async with journal_of(settings, FINDINGS, tmp_path / "file" / "x.journal") as failed:
+            without = how_to_go_on(settings, FINDINGS, failed)
+        async with journal_of(settings, FINDINGS, tmp_path / "x.journal") as journal:
+            return without, how_to_go_on(settings, FINDINGS, journal)
+
+    without, with_journal = asyncio.run(main())
+    assert "may ask for everything again, because what was answered could not be kept in --state-dir" in without
+    assert "goes on from here" in with_journal
