@@ -69,6 +69,13 @@ class Findings:
                 "see are not in the payload, and nothing tells that they are missing. Give the account the global "
                 "permission Admin (a token of it then reaches everything)."
             )
+        if self.administrator is None:
+            why = "answers do not tell its name" if self.user is None else f"no user named {self.user} is listed"
+            found.append(
+                f"Whether the account is a Bitbucket administrator can't be told: {why}. If it is none, projects and "
+                "repositories that it can't see are not in the payload, and nothing tells that they are missing. Make "
+                "sure that it has the global permission Admin."
+            )
         if self.header_stripped:
             found.append(
                 "Answers lack the X-AUSERNAME header (a proxy removes it), so the login is proven again at intervals "
@@ -158,10 +165,11 @@ async def _prove(client: Client, api: Api) -> None:
 
 async def _myself(client: Client, api: Api) -> User | None:
     """Our own row, by the name that the answers carry; for its slug, and to ask for our rights."""
-    name = client.login.user or client.login.given_name
-    if name is None:
-        return None
-    return await _row_named(client, api.users_like(name), name)
+    names = client.login.names or ((client.login.given_name,) if client.login.given_name else ())
+    for name in names:
+        if (row := await _row_named(client, api.users_like(name), name)) is not None:
+            return row
+    return None
 
 
 async def _row_named(client: Client, listing: Listing[User], name: str) -> User | None:

@@ -57,9 +57,18 @@ class Login:
     redact: Redact = field(default=as_it_is, repr=False, compare=False)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the user name can be, the likelier first: the header carries it URL-encoded, and a `+` in it may stand
+        for itself or for a space."""
+        if self.user_header is None:
+            return ()
+        as_is, with_spaces = unquote(self.user_header), unquote(self.user_header.replace("+", " "))
+        return (as_is,) if as_is == with_spaces else (as_is, with_spaces)
+
+    @property
     def user(self) -> str | None:
-        """The user name, decoded (the header carries it URL-encoded)."""
-        return None if self.user_header is None else unquote(self.user_header.replace("+", " "))
+        """The user name, decoded."""
+        return self.names[0] if self.names else None
 
 
 class ErrorMessage(msgspec.Struct, gc=False, rename="camel"):

@@ -116,6 +116,24 @@ def test_the_name_is_compared_exactly_but_for_case() -> None:
     assert findings.user == ME
 
 
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [("svc+veza", "svc+veza"), ("svc%2Bveza", "svc+veza"), ("svc+veza", "svc veza"), ("svc%20veza", "svc veza")],
+)
+def test_a_name_with_a_plus_or_a_space_is_found(header: str, name: str) -> None:
+    mine = ok(page([{"id": 4, "name": name, "slug": "svc_veza"}]), user=header)
+    denied = error(401, "You are not permitted", exception="x.AuthorisationException", user=header)
+    changes = {"/users?filter": mine, "/users?permission": mine, "/admin/permissions/users": denied}
+    findings, _ = examined(changes, kind="token", user=header)
+    assert (findings.user, findings.administrator) == (name, True)
+
+
+def test_an_account_that_is_not_listed_may_be_no_administrator() -> None:
+    findings, _ = examined({"/admin/permissions/users": DENIED, "/users?filter": ok(page([]))}, kind="token")
+    assert findings.administrator is None
+    assert any("can't be told: no user named collector is listed" in warning for warning in findings.warnings())
+
+
 def test_an_old_server_without_detailed_listings() -> None:
     gone = error(404, "null for uri")
     findings, _ = examined({"/admin/users": gone, "/admin/groups": gone, RATE: gone})
@@ -130,6 +148,7 @@ def test_a_proxy_that_strips_the_name_is_noticed() -> None:
     assert findings.user is None
     assert findings.administrator is None
     assert any("X-AUSERNAME" in warning for warning in findings.warnings())
+    assert any("can't be told: answers do not tell its name" in warning for warning in findings.warnings())
     assert wire.paths.count(ROOT + PROOF) == 2, "a refusal behind such a proxy may be a lost login"
 
 

@@ -20,7 +20,8 @@ from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
 from oaa_bitbucket_async.demo.bitbucket.server import Request
 from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Repository, User
-from oaa_bitbucket_async.run.collection import how_to_go_on, journal_of
+from oaa_bitbucket_async.run.collection import how_to_go_on
+from oaa_bitbucket_async.run.collection import journal_of as opened_journal
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Scope, State
 from oaa_bitbucket_async.state import state_paths
@@ -457,9 +458,9 @@ def test_a_resume_is_not_promised_if_the_journal_failed(bench: Benches, tmp_path
     (tmp_path / "file").write_bytes(b"")
 
     async def main() -> tuple[str, str]:
-        async with journal_of(settings, FINDINGS, tmp_path / "file" / "x.journal") as failed:
+        async with opened_journal(settings, FINDINGS, tmp_path / "file" / "x.journal") as failed:
             without = how_to_go_on(settings, FINDINGS, failed)
-        async with journal_of(settings, FINDINGS, tmp_path / "x.journal") as journal:
+        async with opened_journal(settings, FINDINGS, tmp_path / "x.journal") as journal:
             return without, how_to_go_on(settings, FINDINGS, journal)
 
     without, with_journal = asyncio.run(main())
