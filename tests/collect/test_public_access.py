@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
@@ -118,6 +120,19 @@ def test_a_fault_takes_the_place_of_an_answer_and_is_none() -> None:
     asked = Asked(BUSY, REFUSED, REFUSED)
     assert (asked.verdict, asked.requests, asked.waits) == ("off", 3, 1)
     assert Asked(LOST, REFUSED, things=1).verdict == "off"
+
+
+@given(told=st.lists(st.sampled_from([SHOWN, REFUSED, OTHERWISE, PAGE, GONE, LOST, BUSY]), min_size=3, max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_whatever_comes_on_needs_to_be_seen_and_off_a_refusal_that_nothing_contradicts(told: list[Told | str]) -> None:
+    asked = Asked(*told)
+    answers = [one for one in told if one not in (LOST, BUSY)]
+    if SHOWN in answers:
+        assert asked.verdict == "on"
+    elif answers and answers[0] in (REFUSED, OTHERWISE) and len({id(one) for one in answers}) == 1:
+        assert asked.verdict == "off"
+    else:
+        assert asked.verdict == "unknown"
 
 
 @pytest.mark.parametrize(
