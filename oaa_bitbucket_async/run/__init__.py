@@ -37,8 +37,9 @@ def check(settings: Settings) -> int:
     """Preflight only, in words on standard output."""
     from oaa_bitbucket_async.run.checking import check_all
 
-    with reporting(host_of(settings.bitbucket_url), settings.output, redactor_of(settings.login, settings.veza)):
-        return run_to_end(check_all(settings))
+    redact = redactor_of(settings.login, settings.veza)
+    with reporting(host_of(settings.bitbucket_url), settings.output, redact):
+        return run_to_end(check_all(settings, redact))
 
 
 def push(

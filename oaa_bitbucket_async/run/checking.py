@@ -20,6 +20,7 @@ from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.target import scope_words
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, knows_data_source
 from oaa_bitbucket_async.ops.summary import duration_text, public_access_text
+from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.run.guards import before_crawl, unknown_upload
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import weightiest
@@ -30,6 +31,8 @@ from oaa_bitbucket_async.settings import Include, Settings
 from oaa_bitbucket_async.text import escape
 
 T = TypeVar("T")
+Tell = Callable[[str, str], None]
+"""Shows a line: what it is about, if that is not what the line before was about, and what there is to say."""
 
 
 @dataclass(slots=True)
@@ -76,18 +79,22 @@ class Estimate:
         )
 
 
-async def check_all(settings: Settings) -> int:
-    """Prints what it finds, line by line; raises the CollectorError that a run would end with."""
+async def check_all(settings: Settings, redact: Redact) -> int:
+    """Prints what it finds, line by line, without what `redact` knows; raises the error that a run would end with."""
+
+    def tell(name: str, text: str) -> None:
+        print(f"{name + ':' if name else '':<12} {escape(redact(text))}")  # the answer, on standard output
+
     with listen(settings.max_duration) as interruption:
         try:
             async with open_session(settings) as session:
                 findings = await session.examine()
-                _tell_server(settings, findings)
-                await _tell_veza(settings)
-                await _tell_guards(session)
+                _tell_server(tell, settings, findings)
+                await _tell_veza(tell, settings)
+                await _tell_guards(tell, session)
                 estimate = await _estimate(session, findings)
-                await _tell_public_access(session, estimate)
-                _tell_estimate(settings, findings, estimate)
+                await _tell_public_access(tell, session, estimate)
+                _tell_estimate(tell, settings, findings, estimate)
         except asyncio.CancelledError:
             if not interruption.stopped:
                 raise
@@ -97,46 +104,46 @@ async def check_all(settings: Settings) -> int:
         return 0
 
 
-def _tell_server(settings: Settings, findings: Findings) -> None:
-    _line("Bitbucket", f"{settings.bitbucket_url}, version {findings.version}")
+def _tell_server(tell: Tell, settings: Settings, findings: Findings) -> None:
+    tell("Bitbucket", f"{settings.bitbucket_url}, version {findings.version}")
     how = "user name and password" if findings.login == "basic" else "HTTP access token"
-    _line("Signed in", f"as {findings.user or '(the server does not tell the name)'}, by {how}")
+    tell("Signed in", f"as {findings.user or '(the server does not tell the name)'}, by {how}")
     rights = {True: "administrator", False: "no administrator", None: "can't be told"}[findings.administrator]
-    _line("Rights", rights)
-    _line(
+    tell("Rights", rights)
+    tell(
         "Global",
         "permissions are read as they were granted"
         if findings.global_permissions == "explicit"
         else "permissions are read as their effective holders",
     )
     for warning in findings.warnings():
-        _line("Note", warning)
+        tell("Note", warning)
     rate = findings.rate
     if not rate.readable:
-        _line("Rate limit", "can't be read (before 6.6, or not Data Center); learned from refusals if there is one")
+        tell("Rate limit", "can't be read (before 6.6, or not Data Center); learned from refusals if there is one")
     elif not rate.enabled:
-        _line("Rate limit", "none")
+        tell("Rate limit", "none")
     elif rate.exempt:
-        _line("Rate limit", "switched on, but this account is exempt")
+        tell("Rate limit", "switched on, but this account is exempt")
     elif rate.bucket is not None:
-        _line("Rate limit", f"{rate.bucket.capacity} requests at once, then {rate.bucket.fill_rate} a second")
-        _line(
+        tell("Rate limit", f"{rate.bucket.capacity} requests at once, then {rate.bucket.fill_rate} a second")
+        tell(
             "",
             "To exempt the account: Administration, Rate limiting, Exemptions, Add exemption, "
             f"{findings.user or 'the account'}, Allow unlimited requests",
         )
 
 
-async def _tell_veza(settings: Settings) -> None:
+async def _tell_veza(tell: Tell, settings: Settings) -> None:
     if settings.veza.url is None or settings.veza.api_key is None:
-        _line("Veza", "not checked: no --veza-url or no VEZA_API_KEY")
+        tell("Veza", "not checked: no --veza-url or no VEZA_API_KEY")
         return
     name = check_settings(settings.veza, settings.bitbucket_url)
     await check_veza(settings.veza)
-    _line("Veza", f"{settings.veza.url} accepts the key; data source {name}")
+    tell("Veza", f"{settings.veza.url} accepts the key; data source {name}")
 
 
-async def _tell_guards(session: Session) -> None:
+async def _tell_guards(tell: Tell, session: Session) -> None:
     """What a run would refuse or warn of before its crawl."""
     settings = session.settings
     data_source = settings.veza.data_source_name or data_source_name_for(settings.bitbucket_url)
@@ -147,12 +154,12 @@ async def _tell_guards(session: Session) -> None:
         if unknown is not None and await knows_data_source(settings.veza, data_source):
             notices.append(unknown)
     if settings.scope.limited:
-        _line("Scope", f"a part: {' '.join(scope_words(settings.scope))}")
+        tell("Scope", f"a part: {' '.join(scope_words(settings.scope))}")
     for notice in notices:
-        _line("Note", notice.text)
+        tell("Note", notice.text)
 
 
-async def _tell_public_access(session: Session, estimate: Estimate) -> None:
+async def _tell_public_access(tell: Tell, session: Session, estimate: Estimate) -> None:
     """Finds out as a run does, and what that costs."""
     before = session.stats.total
     public_access = await ask_for_public_access(session, estimate.public)
@@ -163,25 +170,25 @@ async def _tell_public_access(session: Session, estimate: Estimate) -> None:
         "unknown": "whether access is on can't be told: a run keeps what the last upload said, else takes it to be on",
         "none flagged": public_access_text("none flagged"),
     }
-    _line("Public", words[public_access])
+    tell("Public", words[public_access])
 
 
-def _tell_estimate(settings: Settings, findings: Findings, estimate: Estimate) -> None:
+def _tell_estimate(tell: Tell, settings: Settings, findings: Findings, estimate: Estimate) -> None:
     total = estimate.requests + sum(map(estimate.price, settings.include))
-    _line(
+    tell(
         "A run",
         f"reads {estimate.users:,} users, {estimate.groups:,} groups, {estimate.projects:,} projects and "
         f"{estimate.repositories:,} repositories with about {total:,} requests",
     )
     for include in Include:
-        _line("" if include is not Include.ACCESS_KEYS else "Include", _price(settings, estimate, include))
+        tell("" if include is not Include.ACCESS_KEYS else "Include", _price(settings, estimate, include))
     bucket = findings.rate.bucket
     rate, burst = settings.pace.rate_limit, 0.0
     if bucket is not None and bucket.fill_rate > 0 and (rate is None or bucket.fill_rate < rate):
         rate, burst = float(bucket.fill_rate), float(bucket.capacity)
     if rate is not None:
         seconds = max(0.0, total - burst) / rate
-        _line("", f"which takes about {duration_text(seconds)} at {rate:g} requests a second")
+        tell("", f"which takes about {duration_text(seconds)} at {rate:g} requests a second")
 
 
 def _price(settings: Settings, estimate: Estimate, include: Include) -> str:
@@ -269,7 +276,3 @@ async def _pages(
             "Look at what the message says of the answer, then check again.",
         ) from None
     estimate.pages += count if count == 1 else 2 * count
-
-
-def _line(name: str, text: str) -> None:
-    print(f"{name + ':' if name else '':<12} {escape(text)}")  # the answer, on standard output

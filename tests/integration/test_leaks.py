@@ -13,12 +13,12 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault
+from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault, ServerOptions
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.integration.conftest import SMALL
 from tests.integration.harness import Bench, serving
-from tests.integration.process import Ended, Process
+from tests.integration.process import Ended, Process, ended
 
 PASSWORD = "pä\"ss'w%örd+ &/<ß>\\n€x"
 TOKEN = "tökén".encode("ascii", "ignore").decode() + "MTIz\"'%+/=\\Njk4OTA1"
@@ -254,6 +254,23 @@ def test_a_server_that_repeats_what_it_was_sent(place: Place, before: int) -> No
     login = f"{place.bench.bitbucket.user}:{PASSWORD}".encode()
     sent = base64.b64encode(login).decode() if place.basic else TOKEN
     assert [sent[at : at + 6] for at in range(len(sent) - 5) if sent[at : at + 6] in end.err] == []
+
+
+@pytest.mark.parametrize("arguments", [("--check",), ("--dry-run",)])
+def test_a_server_that_calls_itself_and_us_by_the_credential(
+    veza_server: EmbeddedVeza, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Its version and our name are shown, on standard output too."""
+    token = "MTIzNDU2Nzg5MDEyOpqrstuvwxyz"
+    bitbucket = EmbeddedBitbucket(generate(SMALL), ServerOptions(version=f"9.4.0-{token}", user=token))
+    bitbucket.token = token
+    bitbucket.add_account(token, password=PASSWORD, token=token)
+    with serving(bitbucket):
+        end = ended(Bench(bitbucket, veza_server, tmp_path / "state"), *arguments, basic=False)
+    assert end.code == 0, end.err
+    assert "9.4.0-***" in end.out + end.err
+    assert "as ***" in end.out + end.err
+    assert token[:8] not in end.out + end.err
 
 
 def test_space_around_the_secrets_switches_nothing_off(place: Place) -> None:
