@@ -45,7 +45,10 @@ class Bodies:
 
 def unpacked(path: str, body: bytes, encoding: str) -> bytes:
     """A body that came with a Content-Encoding, unpacked as far as a body may go. Raises Fault."""
-    if encoding.strip().lower() not in ("gzip", "x-gzip"):
+    encoding = encoding.strip().lower()
+    if encoding == "identity":
+        return body
+    if encoding not in ("gzip", "x-gzip"):
         raise Fault(path, "packed in a way that was not asked for", reason=FaultReason.NOT_JSON)
     found = b""
     try:

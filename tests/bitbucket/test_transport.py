@@ -131,6 +131,8 @@ def test_a_gzip_stream_of_several_parts_is_unpacked_to_its_end() -> None:
     answer, server = asked(sending(json_answer(packed, OK_JSON + b"Content-Encoding: gzip\r\n")))
     assert answer.body == b"[1,2]"
     assert server.requests[0]["accept-encoding"] == "gzip"
+    answer, _ = asked(sending(json_answer(b"[3]", OK_JSON + b"Content-Encoding: Identity\r\n")))
+    assert answer.body == b"[3]"
 
 
 def test_a_connection_is_used_again() -> None:
