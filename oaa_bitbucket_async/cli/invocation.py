@@ -16,9 +16,11 @@ import click
 from oaa_bitbucket_async.errors import CollectorError, InterruptedRunError
 from oaa_bitbucket_async.events import Event, Figures, json_line
 from oaa_bitbucket_async.redaction import Redactor
+from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import LogFormat, Output, new_run_id
 from oaa_bitbucket_async.text import escape, escape_lines
 
+_SECRETS = ("BITBUCKET_TOKEN", "VEZA_API_KEY")
 CLOSED_PIPE = 141
 """128 + SIGPIPE: whoever read our standard output went away."""
 BUG = 70
@@ -56,13 +58,17 @@ class Invocation:
 
     @classmethod
     def of(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> "Invocation":
-        """Speaks JSON from the first word on if that is asked for, be the rest of the arguments right or wrong."""
+        """Speaks JSON from the first word on if that is asked for, be the rest of the arguments right or wrong.
+
+        Nor does it show a secret of the environment before the settings are known.
+        """
         wanted = environ.get("OAA_LOG_FORMAT", "")
         for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
             name, equals, value = argument.partition("=")
             if name == "--log-format":
                 wanted = value if equals else following
-        return cls(log_format="json" if wanted == "json" else "text")
+        secrets = [Secret(environ[name]) for name in _SECRETS if environ.get(name)]
+        return cls(log_format="json" if wanted == "json" else "text", redact=Redactor(secrets))
 
     def configure(self, output: Output, redact: Redactor, warnings: Sequence[str]) -> None:
         """The settings are known; says what they warn of."""

@@ -111,7 +111,8 @@ def _refused(error: click.ClickException, invocation: Invocation) -> int:
     with contextlib.suppress(OSError):  # a log on a full disk: the exit code tells
         if isinstance(error, click.UsageError) and error.ctx is not None:
             click.echo(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
-        click.echo(f"Error: {escape(error.format_message())}", err=True)  # repeats what was typed: a file's name, say
+        # it repeats what was typed: a file's name, say
+        click.echo(f"Error: {escape(invocation.redact(error.format_message()))}", err=True)
         if hint:
             click.echo(hint, err=True)
     return error.exit_code

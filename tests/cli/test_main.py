@@ -175,6 +175,18 @@ def test_a_bug_shows_where_and_asks_for_a_report(capsys: pytest.CaptureFixture[s
     assert "hunter2" not in text
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_bug_before_the_settings_are_known_shows_no_secret_either(
+    log_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"BITBUCKET_TOKEN": " hunter2-hunter2\n", "VEZA_API_KEY": "v3za-v3za", "OAA_LOG_FORMAT": log_format}
+    invocation = Invocation.of([], environ)
+    assert invocation.guard(_raises(ZeroDivisionError("over hunter2-hunter2 and v3za-v3za"))) == 1
+    text = capsys.readouterr().err
+    assert "over *** and ***" in text
+    assert "hunter2-" not in text
+
+
 def test_an_interrupt_that_nobody_caught(capsys: pytest.CaptureFixture[str]) -> None:
     assert Invocation().guard(_raises(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == "Error: Interrupted.\n"
