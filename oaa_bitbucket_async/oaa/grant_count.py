@@ -4,7 +4,12 @@ The mapping puts grants into the payload on a way with many steps. What is lost 
 number is counted a second time, by a way that shares none of those steps: `build_payload` compares the two.
 """
 
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from oaa_bitbucket_async.collect.included import AccessKey, Token
 from oaa_bitbucket_async.collect.snapshot import GrantSet, ProjectRecord, Snapshot
+from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ
 
@@ -14,7 +19,8 @@ def grants_of(snapshot: Snapshot) -> int:
 
     Places are the instance, projects and repositories (DESIGN.md section 3). A grant counts once, however many rows
     showed it: an owner's PROJECT_ADMIN that was also granted, a public project whose default permission is
-    PROJECT_READ. Grants on what no listing shows can't be uploaded and don't count. Keys and tokens are not in it.
+    PROJECT_READ. Grants on what no listing shows can't be uploaded and don't count. Keys and tokens
+    are counted apart.
     """
     repositories = snapshot.repositories
     projects = snapshot.projects.keys() | {repository.project for repository in repositories.values()}
@@ -48,3 +54,55 @@ def _public(snapshot: Snapshot) -> int:
         for project in snapshot.projects.values()
     )
     return projects + sum(repository.public for repository in snapshot.repositories.values())
+
+
+_ON_PROJECT = {"PROJECT_READ": 0, "PROJECT_WRITE": 1, "REPO_CREATE": 1, "PROJECT_ADMIN": 2}
+_ON_REPOSITORY = {"REPO_READ": 0, "REPO_WRITE": 1, "REPO_ADMIN": 2}
+"""Levels of the rights that a token can have: those on a project reach its repositories."""
+
+
+def credential_grants_of(snapshot: Snapshot) -> int:
+    """The number of distinct (key or token, permission, place), at least: rights of unknown names reach nothing below.
+
+    A key holds what it opens. A token of a project holds its right there, and on each repository one that is higher.
+    """
+    projects, repositories = snapshot.projects, snapshot.repositories
+    kinds = (
+        (UnitKind.PROJECT_ACCESS_KEYS, projects.keys()),
+        (UnitKind.REPOSITORY_ACCESS_KEYS, repositories.keys()),
+    )
+    keys = sum(
+        len({(row.id, row.permission) for row in rows if isinstance(row, AccessKey)})
+        for kind, known in kinds
+        for place, rows in snapshot.included.each(kind)
+        if place in known
+    )
+    of_repositories = sum(
+        any(_is_on_repository(name) or name in _ON_PROJECT for name in token.permissions)
+        for _, token in _tokens(snapshot, UnitKind.REPOSITORY_TOKENS, repositories.keys())
+    )
+    below = Counter(repository.project for repository in repositories.values())
+    of_projects = sum(
+        _held_by_token(frozenset(token.permissions), below[place])
+        for place, token in _tokens(snapshot, UnitKind.PROJECT_TOKENS, projects.keys())
+    )
+    return keys + of_repositories + of_projects
+
+
+def _tokens(snapshot: Snapshot, kind: UnitKind, known: Collection[int]) -> Iterator[tuple[int, Token]]:
+    for place, rows in snapshot.included.each(kind):
+        if place in known:
+            yield from ((place, row) for row in rows if isinstance(row, Token))
+
+
+def _is_on_repository(name: str) -> bool:
+    return name.startswith("REPO_") and name not in _ON_PROJECT
+
+
+def _held_by_token(names: frozenset[str], repositories: int) -> int:
+    on_project = any(name.startswith("PROJECT_") or name in _ON_PROJECT for name in names)
+    if names - _ON_PROJECT.keys() - _ON_REPOSITORY.keys():
+        return on_project
+    there = max((level for name, level in _ON_PROJECT.items() if name in names), default=-1)
+    below = max((level for name, level in _ON_REPOSITORY.items() if name in names), default=-1)
+    return on_project + (repositories if below > there else 0)

@@ -17,7 +17,7 @@ from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.encode import GZIP, compress, pieces
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
-from oaa_bitbucket_async.oaa.grant_count import grants_of
+from oaa_bitbucket_async.oaa.grant_count import credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
 from oaa_bitbucket_async.oaa.node_types import Definition, NodeTypes, node_types, saved_node_types
@@ -64,9 +64,9 @@ class Payload:
 class LostGrantsError(CollectorError):
     """The payload holds fewer grants than the snapshot: a bug of ours. `payload` is what must not be uploaded."""
 
-    def __init__(self, payload: Payload, held: int, expected: int) -> None:
+    def __init__(self, payload: Payload, holders: str, held: int, expected: int) -> None:
         super().__init__(
-            f"The payload holds {held:,} grants of users and groups, and {expected:,} were collected: not uploaded.",
+            f"The payload holds {held:,} grants of {holders}, and {expected:,} were collected: not uploaded.",
             "This is a bug of this program: please report it with this line.",
         )
         self.payload = payload
@@ -140,9 +140,13 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: T
         node_types=node_types(msgspec.convert(app.property_definitions.to_dict(), Definition), counts),
         target=target,
     )
-    held, expected = check.grant_count - check.credential_grant_count, grants_of(snapshot)
-    if held < expected:
-        raise LostGrantsError(payload, held, expected)
+    of_credentials = check.credential_grant_count
+    for holders, held, expected in (
+        ("users and groups", check.grant_count - of_credentials, grants_of(snapshot)),
+        ("keys and tokens", of_credentials, 0 if mapped.credentials is None else credential_grants_of(snapshot)),
+    ):
+        if held < expected:
+            raise LostGrantsError(payload, holders, held, expected)
     return payload
 
 

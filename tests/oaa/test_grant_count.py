@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from oaaclient.templates import CustomApplication, LocalGroup
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.bitbucket.credentials import AccessKey, Token
+from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.oaa.grant_count import grants_of
+from oaa_bitbucket_async.collect.units import UnitKind
+from oaa_bitbucket_async.oaa.grant_count import credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
+from oaa_bitbucket_async.settings import Include
 from tests.oaa.estates import INSTANCE, ON_PROJECT, ON_REPO, snapshot_of, steps_of
 
 FOLDING = [
@@ -89,6 +93,39 @@ def test_grants_on_what_no_listing_shows_do_not_count():
     snapshot.add_project_grants(8, [grant], 1.0)
     snapshot.add_default_permission(8, "PROJECT_READ")
     assert grants_of(snapshot) == build_payload(snapshot).counts.grants == 0
+
+
+KEYS = st.builds(
+    lambda number, permission: AccessKey(number, "k", "SHA256:x", "RSA", 2048, None, None, None, permission),
+    st.integers(1, 4),
+    st.sampled_from(["REPO_READ", "PROJECT_READ", "ODD"]),
+)
+RIGHTS = st.lists(st.sampled_from([*ON_PROJECT, *ON_REPO, "PROJECT_ODD_ADMIN", "ODD"]), max_size=3).map(tuple)
+KINDS = {
+    UnitKind.PROJECT_ACCESS_KEYS: 1,
+    UnitKind.REPOSITORY_ACCESS_KEYS: 2,
+    UnitKind.PROJECT_TOKENS: 1,
+    UnitKind.REPOSITORY_TOKENS: 2,
+}
+
+
+@given(keys=st.tuples(st.lists(KEYS, max_size=5), st.lists(KEYS, max_size=5)), rights=st.tuples(RIGHTS, RIGHTS))
+@settings(max_examples=200, deadline=None)
+def test_keys_and_tokens_hold_what_was_collected(keys, rights):
+    snapshot = Snapshot(INSTANCE, included=Included(Include))
+    project = rows.Project(id=1, key="P", name="P")
+    snapshot.add_project(project)
+    for number in (2, 3, 4):
+        snapshot.add_repository(rows.Repository(id=number, slug=f"r{number}", name="r", project=project))
+    tokens = [Token(str(number), "t", None, None, None, some) for number, some in enumerate(rights)]
+    for (kind, place), answer in zip(KINDS.items(), (*keys, tokens[:1], tokens[1:]), strict=True):
+        snapshot.included.add(kind, place, answer)
+    payload = build_payload(snapshot)
+    assert distinct(payload) == payload.counts.grants
+    if {*rights[0]} <= {*ON_PROJECT[:4], *ON_REPO[:3]}:
+        assert credential_grants_of(snapshot) == payload.counts.grants
+    else:
+        assert credential_grants_of(snapshot) <= payload.counts.grants
 
 
 def test_the_order_of_oaaclients_keys_does_not_matter(monkeypatch):
