@@ -13,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from oaa_bitbucket_async.cli.main import execute
+from oaa_bitbucket_async.collect.journal.store import _digest as batch_digest
+from oaa_bitbucket_async.collect.journal.store import open_store
 from oaa_bitbucket_async.files import OversizedError, unpack_bounded
 from oaa_bitbucket_async.oaa.saved import HIGHEST_RATIO, MOST_TEXT, read_saved
+from oaa_bitbucket_async.ops.metrics import write_metrics
+from oaa_bitbucket_async.ops.summary import Summary
+from tests.journal.estate import FINGERPRINT, NOW
 
 ROOT = Path(__file__).parents[1]
 MOST_MEMORY = 400_000_000
@@ -89,6 +95,82 @@ def test_push_and_diff_refuse_a_bomb_in_little_memory(tmp_path: Path, bomb: Call
         assert f"bomb.json.gz is refused: it unpacks to more than {HIGHEST_RATIO} times its size" in said
         assert "Traceback" not in said
         assert peak < MOST_MEMORY
+
+
+def of_digits(count: int) -> bytes:
+    """A whole payload that packs no better than others, with a user in every two bytes."""
+    digits = ",".join(random.Random(3).choices("0123456789", k=count)).encode()
+    rest = b'{"applications":[{"local_groups":[],"resources":[],"local_users":[%b]}],"identity_to_permissions":[]}'
+    packer = zlib.compressobj(6, wbits=31)
+    return packer.compress(rest % digits) + packer.flush()
+
+
+@linux
+def test_more_values_than_a_payload_has(tmp_path: Path) -> None:
+    path = tmp_path / "digits.json.gz"
+    path.write_bytes(of_digits(10_000_000))
+    code, said, peak = measured("diff", str(path), str(path))
+    assert code == 2
+    assert "digits.json.gz is refused: it holds far more values than a payload of its size" in said
+    assert peak < MOST_MEMORY
+
+
+@pytest.mark.parametrize("begin", [b'{"a":', b'{"custom_property_definition":', b'{"applications":[{"resources":['])
+def test_json_without_an_end_of_brackets(
+    tmp_path: Path, begin: bytes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VEZA_URL", "https://veza.invalid")
+    monkeypatch.setenv("VEZA_API_KEY", "x" * 20)
+    path = tmp_path / "deep.json"
+    path.write_bytes(begin + b'{"a":[' * 100_000)
+    for command in (
+        ["diff", str(path), str(path)],
+        ["push", str(path)],
+        ["who-can", "read", "A", "--payload", str(path)],
+    ):
+        assert execute(command) == 2
+        assert "deep.json is not an OAA application payload" in capsys.readouterr().err
+
+
+OPENED = """
+import re, sys
+from pathlib import Path
+from oaa_bitbucket_async.collect.journal.store import open_store
+from tests.journal.estate import FINGERPRINT, NOW
+opened = open_store(Path(sys.argv[1]), fingerprint=FINGERPRINT, window=3600.0, resume=True, now=NOW)
+print(opened.resumed, opened.set_aside)
+print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@linux
+def test_a_batch_of_a_journal(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    store = open_store(path, fingerprint=FINGERPRINT, window=3600.0, resume=True, now=NOW).store
+    body = packed(b"", b" ", 2, wbits=15)
+    with store._connection as connection:
+        connection.execute("INSERT INTO batch VALUES (?, ?, ?)", (0, batch_digest(store._header, 0, body), body))
+    store.close()
+    done = subprocess.run(
+        [sys.executable, "-c", OPENED, str(path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    told, peak = done.stdout.splitlines()
+    assert told == "False it is damaged: it unpacks to more than 134,217,728 bytes"
+    assert int(peak) * 1024 < MOST_MEMORY
+
+
+@linux
+def test_a_metrics_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    path.touch(0o644)
+    os.truncate(path, 2 << 30)
+    write_metrics(path, Summary(instance="h"), exit_code=3, finished_at=1.0)
+    assert path.stat().st_size < 100_000
 
 
 @linux

@@ -22,7 +22,7 @@ from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
 from oaa_bitbucket_async.oaa.node_types import Definition, NodeTypes, node_types, saved_node_types
 from oaa_bitbucket_async.oaa.notes import Notes
-from oaa_bitbucket_async.oaa.saved import not_a_payload, read_saved
+from oaa_bitbucket_async.oaa.saved import NOT_A_PAYLOAD, not_a_payload, read_saved
 from oaa_bitbucket_async.oaa.target import SavedTarget, Target
 from oaa_bitbucket_async.settings import Identity
 
@@ -160,7 +160,7 @@ def load_payload(path: Path) -> Payload:
         saved = msgspec.json.decode(text, type=_Saved)
         (application,) = saved.applications
         target = application.custom_properties.target()
-    except ValueError as error:  # msgspec's are among them
+    except NOT_A_PAYLOAD as error:
         raise not_a_payload(path, error) from None
     counts = Counts(
         users=len(application.local_users),

@@ -25,6 +25,11 @@ MOST_TEXT = 1 << 30
 """Bytes of JSON in a payload: five times that of 300,000 repositories."""
 MOST_PACKED = 128 << 20
 """Bytes of a gzip file: more than Veza takes in one upload (100 MB)."""
+_SHORTEST = 6
+"""Bytes of a value and its comma, on the average. Payloads have 25, what is made to fill memory 2: each takes 80."""
+_SLACK = 4 << 20
+NOT_A_PAYLOAD = (ValueError, RecursionError)
+"""What decoding something else can end in: msgspec's errors are ValueErrors, and JSON can be nested without end."""
 HIGHEST_RATIO = 50
 """Payloads have 10 to 15, what is made to fill memory 1,000."""
 
@@ -81,7 +86,7 @@ def head_of_ours(path: Path) -> Head:
     try:
         (application,) = msgspec.json.decode(text, type=_Headed).applications
         target = application.custom_properties.target()
-    except ValueError as error:  # msgspec's are among them
+    except NOT_A_PAYLOAD as error:
         raise not_a_payload(path, error) from None
     keys = (project.custom_properties.key or project.name for project in application.resources)
     return Head(target, frozenset(key.upper() for key in keys), application.custom_properties.public_access)
@@ -101,9 +106,11 @@ def read_saved(path: Path, *, ours: bool = False) -> Saved:
             begin = file.read(len(_MAGIC))
             most = MOST_PACKED if begin == _MAGIC else MOST_TEXT
             content = read_bounded(file, most, begin)
-        if begin != _MAGIC:
-            return Saved(content, content)
-        return Saved(content, unpack_bounded(content, most=MOST_TEXT, ratio=HIGHEST_RATIO))
+        packed = begin == _MAGIC
+        text = unpack_bounded(content, most=MOST_TEXT, ratio=HIGHEST_RATIO) if packed else content
+        if text.count(b",") * _SHORTEST > len(text) + _SLACK:
+            raise OversizedError("it holds far more values than a payload of its size")
+        return Saved(content, text)
     except OversizedError as error:
         raise ConfigurationError(f"{path} is refused: {error}.", "Look where it comes from.") from None
     except zlib.error as error:
@@ -139,7 +146,7 @@ def contents_of_file(path: Path, names: Names, like: Contents | None = None, *, 
     text = read_saved(path, ours=ours).text
     try:
         return read_contents(text, names, like)
-    except msgspec.MsgspecError as error:
+    except NOT_A_PAYLOAD as error:
         raise not_a_payload(path, error) from None
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 from rich.text import Text
 
 from oaa_bitbucket_async.access.answers import WhatCan, WhoCan
@@ -14,7 +13,7 @@ from oaa_bitbucket_async.access.estate import AnotherPayloadError, Estate, Place
 from oaa_bitbucket_async.access.finding import NotFoundError, find_holder, find_places
 from oaa_bitbucket_async.access.levels import Level
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.oaa.saved import head_of_ours, not_a_payload, read_saved
+from oaa_bitbucket_async.oaa.saved import NOT_A_PAYLOAD, head_of_ours, not_a_payload, read_saved
 from oaa_bitbucket_async.oaa.schema import SavedUser
 from oaa_bitbucket_async.ops.answers_text import (
     show_what,
@@ -108,7 +107,7 @@ def _estate(question: Question) -> Estate:
             f"{path} is not a payload of this collector: {error}.",
             "Give a file that --save-json has written, or leave out --payload to ask the last upload.",
         ) from None
-    except msgspec.MsgspecError as error:
+    except NOT_A_PAYLOAD as error:
         raise not_a_payload(path, error) from None
     _introduce(estate, path, question)
     return estate

@@ -12,7 +12,8 @@ from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.state import StatePaths, last_payload_path, state_paths
 from tests.integration.conftest import Benches
 from tests.integration.harness import DATA_SOURCE, Bench
-from tests.integration.process import QUICK_JOURNAL, Ended, Process, ended
+from tests.integration.process import QUICK_JOURNAL, Ended, Process, ended, environment
+from tests.test_bombs import MOST_MEMORY, linux, measured, users_in_one_byte_each
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners, permissions and pipes of POSIX")
 
@@ -31,6 +32,7 @@ def events(end: Ended) -> list[str]:
 
 def test_pipes_in_place_of_files_hold_up_nothing(bench: Benches) -> None:
     made = bench()
+    pushed = len(made.veza.pushed)
     made.state.mkdir(exist_ok=True)
     metrics = made.state / "m.prom"
     holder = paths(made).lock.with_name(f"{paths(made).lock.name}.holder")
@@ -40,7 +42,7 @@ def test_pipes_in_place_of_files_hold_up_nothing(bench: Benches) -> None:
     assert end.code == 3, end.err
     assert "is not believed: it is not a regular file" in end.err
     assert {"journal-set-aside", "metrics-failed"} <= set(events(end))
-    assert not made.veza.pushed
+    assert len(made.veza.pushed) == pushed
 
 
 def test_a_pipe_in_place_of_the_holder_s_name(bench: Benches) -> None:
@@ -61,11 +63,25 @@ def test_a_pipe_in_place_of_the_holder_s_name(bench: Benches) -> None:
 def test_a_last_payload_that_everyone_could_write_does_not_get_past_the_guard(bench: Benches) -> None:
     made = bench()
     assert ended(made).code == 0
+    pushed = len(made.veza.pushed)
     last_payload(made).chmod(0o666)
     end = ended(made, OAA_MAX_REMOVED="100")
     assert end.code == 3
     end.said("is not believed: every user of this machine may write it")
-    assert len(made.veza.pushed) == 1
+    assert len(made.veza.pushed) == pushed
+
+
+@linux
+def test_a_last_payload_that_unpacks_to_gigabytes(bench: Benches) -> None:
+    made = bench()
+    assert ended(made).code == 0
+    pushed = len(made.veza.pushed)
+    last_payload(made).write_bytes(users_in_one_byte_each())
+    code, said, peak = measured(**environment(made, OAA_MAX_REMOVED="100"))
+    assert code == 3
+    assert "is refused: it unpacks to more than 50 times its size" in said
+    assert peak < MOST_MEMORY
+    assert len(made.veza.pushed) == pushed
 
 
 def test_what_a_volume_s_group_may_write_is_mended_and_the_run_resumes(bench: Benches) -> None:

@@ -32,7 +32,15 @@ _MOST_OF_A_BATCH = 128 << 20
 """Bytes of a batch, unpacked: sixteen times what 20,000 rows of 400 bytes have."""
 _CLOCK_SLACK = 60.0
 """Seconds by which a journal may be younger than now: clocks are set."""
-NOT_A_JOURNAL = (sqlite3.DatabaseError, msgspec.MsgspecError, zlib.error, LookupError, ValueError, TypeError)
+NOT_A_JOURNAL = (
+    sqlite3.DatabaseError,
+    msgspec.MsgspecError,
+    zlib.error,
+    LookupError,
+    ValueError,
+    TypeError,
+    RecursionError,
+)
 """What reading a damaged file can end in."""
 _NOT_ITS_FAULT = frozenset(
     {
