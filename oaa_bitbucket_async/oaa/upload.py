@@ -320,14 +320,21 @@ def _messages(answer: Json, redact: Redact) -> Iterator[str]:
 
 
 def count_warnings(messages: Iterable[str]) -> Counter[str]:
-    """Messages by kind. Veza names each thing in its own message, tens of thousands of them for one cause."""
+    """Messages by kind, at most 50 kinds; `…` stands for all others.
+
+    Veza names each thing in its own message, tens of thousands of them for one cause.
+    """
     kinds = Counter(map(_kind, messages))
     if len(kinds) <= _MOST_KINDS:
         return kinds
     coarse: Counter[str] = Counter()
     for kind, count in kinds.items():
         coarse[" ".join(kind.split()[:4]) + " …"] += count
-    return coarse
+    if len(coarse) <= _MOST_KINDS:
+        return coarse
+    found = Counter(dict(coarse.most_common(_MOST_KINDS - 1)))
+    found["…"] += coarse.total() - found.total()
+    return found
 
 
 def _kind(message: str) -> str:

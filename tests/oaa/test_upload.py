@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import itertools
 import logging
 import threading
 import time
@@ -250,6 +251,13 @@ def test_kinds_that_can_be_told_apart_by_their_beginning_only():
         "User N … unknown": 2,
         "Group: …": 2,
     }
+
+
+def test_kinds_without_end_are_told_together():
+    words = ["".join(letters) for letters in itertools.product("abcdefghij", repeat=3)]
+    counted = count_warnings([*words, "often", "often"])
+    assert (len(counted), counted.total(), counted["often …"]) == (50, 1002, 2)
+    assert counted["…"] == 1002 - 2 - 48
 
 
 # --- settings ---------------------------------------------------------------------------------------------
