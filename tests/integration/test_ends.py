@@ -74,6 +74,22 @@ def test_during_a_check(bench: Benches, number: signal.Signals, match: str) -> N
     end.said("The run was interrupted. Run the check again.")
 
 
+@BOTH
+def test_during_a_push(bench: Benches, tmp_path: Path, number: signal.Signals) -> None:
+    made = bench()
+    saved = tmp_path / "p.json"
+    assert ended(made, "--dry-run", "--save-json", str(saved)).code == 0
+    made.veza.fail("hanging", call="push")
+    before = len(made.veza.requests)
+    process = Process(made, "push", str(saved))
+    process.until(lambda: any(r.path.endswith(":push") for r in made.veza.requests[before:]))
+    process.send(number)
+    end = process.end(timeout=10)
+    assert end.code == CODES[number], end.err
+    assert "Traceback" not in end.err
+    assert one_line(end.err) == "Error: Interrupted."
+
+
 def test_the_end_of_the_grace_does_not_cut_off_the_metrics(bench: Benches, tmp_path: Path) -> None:
     """The crawl ends within the grace; what comes after it takes longer."""
     slow = Fault("slow", match=HOW_MANY, first=5, seconds=0.1)
