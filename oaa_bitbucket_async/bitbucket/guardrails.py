@@ -3,7 +3,7 @@
 import msgspec
 
 from oaa_bitbucket_async.bitbucket.credentials import Reduced
-from oaa_bitbucket_async.bitbucket.rows import Id, Name, Number, Page, Row
+from oaa_bitbucket_async.bitbucket.rows import Id, Name, Number, Page, Row, without_nulls
 
 
 class Restriction(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -91,6 +91,34 @@ def _restriction(wire: _Restriction) -> Restriction:
     )
 
 
+UNREADABLE = Restriction("unreadable", "", "", active=False, users=(), groups=(), keys=())
+"""In place of a restriction of a form that we do not know: what its repository restricts can't be told then."""
+
+
+class _Restrictions:
+    """Decodes a page of restrictions, row by row where one can't be read."""
+
+    def __init__(self) -> None:
+        self._page = Reduced(msgspec.json.Decoder(Page[_Restriction]), _restriction)
+        self._rows = msgspec.json.Decoder(Page[msgspec.Raw])
+        self._row = msgspec.json.Decoder(_Restriction)
+
+    def decode(self, body: bytes, /) -> Page[Restriction]:
+        """Raises msgspec.ValidationError and msgspec.DecodeError, as a decoder of msgspec does."""
+        try:
+            return self._page.decode(body)
+        except msgspec.ValidationError:
+            page = self._rows.decode(body)
+        values = [self._readable(bytes(row)) for row in page.values]
+        return Page(values, page.is_last_page, page.next_page_start, page.limit, page.size, page.start)
+
+    def _readable(self, row: bytes) -> Restriction:
+        try:
+            return _restriction(self._row.decode(without_nulls(row)))
+        except msgspec.ValidationError:
+            return UNREADABLE
+
+
 class _Role(Row, frozen=True):
     ref_id: str | None = None
     use_default: bool = False
@@ -170,7 +198,7 @@ def _count(check: _Checked) -> int | None:
     return check
 
 
-RESTRICTIONS = Reduced(msgspec.json.Decoder(Page[_Restriction]), _restriction)
+RESTRICTIONS = _Restrictions()
 DEFAULT_BRANCH = msgspec.json.Decoder(DefaultBranch)
 BRANCH_MODEL = _BranchModels()
 MERGE_CHECKS = _Checks()

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import msgspec
 
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected
-from oaa_bitbucket_async.bitbucket.rows import Decoder, Page
+from oaa_bitbucket_async.bitbucket.rows import Decoder, Page, without_nulls
 from oaa_bitbucket_async.errors import CredentialError
 from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.text import as_it_is, quote
@@ -108,7 +108,7 @@ def understand(path: str, answer: Answer, decoder: Decoder[T], login: Login, now
             request_id=headers.get(REQUEST_ID_HEADER),
         )
     try:
-        return decoder.decode(body)
+        return _decoded(body, decoder)
     except msgspec.ValidationError as error:
         raise Fault(
             path,
@@ -125,6 +125,15 @@ def understand(path: str, answer: Answer, decoder: Decoder[T], login: Login, now
             status=status,
             request_id=_request_id(headers, login),
         ) from None
+
+
+def _decoded(body: bytes, decoder: Decoder[T]) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        if b"null" not in body:
+            raise
+        return decoder.decode(without_nulls(body))
 
 
 def next_start(path: str, page: Page[T], start: int) -> int | None:

@@ -138,6 +138,22 @@ class Decoder(Protocol[T_co]):
         ...
 
 
+def without_nulls(body: bytes) -> bytes:
+    """The same JSON less members that are null: some servers write that for what is absent (BITBUCKET.md section 11).
+
+    A null in an array stays: it is no absence. Raises what msgspec raises, and RecursionError.
+    """
+    return msgspec.json.encode(_less_nulls(msgspec.json.decode(body)))
+
+
+def _less_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _less_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_less_nulls(item) for item in value]
+    return value
+
+
 class Page(msgspec.Struct, Generic[T], frozen=True, gc=False, rename="camel"):
     """One page of a listing. `next_page_start` is what to ask for next; null or absent on the last page."""
 

@@ -67,6 +67,8 @@ class Included:
 
     def add(self, kind: UnitKind, place: int, rows: Sequence[AnyIncluded]) -> None:
         """A place was read; also an empty answer counts. In any order, or twice, it is the same."""
+        if place in self.hidden.get(kind, ()):  # a part of it could not be seen
+            return
         table = self._rows.setdefault(kind, {})
         parts = {_encoder.encode(row) for row in rows}
         if before := table.get(place):
@@ -75,7 +77,8 @@ class Included:
         table[place] = self._same.setdefault(packed, packed) if not parts or kind in _ALIKE else packed
 
     def hide(self, kind: UnitKind, place: int) -> None:
-        """The login may not see what is there."""
+        """The login may not see what is there, or not all of it."""
+        self._rows.get(kind, {}).pop(place, None)
         self.hidden.setdefault(kind, set()).add(place)
 
     def told(self, kind: UnitKind, place: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import cast
 
 from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.bitbucket.guardrails import BranchModel, DefaultBranch, MergeChecks, Restriction
+from oaa_bitbucket_async.bitbucket.guardrails import UNREADABLE, BranchModel, DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.collect.included import AnyIncluded
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import INCLUDED, Unit, UnitKind
@@ -26,7 +26,9 @@ def apply(snapshot: Snapshot, unit: Unit, answer: Sequence[AnyRow], read_at: flo
 
     Applying the pages of one unit in any order, or twice, gives the same snapshot.
     """
-    if unit.kind in INCLUDED:
+    if UNREADABLE in answer:
+        snapshot.included.hide(unit.kind, int(unit.key))
+    elif unit.kind in INCLUDED:
         snapshot.included.add(unit.kind, int(unit.key), cast("Sequence[AnyIncluded]", answer))
     else:
         _INTAKE[unit.kind](snapshot, unit.key, answer, read_at)

@@ -48,6 +48,8 @@ class Waits:
     unasked: Keys = field(default_factory=Keys)
     streak: int = 0
     """Units in a row that ended in a fault."""
+    only_pages_404: bool = True
+    """Whether all that came back were pages with status 404, no JSON."""
     last: Entry | None = None
     """How the last one of them ended."""
     times_aside: int = 0
@@ -117,6 +119,14 @@ class Waiting:
             waits.failed.discard(unit.key)
             waits.unasked.discard(unit.key)
 
+    def end(self, kind: UnitKind) -> Keys:
+        """What waits of a kind waits no more, and is not tried."""
+        waits = self._kinds.pop(kind)
+        waits.aside = False
+        self._counts.set_aside.discard(kind_in_words(kind))
+        self._end_tries(waits)
+        return waits.keys()
+
     def left(self) -> Iterator[tuple[UnitKind, Waits]]:
         """Kinds of which something waits still."""
         return ((kind, waits) for kind, waits in self._kinds.items() if len(waits))
@@ -126,6 +136,7 @@ class Waiting:
         waits = self._kinds.setdefault(unit.kind, Waits())
         waits.streak += 1
         waits.last = ended
+        waits.only_pages_404 &= fault.status == 404 and fault.reason is FaultReason.NOT_JSON
         if waits.aside and unit.key in waits.running.values():
             waits.failed_tries += 1
         if again:

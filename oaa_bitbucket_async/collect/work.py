@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import Question
+from oaa_bitbucket_async.bitbucket.api import REPO_CREATE, Question
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
@@ -154,7 +154,7 @@ class Work:
             try:
                 rows = await self._answer(unit)
             except (Gone, Moved) as problem:
-                if isinstance(problem, Gone) and (unit.kind in HELPERS or self._is_absent(unit.kind)):
+                if isinstance(problem, Gone) and self._is_answer(unit):
                     raise
                 where = await self._questions.find(unit)
                 if where is None:
@@ -242,6 +242,7 @@ class Work:
         A fault that outlasted all attempts may have passed by now. May be called again after more has been asked.
         """
         while not self.stopped:
+            self._hide_what_is_off()
             taken = self._waiting.take()
             if taken:
                 self._round += 1
@@ -249,6 +250,17 @@ class Work:
             elif not await self._waiting.outcome():
                 break
         self._round = 1
+
+    def _hide_what_is_off(self) -> None:
+        """An app that is switched off may answer with a page of the web interface, status 404, whatever is asked.
+
+        If that is all that came back for a kind that `--include` asks, this server has no such thing.
+        """
+        for kind, waits in list(self._waiting.left()):
+            if kind in INCLUDED and waits.only_pages_404 and not self._snapshot.included.count(kind):
+                for key in self._waiting.end(kind):
+                    self._snapshot.included.hide(kind, int(key))
+                    self._ledger.hidden()
 
     def settle(self) -> None:
         """What this run does not collect leaves the snapshot; what is missing is marked in it."""
@@ -318,6 +330,10 @@ class Work:
             if isinstance(problem, Gone):
                 self._absent.add(unit.kind)
             return
+        if isinstance(problem, Gone) and self._may_be_unknown(unit):
+            _log.debug("not known here: %s", problem)
+            self._ledger.hidden()
+            return
         self._ledger.record(verdict(unit, self._snapshot, problem))
 
     def _failed(self, unit: Unit, fault: Fault) -> None:
@@ -346,9 +362,21 @@ class Work:
             self._lost_at[subject] = place
             self.lost.add(subject)
 
-    def _is_absent(self, kind: UnitKind) -> bool:
-        """Whether this server, by all that is known, has no such thing: then a 404 needs no second look each time."""
-        return kind in self._absent and not self._snapshot.included.count(kind)
+    def _may_be_unknown(self, unit: Unit) -> bool:
+        """Whether servers may not know this default permission although the project is there.
+
+        Its users have been asked for just before, so that the project itself is.
+        """
+        if unit.kind is not UnitKind.PROJECT_DEFAULT:
+            return False
+        project, _, level = unit.key.partition("/")
+        return level == REPO_CREATE or self._snapshot.projects[int(project)].personal
+
+    def _is_answer(self, unit: Unit) -> bool:
+        """Whether a 404 needs no second look: this server, by all that is known, has no such thing."""
+        if unit.kind in HELPERS or self._may_be_unknown(unit):
+            return True
+        return unit.kind in self._absent and not self._snapshot.included.count(unit.kind)
 
     def _take(self, unit: Unit, rows: Sequence[AnyRow], read_at: float) -> None:
         apply(self._snapshot, unit, rows, read_at)

@@ -23,7 +23,7 @@ _OF_ADMINISTRATOR = (
     "those of other users need the global permission Admin, which no token carries: sign in with BITBUCKET_USER and "
     "the password of an administrator"
 )
-_OF_PLACE = "Admin on them shows them, if this server has such a thing"
+_OF_PLACE = "Admin on them shows them, if this server has such a thing, in a form that is known"
 
 
 def property_name(include: Include) -> str:

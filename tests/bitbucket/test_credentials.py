@@ -118,7 +118,6 @@ def test_what_has_no_id_is_no_row() -> None:
         (credentials.ACCESS_KEYS, {"key": {"id": 1}}),
         (credentials.TOKENS, {"name": "x"}),
         (credentials.GPG_KEYS, {"fingerprint": "x"}),
-        (guardrails.RESTRICTIONS, {"type": "read-only"}),
     ):
         with pytest.raises(msgspec.ValidationError):
             decoder.decode(page(row))  # type: ignore[attr-defined]
@@ -172,3 +171,15 @@ def test_a_branching_model() -> None:
     assert dict(model.prefixes) == {"RELEASE": "release/"}
     bare = guardrails.BRANCH_MODEL.decode(b'{"development": {"refId": null, "useDefault": false}, "production": null}')
     assert (bare.roles, bare.prefixes) == ((), ())
+
+
+def test_a_restriction_of_another_form_does_not_spoil_the_others() -> None:
+    matcher = {"id": "refs/heads/main", "type": {"id": "BRANCH"}}
+    good = {"type": "read-only", "matcher": matcher, "users": None, "accessKeys": None}
+    odd: tuple[object, ...] = ({"type": "read-only"}, {"type": 7, "matcher": matcher}, None, "read-only", [])
+    for row in odd:
+        found = guardrails.RESTRICTIONS.decode(page(good, row, good)).values
+        assert [one == guardrails.UNREADABLE for one in found] == [False, True, False]
+        assert (found[0].kind, found[0].users) == ("read-only", ())
+    with pytest.raises(msgspec.ValidationError):
+        guardrails.RESTRICTIONS.decode(b'{"values": 7, "isLastPage": true}')

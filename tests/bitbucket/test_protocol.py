@@ -471,3 +471,23 @@ def test_a_problem_says_where_and_finds_itself_in_the_log() -> None:
     problem = RequestProblem("/rest/x", "broken", status=500, request_id="@1")
     assert str(problem) == "/rest/x: status 500, broken, request id @1"
     assert str(RequestProblem("/rest/x", "broken")) == "/rest/x: broken"
+
+
+# --- null ---------------------------------------------------------------------------------------------------------
+
+
+def test_null_where_something_may_be_absent_is_absence() -> None:
+    user = {"id": 7, "name": "a", "slug": None, "displayName": None, "emailAddress": None, "type": None, "active": None}
+    nulls = rows.User(7, "a")
+    answered = understand("/x", ok(page([user])), msgspec.json.Decoder(rows.Page[rows.User]), known())
+    assert answered.values == [nulls]
+    row = {"id": 1, "slug": "s", "name": "n", "state": None, "archived": None, "public": None, "origin": None}
+    row["project"] = {"id": 2, "key": "P", "name": "p", "type": None, "public": None, "owner": user}
+    repository = understand("/x", ok(row), msgspec.json.Decoder(rows.Repository), known())
+    assert repository == rows.Repository(1, "s", "n", rows.Project(2, "P", "p", owner=nulls))
+
+
+@pytest.mark.parametrize("content", [page([{"id": None, "name": "a"}]), page([{"id": 1, "name": None}]), page([None])])
+def test_null_where_something_has_to_be_is_a_fault(content: object) -> None:
+    with pytest.raises(Fault, match="expected shape"):
+        understand("/x", ok(content), msgspec.json.Decoder(rows.Page[rows.User]), known())

@@ -258,3 +258,59 @@ def test_what_waits_takes_eight_bytes_each() -> None:
 @pytest.mark.parametrize("kind", list(UnitKind))
 def test_every_kind_has_words(kind: UnitKind) -> None:
     assert "{" not in kind_in_words(kind)
+
+
+# --- what a server does not know, and what is no error ----------------------------------------------------------------
+
+PAGE_404 = answer(404, b"<!DOCTYPE html><html>Oops</html>", content_type="text/html")
+
+
+def with_keys(breaks: Breaks, users: int = 120, **pace: object) -> Run:
+    async def main() -> Run:
+        content = estate(2, 4)
+        content["/admin/users"] = [user(number) for number in range(1, users + 1)]
+        run = run_of(
+            Broken(content, breaks=breaks),
+            include={Include.SSH_KEYS},
+            concurrency=None,
+            **pace,  # type: ignore[arg-type]
+        )
+        run.client.prove_by(API.login_proof())
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(run.client.pacer.watch(run.client.probe))
+            await run.crawl.run()
+            watch.cancel()
+        return run
+
+    return run_virtual(main())
+
+
+@pytest.mark.parametrize("users", [2, 120])
+def test_an_app_that_is_off_may_answer_with_pages(users: int) -> None:
+    run = with_keys(lambda path, now: PAGE_404 if path == SSH_KEYS else None, users)
+    assert run.ledger.complete
+    assert run.ledger.count(Outcome.HIDDEN) == users
+    assert run.snapshot.included.hidden[UnitKind.USER_SSH_KEYS] == set(range(1, users + 1))
+    assert run.counts.set_aside == set()
+
+
+def test_a_page_404_is_a_fault_where_others_were_answered() -> None:
+    left = [ok(page([]))] * 5
+
+    def breaks(path: str, now: float) -> Answer | None:
+        if path != SSH_KEYS:
+            return None
+        return left.pop() if left else PAGE_404
+
+    run = with_keys(breaks)
+    assert not run.ledger.complete
+    assert run.ledger.count(Outcome.HIDDEN) == 0
+    assert run.ledger.count(Outcome.FAILED) == 115
+
+
+def test_any_other_fault_among_them_is_one() -> None:
+    first = [error(500)]
+    run = with_keys(
+        lambda path, now: (first.pop() if first else PAGE_404) if path == SSH_KEYS else None, max_attempts=1
+    )
+    assert run.ledger.count(Outcome.FAILED) == 120

@@ -1,9 +1,12 @@
 """One unit to its end: asked, confirmed if it is gone, tried once more if it failed."""
 
 import asyncio
+import re
+from dataclasses import replace
 
 import pytest
 
+from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
@@ -293,3 +296,39 @@ def timeless(run: Run) -> dict[str, object]:
         else part
         for name, part in content(run.snapshot).items()
     }
+
+
+# --- default permissions that a server does not know ------------------------------------------------------------------
+
+
+def defaults(*absent: str, levels: tuple[str, ...] = (*DEFAULT_LEVELS, REPO_CREATE)) -> Run:
+    """A crawl in which the default permissions at these paths are 404, although their projects are there."""
+    content = same(estate(4, 10))
+    for number in ("P1", "P2", "P3", "P4", "~USER3"):
+        content[f"/projects/{number}/permissions/REPO_CREATE/all"] = {"permitted": False}
+    for path in list(content):
+        if any(re.fullmatch(pattern, path) for pattern in absent):
+            content[path] = error(404, "null for uri")
+
+    async def main() -> Run:
+        run = run_of(Server(content), findings=replace(FINDINGS, default_levels=levels))
+        await run.crawl.run()
+        return run
+
+    return run_virtual(main())
+
+
+@pytest.mark.parametrize("absent", ["/projects/~USER3/permissions/.*/all", "/projects/.*/permissions/REPO_CREATE/all"])
+def test_a_default_permission_that_is_not_known_here_is_none(absent: str) -> None:
+    whole, run = defaults(), defaults(absent)
+    assert run.ledger.complete
+    hidden = run.ledger.count(Outcome.HIDDEN)
+    assert hidden in (4, 5)
+    assert run.ledger.count(Outcome.OK) == whole.ledger.count(Outcome.OK) - hidden
+    normal = {1, 2, 3, 4}
+    assert {p: run.snapshot.default_permissions[p] for p in normal} == {p: {"PROJECT_READ"} for p in normal}
+
+
+def test_of_a_normal_project_it_is_missing() -> None:
+    run = defaults("/projects/P2/permissions/PROJECT_READ/all")
+    assert [entry.what for entry in run.ledger.missing()] == ["default permission of project P2 (PROJECT_READ)"]
