@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import tests.examples  # noqa: F401  # registers the profiles before `--hypothesis-profile` chooses one
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 
 

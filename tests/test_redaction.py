@@ -5,7 +5,7 @@ import time
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.redaction import CUT, MASK, Redactor, proxy_secrets, redactor_of
@@ -13,6 +13,7 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Veza
 from oaa_bitbucket_async.text import LONGEST_QUOTE
 from oaa_bitbucket_async.text import quote as quoted
+from tests.examples import examples
 
 _secrets = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_characters="\x7f*"), min_size=8)
 SECRET = "NjU0MjQ3/Tc+g hé&'\"<x>\\n%41"
@@ -43,7 +44,7 @@ def forms(secret: str) -> list[str]:
     ]
 
 
-@settings(deadline=None)
+@examples(100)
 @given(_secrets, st.text(max_size=20), st.text(max_size=20))
 def test_no_form_of_the_secret_is_left(secret: str, before: str, after: str) -> None:
     assume(secret == secret.strip() and secret not in "Password: ")

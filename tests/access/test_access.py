@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
@@ -17,6 +17,7 @@ from tests.access.from_bitbucket import FromBitbucket
 from tests.access.from_payload import FromPayload
 from tests.access.strategies import Instance, estates, instances
 from tests.access.traps import TRAPS, Trap
+from tests.examples import examples
 from tests.integration.harness import QUICK
 
 PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
@@ -58,7 +59,7 @@ def assert_same_rights(instance: Instance, raw: bytes) -> FromPayload:
 
 @pytest.mark.timeout(600)  # what is found has to be made small
 @given(instance=instances())
-@settings(max_examples=80, **PATIENT)
+@examples(80, **PATIENT)
 def test_every_right_is_the_one_that_bitbucket_gives(upload: Upload, instance: Instance) -> None:
     assert_same_rights(instance, upload(instance))
 
@@ -86,7 +87,7 @@ def rights_in(payload: FromPayload, trap: Trap) -> dict[tuple[str, str], str]:
 
 @pytest.mark.timeout(600)
 @given(instance=instances(), data=st.data())
-@settings(max_examples=15, **PATIENT)
+@examples(15, **PATIENT)
 def test_the_same_estate_gives_the_same_bytes(upload: Upload, instance: Instance, data: st.DataObject) -> None:
     """However it is asked, in whatever order and pages it is listed, and whichever three of ten requests fail."""
     plain = upload(instance)
@@ -115,7 +116,7 @@ def test_the_same_estate_gives_the_same_bytes(upload: Upload, instance: Instance
 
 
 @given(estate=estates())
-@settings(max_examples=100, **PATIENT)
+@examples(100, **PATIENT)
 def test_the_embedded_server_has_the_same_opinion(estate: Any) -> None:
     """It decides what it shows to whom by rules of its own: they were written apart from those here."""
     bitbucket, rights = FromBitbucket(estate), Rights(estate)

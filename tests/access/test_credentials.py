@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import guardrails
@@ -28,6 +28,7 @@ from tests.access.keyed import BRANCHES, PATTERNS, keyed_instances, take_credent
 from tests.access.keys_from_payload import KeysFromPayload
 from tests.access.strategies import Instance
 from tests.access.test_access import PASSING, PATIENT, STUBBORN
+from tests.examples import examples
 
 EVERYTHING = frozenset(Include)
 LEVELS = {"READ": "read", "WRITE": "write", "ADMIN": "admin"}
@@ -105,7 +106,7 @@ def assert_opens_the_same(instance: Instance, raw: bytes) -> KeysFromPayload:
 
 @pytest.mark.timeout(600)  # what is found has to be made small
 @given(instance=keyed_instances())
-@settings(max_examples=60, **PATIENT)
+@examples(60, **PATIENT)
 def test_what_opens_is_what_bitbucket_lets_open(upload: Upload, instance: Instance) -> None:
     payload = assert_opens_the_same(instance, upload(instance, include=EVERYTHING))
     assert_says_what_it_saw(instance, payload)
@@ -206,7 +207,7 @@ def test_both_opinions_of_a_pattern_are_one(pattern: str, branch: str) -> None:
 
 @pytest.mark.timeout(600)
 @given(instance=keyed_instances(), data=st.data())
-@settings(max_examples=12, **PATIENT)
+@examples(12, **PATIENT)
 def test_the_same_bytes_in_any_order(upload: Upload, instance: Instance, data: st.DataObject) -> None:
     """However keys are listed and paged, and whichever three of ten requests fail."""
     plain = upload(instance, include=EVERYTHING)
@@ -227,7 +228,7 @@ def test_the_same_bytes_in_any_order(upload: Upload, instance: Instance, data: s
 
 @pytest.mark.timeout(600)
 @given(instance=keyed_instances())
-@settings(max_examples=12, **PATIENT)
+@examples(12, **PATIENT)
 def test_who_asks_for_none_of_it_sees_none_of_it(upload: Upload, instance: Instance) -> None:
     """The payload is the one of an instance that has no keys at all."""
     raw = upload(instance)

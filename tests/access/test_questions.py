@@ -4,7 +4,7 @@ import gzip
 import json
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.access.answers import WhatCan, WhoCan
@@ -16,6 +16,7 @@ from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.oaa.payload import build_payload
 from tests.access.from_payload import FromPayload
+from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 
 ORDER = ["none", "read", "write", "admin"]
@@ -45,7 +46,7 @@ def told_level(answer: WhatCan, place: Place) -> str:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([INSTANCE, EFFECTIVE]))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_every_answer_is_the_oracles(seed, instance):
     payload = build_payload(snapshot_of(steps_of(seed, instance), instance))
     raw = b"".join(payload.json_chunks())

@@ -4,7 +4,7 @@ import asyncio
 import traceback
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import client as client_module
@@ -14,6 +14,7 @@ from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.bitbucket.protocol import Answer, Login
 from oaa_bitbucket_async.errors import CredentialError
 from tests.bitbucket.answers import API, HTML, ME, Wire, answer, client_of, error, ok, page, scripted
+from tests.examples import examples
 from tests.virtual_clock import run_virtual
 
 QUESTION = API.project("A")
@@ -235,7 +236,7 @@ def test_a_place_is_held_while_a_request_is_out_and_not_while_it_waits_to_be_ret
     assert wire.peak == 3
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(st.floats(0.0, 30.0), min_size=1, max_size=6), st.integers(1, 3), st.integers(0, 1000))
 def test_cancelled_at_any_moment_a_question_gives_its_place_back(
     moments: list[float], concurrency: int, seed: int

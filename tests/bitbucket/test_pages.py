@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import client as client_module
@@ -15,6 +15,7 @@ from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.bitbucket.rows import User
 from tests.bitbucket.answers import API, Wire, client_of, ok, page
+from tests.examples import examples
 from tests.virtual_clock import run_virtual
 
 LISTING = API.users(detailed=False)
@@ -85,7 +86,7 @@ def read_or_fault(listed: Listed) -> list[int] | Fault:
         return fault
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.integers(1, 999), unique=True, max_size=40), st.integers(1, 12), st.sets(st.integers(1, 999)))
 def test_a_listing_that_stands_still_comes_whole_in_two_passes(rows: list[int], cap: int, more: set[int]) -> None:
     hidden = frozenset(row for row in rows if row % 3 == 0 or row in more)
@@ -101,7 +102,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(st.lists(st.integers(1, 999), unique=True, max_size=30), st.integers(1, 8), events)
 @example([1, 2, 3, 4, 5, 6], 2, [(1, "delete", 0)])
 @example([1, 2, 3, 4, 5, 6], 1, [(4, "delete", 0), (9, "delete", 0)])
@@ -124,7 +125,7 @@ def test_what_any_pass_shows_comes_once_and_the_last_pass_adds_nothing_old(
         assert all(row > newest for row in last - set().union(*earlier))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(st.integers(1, 999), unique=True, max_size=30), st.integers(1, 8), events)
 def test_what_is_there_from_beginning_to_end_comes_if_the_last_pass_was_undisturbed(
     rows: list[int], cap: int, events: list[Event]

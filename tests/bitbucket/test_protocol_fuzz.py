@@ -4,7 +4,7 @@ import json
 import random
 
 import msgspec
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
@@ -13,6 +13,7 @@ from oaa_bitbucket_async.bitbucket.protocol import Answer, Login, understand
 from oaa_bitbucket_async.bitbucket.rows import Page
 from oaa_bitbucket_async.errors import CredentialError
 from tests.bitbucket.answers import ME, answer, page
+from tests.examples import examples
 
 PATH = "/rest/api/1.0/x?limit=1000"
 SHAPES: tuple[tuple[object, object], ...] = (
@@ -118,7 +119,7 @@ statuses = st.sampled_from([200, 200, 200, 204, 301, 302, 400, 401, 403, 404, 40
 )
 
 
-@settings(max_examples=800, deadline=None)
+@examples(800)
 @given(statuses, headers, content_types, bodies(), logins, st.integers(0, len(SHAPES) - 1))
 @example(302, {"Location": "//["}, None, b"", Login(kind="token"), 0)
 def test_an_answer_or_one_of_our_outcomes(

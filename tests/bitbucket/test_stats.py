@@ -4,14 +4,15 @@ import statistics
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.api import Api, Listing
 from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
+from tests.examples import examples
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=80), st.sampled_from([0.05, 0.5, 0.95, 1.0]))
 def test_quantiles_are_within_a_tenth(seconds: list[float], share: float) -> None:
     latencies = Latencies()

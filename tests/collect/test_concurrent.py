@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.collect.concurrent import for_each, read_ahead
+from tests.examples import examples
 from tests.virtual_clock import run_virtual
 
 
@@ -36,7 +37,7 @@ class Source:
             self.closed = True
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.integers(0, 40), st.integers(1, 12), st.sampled_from([0.0, 0.3]), st.integers(0, 999))
 def test_every_item_once_and_never_more_than_the_limit(count: int, limit: int, wait: float, seed: int) -> None:
     rng = random.Random(seed)
@@ -152,7 +153,7 @@ def test_cancelled_it_leaves_nothing_running(moment: float) -> None:
 # --- reading ahead ------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.integers(0, 20), st.integers(1, 4), st.sampled_from([0.0, 1.0]))
 def test_all_items_in_order_and_no_further_ahead_than_allowed(count: int, depth: int, wait: float) -> None:
     source = Source(count, wait=wait)

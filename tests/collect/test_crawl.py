@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.api import EFFECTIVE_PERMISSIONS
@@ -15,6 +15,7 @@ from oaa_bitbucket_async.settings import Scope
 from tests.bitbucket.answers import API, error
 from tests.collect.instance import FINDINGS, Run, Server, estate, run_of, user
 from tests.collect.test_work import timeless
+from tests.examples import examples
 from tests.virtual_clock import run_virtual
 
 
@@ -35,7 +36,7 @@ WHOLE = crawled(Server(estate()))
 BYTES = build_payload(WHOLE.snapshot).compressed
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 6), st.integers(1, 6), st.integers(1, 9), st.booleans()
 )

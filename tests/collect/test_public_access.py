@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
@@ -14,6 +14,7 @@ from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import ConfigurationError
 from tests.bitbucket.answers import API, HTML, ME, Wire, answer, client_of, error, ok, page
 from tests.collect.test_snapshot import INSTANCE
+from tests.examples import examples
 from tests.virtual_clock import run_virtual
 
 Told = Answer | Fault | ConfigurationError
@@ -123,7 +124,7 @@ def test_a_fault_takes_the_place_of_an_answer_and_is_none() -> None:
 
 
 @given(told=st.lists(st.sampled_from([SHOWN, REFUSED, OTHERWISE, PAGE, GONE, LOST, BUSY]), min_size=3, max_size=3))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_whatever_comes_on_needs_to_be_seen_and_off_a_refusal_that_nothing_contradicts(told: list[Told | str]) -> None:
     asked = Asked(*told)
     answers = [one for one in told if one not in (LOST, BUSY)]

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
@@ -20,6 +20,7 @@ from oaa_bitbucket_async.collect.snapshot import (
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.collect.vocabulary import Principal, Vocabulary
 from oaa_bitbucket_async.oaa.payload import build_payload
+from tests.examples import examples
 
 INSTANCE = Instance(
     base_url="https://git.example.com",
@@ -140,7 +141,7 @@ def filled(told: list[Told]) -> Snapshot:
     return snapshot
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(answers(), st.randoms(use_true_random=False))
 def test_order_and_repetition_change_nothing(told: list[Told], rng: object) -> None:
     once = filled(told)
@@ -210,7 +211,7 @@ holders = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.tuples(holders, st.text(min_size=1, max_size=30)), max_size=60))
 def test_what_is_packed_comes_out_again(grants: list[tuple[Principal, str]]) -> None:
     from array import array

@@ -1,13 +1,14 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.demo.bitbucket import ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.paging import cut, page_request
 from oaa_bitbucket_async.demo.model import Estate, User
 from tests.demo.asking import Asker, ask
+from tests.examples import examples
 
 
 @given(
@@ -17,7 +18,7 @@ from tests.demo.asking import Asker, ask
     gaps=st.integers(0, 5),
     empty_pages=st.booleans(),
 )
-@settings(deadline=None)
+@examples(100)
 def test_following_the_next_start_shows_each_row_once(
     rows: int, limit: int, cap: int, gaps: int, empty_pages: bool
 ) -> None:

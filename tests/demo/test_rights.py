@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
@@ -12,10 +12,11 @@ from oaa_bitbucket_async.demo.rights import (
     satisfies,
 )
 from tests.demo.asking import small_estate
+from tests.examples import examples
 
 
 @given(seed=st.integers(0, 10_000), repositories=st.integers(1, 25))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_the_two_ways_to_ask_agree(seed: int, repositories: int) -> None:
     """Who holds it, and what does this one hold: for everyone who may sign in."""
     estate = generate(EstateShape(users=12, groups=6, projects=4, repositories=repositories, seed=seed))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
@@ -24,6 +24,7 @@ from oaa_bitbucket_async.collect.included import (
 from oaa_bitbucket_async.collect.intake import AnyRow
 from oaa_bitbucket_async.collect.journal.records import ROW_TYPES, Entry, Packer
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from tests.examples import examples
 from tests.journal.estate import NOW, Told, found_in, open_at, run, tell
 
 ids = st.integers(0, 2**45)
@@ -136,7 +137,7 @@ def test_every_kind_of_unit_has_its_rows() -> None:
     assert set(OF) == set(ROW_TYPES.values())
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(anything_told(), max_size=12, unique_by=lambda t: t.unit))
 def test_what_was_told_comes_back(everything_told: list[Told]) -> None:
     async def test() -> None:

@@ -4,13 +4,14 @@ import json
 import logging
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.oaa.answers import LONGEST_DEBUG, Answer, CallError, accepted, heard
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.text import LONGEST_QUOTE
+from tests.examples import examples
 
 KEY = "k3y-of-this-tenant-0123456789"
 REDACT = Redactor([Secret(KEY)])
@@ -82,7 +83,7 @@ JSON = st.recursive(
 
 
 @given(st.integers(200, 599), JSON | st.binary())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_no_answer_is_a_bug_of_ours(status, body):
     try:
         said = str(accepted(answer(status, body), REDACT).get("error"))

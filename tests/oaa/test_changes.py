@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
@@ -16,6 +16,7 @@ from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membersh
 from oaa_bitbucket_async.oaa.contents import Contents, Names, read_contents
 from oaa_bitbucket_async.oaa.payload import build_payload
 from oaa_bitbucket_async.ops.changes_text import summed_up
+from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, Step, snapshot_of, steps_of
 
 SEEDS = st.integers(0, 2**32)
@@ -105,7 +106,7 @@ def _contents(*raw: bytes) -> list[Contents]:
 
 
 @given(payloads())
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_it_is_the_difference_of_plain_sets(pair: tuple[bytes, bytes]) -> None:
     old, new = _contents(*pair)
     found = compare(old, new, most_examples=10**9)
@@ -121,7 +122,7 @@ def test_it_is_the_difference_of_plain_sets(pair: tuple[bytes, bytes]) -> None:
 
 
 @given(payloads(), st.integers(0, 5))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_the_way_back_is_the_mirror(pair: tuple[bytes, bytes], most: int) -> None:
     old, new = _contents(*pair)
     there, back = compare(old, new, most_examples=most), compare(new, old, most_examples=most)
@@ -132,7 +133,7 @@ def test_the_way_back_is_the_mirror(pair: tuple[bytes, bytes], most: int) -> Non
 
 
 @given(SEEDS, st.sampled_from([INSTANCE, EFFECTIVE]))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_nothing_changes_from_a_payload_to_itself(seed: int, instance: Any) -> None:
     raw = _json(steps_of(seed, instance), instance)
     old, new = _contents(raw, raw)
@@ -141,7 +142,7 @@ def test_nothing_changes_from_a_payload_to_itself(seed: int, instance: Any) -> N
 
 
 @given(payloads(), st.integers(0, 5))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_examples_are_the_first_ones_and_the_numbers_exact(pair: tuple[bytes, bytes], most: int) -> None:
     old, new = _contents(*pair)
     few, all_of_them = compare(old, new, most_examples=most), compare(old, new, most_examples=10**9)
@@ -152,7 +153,7 @@ def test_examples_are_the_first_ones_and_the_numbers_exact(pair: tuple[bytes, by
 
 
 @given(SEEDS)
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_contents_count_as_the_payload_does(seed: int) -> None:
     payload = build_payload(snapshot_of(steps_of(seed)))
     (contents,) = _contents(gzip.decompress(payload.compressed))
@@ -276,7 +277,7 @@ def test_a_grant_is_lost_only_if_its_holder_has_nothing_left_there() -> None:
 
 
 @given(payloads())
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_no_more_is_lost_than_removed(pair: tuple[bytes, bytes]) -> None:
     old, new = _contents(*pair)
     changes = compare(old, new)

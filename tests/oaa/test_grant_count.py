@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oaaclient.templates import CustomApplication, LocalGroup
 
@@ -15,6 +15,7 @@ from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.oaa.grant_count import credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.settings import Include
+from tests.examples import examples
 from tests.oaa.estates import INSTANCE, ON_PROJECT, ON_REPO, snapshot_of, steps_of
 
 FOLDING = [
@@ -38,7 +39,7 @@ def distinct(payload: Payload) -> int:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_every_grant_of_a_random_estate_is_in_the_payload(seed):
     snapshot = snapshot_of(steps_of(seed))
     payload = build_payload(snapshot)
@@ -68,7 +69,7 @@ def grants(permissions: list[str]) -> st.SearchStrategy:
     access=st.sampled_from(["on", "off", "unknown", "none flagged"]),
     owner=st.none() | st.sampled_from(USERS),
 )
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_holders_whose_names_fold_together_owners_defaults_and_public_things_count_once(
     instance, on_project, on_repository, defaults, public, access, owner
 ):
@@ -110,7 +111,7 @@ KINDS = {
 
 
 @given(keys=st.tuples(st.lists(KEYS, max_size=5), st.lists(KEYS, max_size=5)), rights=st.tuples(RIGHTS, RIGHTS))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_keys_and_tokens_hold_what_was_collected(keys, rights):
     snapshot = Snapshot(INSTANCE, included=Included(Include))
     project = rows.Project(id=1, key="P", name="P")

@@ -7,7 +7,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oaaclient.templates import CustomApplication
 
@@ -19,6 +19,7 @@ from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import Mapped, map_snapshot
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.payload import build_payload, load_payload
+from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 from tests.oaa.plain import plain_json
 
@@ -28,7 +29,7 @@ INSTANCES = st.sampled_from([INSTANCE, EFFECTIVE])
 
 
 @given(SEEDS, IDENTITIES, INSTANCES)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_payload_is_that_of_the_plain_way(seed, identity, instance):
     snapshot = snapshot_of(steps_of(seed, instance), instance)
     payload = build_payload(snapshot, identity=identity)
@@ -39,7 +40,7 @@ def test_the_payload_is_that_of_the_plain_way(seed, identity, instance):
 
 
 @given(SEEDS, SEEDS)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_the_same_state_gives_the_same_bytes_in_whatever_order_it_came(seed, order):
     steps = steps_of(seed)
     shuffled = list(steps)
@@ -50,7 +51,7 @@ def test_the_same_state_gives_the_same_bytes_in_whatever_order_it_came(seed, ord
 
 
 @given(SEEDS)
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_what_is_counted_is_what_is_there(seed):
     payload = build_payload(snapshot_of(steps_of(seed)))
     decoded = json.loads(gzip.decompress(payload.compressed))

@@ -1,12 +1,13 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.gate import Gate, Stopped
+from tests.examples import examples
 from tests.pacing.simulation import EventClock
 from tests.virtual_clock import run_virtual
 
@@ -172,7 +173,7 @@ def test_stop_ends_all_waiting_with_an_exception_of_its_own() -> None:
     run_virtual(main())
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     limit=st.integers(1, 4),
     requests=st.lists(

@@ -4,7 +4,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
@@ -14,6 +14,7 @@ from oaa_bitbucket_async.oaa.permissions import READS
 from oaa_bitbucket_async.ops.report import reach
 from oaa_bitbucket_async.ops.report.findings import find
 from oaa_bitbucket_async.ops.report.held import Held
+from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 from tests.ops.report import plain
 
@@ -22,7 +23,7 @@ instances = st.sampled_from([INSTANCE, EFFECTIVE])
 
 
 @given(seeds, instances)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_figures_are_those_of_a_plain_count(seed: int, instance: object) -> None:
     snapshot = snapshot_of(steps_of(seed, instance), instance)  # type: ignore[arg-type]
     found = find(snapshot, identity="email")
@@ -49,7 +50,7 @@ def test_figures_are_those_of_a_plain_count(seed: int, instance: object) -> None
 
 
 @given(seeds, instances)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_lists_are_those_of_a_plain_count(seed: int, instance: object) -> None:
     snapshot = snapshot_of(steps_of(seed, instance), instance)  # type: ignore[arg-type]
     found = find(snapshot, identity="email")
@@ -74,7 +75,7 @@ def test_lists_are_those_of_a_plain_count(seed: int, instance: object) -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 3])
 @given(seed=seeds)
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_the_ranking_stops_early_and_is_exact_nevertheless(most: int, seed: int) -> None:
     snapshot = snapshot_of(steps_of(seed))
     held = Held(snapshot)
@@ -86,7 +87,7 @@ def test_the_ranking_stops_early_and_is_exact_nevertheless(most: int, seed: int)
 
 
 @given(seeds)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_many_repositories_of_many_projects_are_told_apart(seed: int) -> None:
     """Projects begin and end anywhere within the bytes of a set."""
     random = Random(seed)

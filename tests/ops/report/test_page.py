@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
@@ -24,6 +24,7 @@ from oaa_bitbucket_async.ops.report.run_report import RunReport
 from oaa_bitbucket_async.ops.summary import Summary, UploadOutcome
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
+from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 from tests.ops.report.page_reader import Page, safe
 
@@ -123,7 +124,7 @@ def test_dormant_grants_tell_inactive_from_unlicensed() -> None:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([INSTANCE, EFFECTIVE]))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_every_estate_gives_a_page_that_is_well_formed(seed: int, instance: object) -> None:
     page = page_of(snapshot_of(steps_of(seed, instance), instance), instance=instance)  # type: ignore[arg-type]
     safe(page, page_base := INSTANCE.base_url if instance is INSTANCE else EFFECTIVE.base_url)
@@ -132,7 +133,7 @@ def test_every_estate_gives_a_page_that_is_well_formed(seed: int, instance: obje
 
 @given(st.text(st.characters(codec=None), min_size=1, max_size=30))
 @example("://")
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_no_character_breaks_the_page_or_hides_in_it(text: str) -> None:
     """Control characters, text that runs the other way, halves of a pair: all that a name can hold."""
     page = page_of(hostile(text), summary_of(text))

@@ -1,0 +1,21 @@
+"""How many examples a property is tried on: a tenth by default, all of them with `--hypothesis-profile=full`.
+
+The default keeps the suite short enough to be run after each change; `.ci/run` asks for all.
+"""
+
+from typing import Any
+
+from hypothesis import settings
+
+QUICK, FULL = "quick", "full"
+_SHARE = {QUICK: 10, FULL: 100}
+"""Per cent."""
+
+for name, share in _SHARE.items():
+    settings.register_profile(name, max_examples=share, deadline=None)
+settings.load_profile(QUICK)
+
+
+def examples(number: int, **more: Any) -> settings:
+    """The decorator for a property that is worth `number` examples in full; `more` is for `hypothesis.settings`."""
+    return settings(max_examples=max(3, number * settings().max_examples // _SHARE[FULL]), **{"deadline": None, **more})
