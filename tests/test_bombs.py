@@ -16,10 +16,10 @@ import pytest
 from oaa_bitbucket_async.cli.main import execute
 from oaa_bitbucket_async.collect.journal.store import _digest as batch_digest
 from oaa_bitbucket_async.collect.journal.store import open_store
-from oaa_bitbucket_async.files import OversizedError, unpack_bounded
 from oaa_bitbucket_async.oaa.saved import HIGHEST_RATIO, MOST_TEXT, read_saved
 from oaa_bitbucket_async.ops.metrics import write_metrics
 from oaa_bitbucket_async.ops.summary import Summary
+from oaa_bitbucket_async.reading import OversizedError, unpack_bounded
 from tests.journal.estate import FINGERPRINT, NOW
 
 ROOT = Path(__file__).parents[1]

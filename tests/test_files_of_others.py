@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.files import UntrustedFileError, open_ours, read_ours, warn_of_neighbours, write_private
+from oaa_bitbucket_async.files import write_private
+from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, read_ours, warn_of_neighbours
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and permissions of POSIX")
 root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")

@@ -14,10 +14,10 @@ import msgspec
 
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.files import OversizedError, open_ours, read_bounded, unpack_bounded
 from oaa_bitbucket_async.oaa.changes import MOST_EXAMPLES, Changes, compare
 from oaa_bitbucket_async.oaa.contents import Contents, Names, read_contents
 from oaa_bitbucket_async.oaa.target import SavedTarget, Target
+from oaa_bitbucket_async.reading import OversizedError, open_ours, read_bounded, unpack_bounded
 from oaa_bitbucket_async.settings import STANDARD_INPUT
 
 _MAGIC = b"\x1f\x8b"

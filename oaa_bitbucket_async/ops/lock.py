@@ -13,7 +13,8 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from oaa_bitbucket_async.errors import CollectorError, TemporaryError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, read_ours, write_private
+from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, write_private
+from oaa_bitbucket_async.reading import read_ours
 
 _log = logging.getLogger(__name__)
 

@@ -18,8 +18,9 @@ from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.files import read_ours, write_whole
+from oaa_bitbucket_async.files import write_whole
 from oaa_bitbucket_async.ops.summary import Summary
+from oaa_bitbucket_async.reading import read_ours
 
 _log = logging.getLogger(__name__)
 PREFIX = "oaa_bitbucket"

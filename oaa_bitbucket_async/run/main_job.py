@@ -17,7 +17,7 @@ from oaa_bitbucket_async.errors import (
     UploadError,
 )
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.files import warn_of_neighbours, write_private
+from oaa_bitbucket_async.files import write_private
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.oaa.target import Target
@@ -26,6 +26,7 @@ from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.summary import UploadOutcome
 from oaa_bitbucket_async.ops.terminal import shows_progress, write_json
+from oaa_bitbucket_async.reading import warn_of_neighbours
 from oaa_bitbucket_async.run.collection import Collection, collect, how_to_go_on, journal_of, why_not_resumed
 from oaa_bitbucket_async.run.guards import before_crawl, check_removed, refused, unknown_upload
 from oaa_bitbucket_async.run.keeping import Kept, keep

@@ -20,7 +20,8 @@ import msgspec
 
 from oaa_bitbucket_async.collect.journal.records import Entry, Fingerprint, Packer, Record, Replayed, layout
 from oaa_bitbucket_async.collect.units import Unit
-from oaa_bitbucket_async.files import PRIVATE_FILE, UntrustedFileError, open_ours, private_dir, unpack_bounded
+from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir
+from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, unpack_bounded
 
 _APPLICATION_ID = 0x0AAB_17B5
 _SCHEMA = (
@@ -289,7 +290,7 @@ def _refuse_what_others_wrote(path: Path) -> None:
     """In a folder that others can write to, a journal could be planted: a forged one would be uploaded as the truth.
 
     SQLite opens files by their names, so they could be swapped after this look: the folder's owner is warned of that
-    (`files.warn_of_neighbours`).
+    (`reading.warn_of_neighbours`).
     """
     for suffix in _COMPANIONS:
         try:

@@ -1,0 +1,193 @@
+"""Files that a run reads: what it believes of an earlier run could have been planted, and any file can be a bomb.
+
+All calls block; call them off the event loop (`asyncio.to_thread`).
+"""
+
+import contextlib
+import errno
+import io
+import logging
+import math
+import os
+import stat
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.events import Event, event
+from oaa_bitbucket_async.files import PRIVATE_FILE
+
+_log = logging.getLogger(__name__)
+_PIECE = 1 << 20
+_FED = 1 << 14
+_SLACK = 4 << 20
+SMALL = 1 << 20
+"""Bytes: more than any file that only describes another one (a lock's holder, what was kept beside a payload) has."""
+
+
+class OversizedError(ValueError):
+    """A file is larger, or unpacks to more, than it may."""
+
+
+class UntrustedFileError(ConfigurationError):
+    """A file that this run should believe may have been written by somebody else, or is not what we write."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is not believed: {reason}.", "Look where it comes from; remove it if nobody knows.")
+        self.reason = reason
+
+
+def read_ours(path: Path, *, most: int = SMALL, mode: int = PRIVATE_FILE) -> bytes:
+    """The content of a file that an earlier run wrote, at most `most` bytes. See `open_ours`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UntrustedFileError: it is not a file that only we can have written, or it is larger than `most`.
+        ConfigurationError: it can't be read.
+    """
+    with open_ours(path, mode=mode) as file:
+        try:
+            return read_bounded(file, most)
+        except OversizedError as error:
+            raise UntrustedFileError(path, str(error)) from None
+        except OSError as error:
+            raise ConfigurationError(f"Can't read {path}: {error.strerror or error}.") from None
+
+
+def open_ours(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
+    """Open a file that an earlier run wrote, for reading. This is the only way to what a run believes.
+
+    The file must be a regular one, not a symbolic link, belong to this user, and not be writable by everyone. The
+    descriptor is checked, not the name. Opening never waits, so a pipe under that name can't hold up the run.
+
+    A file that a group of this process may write is taken, and its permissions become `mode`, with a warning:
+    Kubernetes adds that right to every file of a volume with an `fsGroup`. Windows has no such permissions.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UntrustedFileError: it is not a file that only we can have written.
+        ConfigurationError: it can't be opened.
+    """
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EMLINK):
+            raise UntrustedFileError(path, "it is not a regular file") from None
+        raise ConfigurationError(f"Can't read {path}: {error.strerror or error}.") from None
+    try:
+        _check_ours(descriptor, path, mode)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bounded(file: BinaryIO, most: int, begin: bytes = b"") -> bytes:
+    """`begin`, which was read already, and the rest of `file`. Memory never holds more than `most` bytes.
+
+    Raises:
+        OversizedError: there is more.
+        OSError: it can't be read.
+    """
+    text, size = io.BytesIO(), 0
+    text.write(begin)
+    with contextlib.suppress(io.UnsupportedOperation):  # no file of the operating system
+        size = os.fstat(file.fileno()).st_size  # of a large file not one byte is read
+    while text.tell() <= most and size <= most and (part := file.read(_PIECE)):
+        text.write(part)
+    if max(size, text.tell()) > most:
+        raise OversizedError(f"it is larger than {most:,} bytes")
+    return text.getvalue()
+
+
+def unpack_bounded(packed: bytes, *, most: int, ratio: float = math.inf) -> bytes:
+    """What zlib or gzip has packed, checked piece by piece while it is unpacked.
+
+    No part of it may unpack to more than `ratio` times its size, but for 4 MiB of slack. Deflate can make 1,032 bytes
+    of one; a payload is 10 to 15 times the size of its gzip file.
+
+    Raises:
+        OversizedError: it unpacks to more than `most` bytes, or to more than `ratio` allows.
+        zlib.error: it is damaged.
+    """
+    text, slack = io.BytesIO(), float(_SLACK)  # its buffer is handed over by `getvalue`, not copied
+    view, at = memoryview(packed), 0
+    while True:
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        while not unpacker.eof:
+            fed = view[at : at + _FED]
+            part = unpacker.decompress(fed, _PIECE)
+            used = len(fed) - len(unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail)
+            at += used
+            if not part and not fed and not unpacker.eof:
+                raise zlib.error("it ends too early")
+            text.write(part)
+            if ratio < math.inf:
+                slack = min(slack + used * ratio, _SLACK) - len(part)
+            if slack < 0:
+                raise OversizedError(f"it unpacks to more than {ratio:g} times its size")
+            if text.tell() > most:
+                raise OversizedError(f"it unpacks to more than {most:,} bytes")
+        while at < len(view) and view[at] == 0:  # gzip allows zeros after its end
+            at += 1
+        if at == len(view):
+            return text.getvalue()
+
+
+def _check_ours(descriptor: int, path: Path, mode: int) -> None:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise UntrustedFileError(path, "it is not a regular file")
+    if not hasattr(os, "geteuid"):
+        return
+    if found.st_uid != os.geteuid():
+        raise UntrustedFileError(path, "it belongs to another user")
+    if found.st_mode & stat.S_IWOTH:
+        raise UntrustedFileError(path, "every user of this machine may write it")
+    if not found.st_mode & stat.S_IWGRP:
+        return
+    if found.st_gid not in {os.getegid(), *os.getgroups()}:
+        raise UntrustedFileError(path, "a group that this process is not in may write it")
+    problem = ""
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:  # a file system without permissions of its own
+        problem = f", which could not be changed: {error.strerror or error}"
+    _log.warning(
+        "group %d could write %s (mode %o)%s; with Kubernetes, set fsGroupChangePolicy: OnRootMismatch",
+        found.st_gid,
+        path,
+        stat.S_IMODE(found.st_mode),
+        problem or f": only its owner can now (mode {mode:o})",
+        extra=event(Event.FILE_MENDED, path=str(path)),
+    )
+
+
+def warn_of_neighbours(folder: Path) -> None:
+    """One warning if others than this user, root and this process' groups may write to the folder.
+
+    What they put there is not believed (`open_ours`); but they can delete and rename what is ours.
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    try:
+        found = folder.stat()
+    except OSError:  # whoever needs the folder will say what is wrong with it
+        return
+    groups = {os.getegid(), *os.getgroups()}
+    others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid not in groups)
+    if others or found.st_uid not in (os.geteuid(), 0):
+        _log.warning(
+            "--state-dir (OAA_STATE_DIR): others than this user may write to %s (mode %o, owner %d): they can delete "
+            "what an unfinished run and the last upload have left there; use a folder that only this user may write to",
+            folder,
+            stat.S_IMODE(found.st_mode),
+            found.st_uid,
+            extra=event(Event.STATE_DIR_SHARED, folder=str(folder)),
+        )
