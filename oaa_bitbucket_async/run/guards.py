@@ -84,8 +84,9 @@ def check_scope(scope: Scope, head: Head, max_removed: float | None) -> list[Not
                 "Veza, as --max-removed off allows",
             )
         ]
+    was = "was of the whole instance" if head.target is not None else "does not say of which part it was"
     raise RemovalError(
-        f"The last upload to this data source was of the whole instance, and this one is of a part ({part}): "
+        f"The last upload to this data source {was}, and this one is of a part ({part}): "
         "everything else would disappear in Veza. Nothing was uploaded.",
         "Give the part a data source of its own with --data-source-name (OAA_DATA_SOURCE_NAME), or leave out the flag "
         "(or its variable). --max-removed off (OAA_MAX_REMOVED) lets the part take the place of the whole.",

@@ -180,7 +180,9 @@ def test_a_last_upload_that_says_no_scope_counts_as_whole(bench: Benches) -> Non
     for name in ("provider_name", "data_source_name"):
         del payload["applications"][0]["custom_properties"][name]
     last.write_bytes(gzip.compress(json.dumps(payload).encode()))
-    assert made.run(scope=only(regular(made)[0])).code == 3
+    ran = made.run(scope=only(regular(made)[0]))
+    assert isinstance(ran.error, RemovalError)
+    assert "does not say of which part it was" in ran.error.message
     assert made.run().code == 0
 
 
