@@ -28,6 +28,8 @@ MAX_THROTTLED = 100
 MAX_BARREN_PAGES = 1000
 """An empty page that is not the last goes on (rights are filtered after paging); but not for ever."""
 MAX_PASSES = 8
+CAREFUL_PASSES = 4
+"""Up to this pass over a listing, a row that the pass before showed and this one lacks is a reason for another."""
 MAX_PAGES = 100_000
 """Pages of one pass over a listing: no instance has a listing with more."""
 MAX_ROWS = 5_000_000
@@ -96,25 +98,32 @@ class Client:
         sorted by name, another one can move to a page that has been read already, and this pass misses it. So a
         listing of several pages is read again, and what any pass shows counts. It is complete after the second or a
         later pass that adds no row. Ids grow, so a row whose id is above all of the first pass was created
-        meanwhile: it is given, but forces no further pass. Raises as `ask` does; a PAGING fault for a listing
-        without an end, and for one that is not complete after eight passes.
+        meanwhile: it is given, but forces no further pass. Where a pass lacks what the one before it showed, rows
+        have moved, and both may have missed the same one: then there is another pass, up to the fourth.
+
+        Raises as `ask` does; a PAGING fault for a listing without an end, and for one that is not complete after
+        eight passes.
         """
         seen: set[Hashable] = set()
+        before: set[Hashable] = set()
         newest = -1
         page = first
         for number in range(MAX_PASSES):
             count, missed = 0, False
-            async for fresh in self.one_pass(listing, key, page, seen):
+            shown: set[Hashable] = set()
+            async for fresh in self.one_pass(listing, key, page, seen, shown):
                 count += 1
                 if number and not missed:
                     missed = not all(_is_above(key(row), newest) for row in fresh)
                 if fresh:
                     yield fresh
-            if (number and not missed) or (not number and count == 1):
-                return
             if not number:
+                if count == 1:
+                    return
                 newest = max((row_key for row_key in seen if isinstance(row_key, int)), default=-1)
-            page = None
+            elif not missed and (before <= shown or number + 1 >= CAREFUL_PASSES):
+                return
+            before, page = shown, None
         raise Fault(
             listing.path,
             f"the listing was read {MAX_PASSES} times, and each time showed rows that were missing before: rows are "
@@ -128,14 +137,16 @@ class Client:
         key: Callable[[T], Hashable],
         first: Page[T] | None = None,
         seen: set[Hashable] | None = None,
+        shown: set[Hashable] | None = None,
     ) -> AsyncIterator[list[T]]:
-        """One reading of a listing, page by page: of each page the rows that are not yet in `seen`, which grows.
+        """One reading of a listing, page by page: of each page the rows that are not yet in `seen`.
 
-        Good where a row more or less does not matter. `first` is the first page, if it is known already. Raises as
-        `ask` does, and a PAGING fault for a listing without an end.
+        Good where a row more or less does not matter. `first` is the first page, if it is known already. `seen` grows
+        by these rows, `shown` (empty at first) by all. Raises as `ask` does, and a PAGING fault for a listing without
+        an end.
         """
         seen = set() if seen is None else seen
-        shown: set[Hashable] = set()
+        shown = set() if shown is None else shown
         start = barren = 0
         page = first if first is not None else await self.page(listing)
         for _ in range(MAX_PAGES):
