@@ -19,9 +19,14 @@ from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import PRIVATE_FILE
 
 _log = logging.getLogger(__name__)
+_OURS = ("*.journal", "*.journal-*", "*.lock", "*.lock.holder", "*.last-payload.gz", "*.json.gz")
+"""What the collector keeps in a state folder, which may hold what others put there."""
 _PIECE = 1 << 20
+"""Bytes read or unpacked at a time."""
 _FED = 1 << 14
+"""Packed bytes that are unpacked at a time."""
 _SLACK = 4 << 20
+"""Bytes by which a part may unpack to more than its ratio allows."""
 SMALL = 1 << 20
 """Bytes: more than any file that only describes another one (a lock's holder, what was kept beside a payload) has."""
 
@@ -69,6 +74,33 @@ def open_ours(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
         UntrustedFileError: it is not a file that only we can have written.
         ConfigurationError: it can't be opened.
     """
+    file, group = _opened(path, mode)
+    if group is not None:
+        _tell_mended(group, path, [path])
+    return file
+
+
+def secure(folder: Path) -> None:
+    """Take from groups the right to write the collector's files in a state folder, with one warning for all of them.
+
+    And one warning if others than this user, root and this process' groups may write to the folder. What they put
+    there is not believed (`open_ours`); but they can delete and rename what is ours.
+    """
+    _warn_of_neighbours(folder)
+    mended, group = [], None
+    for path in sorted(path for name in _OURS for path in folder.glob(name)):
+        with contextlib.suppress(ConfigurationError, OSError):  # whoever needs the file will say what is wrong with it
+            file, writers = _opened(path, PRIVATE_FILE)
+            file.close()
+            if writers is not None:
+                mended.append(path)
+                group = writers
+    if group is not None:
+        _tell_mended(group, folder, mended)
+
+
+def _opened(path: Path, mode: int) -> tuple[BinaryIO, int | None]:
+    """The file, and the group whose right to write it was taken away. Raises as `open_ours`."""
     flags = os.O_RDONLY
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
         flags |= getattr(os, name, 0)
@@ -81,8 +113,8 @@ def open_ours(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
             raise UntrustedFileError(path, "it is not a regular file") from None
         raise ConfigurationError(f"Can't read {path}: {error.strerror or error}.") from None
     try:
-        _check_ours(descriptor, path, mode)
-        return os.fdopen(descriptor, "rb")
+        group = _check_ours(descriptor, path, mode)
+        return os.fdopen(descriptor, "rb"), group
     except BaseException:
         os.close(descriptor)
         raise
@@ -140,40 +172,39 @@ def unpack_bounded(packed: bytes, *, most: int, ratio: float = math.inf) -> byte
             return text.getvalue()
 
 
-def _check_ours(descriptor: int, path: Path, mode: int) -> None:
+def _check_ours(descriptor: int, path: Path, mode: int) -> int | None:
+    """Raises UntrustedFileError. Gives the group whose right to write was taken away, if there was one."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise UntrustedFileError(path, "it is not a regular file")
     if not hasattr(os, "geteuid"):
-        return
+        return None
     if found.st_uid != os.geteuid():
         raise UntrustedFileError(path, "it belongs to another user")
     if found.st_mode & stat.S_IWOTH:
         raise UntrustedFileError(path, "every user of this machine may write it")
     if not found.st_mode & stat.S_IWGRP:
-        return
+        return None
     if found.st_gid not in {os.getegid(), *os.getgroups()}:
         raise UntrustedFileError(path, "a group that this process is not in may write it")
-    problem = ""
-    try:
+    # Some file systems have no rights of their own: there the warning comes in each run, and the file is taken.
+    with contextlib.suppress(OSError):
         os.fchmod(descriptor, mode)
-    except OSError as error:  # a file system without permissions of its own
-        problem = f", which could not be changed: {error.strerror or error}"
+    return found.st_gid
+
+
+def _tell_mended(group: int, where: Path, files: list[Path]) -> None:
     _log.warning(
-        "group %d could write %s (mode %o)%s; with Kubernetes, set fsGroupChangePolicy: OnRootMismatch",
-        found.st_gid,
-        path,
-        stat.S_IMODE(found.st_mode),
-        problem or f": only its owner can now (mode {mode:o})",
-        extra=event(Event.FILE_MENDED, path=str(path)),
+        "group %d could write %s%s; this right was taken away, where the file system has such rights. With Kubernetes, "
+        "set fsGroupChangePolicy: OnRootMismatch",
+        group,
+        f"{len(files)} files in " if len(files) > 1 else "",
+        where if len(files) > 1 else files[0],
+        extra=event(Event.FILE_MENDED, path=str(where), files=[str(file) for file in files]),
     )
 
 
-def warn_of_neighbours(folder: Path) -> None:
-    """One warning if others than this user, root and this process' groups may write to the folder.
-
-    What they put there is not believed (`open_ours`); but they can delete and rename what is ours.
-    """
+def _warn_of_neighbours(folder: Path) -> None:
     if not hasattr(os, "geteuid"):
         return
     try:

@@ -11,7 +11,7 @@ import pytest
 
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.files import write_private
-from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, read_ours, warn_of_neighbours
+from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, read_ours, secure
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and permissions of POSIX")
 root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
@@ -119,7 +119,7 @@ def test_a_folder_that_others_may_write_to(
 ) -> None:
     tmp_path.chmod(permissions)
     try:
-        warn_of_neighbours(tmp_path)
+        secure(tmp_path)
     finally:
         tmp_path.chmod(0o700)
     assert [str(tmp_path) in record.getMessage() for record in caplog.records] == [True] * warned
@@ -131,5 +131,24 @@ def test_a_folder_of_another_user_or_of_a_foreign_group(tmp_path: Path, caplog: 
         (tmp_path / name).mkdir()
         os.chown(tmp_path / name, owner, group)
         (tmp_path / name).chmod(0o770)
-        warn_of_neighbours(tmp_path / name)
+        secure(tmp_path / name)
     assert [record.args[0].name for record in caplog.records if isinstance(record.args, tuple)] == ["a", "b"]  # type: ignore[union-attr]
+
+
+def test_all_files_of_ours_in_a_folder_are_mended_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = ["h-1.journal", "h-1.journal-wal", "h-2.lock", "d.last-payload.gz", "d-20260101T000000Z.json.gz"]
+    for name in [*ours, "notes.txt"]:
+        write_private(tmp_path / name, b"")
+        os.chown(tmp_path / name, -1, os.getegid())
+        (tmp_path / name).chmod(0o660)
+    os.mkfifo(tmp_path / "h-3.journal")
+    (tmp_path / "h-4.journal").symlink_to("notes.txt")
+    secure(tmp_path)
+    assert {mode(tmp_path / name) for name in ours} == {0o600}
+    assert mode(tmp_path / "notes.txt") == 0o660
+    (record,) = caplog.records
+    assert "could write 5 files in" in record.getMessage()
+    secure(tmp_path)
+    assert len(caplog.records) == 1

@@ -26,7 +26,7 @@ from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.summary import UploadOutcome
 from oaa_bitbucket_async.ops.terminal import shows_progress, write_json
-from oaa_bitbucket_async.reading import warn_of_neighbours
+from oaa_bitbucket_async.reading import secure
 from oaa_bitbucket_async.run.collection import Collection, collect, how_to_go_on, journal_of, why_not_resumed
 from oaa_bitbucket_async.run.guards import before_crawl, check_removed, refused, unknown_upload
 from oaa_bitbucket_async.run.keeping import Kept, keep
@@ -77,7 +77,7 @@ async def main_job(settings: Settings, report: Report) -> int:
 async def _locked(settings: Settings, report: Report, interruption: Interruption) -> int:
     paths = state_paths(settings.state.directory, settings.bitbucket_url, settings.login)
     with hold(paths.lock):
-        warn_of_neighbours(settings.state.directory)
+        secure(settings.state.directory)
         async with open_session(settings) as session:
             report.session = session
             findings = await session.examine()

@@ -11,7 +11,7 @@ from oaa_bitbucket_async.oaa.payload import load_payload
 from oaa_bitbucket_async.oaa.target import Target, scope_words
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, push
 from oaa_bitbucket_async.ops.summary import UploadOutcome
-from oaa_bitbucket_async.reading import warn_of_neighbours
+from oaa_bitbucket_async.reading import secure
 from oaa_bitbucket_async.run.guards import check_removed, check_scope, refused, unknown_upload
 from oaa_bitbucket_async.run.keeping import Kept
 from oaa_bitbucket_async.run.last_upload import LastUpload
@@ -44,7 +44,7 @@ async def push_file(
     summary = report.summary
     last, unknown = None, None
     if state is not None:
-        warn_of_neighbours(state.directory)
+        secure(state.directory)
         last = LastUpload.of(state, veza, data_source)
         scope = payload.target.scope if payload.target is not None else Scope()
         await _check_scope(scope, last, max_removed)

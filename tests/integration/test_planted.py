@@ -102,7 +102,7 @@ def test_what_a_volume_s_group_may_write_is_mended_and_the_run_resumes(bench: Be
     assert end.code == 0, end.err
     assert "resumed" in events(end)
     assert "last-upload-unreadable" not in events(end)
-    assert events(end).count("file-mended") == 2
+    assert events(end).count("file-mended") == 1
     assert stat.S_IMODE(last_payload(made).stat().st_mode) == 0o600
     assert "file-mended" not in events(ended(made, "--log-format", "json"))
 

@@ -290,7 +290,7 @@ def _refuse_what_others_wrote(path: Path) -> None:
     """In a folder that others can write to, a journal could be planted: a forged one would be uploaded as the truth.
 
     SQLite opens files by their names, so they could be swapped after this look: the folder's owner is warned of that
-    (`reading.warn_of_neighbours`).
+    (`reading.secure`).
     """
     for suffix in _COMPANIONS:
         try:
