@@ -258,7 +258,7 @@ def test_a_server_that_repeats_what_it_was_sent(place: Place, before: int) -> No
 
 @pytest.mark.parametrize("arguments", [("--check",), ("--dry-run",)])
 def test_a_server_that_calls_itself_and_us_by_the_credential(
-    veza_server: EmbeddedVeza, tmp_path: Path, arguments: tuple[str, ...]
+    own_veza: EmbeddedVeza, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     """Its version and our name are shown, on standard output too."""
     token = "MTIzNDU2Nzg5MDEyOpqrstuvwxyz"
@@ -266,7 +266,7 @@ def test_a_server_that_calls_itself_and_us_by_the_credential(
     bitbucket.token = token
     bitbucket.add_account(token, password=PASSWORD, token=token)
     with serving(bitbucket):
-        end = ended(Bench(bitbucket, veza_server, tmp_path / "state"), *arguments, basic=False)
+        end = ended(Bench(bitbucket, own_veza, tmp_path / "state"), *arguments, basic=False)
     assert end.code == 0, end.err
     assert "9.4.0-***" in end.out + end.err
     assert "as ***" in end.out + end.err
