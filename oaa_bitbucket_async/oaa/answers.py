@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 LONGEST_DEBUG = 10_000
 """Characters of one answer that the debug log repeats; a message repeats `LONGEST_QUOTE`."""
 _LONGEST_ID = 100
+_MOST_PARTS = 2_000_000
+"""Brackets and commas of an answer: a hundred thousand warnings have less, and empty lists are 20 times their text."""
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -128,7 +130,9 @@ def _advice(status: int) -> str:
 
 
 def _decoded(body: bytes) -> object:
-    """None for what is no JSON, or nested too deep to be any of Veza's."""
+    """None for what is no JSON, or has more parts or levels than any answer of Veza's."""
+    if body.count(b"[") + body.count(b"{") + body.count(b",") > _MOST_PARTS:
+        return None
     try:
         return msgspec.json.decode(body)
     except (ValueError, RecursionError):  # msgspec's own are ValueErrors

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
 import requests
 from oaaclient.client import OAAClient
 from requests.adapters import HTTPAdapter
@@ -36,6 +37,8 @@ LARGEST_ANSWER = 32 << 20
 """Bytes of an answer, unpacked, that are read: a hundred thousand warnings have less."""
 LARGEST_REFUSAL = 1 << 20
 """… of one that says no; its status counts, and a part of its text will do."""
+LARGEST_LISTING = 2 * LARGEST_ANSWER
+"""… of all pages of one."""
 _CHUNK = 64 << 10
 _MOST_PAGES = 1000
 _PROVIDERS = "/api/v1/providers/custom"
@@ -76,7 +79,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
     def api_get(self, api_path: str, params: Json | None = None) -> object:
         """What a GET gives: all rows of a listing, or one value. CallError for a listing that does not end."""
         rows: list[object] = []
-        asked = dict(params or {})
+        asked, size = dict(params or {}), 0
         for _ in range(_MOST_PAGES):
             answer = self._perform_request("GET", api_path, params=asked)
             if "values" not in answer:
@@ -85,6 +88,9 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
             if not isinstance(values, list):
                 raise CallError("the answer to a listing has no list in it", passes=True)
             rows += values
+            size += len(msgspec.json.encode(values))
+            if size > LARGEST_LISTING:
+                raise CallError(f"a listing is larger than {LARGEST_LISTING:,} bytes", passes=False)
             if not answer.get("has_more"):
                 return rows
             if not token or token == asked.get("page_token"):

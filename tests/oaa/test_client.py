@@ -129,6 +129,15 @@ def test_pages_that_never_end_are_given_up(server, patience, payload):
     assert len(server.requests) == 2
 
 
+def test_pages_that_grow_beyond_a_bound_are_given_up(server, patience, payload, monkeypatch):
+    monkeypatch.setattr(client_module, "LARGEST_LISTING", 1000)
+    for page in range(20):
+        more = {"values": [{"name": "x" * 100}], "has_more": True, "next_page_token": f"{page}"}
+        server.fail(Scripted(200, json.dumps(more).encode()), 1, "provider")
+    with pytest.raises(UploadError, match="listing is larger than 1,000 bytes"):
+        asyncio.run(push(payload, veza(server), patience=patience))
+
+
 # --- the environment --------------------------------------------------------------------------------------
 
 

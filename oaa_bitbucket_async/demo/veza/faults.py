@@ -18,6 +18,8 @@ class Scripted:
     body: bytes = b""
     location: str | None = None
     """Where a redirect leads."""
+    packed: bool = False
+    """`body` is gzip, and the answer says so."""
 
 
 @dataclass(slots=True)

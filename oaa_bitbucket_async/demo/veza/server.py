@@ -347,6 +347,8 @@ def _decoded(text: str) -> bytes:
 
 def _scripted(answer: Scripted) -> web.Response:
     headers = {} if answer.location is None else {"Location": answer.location}
+    if answer.packed:
+        headers["Content-Encoding"] = "gzip"
     return web.Response(body=answer.body, status=answer.status, content_type="application/json", headers=headers)
 
 
