@@ -141,7 +141,7 @@ class Crawl:
                 return
             if (work.lost or self._places.old) and not await self._places.list_again():
                 return
-            if not self._moved() and not self._new_projects():
+            if not (self._moved() or self._new_projects() or self._new_repositories()):
                 return
         await self._ask_moved()
         if not work.stopped:
@@ -152,8 +152,11 @@ class Crawl:
         return sorted((self._snapshot.displaced | self._work.lost) - self._work.left)
 
     def _new_projects(self) -> set[int]:
-        """Known only because a repository was moved into them."""
+        """Known only because a repository was moved into them, or because the first listing missed them."""
         return self._snapshot.projects.keys() - self._begun_projects
+
+    def _new_repositories(self) -> set[int]:
+        return self._snapshot.repositories.keys() - self._begun_repositories
 
     async def _ask_moved(self) -> None:
         counts, work = self._counts, self._work
@@ -165,8 +168,10 @@ class Crawl:
         counts.projects_done -= len(projects)
         counts.repositories_done -= len(repositories)
         projects += sorted(self._new_projects())
+        repositories += sorted(self._new_repositories())
         self._begun_projects.update(projects)
-        counts.projects = len(self._snapshot.projects)
+        self._begun_repositories.update(repositories)
+        counts.projects, counts.repositories = len(self._snapshot.projects), len(self._snapshot.repositories)
         async with asyncio.TaskGroup() as group:
             for function, ids, limit in (
                 (self._project, projects, self._pace.project_concurrency),

@@ -47,8 +47,9 @@ class Places:
     async def list_again(self) -> bool:
         """Lists projects and repositories. What they no longer show is gone, what is elsewhere is displaced.
 
-        False if they could not be read: then the ledger names the listing as missing. Ids that were not known before
-        are left to the next run; only a project that a known repository was moved into becomes known.
+        False if they could not be read: then the ledger names the listing as missing. What was created since is left to
+        the next run, unless it is a project that a known repository was moved into. What has an id below the highest
+        known one is no new thing, but one that the first listing missed.
         """
         for _ in range(_TRIES):
             self.listed()
@@ -65,12 +66,11 @@ class Places:
 
     async def _projects(self, unseen: set[int]) -> None:
         """Takes those that are shown out of `unseen`."""
+        newest = max(unseen, default=-1)
 
         def known(row: Project) -> bool:
             unseen.discard(row.id)
-            return row.id in self._snapshot.projects and self._stays(
-                Subject("project", row.id), self._wanted.project(row)
-            )
+            return row.id <= newest and self._stays(Subject("project", row.id), self._wanted.project(row))
 
         pages = self._client.pages(self._api.projects(), row_key)
         async for _ in self._work.listing(Unit(UnitKind.PROJECTS), pages, _nothing, known):
@@ -79,20 +79,24 @@ class Places:
     async def _repositories(self, unseen_projects: set[int], unseen: set[int]) -> None:
         """The same; they show the personal projects too."""
 
+        snapshot, wanted = self._snapshot, self._wanted
+        newest = max(unseen, default=-1)
+
         def known(row: Repository) -> bool:
+            project, kept = row.project, wanted.repository(row)
             unseen.discard(row.id)
-            return row.id in self._snapshot.repositories and self._stays(
-                Subject("repository", row.id), self._wanted.repository(row)
-            )
+            if kept:  # also a new one shows that its project is there, and under which key
+                unseen_projects.discard(project.id)
+                snapshot.rename_project(project.id, project.key)
+            return row.id <= newest and self._stays(Subject("repository", row.id), kept)
 
         pages = self._client.pages(self._api.repositories(), row_key)
-        async for page in self._work.listing(Unit(UnitKind.REPOSITORIES), pages, _nothing, known):
-            for row in page:
-                unseen_projects.discard(row.project.id)
-                self._snapshot.rename_project(row.project.id, row.project.key)
+        async for _ in self._work.listing(Unit(UnitKind.REPOSITORIES), pages, _nothing, known):
+            pass
 
     def _stays(self, subject: Subject, wanted: bool) -> bool:
-        if not wanted:
+        known = self._snapshot.projects if subject.kind == "project" else self._snapshot.repositories
+        if not wanted and subject.id in known:
             self._work.left.add(subject)
         return wanted
 

@@ -1,0 +1,96 @@
+"""Whatever happens to projects and repositories during a crawl: what is uploaded is what Bitbucket says at its end."""
+
+import pytest
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from oaa_bitbucket_async.collect.ledger import Outcome
+from oaa_bitbucket_async.collect.places import PATHS_HOLD
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.units import LISTINGS, Subject, subject_of
+from tests.collect.instance import Run, run_of
+from tests.collect.moving import CHANGES, Change, MovingBitbucket, one_deletion, small_estate
+from tests.virtual_clock import run_virtual
+
+
+def changes(last: int) -> st.SearchStrategy[list[Change]]:
+    numbers = st.integers(0, 1000)
+    one = st.builds(Change, st.integers(1, last), st.sampled_from(sorted(CHANGES)), numbers, numbers, st.booleans())
+    return st.lists(one, min_size=1, max_size=6)
+
+
+def crawled(server: MovingBitbucket, concurrency: int) -> Run:
+    async def main() -> Run:
+        run = run_of(server, concurrency=concurrency, seed=server.seed)
+        await run.crawl.run()
+        return run
+
+    return run_virtual(main())
+
+
+def found(snapshot: Snapshot) -> dict[Subject, tuple[str, set[str]]]:
+    """Path and holders of everything that was collected."""
+    tables = (
+        ("project", snapshot.projects, snapshot.project_grants),
+        ("repository", snapshot.repositories, snapshot.repository_grants),
+    )
+    return {
+        (subject := Subject(kind, number)): (  # type: ignore[arg-type]
+            snapshot.path(subject),
+            {str(who.key) for who, _ in snapshot.grants(grants.get(number))},
+        )
+        for kind, records, grants in tables
+        for number in records  # type: ignore[attr-defined]
+    }
+
+
+def check_untouched(run: Run, server: MovingBitbucket, before: set[Subject]) -> None:
+    """What nothing happened to is there, as Bitbucket says."""
+    truth, collected = server.grants(), found(run.snapshot)
+    for subject in (before - server.touched) & server.shown(untouched=True):
+        assert collected.get(subject) == truth[subject]
+
+
+def check_all(run: Run, server: MovingBitbucket, before: set[Subject]) -> None:
+    """What was there before is as Bitbucket says now, and what is not there any more is not collected."""
+    truth, collected = server.grants(), found(run.snapshot)
+    for subject, what in collected.items():
+        assert what == truth.get(subject), subject
+    assert before & server.shown() <= set(collected)
+
+
+def only_what_changed_is_missing(run: Run, server: MovingBitbucket) -> None:
+    for entry in run.ledger.missing():
+        assert entry.unit.kind in LISTINGS or subject_of(entry.unit) in server.touched
+
+
+@pytest.mark.parametrize("cap", [2, 1000])
+@settings(max_examples=60, deadline=None)
+@given(changes(200), st.integers(0, 10**6), st.integers(1, 12))
+def test_what_did_not_change_is_as_bitbucket_says(cap: int, plan: list[Change], seed: int, concurrency: int) -> None:
+    server = MovingBitbucket(small_estate(), one_deletion(plan) if cap == 2 else plan, cap, seed)
+    before = server.shown()
+    run = crawled(server, concurrency)
+    only_what_changed_is_missing(run, server)
+    event(f"complete: {run.ledger.complete}")
+    if run.ledger.complete:  # else nothing is uploaded
+        check_untouched(run, server, before)
+
+
+@pytest.mark.parametrize("cap", [2, 1000])
+@settings(max_examples=60, deadline=None)
+@given(changes(30), st.integers(0, 10**6), st.integers(2, 12))
+def test_a_long_crawl_says_what_is_at_its_end(cap: int, plan: list[Change], seed: int, concurrency: int) -> None:
+    """Also of what changed, as long as it was before the last listing."""
+    plan = one_deletion(plan) if cap == 2 else plan
+    server = MovingBitbucket(small_estate(), plan, cap, seed, late=PATHS_HOLD)
+    before = server.shown()
+
+    run = crawled(server, concurrency)
+    assume(server.changed_at < 1000.0 + PATHS_HOLD)
+    event(f"complete: {run.ledger.complete}")
+    event(f"gone: {run.ledger.count(Outcome.GONE) > 0}")
+    only_what_changed_is_missing(run, server)
+    if run.ledger.complete:
+        check_all(run, server, before)
+    assert all(entry.unit.kind in LISTINGS for entry in run.ledger.missing())
