@@ -167,12 +167,8 @@ class Work:
                     return False
                 rows = await self._answer(unit)  # once more, as it is there; a second 404 is a failure
         except RequestProblem as problem:
-            if subject in self._snapshot.displaced:
-                return False
             self._ended_badly(unit, problem)
             return True
-        if subject in self._snapshot.displaced:  # it took another path meanwhile: whose answer is this?
-            return False
         read_at = time.time()
         try:
             self._take(unit, rows, read_at)

@@ -1,0 +1,92 @@
+"""What the embedded Bitbucket answers once something was renamed, moved, swapped or made anew."""
+
+import pytest
+
+from oaa_bitbucket_async.demo.model import Estate, Grant, Project, Repository, User
+from tests.demo.asking import Asker, ask
+
+USER = User(1, "ann")
+
+
+def estate() -> Estate:
+    one, two = Project(1, "ONE"), Project(2, "TWO")
+    return Estate([USER], [], [one, two], [Repository(1, one, "a"), Repository(2, two, "b")])
+
+
+async def place(asker: Asker, path: str) -> tuple[int, object]:
+    """The status, and the id of what is there or where a redirect leads."""
+    reply = await asker.get(path)
+    if reply.status == 301:
+        return 301, reply.headers["Location"].partition("/rest/api/1.0/")[2]
+    return reply.status, reply.json.get("id")
+
+
+@pytest.mark.parametrize("redirect", [True, False])
+def test_a_project_with_another_key_redirects_for_all_below_it_or_is_not_found(redirect: bool) -> None:
+    async def check(asker: Asker) -> None:
+        asker.server.estate.rename_project("ONE", "FRESH", redirect=redirect)
+        assert await place(asker, "projects/FRESH/repos/a") == (200, 1)
+        for below in ("", "/repos/a", "/permissions/users?limit=5", "/repos/a/permissions/groups?limit=5"):
+            status, where = await place(asker, f"projects/ONE{below}")
+            assert (status, where) == ((301, f"projects/FRESH{below}") if redirect else (404, None))
+
+    ask(check, estate())
+
+
+@pytest.mark.parametrize("redirect", [True, False])
+def test_a_repository_in_another_project_redirects_or_is_not_found(redirect: bool) -> None:
+    async def check(asker: Asker) -> None:
+        kept = asker.server.estate
+        kept.create_project("NEW", user_grants=[Grant("ann", "PROJECT_READ")])
+        kept.move_repository("ONE", "a", to_key="NEW", to_slug="c", redirect=redirect)
+        assert await place(asker, "projects/NEW/repos/c") == (200, 1)
+        assert await place(asker, "projects/ONE/repos/a") == (
+            (301, "projects/NEW/repos/c") if redirect else (404, None)
+        )
+        kept.move_repository("TWO", "b", to_key=kept.create_personal_project(USER).key, redirect=redirect)
+        assert await place(asker, "projects/~ANN/repos/b") == (200, 2)
+
+    ask(check, estate())
+
+
+def test_two_things_swap_their_paths() -> None:
+    async def check(asker: Asker) -> None:
+        asker.server.estate.swap_repositories(("ONE", "a"), ("TWO", "b"))
+        assert await place(asker, "projects/ONE/repos/a") == (200, 2)
+        assert await place(asker, "projects/TWO/repos/b") == (200, 1)
+        asker.server.estate.swap_projects("ONE", "TWO")
+        assert await place(asker, "projects/ONE") == (200, 2)
+        assert await place(asker, "projects/ONE/repos/b") == (200, 1)
+
+    ask(check, estate())
+
+
+def test_what_is_made_anew_at_an_old_path_has_another_id() -> None:
+    async def check(asker: Asker) -> None:
+        kept = asker.server.estate
+        kept.delete_repository("TWO", "b")
+        kept.create_repository("TWO", "b")
+        assert await place(asker, "projects/TWO/repos/b") == (200, 3)
+        kept.delete_project("TWO")
+        kept.create_project("TWO")
+        kept.create_repository("TWO", "b")
+        assert await place(asker, "projects/TWO") == (200, 3)
+        assert await place(asker, "projects/TWO/repos/b") == (200, 4)
+        kept.move_repository("ONE", "a", to_slug="c")
+        kept.create_repository("ONE", "a")
+        assert await place(asker, "projects/ONE/repos/a") == (200, 5), "and ends the redirect"
+
+    ask(check, estate())
+
+
+def test_a_change_happens_before_the_request_that_was_named() -> None:
+    async def check(asker: Asker) -> None:
+        server = asker.server
+        server.change_at(2, lambda kept: kept.move_repository("ONE", "a", to_slug="x"))
+        server.change_at(2, lambda kept: kept.move_repository("ONE", "x", to_slug="y"))
+        assert (await place(asker, "projects/ONE/repos/a"))[0] == 200
+        assert await place(asker, "projects/ONE/repos/a") == (301, "projects/ONE/repos/y")
+        server.change_at(1, lambda kept: kept.delete_project("ONE"))
+        assert (await place(asker, "projects/ONE/repos/y"))[0] == 404
+
+    ask(check, estate())
