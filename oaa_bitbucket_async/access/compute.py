@@ -8,47 +8,47 @@ default permissions and public flags give (DESIGN.md section 3).
 from collections.abc import Collection, Iterable, Iterator
 
 from oaa_bitbucket_async.access.answers import KeyOrToken, Opener, Person, Reached, Way, WayKind, WhatCan, WhoCan
-from oaa_bitbucket_async.access.estate import ON_EVERYTHING, Estate, Grants, Held, Place
+from oaa_bitbucket_async.access.graph import ON_EVERYTHING, AccessGraph, Grants, HeldPermission, Place
 from oaa_bitbucket_async.access.levels import GLOBAL_ADMINS, NO_ACCESS, Level, level_of
 from oaa_bitbucket_async.oaa.principals import LICENSED_USERS_ID
 from oaa_bitbucket_async.oaa.schema import ProjectProperties, SavedProject, SavedUser
 
 
-def who_can(estate: Estate, level: Level, places: Iterable[Place]) -> Iterator[WhoCan]:
+def who_can(graph: AccessGraph, level: Level, places: Iterable[Place]) -> Iterator[WhoCan]:
     """The answer for each of `places`, one after the other."""
     wanted = list(places)
     names = {place.key: place.name for place in wanted} | {
         project.id: project.custom_properties.key or project.name
-        for project in (estate.project_of(place) for place in wanted)
+        for project in (graph.project_of(place) for place in wanted)
     }
     for place in wanted:
         if place.is_project:  # those who reach single repositories of it are counted
             key = place.name
             names |= {
                 f"{place.key}.{r.id}": r.custom_properties.path or f"{key}/{r.name}"
-                for r in estate.project_of(place).sub_resources
+                for r in graph.project_of(place).sub_resources
             }
-    yield from _Asker(estate, level, estate.grants(names)).answers(wanted)
+    yield from _Asker(graph, level, graph.grants(names)).answers(wanted)
 
 
 class _Asker:
     """Answers about places, from grants that are read already."""
 
-    def __init__(self, estate: Estate, level: Level, grants: Grants) -> None:
-        self._estate = estate
+    def __init__(self, graph: AccessGraph, level: Level, grants: Grants) -> None:
+        self._graph = graph
         self._level = level
         self._grants = grants
         holders = {h.holder for h in grants.everywhere} | {h.holder for held in grants.on.values() for h in held}
-        groups = [holder for holder in holders if holder in estate.groups]
-        self._members = {group: frozenset(members) for group, members in estate.members(groups).items()}
+        groups = [holder for holder in holders if holder in graph.groups]
+        self._members = {group: frozenset(members) for group, members in graph.members(groups).items()}
 
     def answers(self, places: Iterable[Place]) -> Iterator[WhoCan]:
         for place in places:
             yield self._answer(place)
 
     def _answer(self, place: Place) -> WhoCan:
-        estate = self._estate
-        project = estate.project_of(place)
+        graph = self._graph
+        project = graph.project_of(place)
         held = list(self._reaching(place))
         able = self._holders(h for h in held if (level_of(h.permission) or 0) >= self._level)
         unsure = self._holders(h for h in held if level_of(h.permission) is None) - able
@@ -59,55 +59,55 @@ class _Asker:
             credentials=self._openers(held),
             unknown=self._people(unsure, [h for h in held if level_of(h.permission) is None], project),
             reach_repositories=self._more_below(place, able) if place.is_project else None,
-            collected=place.collected and estate.application.custom_properties.collected,
+            collected=place.collected and graph.application.custom_properties.collected,
         )
 
-    def _reaching(self, place: Place) -> Iterator[Held]:
+    def _reaching(self, place: Place) -> Iterator[HeldPermission]:
         """Everything that is held on the place, or above it and reaches it."""
-        below = self._estate.reaches_below
+        below = self._graph.reaches_below
         yield from (h for h in self._grants.everywhere if h.permission in below and h.permission not in NO_ACCESS)
         if not place.is_project:
             above = self._grants.on.get(place.key.partition(".")[0], ())
             yield from (h for h in above if h.permission in below)
         yield from self._grants.on.get(place.key, ())
 
-    def _holders(self, held: Iterable[Held]) -> set[int]:
+    def _holders(self, held: Iterable[HeldPermission]) -> set[int]:
         """The users who hold it, themselves or through a group, as numbers in `users`."""
         found: set[int] = set()
         for holder in {h.holder for h in held}:
             if holder in self._members:
                 found |= self._members[holder]
-            elif (number := self._estate.number_of.get(holder)) is not None:
+            elif (number := self._graph.number_of.get(holder)) is not None:
                 found.add(number)
         return found
 
-    def _people(self, numbers: set[int], held: Iterable[Held], project: SavedProject) -> list[Person]:
+    def _people(self, numbers: set[int], held: Iterable[HeldPermission], project: SavedProject) -> list[Person]:
         ways: dict[int, list[Way]] = {number: [] for number in numbers}
         for one in held:
             members = self._members.get(one.holder)
             if members is None:
-                number = self._estate.number_of.get(one.holder)
+                number = self._graph.number_of.get(one.holder)
                 if number in ways:
-                    ways[number].append(_way(self._estate, one, project, self._estate.users[number]))
+                    ways[number].append(_way(self._graph, one, project, self._graph.users[number]))
                 continue
-            way = _way(self._estate, one, project)
+            way = _way(self._graph, one, project)
             few, many = (numbers, members) if len(numbers) < len(members) else (members, numbers)
             for number in few:
                 if number in many:
                     ways[number].append(way)
-        people = [_person(self._estate, self._estate.users[n], _sorted(found)) for n, found in ways.items()]
+        people = [_person(self._graph, self._graph.users[n], _sorted(found)) for n, found in ways.items()]
         return sorted(people, key=lambda person: (person.name.casefold(), person.name, str(person.id)))
 
-    def _openers(self, held: Iterable[Held]) -> list[Opener]:
+    def _openers(self, held: Iterable[HeldPermission]) -> list[Opener]:
         ways: dict[str, list[Way]] = {}
         for one in held:
-            if one.holder in self._estate.credentials:
+            if one.holder in self._graph.credentials:
                 ways.setdefault(one.holder, []).append(Way("own", None, one.permission, one.on))
         found = []
         for key, all_ways in ways.items():
             highest = _highest(all_ways)
             if highest is None or highest >= self._level:
-                credential = self._estate.credentials[key]
+                credential = self._graph.credentials[key]
                 found.append(
                     Opener(
                         name=credential.name,
@@ -122,16 +122,16 @@ class _Asker:
 
     def _more_below(self, project: Place, able: Collection[int]) -> int:
         found: set[int] = set()
-        for repository in self._estate.project_of(project).sub_resources:
+        for repository in self._graph.project_of(project).sub_resources:
             held = self._grants.on.get(f"{project.key}.{repository.id}", ())
             found |= self._holders(h for h in held if (level_of(h.permission) or 0) >= self._level)
-        users = self._estate.users
+        users = self._graph.users
         return sum(1 for n in found.difference(able) if users[n].is_active and _licensed(users[n]) is not False)
 
 
-def what_can(estate: Estate, user: SavedUser) -> WhatCan:
+def what_can(graph: AccessGraph, user: SavedUser) -> WhatCan:
     """Everything that a user reaches."""
-    everywhere, places = _reached(estate, {user.id, *estate.groups_of(user)}, user)
+    everywhere, places = _reached(graph, {user.id, *graph.groups_of(user)}, user)
     return WhatCan(
         name=user.name,
         is_group=False,
@@ -139,15 +139,15 @@ def what_can(estate: Estate, user: SavedUser) -> WhatCan:
         licensed=_licensed(user),
         global_permissions=everywhere,
         places=places,
-        credentials=credentials_of(estate, user),
+        credentials=credentials_of(graph, user),
     )
 
 
-def what_group_can(estate: Estate, group: str) -> WhatCan:
+def what_group_can(graph: AccessGraph, group: str) -> WhatCan:
     """Everything that the members of a group (by its id) reach through it."""
-    everywhere, places = _reached(estate, estate.groups_above(group))
+    everywhere, places = _reached(graph, graph.groups_above(group))
     return WhatCan(
-        name=estate.groups[group].name,
+        name=graph.groups[group].name,
         is_group=True,
         active=True,
         licensed=None,
@@ -157,19 +157,19 @@ def what_group_can(estate: Estate, group: str) -> WhatCan:
 
 
 def _reached(
-    estate: Estate, holders: Collection[str], user: SavedUser | None = None
+    graph: AccessGraph, holders: Collection[str], user: SavedUser | None = None
 ) -> tuple[list[str], list[Reached]]:
     """Global permissions, and places. A place is left out where what is above it gives as much already."""
-    grants = estate.grants(None, holders)
-    everywhere = [_way(estate, held) for held in grants.everywhere]
+    grants = graph.grants(None, holders)
+    everywhere = [_way(graph, held) for held in grants.everywhere]
     found = []
     on_top = _highest(everywhere)
     if on_top is not None:
         found.append(Reached(ON_EVERYTHING, on_top.word, _sorted(w for w in everywhere if level_of(w.permission))))
     on_project: dict[str, Level | None] = {}
-    for place in estate.places():
-        project = estate.project_of(place)
-        ways = [_way(estate, held, project, user) for held in grants.on.get(place.key, ())]
+    for place in graph.places():
+        project = graph.project_of(place)
+        ways = [_way(graph, held, project, user) for held in grants.on.get(place.key, ())]
         highest = _highest(ways)
         if place.is_project:
             on_project[project.id] = highest
@@ -181,10 +181,12 @@ def _reached(
     return sorted({way.permission for way in everywhere}), found
 
 
-def _way(estate: Estate, held: Held, project: SavedProject | None = None, user: SavedUser | None = None) -> Way:
+def _way(
+    graph: AccessGraph, held: HeldPermission, project: SavedProject | None = None, user: SavedUser | None = None
+) -> Way:
     """How what is held reaches `user`, who is its holder or in the group that is."""
     about = project.custom_properties if project is not None else None
-    group = estate.groups.get(held.holder)
+    group = graph.groups.get(held.holder)
     kind: WayKind = "own" if group is None else "group"
     if held.on == ON_EVERYTHING and held.permission in GLOBAL_ADMINS:
         kind = "global"
@@ -202,11 +204,11 @@ def _way(estate: Estate, held: Held, project: SavedProject | None = None, user: 
     return Way(kind, group.name if group is not None else None, held.permission, held.on)
 
 
-def credentials_of(estate: Estate, user: SavedUser, level: Level | None = None) -> list[KeyOrToken]:
+def credentials_of(graph: AccessGraph, user: SavedUser, level: Level | None = None) -> list[KeyOrToken]:
     """A user's keys and tokens; with `level`, without those that can't be used for so much."""
     found = []
     for key in user.access_creds or ():
-        credential = estate.credentials.get(key)
+        credential = graph.credentials.get(key)
         if credential is None:
             continue
         about = credential.custom_properties
@@ -217,7 +219,7 @@ def credentials_of(estate: Estate, user: SavedUser, level: Level | None = None) 
     return found
 
 
-def _by_flag(held: Held, project: ProjectProperties | None) -> bool:
+def _by_flag(held: HeldPermission, project: ProjectProperties | None) -> bool:
     """Whether `Licensed users` holds this because of a public flag, and not by a default permission."""
     if held.permission == "REPO_READ":
         return True
@@ -225,7 +227,7 @@ def _by_flag(held: Held, project: ProjectProperties | None) -> bool:
     return held.permission == "PROJECT_READ" and project is not None and project.is_public and not by_default
 
 
-def _person(estate: Estate, user: SavedUser, ways: list[Way]) -> Person:
+def _person(graph: AccessGraph, user: SavedUser, ways: list[Way]) -> Person:
     highest = _highest(ways)
     return Person(
         name=user.name,
@@ -234,7 +236,7 @@ def _person(estate: Estate, user: SavedUser, ways: list[Way]) -> Person:
         active=user.is_active,
         licensed=_licensed(user),
         ways=ways,
-        credentials=credentials_of(estate, user, highest),
+        credentials=credentials_of(graph, user, highest),
     )
 
 

@@ -1,11 +1,11 @@
-"""From what a person types to places, users and groups of an estate."""
+"""From what a person types to places, users and groups of a payload."""
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from fnmatch import translate
 
-from oaa_bitbucket_async.access.estate import Estate, Place
+from oaa_bitbucket_async.access.graph import AccessGraph, Place
 from oaa_bitbucket_async.oaa.principals import LICENSED_USERS_ID
 from oaa_bitbucket_async.oaa.schema import SavedUser
 
@@ -26,7 +26,7 @@ class NotFoundError(LookupError):
         self.nearest = nearest
 
 
-def find_places(estate: Estate, text: str) -> list[Place]:
+def find_places(graph: AccessGraph, text: str) -> list[Place]:
     """The places that `text` names: a project key, `KEY/slug`, or a shell pattern of either. Case does not count.
 
     `*` means every project and every repository, `CORE/*` the repositories of a project, `TEAM*` projects.
@@ -34,38 +34,38 @@ def find_places(estate: Estate, text: str) -> list[Place]:
     """
     wanted = _without_prefix(text)
     if wanted == _EVERYTHING:
-        return list(estate.places())
+        return list(graph.places())
     on_projects = "/" not in wanted
     if not _PATTERN.isdisjoint(wanted):
         matches = re.compile(translate(wanted.casefold())).match
-        found = [p for p in estate.places() if p.is_project is on_projects and matches(p.name.casefold())]
+        found = [p for p in graph.places() if p.is_project is on_projects and matches(p.name.casefold())]
     else:
         folded = wanted.casefold()
-        found = [p for p in estate.places() if p.is_project is on_projects and p.name.casefold() == folded]
+        found = [p for p in graph.places() if p.is_project is on_projects and p.name.casefold() == folded]
     if not found:
-        raise NotFoundError(f"There is no {'project' if on_projects else 'repository'} {text}", _near(estate, wanted))
+        raise NotFoundError(f"There is no {'project' if on_projects else 'repository'} {text}", _near(graph, wanted))
     return found
 
 
-def find_holder(estate: Estate, text: str) -> SavedUser | str:
+def find_holder(graph: AccessGraph, text: str) -> SavedUser | str:
     """The user of that name, or the id of the group in `group:NAME`. Case does not count. Raises NotFoundError."""
     folded = text.casefold()
     if folded == LICENSED_USERS_ID:
         return LICENSED_USERS_ID
     if folded.startswith(_GROUP):
-        for key in estate.groups:
+        for key in graph.groups:
             if key.casefold() == folded:
                 return key
-        names = [group.name for key, group in estate.groups.items() if key != LICENSED_USERS_ID]
+        names = [group.name for key, group in graph.groups.items() if key != LICENSED_USERS_ID]
         nearest = [f"{_GROUP}{name}" for name in nearest_to(text[len(_GROUP) :], names)]
         raise NotFoundError(f"There is no group {text[len(_GROUP) :]}", nearest)
-    same = [user for user in estate.users if user.name.casefold() == folded]
+    same = [user for user in graph.users if user.name.casefold() == folded]
     for user in same:
         if user.name == text or len(same) == 1:
             return user
     if same:
         return same[0]
-    raise NotFoundError(f"There is no user {text}", nearest_to(text, (user.name for user in estate.users)))
+    raise NotFoundError(f"There is no user {text}", nearest_to(text, (user.name for user in graph.users)))
 
 
 def nearest_to(text: str, names: Iterable[str]) -> list[str]:
@@ -78,12 +78,12 @@ def nearest_to(text: str, names: Iterable[str]) -> list[str]:
     return [by_folded[name] for name in get_close_matches(text.casefold(), list(candidates), _NEAREST)]
 
 
-def _near(estate: Estate, wanted: str) -> list[str]:
+def _near(graph: AccessGraph, wanted: str) -> list[str]:
     """Of a repository: those of its project, where there is one, else any; of a project: keys."""
     if "/" not in wanted:
-        return nearest_to(wanted, (place.name for place in estate.places() if place.is_project))
+        return nearest_to(wanted, (place.name for place in graph.places() if place.is_project))
     key = wanted.partition("/")[0].casefold()
-    repositories = [place for place in estate.places() if not place.is_project]
+    repositories = [place for place in graph.places() if not place.is_project]
     within = [place.name for place in repositories if place.project.casefold() == key]
     return nearest_to(wanted, within or (place.name for place in repositories))
 

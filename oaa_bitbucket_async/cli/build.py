@@ -24,7 +24,7 @@ _VEZA_NAME = re.compile(r"[ @#$%&*:()!,a-zA-Z0-9_'=.-]+")
 
 
 @dataclass(slots=True)
-class Findings:
+class Problems:
     """Everything that is wrong, so that a reader can mend it in one go, and everything to be warned of."""
 
     problems: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ class BuiltPush:
 
 def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
     """Settings of a run, a dry run or a check. Raises ConfigurationError with all that is wrong."""
-    found = Findings()
+    found = Problems()
     if params["dry_run"] and params["check"]:
         found.problems.append("--dry-run (OAA_DRY_RUN) and --check (OAA_CHECK) exclude each other; give one of them.")
     bitbucket_url = ""
@@ -116,7 +116,7 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
 
 def build_push(params: Params, environ: Mapping[str, str]) -> BuiltPush:
     """Settings of a push. Raises ConfigurationError with all that is wrong."""
-    found = Findings()
+    found = Problems()
     veza = _veza(params, environ, found, needed=True)
     state = _state(params, found.problems)
     found.raise_problems()
@@ -174,7 +174,7 @@ def _words(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for value in values for key in re.split(r"[,\s]+", value) if key))
 
 
-def _check_user(user: str | None, found: Findings) -> None:
+def _check_user(user: str | None, found: Problems) -> None:
     if user is None:
         return
     if ":" in user:
@@ -188,7 +188,7 @@ def _check_user(user: str | None, found: Findings) -> None:
             found.problems.append("BITBUCKET_USER is not text in UTF-8.")
 
 
-def _veza(params: Params, environ: Mapping[str, str], found: Findings, *, needed: bool) -> Veza:
+def _veza(params: Params, environ: Mapping[str, str], found: Problems, *, needed: bool) -> Veza:
     url = None
     if params["veza_url"]:
         url = found.take("--veza-url (VEZA_URL)", lambda: veza_base(params["veza_url"]))
@@ -220,7 +220,7 @@ def _veza(params: Params, environ: Mapping[str, str], found: Findings, *, needed
     return Veza(**(values_of("veza", params) | {"url": url, "api_key": key}))
 
 
-def _tls(params: Params, found: Findings) -> Tls:
+def _tls(params: Params, found: Problems) -> Tls:
     tls = Tls(**values_of("tls", params))
     if tls.client_key and not tls.client_cert:
         found.problems.append(

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from oaa_bitbucket_async.cli.build import (
-    Findings,
+    Problems,
     build_include,
     build_output,
     build_pace,
@@ -55,7 +55,7 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
     """
 
     def work() -> int:
-        found = Findings()
+        found = Problems()
         pace = build_pace(params, found.warnings)
         scope = build_scope(params, found.problems)
         include = build_include(params["include"], found.problems)

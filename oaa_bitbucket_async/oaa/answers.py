@@ -49,7 +49,7 @@ class CallError(Exception):
         self.retry_after = retry_after
 
 
-class Answer(NamedTuple):
+class VezaAnswer(NamedTuple):
     """An answer as it came."""
 
     status: int
@@ -58,7 +58,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def accepted(answer: Answer, redact: Redact) -> Json:
+def accepted(answer: VezaAnswer, redact: Redact) -> Json:
     """The JSON object of an answer that says yes: 2xx, and no `error`. CallError for every other."""
     if 300 <= answer.status < 400:
         target = heard(answer.headers.get("Location", ""), redact) or "nowhere"
@@ -96,7 +96,7 @@ def heard(text: str, redact: Redact, most: int = LONGEST_QUOTE) -> str:
     return line[: most - 1] + CUT
 
 
-def _refusal(answer: Answer, value: object, redact: Redact) -> CallError:
+def _refusal(answer: VezaAnswer, value: object, redact: Redact) -> CallError:
     """An answer that says no, in Veza's words where they can be found."""
     told: Json = value if isinstance(value, dict) else {}
     code, message = told.get("code") or "ERROR", told.get("message") or told.get("error")

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from oaa_bitbucket_async.oaa.contents import ON_APPLICATION, Contents, Packed, pair, unpack, unpair
+from oaa_bitbucket_async.oaa.payload_index import ON_APPLICATION, Packed, PayloadIndex, pair, unpack, unpair
 from oaa_bitbucket_async.oaa.permissions import PROJECT_READ, REPO_READ
 from oaa_bitbucket_async.oaa.principals import LICENSED_USERS_ID
 
@@ -42,7 +42,7 @@ class Membership(msgspec.Struct, frozen=True, order=True):
     member_kind: str = "user"
 
 
-class Grant(msgspec.Struct, frozen=True, order=True):
+class NamedGrant(msgspec.Struct, frozen=True, order=True):
     """`holder` (by name; `holder_kind` is `user`, `group` or `credential`) has `permission` on `on`.
 
     `on` is a project key, a path (`KEY/slug`), or empty for the application itself; `on_kind` is `project`,
@@ -81,7 +81,7 @@ class Difference(msgspec.Struct, Generic[T], frozen=True):
 class Changes(msgspec.Struct, frozen=True):
     """From an older payload to a newer one. True if anything was added or removed."""
 
-    grants: Difference[Grant] = Difference()
+    grants: Difference[NamedGrant] = Difference()
     members: Difference[Membership] = Difference()
     users: Difference[Thing] = Difference()
     groups: Difference[Thing] = Difference()
@@ -97,7 +97,7 @@ class Changes(msgspec.Struct, frozen=True):
     since: datetime | None = None
     """When the older one was uploaded (UTC), where that is known."""
 
-    def kinds(self) -> "dict[str, Difference[Grant] | Difference[Membership] | Difference[Thing]]":
+    def kinds(self) -> "dict[str, Difference[NamedGrant] | Difference[Membership] | Difference[Thing]]":
         """The differences by their names, in the order in which they are told."""
         return {
             "grants": self.grants,
@@ -121,7 +121,7 @@ class Changes(msgspec.Struct, frozen=True):
         return any(self.kinds().values())
 
 
-def compare(old: Contents, new: Contents, *, most_examples: int = MOST_EXAMPLES) -> Changes:
+def compare(old: PayloadIndex, new: PayloadIndex, *, most_examples: int = MOST_EXAMPLES) -> Changes:
     """What was added and removed on the way from `old` to `new`, which share their `names`."""
     told = _Told(list(old.names), most_examples)
     lost, closed = _count_lost(old, new)
@@ -138,7 +138,7 @@ def compare(old: Contents, new: Contents, *, most_examples: int = MOST_EXAMPLES)
     )
 
 
-def _count_lost(old: Contents, new: Contents) -> tuple[int, int]:
+def _count_lost(old: PayloadIndex, new: PayloadIndex) -> tuple[int, int]:
     """Grants of `old` whose holder has nothing in `new` on the same project, repository or application.
 
     Apart from them: those that public flags gave, and give no longer since public access is off.
@@ -160,8 +160,8 @@ def _count_lost(old: Contents, new: Contents) -> tuple[int, int]:
     return lost, closed
 
 
-def _by_flags(old: Contents, new: Contents) -> frozenset[int]:
-    """Holder and permissions (as in `Contents.grants`) that a public flag gave, if public access is off since then."""
+def _by_flags(old: PayloadIndex, new: PayloadIndex) -> frozenset[int]:
+    """Holder and permissions (as in `PayloadIndex.grants`) that a public flag gave, if public access is off now."""
     if old.public_access == "off" or new.public_access != "off":
         return frozenset()
     names = old.names
@@ -169,7 +169,7 @@ def _by_flags(old: Contents, new: Contents) -> frozenset[int]:
     return frozenset(pair(everyone, names[permission]) for permission in (PROJECT_READ, REPO_READ))
 
 
-def _moved(old: Contents, new: Contents) -> dict[int, int]:
+def _moved(old: PayloadIndex, new: PayloadIndex) -> dict[int, int]:
     """The keys of repositories that are in another project now: from the old one to the new one.
 
     A key is `project.repository`, of ids: what is behind the last dot tells a repository apart on its instance.
@@ -217,27 +217,27 @@ class _Told:
         """Its name, or what stands for it, and its id."""
         return Thing(ours[number], self._texts[number])
 
-    def membership(self, ours: Contents, one: tuple[int, int]) -> Membership:
+    def membership(self, ours: PayloadIndex, one: tuple[int, int]) -> Membership:
         """A member (`pair` of kind and id) and a group."""
         member, group = one
         kind, name = self._identity(ours, member)
         return Membership(ours.groups.get(group, self._texts[group]), name, kind)
 
-    def grant(self, ours: Contents, one: tuple[int, int]) -> Grant:
+    def grant(self, ours: PayloadIndex, one: tuple[int, int]) -> NamedGrant:
         """A holder's permission and what it is held on."""
         held, on = one
         holder, permission = unpair(held)
         holder_kind, name = self._identity(ours, holder)
         on_name, on_kind = self._resource(ours, on)
-        return Grant(name, on_name, self._texts[permission], holder_kind, on_kind)
+        return NamedGrant(name, on_name, self._texts[permission], holder_kind, on_kind)
 
-    def _identity(self, ours: Contents, identity: int) -> tuple[str, str]:
+    def _identity(self, ours: PayloadIndex, identity: int) -> tuple[str, str]:
         kind_number, number = unpair(identity)
         kind = self._texts[kind_number]
         names = {"user": ours.users, "group": ours.groups, "credential": ours.credentials}.get(kind, {})
         return kind, names.get(number, self._texts[number])
 
-    def _resource(self, ours: Contents, number: int) -> tuple[str, str]:
+    def _resource(self, ours: PayloadIndex, number: int) -> tuple[str, str]:
         if number in ours.repositories:
             return ours.repositories[number], "repository"
         if number in ours.projects:
@@ -250,11 +250,11 @@ def _keys_beyond(ours: Mapping[int, str], theirs: Mapping[int, str]) -> Iterator
     return (key for key in ours if key not in theirs)
 
 
-def _members_beyond(ours: Contents, theirs: Contents) -> Iterator[tuple[int, int]]:
+def _members_beyond(ours: PayloadIndex, theirs: PayloadIndex) -> Iterator[tuple[int, int]]:
     return _pairs_beyond(ours.members, theirs.members)
 
 
-def _grants_beyond(ours: Contents, theirs: Contents) -> Iterator[tuple[int, int]]:
+def _grants_beyond(ours: PayloadIndex, theirs: PayloadIndex) -> Iterator[tuple[int, int]]:
     return _pairs_beyond(ours.grants, theirs.grants)
 
 

@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.oaa.answers import Answer, CallError, Json, accepted, heard
+from oaa_bitbucket_async.oaa.answers import CallError, Json, VezaAnswer, accepted, heard
 from oaa_bitbucket_async.redaction import Redactor, proxy_secrets
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
@@ -65,7 +65,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
         self.redact = Redactor([Secret(api_key), *proxy_secrets()])
         """Takes our secrets out of what Veza and libraries say."""
         self._http_adapter.adapters.clear()
-        self._http_adapter.mount("https://", _Adapter())
+        self._http_adapter.mount("https://", _OneTryAdapter())
         self.update_user_agent(f"oaa-bitbucket-async/{__version__}")
 
     def get_provider(self, name: str) -> Json | None:
@@ -135,7 +135,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
                 method,
                 f"{self.url}/{api_path.lstrip('/')}",
                 headers={"User-Agent": self._user_agent},
-                auth=_Key(self.api_key),
+                auth=_BearerAuth(self.api_key),
                 timeout=self._api_timeout,
                 params=urlencode(params) if params else None,
                 json=data,
@@ -143,7 +143,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
                 stream=True,
             ) as response:
                 body = self._body(response)
-                answer = Answer(response.status_code, str(response.reason or ""), response.headers, body)
+                answer = VezaAnswer(response.status_code, str(response.reason or ""), response.headers, body)
                 return accepted(answer, self.redact)
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             raise self._no_answer(error) from None
@@ -186,7 +186,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
         self._http_adapter.close()
 
 
-class _Key(AuthBase):
+class _BearerAuth(AuthBase):
     """Our key on a request. Without an `auth` of its own requests would take a login for the host from ~/.netrc."""
 
     def __init__(self, api_key: str) -> None:
@@ -197,7 +197,7 @@ class _Key(AuthBase):
         return request
 
 
-class _Adapter(HTTPAdapter):
+class _OneTryAdapter(HTTPAdapter):
     """Tries once, and shows a proxy its login in UTF-8; requests' own is Latin-1 and fails at any other character."""
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:

@@ -15,8 +15,8 @@ from oaaclient.templates import CustomApplication, CustomResource, LocalGroup, L
 
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.vocabulary import Principal
+from oaa_bitbucket_async.oaa.branch_permissions import branch_permission_properties
 from oaa_bitbucket_async.oaa.credentials import Credentials
-from oaa_bitbucket_async.oaa.guardrails import guardrail_properties
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.permissions import define_permissions
@@ -34,7 +34,7 @@ from oaa_bitbucket_async.oaa.resources import (
     PROJECT_PROPERTIES,
     REPO,
     REPO_PROPERTIES,
-    Held,
+    GrantIndex,
     each_project,
 )
 from oaa_bitbucket_async.oaa.target import Target
@@ -92,7 +92,7 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target
         holder(principal).add_permission(permissions[permission], apply_to_application=True)
 
     def resources() -> Iterator[CustomResource]:
-        held = Held(deepcopy(snapshot.vocabulary))
+        held = GrantIndex(deepcopy(snapshot.vocabulary))
         yield from each_project(app, principals.users, snapshot, held, notes)
         vocabulary = held.vocabulary
         holders = {number: holder(principal) for number, principal in vocabulary.principals(held.by_code).items()}
@@ -118,7 +118,7 @@ def _define_properties(app: CustomApplication, snapshot: Snapshot, target: Targe
         define.define_local_group_property(name, kind)
     for name, kind in PROJECT_PROPERTIES.items():
         define.define_resource_property(PROJECT, name, kind)
-    for name, kind in (REPO_PROPERTIES | guardrail_properties(snapshot)).items():
+    for name, kind in (REPO_PROPERTIES | branch_permission_properties(snapshot)).items():
         define.define_resource_property(REPO, name, kind)
 
 

@@ -23,7 +23,7 @@ class _OfResource(msgspec.Struct):
     properties: dict[str, object] = {}
 
 
-class Definition(msgspec.Struct):
+class PropertyDefinition(msgspec.Struct):
     """The properties that a payload defines for its one application, its identities and its types of resource."""
 
     application_type: str
@@ -35,10 +35,10 @@ class Definition(msgspec.Struct):
 
 
 class _Definitions(msgspec.Struct):
-    applications: list[Definition]
+    applications: list[PropertyDefinition]
 
 
-def node_types(definition: Definition, counts: Counts) -> NodeTypes:
+def node_types(definition: PropertyDefinition, counts: Counts) -> NodeTypes:
     """The nodes that a payload with this definition brings: only of kinds of which it holds any."""
     found = {"Application": _NAMED | _custom(definition.application_properties), "Permission": _NAMED}
     if counts.users:

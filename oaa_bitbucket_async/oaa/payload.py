@@ -20,7 +20,7 @@ from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 from oaa_bitbucket_async.oaa.grant_count import credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
-from oaa_bitbucket_async.oaa.node_types import Definition, NodeTypes, node_types, saved_node_types
+from oaa_bitbucket_async.oaa.node_types import NodeTypes, PropertyDefinition, node_types, saved_node_types
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.saved import NOT_A_PAYLOAD, not_a_payload, read_saved
 from oaa_bitbucket_async.oaa.target import SavedTarget, Target
@@ -137,7 +137,7 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: T
         base_url=snapshot.instance.base_url,
         counts=counts,
         warnings=tuple(notes.lines()),
-        node_types=node_types(msgspec.convert(app.property_definitions.to_dict(), Definition), counts),
+        node_types=node_types(msgspec.convert(app.property_definitions.to_dict(), PropertyDefinition), counts),
         target=target,
     )
     of_credentials = check.credential_grant_count

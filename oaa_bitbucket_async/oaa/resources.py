@@ -16,7 +16,7 @@ from oaa_bitbucket_async.collect.snapshot import (
     UserRecord,
 )
 from oaa_bitbucket_async.collect.vocabulary import Vocabulary
-from oaa_bitbucket_async.oaa.guardrails import guardrails
+from oaa_bitbucket_async.oaa.branch_permissions import branch_permissions
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, REPO_READ, highest
 from oaa_bitbucket_async.oaa.values import description, named, properties
@@ -46,7 +46,7 @@ REPO_PROPERTIES = {
 
 
 @dataclass(slots=True)
-class Held:
+class GrantIndex:
     """Who holds what on which projects and repositories: their keys, in the payload's order, without repetition."""
 
     vocabulary: Vocabulary
@@ -57,7 +57,7 @@ class Held:
 
 
 def each_project(
-    app: CustomApplication, users: Mapping[int, UserRecord], snapshot: Snapshot, held: Held, notes: Notes
+    app: CustomApplication, users: Mapping[int, UserRecord], snapshot: Snapshot, held: GrantIndex, notes: Notes
 ) -> Iterator[CustomResource]:
     """Every project with its repositories; what is held on them goes into `held`. The app lets go of it afterwards."""
     repositories: defaultdict[int, list[RepositoryRecord]] = defaultdict(list)
@@ -80,7 +80,12 @@ def each_project(
 
 
 def _add_project(
-    app: CustomApplication, project: ProjectRecord, owner: UserRecord | None, url: str, snapshot: Snapshot, held: Held
+    app: CustomApplication,
+    project: ProjectRecord,
+    owner: UserRecord | None,
+    url: str,
+    snapshot: Snapshot,
+    held: GrantIndex,
 ) -> CustomResource:
     by_default = snapshot.default_permissions.get(project.id, frozenset())
     resource = app.add_resource(
@@ -117,7 +122,7 @@ def _add_repository(
     repository: RepositoryRecord,
     project_url: str,
     snapshot: Snapshot,
-    held: Held,
+    held: GrantIndex,
 ) -> None:
     resource = parent.add_sub_resource(
         named(repository.name, named(repository.slug, f"repository {repository.id}")),
@@ -136,7 +141,7 @@ def _add_repository(
             "state": repository.state,
             "url": f"{project_url}/repos/{quote(repository.slug, safe='~')}",
             "collected": Missing("repository", repository.id) not in snapshot.missing,
-            **guardrails(snapshot, repository),
+            **branch_permissions(snapshot, repository),
         }
     )
     _hold(held, snapshot.repository_grants.get(repository.id), resource)
@@ -144,7 +149,7 @@ def _add_repository(
         held.by_everyone[REPO_READ].append(resource.resource_key)
 
 
-def _hold(held: Held, grants: GrantSet | None, resource: CustomResource) -> None:
+def _hold(held: GrantIndex, grants: GrantSet | None, resource: CustomResource) -> None:
     if grants is not None:
         key = resource.resource_key
         for code in grants.codes:

@@ -36,7 +36,7 @@ class VezaRefusedError(UploadError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How often and how long. Durations in seconds; tests pass a `sleep` that does not wait."""
 
     attempts: int
@@ -51,7 +51,7 @@ class Patience:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-async def ask(client: VezaClient, patience: Patience, what: str, call: Callable[[], _T]) -> _T:
+async def ask(client: VezaClient, policy: RetryPolicy, what: str, call: Callable[[], _T]) -> _T:
     """Makes one call of oaaclient, off the loop, and again for as long as its failure can pass.
 
     VezaRefusedError if Veza refuses it, VezaFailingError if it goes on failing; `what` completes "Veza refused …". An
@@ -63,7 +63,7 @@ async def ask(client: VezaClient, patience: Patience, what: str, call: Callable[
         if asked is not None:
             return min(asked, _RETRY_AFTER_MAX)
         return random.uniform(0.5, 1.0) * min(  # noqa: S311  # jitter, no secret
-            patience.first_wait * 2.0 ** (state.attempt_number - 1), patience.longest_wait
+            policy.first_wait * 2.0 ** (state.attempt_number - 1), policy.longest_wait
         )
 
     def log(state: tenacity.RetryCallState) -> None:
@@ -84,8 +84,8 @@ async def ask(client: VezaClient, patience: Patience, what: str, call: Callable[
             raise CallError(f"the answer is not what was asked for ({said})", passes=True) from error
 
     retrying = tenacity.AsyncRetrying(
-        sleep=patience.sleep,
-        stop=tenacity.stop_after_attempt(patience.attempts),
+        sleep=policy.sleep,
+        stop=tenacity.stop_after_attempt(policy.attempts),
         wait=wait,
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, CallError) and error.passes),
         before_sleep=log,
@@ -96,7 +96,7 @@ async def ask(client: VezaClient, patience: Patience, what: str, call: Callable[
     except CallError as error:
         if error.passes:
             raise VezaFailingError(
-                f"Veza went on failing at {what}, {patience.attempts} times; the last answer: {error.said}.",
+                f"Veza went on failing at {what}, {policy.attempts} times; the last answer: {error.said}.",
                 "Try again later.",
             ) from None
         raise VezaRefusedError(f"Veza refused {what}: {error.said}.", error.advice, status=error.status) from None

@@ -15,7 +15,7 @@ import msgspec
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.changes import MOST_EXAMPLES, Changes, compare
-from oaa_bitbucket_async.oaa.contents import Contents, Names, read_contents
+from oaa_bitbucket_async.oaa.payload_index import Interner, PayloadIndex, index_payload
 from oaa_bitbucket_async.oaa.target import SavedTarget, Target
 from oaa_bitbucket_async.reading import OversizedError, open_ours, read_bounded, unpack_bounded
 from oaa_bitbucket_async.settings import STANDARD_INPUT
@@ -141,20 +141,20 @@ def inflate(content: bytes) -> bytes:
     return unpack_bounded(content, most=sys.maxsize)
 
 
-def contents_of_file(path: Path, names: Names, like: Contents | None = None, *, ours: bool = False) -> Contents:
+def index_of_file(path: Path, names: Interner, like: PayloadIndex | None = None, *, ours: bool = False) -> PayloadIndex:
     """What a saved payload holds. Raises as `read_saved`, and ConfigurationError if the file is no payload."""
     text = read_saved(path, ours=ours).text
     try:
-        return read_contents(text, names, like)
+        return index_payload(text, names, like)
     except NOT_A_PAYLOAD as error:
         raise not_a_payload(path, error) from None
 
 
 def compare_files(old: Path, new: Path, *, most_examples: int = MOST_EXAMPLES) -> Changes:
     """From one saved payload to another. ConfigurationError if one of them is none, or can't be read."""
-    names = Names()
-    before = contents_of_file(old, names)
-    return compare(before, contents_of_file(new, names, before), most_examples=most_examples)
+    names = Interner()
+    before = index_of_file(old, names)
+    return compare(before, index_of_file(new, names, before), most_examples=most_examples)
 
 
 def compare_with_file(old: Path, compressed: bytes, *, most_examples: int = MOST_EXAMPLES) -> Changes:
@@ -162,6 +162,6 @@ def compare_with_file(old: Path, compressed: bytes, *, most_examples: int = MOST
 
     One after the other, and of each only what it holds: there is room for one text beside a run.
     """
-    names = Names()
-    before = contents_of_file(old, names, ours=True)
-    return compare(before, read_contents(inflate(compressed), names, before), most_examples=most_examples)
+    names = Interner()
+    before = index_of_file(old, names, ours=True)
+    return compare(before, index_payload(inflate(compressed), names, before), most_examples=most_examples)

@@ -22,7 +22,7 @@ from oaa_bitbucket_async.oaa.client import DEFAULT_RETRIES, VezaClient, environm
 from oaa_bitbucket_async.oaa.follow import Following, status_of, tells_times
 from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for
 from oaa_bitbucket_async.oaa.payload import Payload
-from oaa_bitbucket_async.oaa.retry import Patience, VezaFailingError, VezaRefusedError, ask
+from oaa_bitbucket_async.oaa.retry import RetryPolicy, VezaFailingError, VezaRefusedError, ask
 from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.settings import Veza
 from oaa_bitbucket_async.text import one_line
@@ -66,10 +66,10 @@ class PushResult:
     """True if Veza has said that it parsed the payload (`--wait`)."""
 
 
-def default_patience(*, at_most: int | None = None) -> Patience:
+def default_policy(*, at_most: int | None = None) -> RetryPolicy:
     """As many tries as oaaclient would make (OAA_API_RETRIES, 10): some five minutes."""
     attempts = 1 + environment_number("OAA_API_RETRIES", DEFAULT_RETRIES, least=0)
-    return Patience(attempts=attempts if at_most is None else min(attempts, at_most))
+    return RetryPolicy(attempts=attempts if at_most is None else min(attempts, at_most))
 
 
 def check_settings(veza: Veza, base_url: str | None) -> str:
@@ -88,7 +88,7 @@ def check_settings(veza: Veza, base_url: str | None) -> str:
     return data_source_name_for(base_url)
 
 
-async def check_veza(veza: Veza, *, patience: Patience | None = None) -> None:
+async def check_veza(veza: Veza, *, policy: RetryPolicy | None = None) -> None:
     """Asks Veza whether the address and the key are good; meant for the time before a crawl.
 
     UploadError if Veza refuses, TemporaryError if it can't be reached or goes on failing.
@@ -97,7 +97,7 @@ async def check_veza(veza: Veza, *, patience: Patience | None = None) -> None:
         try:
             await ask(
                 client,
-                patience or default_patience(at_most=_TRIES_OF_A_CHECK),
+                policy or default_policy(at_most=_TRIES_OF_A_CHECK),
                 "the check of the API key",
                 lambda: client.api_get("/api/v1/providers/custom/templates"),
             )
@@ -105,7 +105,7 @@ async def check_veza(veza: Veza, *, patience: Patience | None = None) -> None:
             raise TemporaryError(error.message, "Check --veza-url and the network, or try again later.") from None
 
 
-async def knows_data_source(veza: Veza, data_source: str, *, patience: Patience | None = None) -> bool:
+async def knows_data_source(veza: Veza, data_source: str, *, policy: RetryPolicy | None = None) -> bool:
     """Whether Veza has this data source already; meant for the time before a crawl. Raises as `check_veza`."""
     with closing(open_client(veza)) as client:
 
@@ -115,14 +115,14 @@ async def knows_data_source(veza: Veza, data_source: str, *, patience: Patience 
 
         try:
             return await ask(
-                client, patience or default_patience(at_most=_TRIES_OF_A_CHECK), "the search for the data source", look
+                client, policy or default_policy(at_most=_TRIES_OF_A_CHECK), "the search for the data source", look
             )
         except VezaFailingError as error:
             raise TemporaryError(error.message, "Check --veza-url and the network, or try again later.") from None
 
 
 async def push(
-    payload: Payload, veza: Veza, *, patience: Patience | None = None, limits: Limits | None = None
+    payload: Payload, veza: Veza, *, policy: RetryPolicy | None = None, limits: Limits | None = None
 ) -> PushResult:
     """Pushes the payload; creates provider and data source where they don't exist.
 
@@ -130,21 +130,19 @@ async def push(
     """
     data_source_name = check_settings(veza, payload.base_url)
     with closing(open_client(veza)) as client:
-        return await _Push(client, veza, data_source_name, patience or default_patience(), limits or Limits()).run(
-            payload
-        )
+        return await _Push(client, veza, data_source_name, policy or default_policy(), limits or Limits()).run(payload)
 
 
 class _Push:
     """One push on its way."""
 
     def __init__(
-        self, client: VezaClient, veza: Veza, data_source_name: str, patience: Patience, limits: Limits
+        self, client: VezaClient, veza: Veza, data_source_name: str, policy: RetryPolicy, limits: Limits
     ) -> None:
         self._client = client
         self._veza = veza
         self._data_source_name = data_source_name
-        self._patience = patience
+        self._policy = policy
         self._limits = limits
         self._created_provider = False
         self._created_data_source = False
@@ -161,11 +159,11 @@ class _Push:
                 "Upload parts of the instance under data sources of their own: --project with --data-source-name.",
             )
         provider_id = await ask(
-            self._client, self._patience, f"the provider {self._veza.provider_name!r}", self._ensure_provider
+            self._client, self._policy, f"the provider {self._veza.provider_name!r}", self._ensure_provider
         )
         data_source_id = await ask(
             self._client,
-            self._patience,
+            self._policy,
             f"the data source {self._data_source_name!r}",
             lambda: self._ensure_data_source(provider_id),
         )
@@ -245,7 +243,7 @@ class _Push:
         return await self._post("the payload", path, complete)
 
     async def _post(self, what: str, path: str, body: Json) -> Json:
-        return await ask(self._client, self._patience, what, lambda: _taken(self._client.post_object(path, body)))
+        return await ask(self._client, self._policy, what, lambda: _taken(self._client.post_object(path, body)))
 
     async def _follow(self, provider_id: str) -> bool:
         """Looks at the data source until Veza has parsed the payload. False if Veza does not tell whether it has."""
@@ -255,10 +253,10 @@ class _Push:
             return self._client.get_data_source(name, provider_id)
 
         while True:
-            await self._patience.sleep(self._patience.poll_every)
-            waited += self._patience.poll_every
+            await self._policy.sleep(self._policy.poll_every)
+            waited += self._policy.poll_every
             try:
-                row = await ask(self._client, self._patience, "the data source's status", look) or {}
+                row = await ask(self._client, self._policy, "the data source's status", look) or {}
             except (VezaFailingError, VezaRefusedError) as error:
                 _log.warning(
                     "Veza took the payload, and whether it could parse it can't be told: %s",
@@ -268,7 +266,7 @@ class _Push:
                 return False
             status, verdict = heard(status_of(row), self._client.redact, _LONGEST_STATUS), following.look(row)
             _log.debug("status of the data source after %.0f s: %s, %s", waited, status, verdict)
-            settled = verdict == "as before" and waited >= self._patience.settle_for
+            settled = verdict == "as before" and waited >= self._policy.settle_for
             if verdict == "parsed":
                 return True
             if verdict == "failed" or (settled and status != "SUCCESS"):
@@ -285,7 +283,7 @@ class _Push:
                     extra=event(Event.VEZA_PARSING_UNKNOWN, data_source=name),
                 )
                 return False
-            if waited >= self._patience.poll_for:
+            if waited >= self._policy.poll_for:
                 raise UploadError(
                     f"Veza took the payload and has not parsed it in {waited:.0f} s: "
                     f"the status of {name!r} is {status}" + (", of an earlier upload." if settled else "."),

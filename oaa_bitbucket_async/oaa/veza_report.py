@@ -20,14 +20,14 @@ from oaa_bitbucket_async.oaa import upload
 from oaa_bitbucket_async.oaa.answers import CallError, Json
 from oaa_bitbucket_async.oaa.client import VezaClient, open_client
 from oaa_bitbucket_async.oaa.node_types import NodeTypes
-from oaa_bitbucket_async.oaa.retry import Patience, VezaRefusedError, ask
+from oaa_bitbucket_async.oaa.retry import RetryPolicy, VezaRefusedError, ask
 from oaa_bitbucket_async.settings import Veza
 
 _log = logging.getLogger(__name__)
 _TRIES = 4
 """The upload is done already: nothing is lost if this fails."""
 _ROUNDS = 12
-"""How often refused queries are tried again, `Patience.poll_every` apart, until Veza may have parsed the upload."""
+"""How often refused queries are tried again, `RetryPolicy.poll_every` apart, until Veza may have parsed the upload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +44,17 @@ class ReportResult:
     """Veza took them not; with its answer."""
 
 
-class Definition(msgspec.Struct, frozen=True):
+class ReportDefinition(msgspec.Struct, frozen=True):
     """The report as it stands in the package."""
 
     name: str
     queries: list[Json]
 
 
-def definition() -> Definition:
+def definition() -> ReportDefinition:
     """The report and its queries as the package brings them."""
     text = files("oaa_bitbucket_async.oaa").joinpath("veza_report.json").read_bytes()
-    return msgspec.json.decode(text, type=Definition)
+    return msgspec.json.decode(text, type=ReportDefinition)
 
 
 def named_in(query: Json) -> Iterator[tuple[str, frozenset[str]]]:
@@ -74,7 +74,7 @@ def fits(query: Json, types: NodeTypes) -> bool:
 
 
 async def make_report(
-    veza: Veza, types: NodeTypes, *, parsed: bool = False, patience: Patience | None = None
+    veza: Veza, types: NodeTypes, *, parsed: bool = False, policy: RetryPolicy | None = None
 ) -> ReportResult:
     """Makes or completes the report, as far as the queries fit what was uploaded (`types`).
 
@@ -89,7 +89,7 @@ async def make_report(
     if not wanted:
         raise UploadError("The payload holds nothing that the queries of the report look at.")
     with closing(open_client(veza)) as client:
-        making = _Making(client, patience or upload.default_patience(at_most=_TRIES))
+        making = _Making(client, policy or upload.default_policy(at_most=_TRIES))
         try:
             return await making.run(whole.name, wanted, absent, rounds=0 if parsed else _ROUNDS)
         except VezaRefusedError as error:
@@ -105,9 +105,9 @@ async def make_report(
 class _Making:
     """One report in the making."""
 
-    def __init__(self, client: VezaClient, patience: Patience) -> None:
+    def __init__(self, client: VezaClient, policy: RetryPolicy) -> None:
         self._client = client
-        self._patience = patience
+        self._policy = policy
 
     async def run(self, name: str, wanted: dict[str, Json], absent: tuple[str, ...], rounds: int) -> ReportResult:
         known, refused = await self._queries(wanted, rounds)
@@ -119,7 +119,7 @@ class _Making:
         outcome: Literal["created", "completed", "unchanged"] = "created"
         if found is None:
             whole: Json = {"name": name, "description": name, "queries": [{"query": query} for query in there.values()]}
-            await ask(self._client, self._patience, "the report", lambda: self._client.create_report(whole))
+            await ask(self._client, self._policy, "the report", lambda: self._client.create_report(whole))
         else:
             outcome = "completed" if await self._complete(found, there) else "unchanged"
         absent = tuple(title for title in absent if title not in known)
@@ -134,7 +134,7 @@ class _Making:
             if not lacking:
                 break
             if round_ == 1:
-                wait = self._patience.poll_every
+                wait = self._policy.poll_every
                 _log.info(
                     "Veza: %d queries of the report are refused, maybe until it has parsed the upload; trying again "
                     "for %.0f s",
@@ -143,7 +143,7 @@ class _Making:
                     extra=event(Event.VEZA_RETRY, call="the queries of the report", wait_seconds=wait),
                 )
             if round_:
-                await self._patience.sleep(self._patience.poll_every)
+                await self._policy.sleep(self._policy.poll_every)
             refused = await self._create(lacking)
             known = await self._known()  # a query whose answer was lost is among them
         return known, refused
@@ -163,7 +163,7 @@ class _Making:
 
         return {
             str(row["name"]): str(row["id"])
-            for row in await ask(self._client, self._patience, what, rows)
+            for row in await ask(self._client, self._policy, what, rows)
             if isinstance(row, dict) and row.get("query_type") != "SYSTEM_CREATED" and row.get("name") and row.get("id")
         }
 
@@ -183,12 +183,12 @@ class _Making:
         return refused
 
     async def _create_one(self, title: str, query: Json) -> None:
-        await ask(self._client, self._patience, f"the query {title!r}", lambda: self._client.create_query(query))
+        await ask(self._client, self._policy, f"the query {title!r}", lambda: self._client.create_query(query))
 
     async def _complete(self, report: str, queries: Mapping[str, str]) -> int:
         """Adds the queries that the report lacks; gives their number."""
         what = "the queries of the report"
-        row = await ask(self._client, self._patience, what, lambda: self._client.get_report_by_id(report))
+        row = await ask(self._client, self._policy, what, lambda: self._client.get_report_by_id(report))
         held = _strings(row.get("queries") if isinstance(row, dict) else None)
         lacking = [(title, query) for title, query in queries.items() if title not in held and query not in held]
         for title, query in lacking:
@@ -197,7 +197,7 @@ class _Making:
 
     async def _add(self, report: str, title: str, query: str) -> None:
         what = f"the query {title!r} for the report"
-        await ask(self._client, self._patience, what, lambda: self._client.add_query_report(report, query))
+        await ask(self._client, self._policy, what, lambda: self._client.add_query_report(report, query))
 
 
 def _holding(key: str, value: object) -> Iterator[Json]:

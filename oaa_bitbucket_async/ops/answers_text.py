@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oaa_bitbucket_async.access.answers import KeyOrToken, Person, Way, WhatCan, WhoCan
-from oaa_bitbucket_async.access.estate import ON_EVERYTHING
+from oaa_bitbucket_async.access.graph import ON_EVERYTHING
 from oaa_bitbucket_async.ops.terminal import write_json
 from oaa_bitbucket_async.text import escape
 

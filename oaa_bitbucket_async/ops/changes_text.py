@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership, Thing
+from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing
 from oaa_bitbucket_async.text import escape
 
 _STYLES = {"-": "red", "+": "green"}
@@ -59,7 +59,7 @@ def _show(name: str, lines: Sequence[tuple[str, str]], count: int, console: Cons
         console.print(Text(f"… and {count - len(shown):,} more", style="dim"))
 
 
-def _lines(kind: Difference[Grant] | Difference[Membership] | Difference[Thing]) -> Iterator[tuple[str, str]]:
+def _lines(kind: Difference[NamedGrant] | Difference[Membership] | Difference[Thing]) -> Iterator[tuple[str, str]]:
     """Sign and words of each example, sorted."""
     found = [
         *(("-", example) for example in kind.removed_examples),
@@ -69,17 +69,17 @@ def _lines(kind: Difference[Grant] | Difference[Membership] | Difference[Thing])
         yield sign, describe(example)
 
 
-def _place(example: Grant | Membership | Thing) -> tuple[str, ...]:
-    if isinstance(example, Grant):
+def _place(example: NamedGrant | Membership | Thing) -> tuple[str, ...]:
+    if isinstance(example, NamedGrant):
         return example.holder_kind, example.holder, example.on
     if isinstance(example, Membership):
         return example.group, example.member_kind, example.member
     return example.name, example.id
 
 
-def describe(example: Grant | Membership | Thing) -> str:
+def describe(example: NamedGrant | Membership | Thing) -> str:
     """`ann: REPO_READ on KEY/slug`; users are the rule, so that only groups are called what they are."""
-    if isinstance(example, Grant):
+    if isinstance(example, NamedGrant):
         on = example.on if example.on_kind != "application" else "the instance"
         return f"{_who(example.holder_kind, example.holder)}: {example.permission} on {on}"
     if isinstance(example, Membership):

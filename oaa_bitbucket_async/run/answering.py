@@ -9,8 +9,8 @@ from rich.text import Text
 
 from oaa_bitbucket_async.access.answers import WhatCan, WhoCan
 from oaa_bitbucket_async.access.compute import what_can, what_group_can, who_can
-from oaa_bitbucket_async.access.estate import AnotherPayloadError, Estate, Place
 from oaa_bitbucket_async.access.finding import NotFoundError, find_holder, find_places
+from oaa_bitbucket_async.access.graph import AccessGraph, AnotherPayloadError, Place
 from oaa_bitbucket_async.access.levels import Level
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.saved import NOT_A_PAYLOAD, head_of_ours, not_a_payload, read_saved
@@ -35,16 +35,16 @@ LINES = 50
 
 def answer_who_can(level: str, place: str, question: Question) -> int:
     """Gives 0 if anybody can, 1 if nobody. Raises ConfigurationError if there is no such place, or no payload."""
-    estate = _estate(question)
+    graph = _graph(question)
     try:
-        places = find_places(estate, place)
+        places = find_places(graph, place)
     except NotFoundError as error:
         raise _not_found(error) from None
     somebody = False
 
     def answers() -> Iterator[WhoCan]:
         nonlocal somebody
-        for answer in who_can(estate, Level[level.upper()], places):
+        for answer in who_can(graph, Level[level.upper()], places):
             somebody = somebody or answer.anybody > 0
             yield answer
 
@@ -64,12 +64,12 @@ def answer_who_can(level: str, place: str, question: Question) -> int:
 
 def answer_what_can(holder: str, question: Question) -> int:
     """Gives 0 if the user or group reaches anything, 1 if not. Raises as `answer_who_can`."""
-    estate = _estate(question)
+    graph = _graph(question)
     try:
-        found = find_holder(estate, holder)
+        found = find_holder(graph, holder)
     except NotFoundError as error:
         raise _not_found(error) from None
-    answer: WhatCan = what_group_can(estate, found) if isinstance(found, str) else what_can(estate, found)
+    answer: WhatCan = what_group_can(graph, found) if isinstance(found, str) else what_can(graph, found)
     if question.form == "csv":
         write_what_csv(answer, question.limit, sys.stdout)
     elif question.form == "json":
@@ -83,25 +83,25 @@ def answer_what_can(holder: str, question: Question) -> int:
 def examples(text: bytes) -> tuple[Place, SavedUser]:
     """A place and a user of the payload `text` that make a good question: something is held there, by few.
 
-    Raises as `Estate`, and LookupError if there is nothing to ask about.
+    Raises as `AccessGraph`, and LookupError if there is nothing to ask about.
     """
-    estate = Estate(text)
-    for place in estate.places():
+    graph = AccessGraph(text)
+    for place in graph.places():
         if place.is_project or place.project.startswith("~"):
             continue
-        held = estate.grants({place.key: place.name}).on.get(place.key, ())
+        held = graph.grants({place.key: place.name}).on.get(place.key, ())
         for one in held:
-            if one.holder in estate.number_of and estate.users[estate.number_of[one.holder]].is_active:
-                return place, estate.users[estate.number_of[one.holder]]
+            if one.holder in graph.number_of and graph.users[graph.number_of[one.holder]].is_active:
+                return place, graph.users[graph.number_of[one.holder]]
     raise LookupError("no repository has a grant to a user")
 
 
-def _estate(question: Question) -> Estate:
+def _graph(question: Question) -> AccessGraph:
     """Reads the payload, and says on which upload the answer rests."""
     path = question.payload or _last_upload(question)
     text = read_saved(path, ours=question.payload is None).text
     try:
-        estate = Estate(text)
+        graph = AccessGraph(text)
     except AnotherPayloadError as error:
         raise ConfigurationError(
             f"{path} is not a payload of this collector: {error}.",
@@ -109,8 +109,8 @@ def _estate(question: Question) -> Estate:
         ) from None
     except NOT_A_PAYLOAD as error:
         raise not_a_payload(path, error) from None
-    _introduce(estate, path, question)
-    return estate
+    _introduce(graph, path, question)
+    return graph
 
 
 def _last_upload(question: Question) -> Path:
@@ -140,9 +140,9 @@ def _last_upload(question: Question) -> Path:
     return by_name[question.data_source]
 
 
-def _introduce(estate: Estate, path: Path, question: Question) -> None:
+def _introduce(graph: AccessGraph, path: Path, question: Question) -> None:
     """On standard error where programs read the answer."""
-    application = estate.application
+    application = graph.application
     about = application.custom_properties
     if path == STANDARD_INPUT:
         when = "a payload from the standard input"

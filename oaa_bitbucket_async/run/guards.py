@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from oaa_bitbucket_async.collect.filters import Earlier, prove_filters
 from oaa_bitbucket_async.errors import RemovalError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership
+from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.oaa.saved import Head
 from oaa_bitbucket_async.oaa.target import left_out, scope_words
@@ -146,7 +146,7 @@ def check_removed(changes: Changes | None, max_removed: float | None) -> None:
 
 
 def _share(
-    kind: Difference[Grant] | Difference[Membership], lost: int, name: str, *, closed: int = 0
+    kind: Difference[NamedGrant] | Difference[Membership], lost: int, name: str, *, closed: int = 0
 ) -> tuple[float, str]:
     """Per cent of what there was, and in words. Of a few things only the loss of all counts.
 

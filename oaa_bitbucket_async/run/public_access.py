@@ -11,7 +11,7 @@ from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.session import Session
 
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 """Seconds that one request may take: an answer that nobody waits for is no answer."""
 
 
@@ -20,7 +20,7 @@ async def ask_for_public_access(session: Session, places: Sequence[Flagged]) -> 
     if not places:
         return "none flagged"
     settings = session.settings
-    timeout = min(_PATIENCE, settings.pace.request_timeout)
+    timeout = min(_TIMEOUT, settings.pace.request_timeout)
     redact = redactor_of(settings.login, settings.veza)
     async with connect(settings.bitbucket_url, None, settings.tls, timeout, redact) as nobody:
         probe = AccessProbe(session.client, session.api, nobody, wait=lambda: asyncio.sleep(settings.pace.retry_wait))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.access.answers import WhatCan, WhoCan
 from oaa_bitbucket_async.access.compute import what_can, who_can
-from oaa_bitbucket_async.access.estate import ON_EVERYTHING, Estate, Place
 from oaa_bitbucket_async.access.finding import find_places
+from oaa_bitbucket_async.access.graph import ON_EVERYTHING, AccessGraph, Place
 from oaa_bitbucket_async.access.levels import Level
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import Snapshot
@@ -50,12 +50,12 @@ def told_level(answer: WhatCan, place: Place) -> str:
 def test_every_answer_is_the_oracles(seed, instance):
     payload = build_payload(snapshot_of(steps_of(seed, instance), instance))
     raw = b"".join(payload.json_chunks())
-    estate, oracle = Estate(raw), FromPayload(json.loads(raw))
-    places = list(estate.places())
-    users = [user for user in estate.users if oracle.may_sign_in(int(user.id))]
+    graph, oracle = AccessGraph(raw), FromPayload(json.loads(raw))
+    places = list(graph.places())
+    users = [user for user in graph.users if oracle.may_sign_in(int(user.id))]
     names = [place.name for place in places]
     for level in Level:
-        for place, answer in zip(places, who_can(estate, level, places), strict=True):
+        for place, answer in zip(places, who_can(graph, level, places), strict=True):
             assert answer.place == place.name
             able = {str(p.id) for p in answer.people if p.active and p.licensed}
             right = {user.id: level_of(oracle, user.id, place) for user in users}
@@ -63,13 +63,13 @@ def test_every_answer_is_the_oracles(seed, instance):
             assert {str(p.id): p.highest for p in answer.people if str(p.id) in able} == {u: right[u] for u in able}
             assert all(person.ways for person in answer.people)
     for user in users:
-        answer = what_can(estate, user)
+        answer = what_can(graph, user)
         for place in places:
             if names.count(place.name) == 1 and names.count(place.project) == 1:  # answers tell places by their names
                 assert told_level(answer, place) == level_of(oracle, user.id, place), (user.name, place)
 
 
-def small() -> Estate:
+def small() -> AccessGraph:
     """Ann owns a project and writes through a group, Bob administers everything, Cat can't sign in."""
     snapshot = Snapshot(INSTANCE, public_access="on")
     for user in (ANN, BOB, CAT):
@@ -94,12 +94,12 @@ def small() -> Estate:
         rows.UserGrant(user=BOB, permission="REPO_DANCE"),
     ]
     snapshot.add_repository_grants(BILLING.id, grants, 1.0)
-    return Estate(gzip.decompress(build_payload(snapshot).compressed))
+    return AccessGraph(gzip.decompress(build_payload(snapshot).compressed))
 
 
 def ask(level: Level, place: str) -> WhoCan:
-    estate = small()
-    (answer,) = who_can(estate, level, find_places(estate, place))
+    graph = small()
+    (answer,) = who_can(graph, level, find_places(graph, place))
     return answer
 
 
@@ -145,24 +145,24 @@ def test_a_permission_of_an_unknown_name_is_told_apart():
         snapshot.add_user(user, listed=True)
     snapshot.add_project(CORE)
     snapshot.add_project_grants(CORE.id, [rows.UserGrant(user=ANN, permission="PROJECT_DANCE")], 1.0)
-    estate = Estate(gzip.decompress(build_payload(snapshot).compressed))
-    (answer,) = who_can(estate, Level.READ, find_places(estate, "CORE"))
+    graph = AccessGraph(gzip.decompress(build_payload(snapshot).compressed))
+    (answer,) = who_can(graph, Level.READ, find_places(graph, "CORE"))
     assert [person.name for person in answer.unknown] == ["ann"]
     assert "ann" not in [person.name for person in answer.people]
     assert msgspec.to_builtins(answer.unknown[0])["highest"] is None
-    (reached,) = [place for place in what_can(estate, estate.users[0]).places if place.place == "CORE"]
+    (reached,) = [place for place in what_can(graph, graph.users[0]).places if place.place == "CORE"]
     assert "PROJECT_DANCE" in [way.permission for way in reached.ways]
 
 
 def test_what_a_project_gives_is_told_once():
-    estate = small()
-    ann, bob, _ = estate.users
-    assert [(place.place, place.highest) for place in what_can(estate, ann).places] == [
+    graph = small()
+    ann, bob, _ = graph.users
+    assert [(place.place, place.highest) for place in what_can(graph, ann).places] == [
         ("CORE", "write"),
         ("CORE/billing", "admin"),
         ("~ANN", "admin"),
     ]
-    places = what_can(estate, bob).places
+    places = what_can(graph, bob).places
     assert [(place.place, place.highest) for place in places] == [("*", "admin"), ("CORE/billing", None)], (
         "what is unknown is told though the rest covers it"
     )

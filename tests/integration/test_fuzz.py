@@ -21,9 +21,9 @@ ENDS = (0, 3, 4, 75)
 
 
 @pytest.fixture(autouse=True)
-def short_knocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With half of all answers spoiled there are outages; knocking after 5 ms instead of a second tells as much."""
-    monkeypatch.setattr(outage, "KNOCKS", (0.005, 0.01))
+def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With half of all answers spoiled there are outages; probing after 5 ms instead of a second tells as much."""
+    monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
 
 
 def fuzz(

@@ -29,8 +29,8 @@ from tests.integration.keyed import (
 
 
 @pytest.fixture(autouse=True)
-def short_knocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "KNOCKS", (0.005, 0.01))
+def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
 
 
 # --- what it adds -----------------------------------------------------------------------------------------------------

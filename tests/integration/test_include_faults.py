@@ -38,8 +38,8 @@ ONCE = replace(QUICK, max_attempts=1)
 
 
 @pytest.fixture(autouse=True)
-def short_knocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "KNOCKS", (0.005, 0.01))
+def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------

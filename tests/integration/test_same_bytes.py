@@ -16,9 +16,9 @@ PATIENT = replace(QUICK, max_attempts=12, max_outage=30.0)
 
 
 @pytest.fixture(autouse=True)
-def short_knocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight failures in a row come up: knocking after 5 ms instead of a second tells as much."""
-    monkeypatch.setattr(outage, "KNOCKS", (0.005, 0.01))
+def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight failures in a row come up: probing after 5 ms instead of a second tells as much."""
+    monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
 
 
 def three_in_ten(seed: int) -> list[Fault]:

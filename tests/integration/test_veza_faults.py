@@ -15,7 +15,7 @@ from oaa_bitbucket_async import run
 from oaa_bitbucket_async.demo.veza.faults import Call, FaultName, Scripted
 from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.oaa import upload
-from oaa_bitbucket_async.oaa.retry import Patience
+from oaa_bitbucket_async.oaa.retry import RetryPolicy
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Output, Veza
 from tests.integration.conftest import Benches
@@ -33,13 +33,13 @@ BEFORE_THE_CRAWL = 15
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tries, and no waiting between them: how long is tried where it is decided."""
 
-    def short(*, at_most: int | None = None) -> Patience:
-        return Patience(attempts=2, poll_every=0.01, poll_for=1.0, sleep=lambda _: asyncio.sleep(0))
+    def short(*, at_most: int | None = None) -> RetryPolicy:
+        return RetryPolicy(attempts=2, poll_every=0.01, poll_for=1.0, sleep=lambda _: asyncio.sleep(0))
 
-    monkeypatch.setattr(upload, "default_patience", short)
+    monkeypatch.setattr(upload, "default_policy", short)
 
 
 @pytest.fixture

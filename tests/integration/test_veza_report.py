@@ -17,7 +17,7 @@ from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza, Scripted
 from oaa_bitbucket_async.demo.veza.faults import FaultName
 from oaa_bitbucket_async.oaa import upload
-from oaa_bitbucket_async.oaa.retry import Patience
+from oaa_bitbucket_async.oaa.retry import RetryPolicy
 from oaa_bitbucket_async.settings import Include, Output
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench, Ran
@@ -31,13 +31,13 @@ PLAIN = [query["name"] for query in REPORT["queries"] if "--include" not in quer
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tries, and no waiting between them."""
 
-    def short(*, at_most: int | None = None) -> Patience:
-        return Patience(attempts=2, poll_every=0.0, sleep=lambda _: asyncio.sleep(0))
+    def short(*, at_most: int | None = None) -> RetryPolicy:
+        return RetryPolicy(attempts=2, poll_every=0.0, sleep=lambda _: asyncio.sleep(0))
 
-    monkeypatch.setattr(upload, "default_patience", short)
+    monkeypatch.setattr(upload, "default_policy", short)
     monkeypatch.setenv("OAA_API_TIMEOUT", "1")
 
 

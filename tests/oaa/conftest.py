@@ -1,4 +1,4 @@
-"""A Veza of its own for each test, a payload, and patience that does not wait."""
+"""A Veza of its own for each test, a payload, and retries that do not wait."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.oaa.payload import Payload, build_payload
-from oaa_bitbucket_async.oaa.retry import Patience
+from oaa_bitbucket_async.oaa.retry import RetryPolicy
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
 from tests.oaa.estates import snapshot_of, steps_of
@@ -39,8 +39,8 @@ def sleeps() -> Sleeps:
 
 
 @pytest.fixture
-def patience(sleeps: Sleeps) -> Patience:
-    return Patience(attempts=6, sleep=sleeps)
+def policy(sleeps: Sleeps) -> RetryPolicy:
+    return RetryPolicy(attempts=6, sleep=sleeps)
 
 
 def veza(server: EmbeddedVeza, **more) -> Veza:

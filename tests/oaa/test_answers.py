@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.oaa.answers import LONGEST_DEBUG, Answer, CallError, accepted, heard
+from oaa_bitbucket_async.oaa.answers import LONGEST_DEBUG, CallError, VezaAnswer, accepted, heard
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.text import LONGEST_QUOTE
@@ -20,9 +20,9 @@ ODD = [b"", b"null", b"[]", b'"ok"', b"5", b"<html>Sign in</html>", b"\xff\xfe",
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
-def answer(status: int, body: bytes | object, **headers: str) -> Answer:
+def answer(status: int, body: bytes | object, **headers: str) -> VezaAnswer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, "Reason", headers, raw)
+    return VezaAnswer(status, "Reason", headers, raw)
 
 
 def refused(status: int, body: bytes | object, **headers: str) -> CallError:

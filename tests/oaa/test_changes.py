@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
-from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership, Thing, compare
-from oaa_bitbucket_async.oaa.contents import Contents, Names, read_contents
+from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing, compare
 from oaa_bitbucket_async.oaa.payload import build_payload
+from oaa_bitbucket_async.oaa.payload_index import Interner, PayloadIndex, index_payload
 from oaa_bitbucket_async.ops.changes_text import summed_up
 from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, Step, snapshot_of, steps_of
@@ -89,7 +89,7 @@ def _by_id(kind: str, things: set[Any]) -> dict[Any, Any]:
     """What tells a thing apart, and how it is shown."""
     if kind == "grants":
         return {
-            (k, who, permission, key): Grant(name, on, permission, SHOWN[k], on_kind)
+            (k, who, permission, key): NamedGrant(name, on, permission, SHOWN[k], on_kind)
             for k, who, permission, key, name, on, on_kind in things
         }
     if kind == "members":
@@ -97,18 +97,18 @@ def _by_id(kind: str, things: set[Any]) -> dict[Any, Any]:
     return {key: Thing(name, key) for name, key in things}
 
 
-def _contents(*raw: bytes) -> list[Contents]:
-    names = Names()
-    found: list[Contents] = []
+def _index(*raw: bytes) -> list[PayloadIndex]:
+    names = Interner()
+    found: list[PayloadIndex] = []
     for one in raw:
-        found.append(read_contents(one, names, found[0] if found else None))
+        found.append(index_payload(one, names, found[0] if found else None))
     return found
 
 
 @given(payloads())
 @examples(200)
 def test_it_is_the_difference_of_plain_sets(pair: tuple[bytes, bytes]) -> None:
-    old, new = _contents(*pair)
+    old, new = _index(*pair)
     found = compare(old, new, most_examples=10**9)
     plain_old, plain_new = map(_plain, pair)
     for kind, difference in found.kinds().items():
@@ -124,7 +124,7 @@ def test_it_is_the_difference_of_plain_sets(pair: tuple[bytes, bytes]) -> None:
 @given(payloads(), st.integers(0, 5))
 @examples(100)
 def test_the_way_back_is_the_mirror(pair: tuple[bytes, bytes], most: int) -> None:
-    old, new = _contents(*pair)
+    old, new = _index(*pair)
     there, back = compare(old, new, most_examples=most), compare(new, old, most_examples=most)
     for one, other in zip(there.kinds().values(), back.kinds().values(), strict=True):
         assert (one.before, one.added, one.added_examples) == (other.after, other.removed, other.removed_examples)
@@ -136,7 +136,7 @@ def test_the_way_back_is_the_mirror(pair: tuple[bytes, bytes], most: int) -> Non
 @examples(50)
 def test_nothing_changes_from_a_payload_to_itself(seed: int, instance: Any) -> None:
     raw = _json(steps_of(seed, instance), instance)
-    old, new = _contents(raw, raw)
+    old, new = _index(raw, raw)
     assert not compare(old, new)
     assert all(not kind and kind.removed_share == 0 for kind in compare(old, new).kinds().values())
 
@@ -144,7 +144,7 @@ def test_nothing_changes_from_a_payload_to_itself(seed: int, instance: Any) -> N
 @given(payloads(), st.integers(0, 5))
 @examples(50)
 def test_examples_are_the_first_ones_and_the_numbers_exact(pair: tuple[bytes, bytes], most: int) -> None:
-    old, new = _contents(*pair)
+    old, new = _index(*pair)
     few, all_of_them = compare(old, new, most_examples=most), compare(old, new, most_examples=10**9)
     for some, all_ in zip(few.kinds().values(), all_of_them.kinds().values(), strict=True):
         assert (some.added, some.removed) == (all_.added, all_.removed)
@@ -156,12 +156,12 @@ def test_examples_are_the_first_ones_and_the_numbers_exact(pair: tuple[bytes, by
 @examples(50)
 def test_contents_count_as_the_payload_does(seed: int) -> None:
     payload = build_payload(snapshot_of(steps_of(seed)))
-    (contents,) = _contents(gzip.decompress(payload.compressed))
-    assert len(contents.users) == payload.counts.users
-    assert len(contents.groups) == payload.counts.groups
-    assert len(contents.projects) == payload.counts.projects
-    assert len(contents.repositories) == payload.counts.repositories
-    assert contents.grant_count == payload.counts.grants
+    (index,) = _index(gzip.decompress(payload.compressed))
+    assert len(index.users) == payload.counts.users
+    assert len(index.groups) == payload.counts.groups
+    assert len(index.projects) == payload.counts.projects
+    assert len(index.repositories) == payload.counts.repositories
+    assert index.grant_count == payload.counts.grants
 
 
 def test_kinds_are_the_fields_in_their_order() -> None:
@@ -210,16 +210,16 @@ def test_names_stand_for_ids_and_what_is_said_twice_counts_once() -> None:
         "applications": [{"local_users": [], "local_groups": [], "resources": []}],
         "identity_to_permissions": [],
     }
-    old, new = _contents(json.dumps(nothing).encode(), _foreign())
+    old, new = _index(json.dumps(nothing).encode(), _foreign())
     changes = compare(old, new)
     assert changes.users.added_examples == (Thing("ann", "ann"), Thing("bob", "bob"))
     assert changes.members.added_examples == (Membership("g", "ann"),)
     assert changes.projects.added_examples == (Thing("P", "P"),)
     assert changes.repositories.added_examples == (Thing("P/r", "P.r"), Thing("P/r/s", "P.r.s"))
     assert set(changes.grants.added_examples) == {
-        Grant("ann", "P/r/s", "p"),
-        Grant("ann", "nowhere", "p", on_kind="unknown"),
-        Grant("ann", "", "p", on_kind="application"),
+        NamedGrant("ann", "P/r/s", "p"),
+        NamedGrant("ann", "nowhere", "p", on_kind="unknown"),
+        NamedGrant("ann", "", "p", on_kind="application"),
     }
     assert changes.grants.added == 3
 
@@ -227,23 +227,23 @@ def test_names_stand_for_ids_and_what_is_said_twice_counts_once() -> None:
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"null", b'{"applications":[],"identity_to_permissions":[]}'])
 def test_what_is_no_payload_is_refused(text: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
-        read_contents(text, Names())
+        index_payload(text, Interner())
 
 
 # --- what is told apart by what -------------------------------------------------------------------------------------
 
 
-def _one(seed: int = 3) -> Contents:
-    (contents,) = _contents(_json(steps_of(seed)))
-    return contents
+def _one(seed: int = 3) -> PayloadIndex:
+    (index,) = _index(_json(steps_of(seed)))
+    return index
 
 
 def test_another_level_is_a_grant_removed_and_one_added() -> None:
     old = _foreign(identity_to_permissions=[_holds("REPO_READ")])
     new = _foreign(identity_to_permissions=[_holds("REPO_WRITE")])
-    changes = compare(*_contents(old, new))
-    assert changes.grants.removed_examples == (Grant("ann", "P/r", "REPO_READ"),)
-    assert changes.grants.added_examples == (Grant("ann", "P/r", "REPO_WRITE"),)
+    changes = compare(*_index(old, new))
+    assert changes.grants.removed_examples == (NamedGrant("ann", "P/r", "REPO_READ"),)
+    assert changes.grants.added_examples == (NamedGrant("ann", "P/r", "REPO_WRITE"),)
 
 
 def test_keys_and_tokens_come_and_go_with_what_they_hold() -> None:
@@ -253,9 +253,9 @@ def test_keys_and_tokens_come_and_go_with_what_they_hold() -> None:
     with_key["identity_to_permissions"] = [
         {"identity": "access-key:1", "identity_type": "local_access_creds", "application_permissions": [held]}
     ]
-    changes = compare(*_contents(_foreign(identity_to_permissions=[]), json.dumps(with_key).encode()))
+    changes = compare(*_index(_foreign(identity_to_permissions=[]), json.dumps(with_key).encode()))
     assert changes.credentials.added_examples == (Thing("deploy", "access-key:1"),)
-    assert changes.grants.added_examples == (Grant("deploy", "P/r", "REPO_WRITE", "credential"),)
+    assert changes.grants.added_examples == (NamedGrant("deploy", "P/r", "REPO_WRITE", "credential"),)
     assert changes.grants.removed == changes.credentials.removed == 0
 
 
@@ -264,7 +264,7 @@ def test_a_grant_is_lost_only_if_its_holder_has_nothing_left_there() -> None:
         old = _foreign(identity_to_permissions=before)
         new = json.loads(_foreign(identity_to_permissions=after))
         new["applications"][0].update(changes)
-        return compare(*_contents(old, json.dumps(new).encode())).grants_lost
+        return compare(*_index(old, json.dumps(new).encode())).grants_lost
 
     assert lost([_holds("REPO_READ")], [_holds("REPO_WRITE")]) == 0
     assert lost([_holds("REPO_READ"), _holds("REPO_ADMIN")], [_holds("REPO_WRITE")]) == 0
@@ -279,7 +279,7 @@ def test_a_grant_is_lost_only_if_its_holder_has_nothing_left_there() -> None:
 @given(payloads())
 @examples(50)
 def test_no_more_is_lost_than_removed(pair: tuple[bytes, bytes]) -> None:
-    old, new = _contents(*pair)
+    old, new = _index(*pair)
     changes = compare(old, new)
     before, after = ({grant[:4] for grant in _plain(raw)["grants"]} for raw in pair)
     kept = {(kind, who, _thing(key)) for kind, who, _, key in after}
@@ -326,7 +326,7 @@ def test_read_rights_that_went_with_public_access_are_told_apart() -> None:
             if default and public_access == "on":
                 s.add_default_permission(1, "PROJECT_READ")
             both.append(gzip.decompress(build_payload(s).compressed))
-        return compare(*_contents(*both))
+        return compare(*_index(*both))
 
     off = compared(after="off")
     assert (off.grants.removed, off.grants_closed, off.grants_lost) == (2, 2, 0)

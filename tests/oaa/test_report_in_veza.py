@@ -33,8 +33,8 @@ UPLOADED = PushResult(provider="P", data_source="D", created_provider=True)
         b"[" * 20_000,
     ],
 )
-def test_an_odd_answer_is_at_most_a_warning(server, payload, patience, monkeypatch, call, body):
-    monkeypatch.setattr(upload, "default_patience", lambda **_: replace(patience, attempts=2))
+def test_an_odd_answer_is_at_most_a_warning(server, payload, policy, monkeypatch, call, body):
+    monkeypatch.setattr(upload, "default_policy", lambda **_: replace(policy, attempts=2))
     server.fail(Scripted(200, body), 10_000, call)
     summary = Summary(instance="h")
     asyncio.run(report_in_veza(veza(server), payload, UPLOADED, summary))

@@ -16,7 +16,7 @@ from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
 from oaa_bitbucket_async.oaa.client import off_loop, open_client, veza_url
 from oaa_bitbucket_async.oaa.payload import build_payload
-from oaa_bitbucket_async.oaa.upload import Limits, check_settings, check_veza, count_warnings, default_patience, push
+from oaa_bitbucket_async.oaa.upload import Limits, check_settings, check_veza, count_warnings, default_policy, push
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
 from tests.oaa.conftest import veza
@@ -30,9 +30,9 @@ def pushes(server: EmbeddedVeza) -> list[int]:
     return [request.status for request in server.requests if request.path.endswith((":push", ":parts"))]
 
 
-def test_provider_and_data_source_are_created_once(server, payload, patience):
-    first = asyncio.run(push(payload, veza(server), patience=patience))
-    second = asyncio.run(push(payload, veza(server), patience=patience))
+def test_provider_and_data_source_are_created_once(server, payload, policy):
+    first = asyncio.run(push(payload, veza(server), policy=policy))
+    second = asyncio.run(push(payload, veza(server), policy=policy))
     assert (first.created_provider, first.created_data_source) == (True, True)
     assert (second.created_provider, second.created_data_source) == (False, False)
     assert (first.provider, first.data_source) == ("Bitbucket Server", DATA_SOURCE)
@@ -45,9 +45,9 @@ def test_provider_and_data_source_are_created_once(server, payload, patience):
 
 @pytest.mark.parametrize("call", ["provider", "data-source", "push"])
 @pytest.mark.parametrize("fault", PASSING)
-def test_what_passes_is_tried_again(server, payload, patience, sleeps, fault, call):
+def test_what_passes_is_tried_again(server, payload, policy, sleeps, fault, call):
     server.fail(fault, times=3, call=call)
-    asyncio.run(push(payload, veza(server), patience=patience))
+    asyncio.run(push(payload, veza(server), policy=policy))
     assert len(sleeps.seconds) == 3
     assert len(server.pushed) == 1
     if fault == "throttled":
@@ -56,16 +56,16 @@ def test_what_passes_is_tried_again(server, payload, patience, sleeps, fault, ca
         assert all(0.5 * 2**n <= seconds <= 2**n for n, seconds in enumerate(sleeps.seconds))
 
 
-def test_a_wait_that_an_earlier_answer_asked_for_is_not_kept_for_later_failures(server, payload, patience, sleeps):
+def test_a_wait_that_an_earlier_answer_asked_for_is_not_kept_for_later_failures(server, payload, policy, sleeps):
     server.fail("throttled")
     server.fail("dropped", times=2)
-    asyncio.run(push(payload, veza(server), patience=patience))
+    asyncio.run(push(payload, veza(server), policy=policy))
     assert sleeps.seconds[0] == 1.0
     assert sleeps.seconds[1] != 1.0
     assert sleeps.seconds[2] >= 2.0
 
 
-def test_a_creation_whose_answer_was_lost_is_not_made_twice(server, payload, patience, monkeypatch):
+def test_a_creation_whose_answer_was_lost_is_not_made_twice(server, payload, policy, monkeypatch):
     create = EmbeddedVeza._create_provider
 
     def create_and_drop(self, data):
@@ -74,16 +74,16 @@ def test_a_creation_whose_answer_was_lost_is_not_made_twice(server, payload, pat
         return provider
 
     monkeypatch.setattr(EmbeddedVeza, "_create_provider", create_and_drop)
-    result = asyncio.run(push(payload, veza(server), patience=patience))
+    result = asyncio.run(push(payload, veza(server), policy=policy))
     assert len(server.providers) == 1
     assert result.created_provider
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_what_does_not_pass_in_time_ends_the_push(server, payload, patience, sleeps, fault):
+def test_what_does_not_pass_in_time_ends_the_push(server, payload, policy, sleeps, fault):
     server.fail(fault, times=99)
     with pytest.raises(UploadError, match="went on failing at the payload, 6 times"):
-        asyncio.run(push(payload, veza(server), patience=patience))
+        asyncio.run(push(payload, veza(server), policy=policy))
     assert len(sleeps.seconds) == 5
     assert server.pushed == []
 
@@ -95,27 +95,27 @@ def test_what_does_not_pass_in_time_ends_the_push(server, payload, patience, sle
         ("rejected", r"InvalidArgument: .*HTTP 400.*rejected on purpose"),
     ],
 )
-def test_a_refusal_is_shown_and_not_repeated(server, payload, patience, sleeps, fault, said):
+def test_a_refusal_is_shown_and_not_repeated(server, payload, policy, sleeps, fault, said):
     server.fail(fault)
     with pytest.raises(UploadError, match=said) as raised:
-        asyncio.run(push(payload, veza(server), patience=patience))
+        asyncio.run(push(payload, veza(server), policy=policy))
     assert len(pushes(server)) == 1
     assert sleeps.seconds == []
     assert "\n" not in str(raised.value)
 
 
-def test_a_server_that_never_answers_costs_its_timeout(server, payload, patience, monkeypatch):
+def test_a_server_that_never_answers_costs_its_timeout(server, payload, policy, monkeypatch):
     monkeypatch.setenv("OAA_API_TIMEOUT", "1")
     server.fail("hanging")
-    asyncio.run(push(payload, veza(server), patience=patience))
+    asyncio.run(push(payload, veza(server), policy=policy))
     assert pushes(server) == [0, 200]
 
 
-def test_cancelling_does_not_wait_for_a_server_that_hangs(server, payload, patience):
+def test_cancelling_does_not_wait_for_a_server_that_hangs(server, payload, policy):
     server.fail("hanging")
 
     async def cancelled() -> float:
-        task = asyncio.create_task(push(payload, veza(server), patience=patience))
+        task = asyncio.create_task(push(payload, veza(server), policy=policy))
         while not pushes(server):  # noqa: ASYNC110  # the request arrives in another thread
             await asyncio.sleep(0.01)
         began = time.monotonic()
@@ -155,10 +155,10 @@ def test_what_a_call_brings_after_it_was_cancelled_goes_nowhere(fails):
     assert troubles == []
 
 
-def test_the_loop_runs_on_while_veza_is_asked(server, payload, patience):
+def test_the_loop_runs_on_while_veza_is_asked(server, payload, policy):
     async def ticking() -> int:
         ticks = 0
-        task = asyncio.create_task(push(payload, veza(server), patience=patience))
+        task = asyncio.create_task(push(payload, veza(server), policy=policy))
         while not task.done():
             ticks += 1
             await asyncio.sleep(0)
@@ -170,48 +170,48 @@ def test_the_loop_runs_on_while_veza_is_asked(server, payload, patience):
 # --- the check before the crawl ---------------------------------------------------------------------------
 
 
-def test_a_good_key_is_good(server, patience):
-    asyncio.run(check_veza(veza(server), patience=patience))
+def test_a_good_key_is_good(server, policy):
+    asyncio.run(check_veza(veza(server), policy=policy))
     assert [request.path for request in server.requests] == ["/api/v1/providers/custom/templates"]
 
 
-def test_a_wrong_key_is_refused_at_once_and_never_shown(server, patience, caplog):
+def test_a_wrong_key_is_refused_at_once_and_never_shown(server, policy, caplog):
     caplog.set_level(logging.DEBUG)
     wrong = replace(veza(server), api_key=Secret("kEy-of-another-tenant"))
     with pytest.raises(UploadError, match=r"HTTP 401.*VEZA_API_KEY") as raised:
-        asyncio.run(check_veza(wrong, patience=patience))
+        asyncio.run(check_veza(wrong, policy=policy))
     assert len(server.requests) == 1
     assert "kEy-of" not in str(raised.value) + caplog.text
 
 
-def test_a_veza_that_is_out_of_order_is_temporary(server, patience):
+def test_a_veza_that_is_out_of_order_is_temporary(server, policy):
     server.fail("unavailable", times=99, call="check")
     with pytest.raises(TemporaryError, match="HTTP 503"):
-        asyncio.run(check_veza(veza(server), patience=patience))
+        asyncio.run(check_veza(veza(server), policy=policy))
 
 
-def test_a_veza_that_is_not_there_is_temporary(server, patience, sleeps):
+def test_a_veza_that_is_not_there_is_temporary(server, policy, sleeps):
     nowhere = replace(veza(server), url="https://127.0.0.1:1")
     with pytest.raises(TemporaryError, match="--veza-url"):
-        asyncio.run(check_veza(nowhere, patience=patience))
+        asyncio.run(check_veza(nowhere, policy=policy))
     assert len(sleeps.seconds) == 5
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused_at_once(server, patience, sleeps, monkeypatch):
+def test_a_certificate_of_an_unknown_authority_is_refused_at_once(server, policy, sleeps, monkeypatch):
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     with pytest.raises(UploadError, match="REQUESTS_CA_BUNDLE"):
-        asyncio.run(check_veza(veza(server), patience=patience))
+        asyncio.run(check_veza(veza(server), policy=policy))
     assert sleeps.seconds == []
 
 
 # --- size -------------------------------------------------------------------------------------------------
 
 
-def test_a_payload_beyond_the_limit_goes_up_in_parts(server, payload, patience, sleeps):
+def test_a_payload_beyond_the_limit_goes_up_in_parts(server, payload, policy, sleeps):
     server.fail("unavailable", times=2)
     limits = Limits(body=100, part=1000)
-    result = asyncio.run(push(payload, veza(server), patience=patience, limits=limits))
+    result = asyncio.run(push(payload, veza(server), policy=policy, limits=limits))
     assert result.parts == -(-payload.raw_size // 1000) > 1
     assert server.pushed[0].raw == gzip.decompress(payload.compressed)
     assert server.pushed[0].body is None
@@ -219,27 +219,27 @@ def test_a_payload_beyond_the_limit_goes_up_in_parts(server, payload, patience, 
     assert len(pushes(server)) == result.parts + 2 + 2
 
 
-def test_a_payload_at_the_limit_goes_up_whole(server, payload, patience):
+def test_a_payload_at_the_limit_goes_up_whole(server, payload, policy):
     size = 4 * -(-len(payload.compressed) // 3)
     server.max_body = size
-    assert asyncio.run(push(payload, veza(server), patience=patience, limits=Limits(body=size))).parts == 0
+    assert asyncio.run(push(payload, veza(server), policy=policy, limits=Limits(body=size))).parts == 0
 
 
-def test_a_payload_of_too_many_parts_is_refused_before_anything_is_sent(server, payload, patience):
+def test_a_payload_of_too_many_parts_is_refused_before_anything_is_sent(server, payload, policy):
     with pytest.raises(UploadError, match="too large for Veza"):
-        asyncio.run(push(payload, veza(server), patience=patience, limits=Limits(body=100, part=10, parts=99)))
+        asyncio.run(push(payload, veza(server), policy=policy, limits=Limits(body=100, part=10, parts=99)))
     assert server.requests == []
 
 
 # --- what became of it ------------------------------------------------------------------------------------
 
 
-def test_warnings_are_counted_by_kind(patience):
+def test_warnings_are_counted_by_kind(policy):
     snapshot = Snapshot(INSTANCE)
     for n in range(1, 31):
         snapshot.add_user(rows.User(id=n, name=f"u{n}", email_address=f"u{n}@example.com"), listed=True)
     with EmbeddedVeza(knows=lambda identity: identity.startswith("u1")) as server, server.trusted():
-        result = asyncio.run(push(build_payload(snapshot), veza(server), patience=patience))
+        result = asyncio.run(push(build_payload(snapshot), veza(server), policy=policy))
     assert result.warnings == {"Cannot find identity by names …": 19}
 
 
@@ -313,9 +313,9 @@ def test_variables_of_oaaclient_that_it_would_replace_in_silence(monkeypatch, na
 
 
 def test_the_number_of_tries_is_oaaclients_own(monkeypatch):
-    assert default_patience().attempts == 11
+    assert default_policy().attempts == 11
     monkeypatch.setenv("OAA_API_RETRIES", "2")
-    assert default_patience().attempts == 3
+    assert default_policy().attempts == 3
 
 
 def test_settings_are_checked_without_a_request(server):
@@ -335,8 +335,8 @@ def test_settings_are_checked_without_a_request(server):
     assert server.requests == []
 
 
-def test_a_provider_of_another_template_is_left_alone(server, payload, patience):
+def test_a_provider_of_another_template_is_left_alone(server, payload, policy):
     server._create_provider({"name": "Bitbucket Server", "custom_template": "identity_provider"})
     with pytest.raises(UploadError, match="--provider-name"):
-        asyncio.run(push(payload, veza(server), patience=patience))
+        asyncio.run(push(payload, veza(server), policy=policy))
     assert server.pushed == []

@@ -1,4 +1,4 @@
-"""When nothing succeeds any more: stop asking, knock now and then, and at last give up."""
+"""When nothing succeeds any more: stop asking, probe now and then, and at last give up."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.errors import TemporaryError
 
 CLOSES_AFTER = 8
-KNOCKS = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
+PROBE_DELAYS = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds before each probe; the last one repeats."""
 NO_OUTAGE_YET = 60.0
 """Seconds for which fewer failures than close the gate are left to the attempts of their requests, even where
@@ -74,7 +74,7 @@ class Outage:
         while True:
             self._changed.clear()
             if self.closed:
-                await self._knock(probe)
+                await self._probe(probe)
                 continue
             timer = None
             if self._since is not None:
@@ -86,12 +86,12 @@ class Outage:
                 if timer is not None:
                     timer.cancel()
 
-    async def _knock(self, probe: Callable[[], Awaitable[bool]]) -> None:
-        knocks = 0
+    async def _probe(self, probe: Callable[[], Awaitable[bool]]) -> None:
+        probes = 0
         while self.closed:
-            wait = KNOCKS[min(knocks, len(KNOCKS) - 1)]
-            await self._clock.sleep(min(wait, self._left(self._max_outage)) if knocks else wait)
-            knocks += 1
+            wait = PROBE_DELAYS[min(probes, len(PROBE_DELAYS) - 1)]
+            await self._clock.sleep(min(wait, self._left(self._max_outage)) if probes else wait)
+            probes += 1
             if not self.closed:
                 return
             if await probe():

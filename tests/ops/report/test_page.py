@@ -16,7 +16,7 @@ from oaa_bitbucket_async.collect.ledger import Entry, Outcome
 from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.oaa.changes import Changes, Difference, Grant, Membership, Thing
+from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing
 from oaa_bitbucket_async.ops.report import write_report
 from oaa_bitbucket_async.ops.report.findings import find
 from oaa_bitbucket_async.ops.report.page import render
@@ -63,7 +63,7 @@ def hostile(text: str) -> Snapshot:
 def summary_of(text: str) -> Summary:
     missing = Entry(Unit(UnitKind.MEMBERS, text), Outcome.DENIED, f"members of {text}", text, text)
     changes = Changes(
-        grants=Difference(10, 9, 1, 2, (Grant(text, text, text),), (Grant(text, "", text),)),
+        grants=Difference(10, 9, 1, 2, (NamedGrant(text, text, text),), (NamedGrant(text, "", text),)),
         members=Difference(1, 2, 1, 0, (Membership(text, text),)),
         users=Difference(1, 2, 1, 0, (Thing(text, "1"),)),
         credentials=Difference(1, 0, 0, 1, (), (Thing(text, "2"),)),

@@ -45,7 +45,7 @@ class Place(NamedTuple):
     """False if its grants could not be read in full."""
 
 
-class Held(NamedTuple):
+class HeldPermission(NamedTuple):
     """One permission of one holder on one place. `on` is the place's name, or `*` for the instance."""
 
     holder: str
@@ -57,13 +57,13 @@ class Held(NamedTuple):
 class Grants:
     """Those that a question asked for."""
 
-    everywhere: list[Held] = field(default_factory=list)
+    everywhere: list[HeldPermission] = field(default_factory=list)
     """On the instance itself."""
-    on: dict[str, list[Held]] = field(default_factory=dict)
+    on: dict[str, list[HeldPermission]] = field(default_factory=dict)
     """By the key of the place."""
 
 
-class Estate:
+class AccessGraph:
     """People, groups, credentials and places of a payload; `grants` reads who holds what.
 
     Raises msgspec.MsgspecError if `text` is no OAA application payload, AnotherPayloadError if it is none of ours.
@@ -138,11 +138,11 @@ class Estate:
                     continue
                 for grant in entry.application_permissions:
                     if grant.apply_to_application:
-                        found.everywhere.append(Held(entry.identity, grant.permission, ON_EVERYTHING))
+                        found.everywhere.append(HeldPermission(entry.identity, grant.permission, ON_EVERYTHING))
                     for key in grant.resources:
                         name = names.get(key)
                         if name is not None:
-                            held = Held(entry.identity, grant.permission, name)
+                            held = HeldPermission(entry.identity, grant.permission, name)
                             here = found.on.get(key)
                             if here is None:
                                 found.on[key] = [held]

@@ -23,7 +23,7 @@ _SHIFT = 32
 _T = TypeVar("_T")
 
 
-class Names(dict[str, int]):
+class Interner(dict[str, int]):
     """Numbers the texts that it is asked for."""
 
     def __missing__(self, text: str) -> int:
@@ -32,10 +32,10 @@ class Names(dict[str, int]):
 
 
 @dataclass(slots=True)
-class Contents:
+class PayloadIndex:
     """Everything that can be added or removed, in numbers that `names` has given."""
 
-    names: Names
+    names: Interner
     users: dict[int, str] = field(default_factory=dict)
     """By the id's number: user names."""
     groups: dict[int, str] = field(default_factory=dict)
@@ -132,30 +132,30 @@ class _Payload(msgspec.Struct):
     identity_to_permissions: list[msgspec.Raw]
 
 
-def read_contents(text: bytes, names: Names, like: Contents | None = None) -> Contents:
+def index_payload(text: bytes, names: Interner, like: PayloadIndex | None = None) -> PayloadIndex:
     """What the payload `text` (JSON) holds. msgspec.MsgspecError if it is no OAA application payload.
 
-    `names` is filled; give the same to payloads that will be compared, and the first one's contents as `like` to the
+    `names` is filled; give the same to payloads that will be compared, and the first one's index as `like` to the
     second. Takes a second or two for a large one: call it off the event loop.
     """
-    contents = Contents(names)
+    index = PayloadIndex(names)
     with gc_paused():
         payload = msgspec.json.decode(text, type=_Payload)
-        _Reader(contents, like or Contents(names)).take(payload)
-    return contents
+        _Reader(index, like or PayloadIndex(names)).take(payload)
+    return index
 
 
 class _Reader:
-    """Fills `contents`; what is the same in `like` is kept once."""
+    """Fills `index`; what is the same in `like` is kept once."""
 
-    def __init__(self, contents: Contents, like: Contents) -> None:
-        self._contents = contents
-        self._names = contents.names
+    def __init__(self, index: PayloadIndex, like: PayloadIndex) -> None:
+        self._index = index
+        self._names = index.names
         self._like = like
 
     def take(self, payload: _Payload) -> None:
         (application,) = payload.applications
-        ours, like = self._contents, self._like
+        ours, like = self._index, self._like
         self._identities("user", ours.users, like.users, application.local_users)
         self._identities("group", ours.groups, like.groups, application.local_groups)
         self._identities("credential", ours.credentials, like.credentials, application.local_access_creds)
@@ -165,7 +165,7 @@ class _Reader:
             ours.public_access = application.custom_properties.public_access
 
     def _identities(self, kind: str, into: dict[int, str], like: dict[int, str], raw: list[msgspec.Raw]) -> None:
-        decoder, names, members = msgspec.json.Decoder(_Identity), self._names, self._contents.members
+        decoder, names, members = msgspec.json.Decoder(_Identity), self._names, self._index.members
         for entry in map(decoder.decode, raw):
             number = names[entry.id or entry.name]
             into[number] = _same(entry.name, like.get(number))
@@ -174,25 +174,25 @@ class _Reader:
                 members[member] = _same(self._packed(entry.groups), self._like.members.get(member))
 
     def _resources(self, raw: list[msgspec.Raw]) -> None:
-        decoder, names, contents = msgspec.json.Decoder(_Resource), self._names, self._contents
+        decoder, names, index = msgspec.json.Decoder(_Resource), self._names, self._index
         for project in map(decoder.decode, raw):
             key = project.id or project.name
             about = project.custom_properties
             shown = (about and about.key) or project.name
             number = names[key]
-            contents.projects[number] = _same(shown, self._like.projects.get(number))
+            index.projects[number] = _same(shown, self._like.projects.get(number))
             if about is not None and about.default_permission:
-                contents.with_default.add(number)
+                index.with_default.add(number)
             if about is not None and about.is_public is True:
-                contents.public.add(number)
+                index.public.add(number)
             for inner_key, path, public in _below(project, key, shown):
                 number = names[inner_key]
                 if public:
-                    contents.public.add(number)
-                contents.repositories[number] = _same(path, self._like.repositories.get(number))
+                    index.public.add(number)
+                index.repositories[number] = _same(path, self._like.repositories.get(number))
 
     def _grants(self, raw: list[msgspec.Raw]) -> None:
-        decoder, names, grants = msgspec.json.Decoder(_Holder), self._names, self._contents.grants
+        decoder, names, grants = msgspec.json.Decoder(_Holder), self._names, self._index.grants
         for entry in map(decoder.decode, raw):
             holder = pair(names[_KINDS.get(entry.identity_type, entry.identity_type)], names[entry.identity])
             for grant in entry.application_permissions:

@@ -29,7 +29,7 @@ _PROPERTIES = {
 }
 
 
-def guardrail_properties(snapshot: Snapshot) -> dict[str, OAAPropertyType]:
+def branch_permission_properties(snapshot: Snapshot) -> dict[str, OAAPropertyType]:
     """The properties of repositories that this run has asked for."""
     asked_for = snapshot.included.asked_for
     return {
@@ -37,7 +37,7 @@ def guardrail_properties(snapshot: Snapshot) -> dict[str, OAAPropertyType]:
     }
 
 
-def guardrails(snapshot: Snapshot, repository: RepositoryRecord) -> dict[str, PropertyValue | None]:
+def branch_permissions(snapshot: Snapshot, repository: RepositoryRecord) -> dict[str, PropertyValue | None]:
     """What is known of one repository: nothing unless it was asked for and may be seen."""
     included = snapshot.included
     if not included.asked_for:
