@@ -207,7 +207,7 @@ def test_without_a_journal_it_does_not_promise_to_go_on(bench: Benches) -> None:
     process.send(signal.SIGINT)
     end = process.end()
     assert end.code == 130, end.err
-    assert "begins from the start" in one_line(end.err)
+    assert "asks for everything again" in one_line(end.err)
 
 
 @pytest.mark.parametrize("grace", [(), (SHORT_GRACE,)], ids=["gentle", "after the grace"])
