@@ -55,16 +55,13 @@ async def main_job(settings: Settings, report: Report) -> int:
         except asyncio.CancelledError:
             if not interruption.stopped:
                 raise
-            report.error = error = interruption.error(
-                "",
-                interruption.advice,
-            )
-            exit_code = exit_code_of(error)
-            raise error from None
+            report.error = stopped = interruption.error("", interruption.advice)
+            exit_code = exit_code_of(stopped)
+            raise stopped from None
         except BaseExceptionGroup as group:
-            report.error = problem = weightiest(group)
-            exit_code = exit_code_of(problem)
-            raise problem from None
+            report.error = first = weightiest(group)
+            exit_code = exit_code_of(first)
+            raise first from None
         except CollectorError as error:
             report.error = error
             exit_code = exit_code_of(error)
