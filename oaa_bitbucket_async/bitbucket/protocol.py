@@ -26,6 +26,8 @@ DENIED_REASON_HEADER = "X-Authentication-Denied-Reason"
 MOST_VALUES = 500_000
 """Commas in an answer, and so more or less its values; a page of 1000 rows has a tenth. What takes two bytes as sent
 takes a hundred as an object."""
+MOST_ROWS = 10_000
+"""Rows of a page: as many as can be asked for. Servers answer with fewer, 1000 as a rule."""
 _LONGEST_ERROR = 1024 * 1024
 """Bytes of an error's body in which its message is looked for."""
 _LONGEST_LOCATION = 2000
@@ -140,8 +142,11 @@ def next_start(path: str, page: Page[T], start: int) -> int | None:
     """Where the page after `page` begins, None after the last one.
 
     `nextPageStart` is followed as it is: it may jump, but it must grow, and a page that is not the last must
-    have one (BITBUCKET.md section 7). Raises Fault otherwise.
+    have one (BITBUCKET.md section 7). Raises Fault otherwise, and for a page with more rows than can be asked for.
     """
+    if len(page.values) > MOST_ROWS:
+        detail = f"{len(page.values):,} rows are more than were asked for"
+        raise Fault(path, detail, reason=FaultReason.BAD_SHAPE, status=200)
     if page.is_last_page:
         return None
     following = page.next_page_start

@@ -18,6 +18,7 @@ from oaa_bitbucket_async.bitbucket.faults import (
     RequestProblem,
 )
 from oaa_bitbucket_async.bitbucket.protocol import (
+    MOST_ROWS,
     MOST_VALUES,
     Answer,
     Login,
@@ -301,6 +302,13 @@ def test_an_answer_with_more_values_than_any_page_is_not_decoded() -> None:
             groups.decoder,
             Login(kind="basic", user_header=ME),
         )
+    assert caught.value.reason is FaultReason.BAD_SHAPE
+
+
+def test_a_page_with_more_rows_than_can_be_asked_for_is_no_page() -> None:
+    assert next_start("/x", Page(values=[1] * MOST_ROWS, is_last_page=True), 0) is None
+    with pytest.raises(Fault, match="more than were asked for") as caught:
+        next_start("/x", Page(values=[1] * (MOST_ROWS + 1), is_last_page=True), 0)
     assert caught.value.reason is FaultReason.BAD_SHAPE
 
 

@@ -59,6 +59,7 @@ BOMBS = [
     Bomb("large-and-whole", PADDED + b"}", times=16),
     Bomb("large-and-not-whole", PADDED, times=16),
     Bomb("many-rows", page_of(b'{"id":1,"name":"a"}', 31), match=r"/more-members\?", times=6),
+    Bomb("many-rows-that-fit", page_of(b'{"id":1,"name":"a"}', 4), match=r"/more-members\?", times=12),
     Bomb("many-tokens", page_of(b'{"id":1}', 31), match="/access-tokens/", times=6),
     Bomb("error-of-many-parts", b'{"errors":[' + b",".join([b"{}"] * (10 * MEGABYTE)) + b"]}", status=500, times=6),
 ]
