@@ -123,16 +123,16 @@ class Changes(msgspec.Struct, frozen=True):
 
 def compare(old: PayloadIndex, new: PayloadIndex, *, most_examples: int = MOST_EXAMPLES) -> Changes:
     """What was added and removed on the way from `old` to `new`, which share their `names`."""
-    told = _Told(list(old.names), most_examples)
+    differ = _Differ(list(old.names), most_examples)
     lost, closed = _count_lost(old, new)
     return Changes(
-        grants=told.difference(old, new, old.grant_count, new.grant_count, _grants_beyond, told.grant),
-        members=told.difference(old, new, old.member_count, new.member_count, _members_beyond, told.membership),
-        users=told.things(old.users, new.users),
-        groups=told.things(old.groups, new.groups),
-        projects=told.things(old.projects, new.projects),
-        repositories=told.things(old.repositories, new.repositories),
-        credentials=told.things(old.credentials, new.credentials),
+        grants=differ.difference(old, new, old.grant_count, new.grant_count, _grants_beyond, differ.grant),
+        members=differ.difference(old, new, old.member_count, new.member_count, _members_beyond, differ.membership),
+        users=differ.things(old.users, new.users),
+        groups=differ.things(old.groups, new.groups),
+        projects=differ.things(old.projects, new.projects),
+        repositories=differ.things(old.repositories, new.repositories),
+        credentials=differ.things(old.credentials, new.credentials),
         grants_lost=lost,
         grants_closed=closed,
     )
@@ -184,7 +184,7 @@ def _repository_id(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-class _Told:
+class _Differ:
     """Counts what came and went, and makes examples of the first of it. `texts`: names by their numbers."""
 
     def __init__(self, texts: Sequence[str], most: int) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from oaa_bitbucket_async.bitbucket.course import Stretch
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
+from oaa_bitbucket_async.bitbucket.timeline import Sample
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
 from oaa_bitbucket_async.errors import CollectorError
@@ -20,8 +20,8 @@ from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.ops.metrics import write_metrics
 from oaa_bitbucket_async.ops.report import write_report
-from oaa_bitbucket_async.ops.report.findings import find
-from oaa_bitbucket_async.ops.report.found import Found
+from oaa_bitbucket_async.ops.report.analyse import analyse
+from oaa_bitbucket_async.ops.report.analysis import Analysis
 from oaa_bitbucket_async.ops.report.run_report import RunReport
 from oaa_bitbucket_async.ops.summary import LimitWay, Summary, render
 from oaa_bitbucket_async.ops.terminal import error_console
@@ -52,8 +52,8 @@ class Report:
     """What ended the run early."""
     identity: Identity = "email"
     instance: Instance | None = None
-    found: Found | None = None
-    course: list[Stretch] = field(default_factory=list)
+    found: Analysis | None = None
+    timeline: list[Sample] = field(default_factory=list)
 
     def collected(self, snapshot: Snapshot, payload: Payload | None) -> None:
         """The crawl is over; `payload` is what came of it."""
@@ -76,9 +76,9 @@ class Report:
             return
         self.instance, self.identity = snapshot.instance, identity
         if self.session is not None:
-            self.course = self.session.course.stretches()
+            self.timeline = self.session.timeline.samples()
         with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
-            self.found = await asyncio.to_thread(find, snapshot, identity=identity)
+            self.found = await asyncio.to_thread(analyse, snapshot, identity=identity)
 
     async def finish(self, exit_code: int) -> None:
         """Shows the summary and writes metrics and report. Never raises: the run's result stands already."""
@@ -93,8 +93,8 @@ class Report:
                 )
         if (report := self.output.report) is not None and self.shown:
             with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
-                if self.session is not None and not self.course:
-                    self.course = self.session.course.stretches()
+                if self.session is not None and not self.timeline:
+                    self.timeline = self.session.timeline.samples()
                 await asyncio.to_thread(write_report, report, self._run_report(exit_code), self.redact)
                 _log.info("the report is in %s", report, extra=event(Event.REPORT_SAVED, path=str(report)))
 
@@ -119,7 +119,7 @@ class Report:
             instance=self.instance,
             identity=self.identity,
             found=self.found,
-            course=self.course,
+            timeline=self.timeline,
         )
 
 

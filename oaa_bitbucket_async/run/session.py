@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
-from oaa_bitbucket_async.bitbucket.course import Course
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.preflight import Findings, examine
 from oaa_bitbucket_async.bitbucket.protocol import Login
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
+from oaa_bitbucket_async.bitbucket.timeline import Timeline
 from oaa_bitbucket_async.bitbucket.transport import connect
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.settings import Settings
@@ -30,7 +30,7 @@ class Session:
     client: Client
     pacer: Pacer
     stats: RequestStats
-    course: Course
+    timeline: Timeline
     clock: Clock
 
     async def examine(self) -> Findings:
@@ -67,10 +67,10 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
         api = Api(urlsplit(settings.bitbucket_url).path.rstrip("/"), pace.page_size)
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(pacer.watch(client.probe))
-            course = Course(stats, pacer, clock)
-            follow = group.create_task(course.follow())
+            timeline = Timeline(stats, pacer, clock)
+            follow = group.create_task(timeline.follow())
             try:
-                yield Session(settings, api, client, pacer, stats, course, clock)
+                yield Session(settings, api, client, pacer, stats, timeline, clock)
             finally:
                 watch.cancel()
                 follow.cancel()

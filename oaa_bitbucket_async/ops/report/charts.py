@@ -43,7 +43,7 @@ def bars(title: str, rows: Sequence[Bar]) -> Markup:
     return _svg(chart, title)
 
 
-def course(
+def timeline(
     title: str, lines: Sequence[Sequence[Point]], show: Callable[[float], str], *, filled: bool = True
 ) -> Markup:
     """Lines over time, the first one filled unless it has gaps. `show` writes a value at the axis."""

@@ -11,14 +11,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from oaa_bitbucket_async import __version__
-from oaa_bitbucket_async.bitbucket.course import Stretch
+from oaa_bitbucket_async.bitbucket.timeline import Sample
 from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.ops.report import charts
+from oaa_bitbucket_async.ops.report.analysis import Analysis, Shown
 from oaa_bitbucket_async.ops.report.charts import Bar
-from oaa_bitbucket_async.ops.report.found import Found, Shown
 from oaa_bitbucket_async.ops.report.run_report import RunReport
 from oaa_bitbucket_async.ops.summary import duration_text, kind_rows, run_rows, warning_lines
 from oaa_bitbucket_async.text import escape
@@ -42,7 +42,7 @@ class _Tile(NamedTuple):
     anchor: str = ""
 
 
-class _Came(NamedTuple):
+class _ChangeRow(NamedTuple):
     """Something that was added or removed."""
 
     sign: str
@@ -94,10 +94,10 @@ def _context(report: RunReport, clean: Callable[[str], str]) -> dict[str, object
         "public_access": _PUBLIC_ACCESS[found.public_access] if found else "",
         "groups_known": _known(summary.missing, UnitKind.GROUPS),
         "changes": summary.changes,
-        "came": _came(summary.changes) if summary.changes else (),
+        "change_rows": _change_rows(summary.changes) if summary.changes else (),
         "charts": _charts(report, clean),
         "run": _run(report),
-        "failures": any(stretch.failed for stretch in report.course),
+        "failures": any(sample.failed for sample in report.timeline),
         "kinds": kind_rows(summary.requests),
         "warnings": warning_lines(summary),
         "missing": missing,
@@ -140,7 +140,7 @@ def _known(missing: Sequence[Entry], *kinds: UnitKind) -> bool:
     return not any(entry.unit.kind in kinds for entry in missing)
 
 
-def _figures(found: Found, credentials: int | None) -> list[_Tile]:
+def _figures(found: Analysis, credentials: int | None) -> list[_Tile]:
     users, things = found.users, found.things
     return [
         _Tile(f"{users.total:,}", "users", f"{users.inactive:,} inactive, {users.without_identity:,} without identity"),
@@ -156,7 +156,7 @@ def _figures(found: Found, credentials: int | None) -> list[_Tile]:
     ]
 
 
-def _looks(found: Found, missing: Sequence[Entry]) -> list[_Tile]:
+def _looks(found: Analysis, missing: Sequence[Entry]) -> list[_Tile]:
     administrators, groups, things = found.administrators, found.administrator_groups, found.things
     inactive = sum(not who.active for who in administrators.first)
     to_write = sum(count for level, count in found.defaults_by_level.items() if level != "PROJECT_READ")
@@ -212,14 +212,14 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _came(changes: Changes) -> list[_Came]:
+def _change_rows(changes: Changes) -> list[_ChangeRow]:
     """Examples of what changed: what was removed first, for it may be a mistake; grants before the rest."""
-    came = []
+    rows = []
     for sign, removed in (("−", True), ("+", False)):
         grants = changes.grants.removed_examples if removed else changes.grants.added_examples
-        came += [_Came(sign, "grant", f"{g.permission} of {g.holder} on {g.on or 'everything'}") for g in grants]
+        rows += [_ChangeRow(sign, "grant", f"{g.permission} of {g.holder} on {g.on or 'everything'}") for g in grants]
         members = changes.members.removed_examples if removed else changes.members.added_examples
-        came += [_Came(sign, "member", f"{m.member} in {m.group}") for m in members]
+        rows += [_ChangeRow(sign, "member", f"{m.member} in {m.group}") for m in members]
         for kind, things in (
             ("user", changes.users),
             ("group", changes.groups),
@@ -228,10 +228,10 @@ def _came(changes: Changes) -> list[_Came]:
             ("credential", changes.credentials),
         ):
             examples = things.removed_examples if removed else things.added_examples
-            came += [_Came(sign, kind, thing.name) for thing in examples]
+            rows += [_ChangeRow(sign, kind, thing.name) for thing in examples]
     by_kind: dict[tuple[str, str], int] = {}
     shown = []
-    for one in came:
+    for one in rows:
         count = by_kind[one.sign, one.kind] = by_kind.get((one.sign, one.kind), 0) + 1
         if count <= _MOST_CHANGES:
             shown.append(one)
@@ -264,20 +264,20 @@ def _charts(report: RunReport, clean: Callable[[str], str]) -> dict[str, Markup 
                 "Grants by permission",
                 [Bar(clean(level.permission), (level.users, level.groups, level.everyone)) for level in held],
             )
-    if report.course:
-        sent = _points(report.course, lambda s: s.throughput)
-        failed = _points(report.course, lambda s: s.failures)
-        made["throughput"] = charts.course(
+    if report.timeline:
+        sent = _points(report.timeline, lambda s: s.throughput)
+        failed = _points(report.timeline, lambda s: s.failures)
+        made["throughput"] = charts.timeline(
             "Requests a second over time", [sent, failed] if any(y for _, y in failed) else [sent], _number
         )
-        made["limit"] = charts.course(
+        made["limit"] = charts.timeline(
             "Limit of requests in flight, and requests in flight, over time",
-            [_points(report.course, lambda s: s.limit), _points(report.course, lambda s: s.in_flight)],
+            [_points(report.timeline, lambda s: s.limit), _points(report.timeline, lambda s: s.in_flight)],
             _number,
         )
-        made["latency"] = charts.course(
+        made["latency"] = charts.timeline(
             "Mean time until an answer, over time",
-            [_points(report.course, lambda s: s.latency)],
+            [_points(report.timeline, lambda s: s.latency)],
             _latency,
             filled=False,
         )
@@ -295,12 +295,12 @@ def _run(report: RunReport) -> list[tuple[str, str]]:
     ]
 
 
-def _points(course: Sequence[Stretch], value: Callable[[Stretch], float | None]) -> list[charts.Point]:
-    """Each stretch's value in its middle."""
+def _points(timeline: Sequence[Sample], value: Callable[[Sample], float | None]) -> list[charts.Point]:
+    """Each sample's value in its middle."""
     points, at = [], 0.0
-    for stretch in course:
-        points.append((at + stretch.seconds / 2, value(stretch)))
-        at += stretch.seconds
+    for sample in timeline:
+        points.append((at + sample.seconds / 2, value(sample)))
+        at += sample.seconds
     return points
 
 

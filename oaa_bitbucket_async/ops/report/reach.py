@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord, fold
 from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.permissions import ADMINISTERS, READS, WRITES
-from oaa_bitbucket_async.ops.report.held import Held, Repositories
+from oaa_bitbucket_async.ops.report.reach_index import ReachIndex, Repositories
 
 MOST = 20
 
@@ -25,7 +25,7 @@ class Reach:
     administers: int
 
 
-def users_that_reach_most(snapshot: Snapshot, held: Held, may_sign_in: Iterable[UserRecord]) -> list[Reach]:
+def users_that_reach_most(snapshot: Snapshot, index: ReachIndex, may_sign_in: Iterable[UserRecord]) -> list[Reach]:
     """The MOST users who reach the most repositories, by number and then by name.
 
     A user reaches a repository by a grant on it or on its project, of the user or of a group of the user; by a default
@@ -35,17 +35,17 @@ def users_that_reach_most(snapshot: Snapshot, held: Held, may_sign_in: Iterable[
     Exact, though not everybody is counted in full: nobody reaches more than the sum of what the parts reach, so that
     the users are taken in the order of that sum until it can't make it into the ranking any more.
     """
-    groups_of, of_group = _groups(snapshot, held)
-    everyone = held.of_everyone()
-    total, by_all = len(held.repositories), everyone.bit_count()
+    groups_of, of_group = _groups(snapshot, index)
+    everyone = index.of_everyone()
+    total, by_all = len(index.repositories), everyone.bit_count()
     sizes = {group: found.bit_count() for group, found in of_group.items()}
 
     def at_most(user: UserRecord) -> int:
-        parts = held.at_most(Principal("user", user.id)) + sum(sizes[group] for group in groups_of.get(user.id, ()))
+        parts = index.at_most(Principal("user", user.id)) + sum(sizes[group] for group in groups_of.get(user.id, ()))
         return min(total, by_all + parts)
 
     def reached(user: UserRecord) -> int:
-        found = everyone | held.of(Principal("user", user.id))
+        found = everyone | index.of(Principal("user", user.id))
         for group in groups_of.get(user.id, ()):
             found |= of_group[group]
         return found.bit_count()
@@ -58,7 +58,7 @@ def users_that_reach_most(snapshot: Snapshot, held: Held, may_sign_in: Iterable[
         if count := reached(snapshot.users[key]):
             insort(best, (-count, name, key))
             del best[MOST:]
-    writes, administers = held.of_everyone(WRITES), held.of_everyone(ADMINISTERS)
+    writes, administers = index.of_everyone(WRITES), index.of_everyone(ADMINISTERS)
     ranking = []
     for count, _, key in best:
         user = snapshot.users[key]
@@ -68,14 +68,14 @@ def users_that_reach_most(snapshot: Snapshot, held: Held, may_sign_in: Iterable[
                 user.name,
                 user.display_name,
                 -count,
-                _union(writes, (held.of(holder, WRITES) for holder in holders)).bit_count(),
-                _union(administers, (held.of(holder, ADMINISTERS) for holder in holders)).bit_count(),
+                _union(writes, (index.of(holder, WRITES) for holder in holders)).bit_count(),
+                _union(administers, (index.of(holder, ADMINISTERS) for holder in holders)).bit_count(),
             )
         )
     return ranking
 
 
-def groups_that_reach_most(snapshot: Snapshot, held: Held) -> list[Reach]:
+def groups_that_reach_most(snapshot: Snapshot, index: ReachIndex) -> list[Reach]:
     """The MOST groups whose own grants reach the most repositories, by number and then by name.
 
     Groups that no listing shows are left out: nobody is in them.
@@ -83,7 +83,7 @@ def groups_that_reach_most(snapshot: Snapshot, held: Held) -> list[Reach]:
     counted = []
     for key, group in snapshot.groups.items():
         principal = Principal("group", key)
-        if group.listed and principal in held.codes and (count := held.of(principal).bit_count()):
+        if group.listed and principal in index.codes and (count := index.of(principal).bit_count()):
             counted.append((-count, key))
     ranking = []
     for count, key in sorted(counted)[:MOST]:
@@ -94,19 +94,19 @@ def groups_that_reach_most(snapshot: Snapshot, held: Held) -> list[Reach]:
                 snapshot.groups[key].name,
                 f"{members:,} {'member' if members == 1 else 'members'}",
                 -count,
-                held.of(principal, WRITES).bit_count(),
-                held.of(principal, ADMINISTERS).bit_count(),
+                index.of(principal, WRITES).bit_count(),
+                index.of(principal, ADMINISTERS).bit_count(),
             )
         )
     return ranking
 
 
-def _groups(snapshot: Snapshot, held: Held) -> tuple[dict[int, list[str]], dict[str, Repositories]]:
+def _groups(snapshot: Snapshot, index: ReachIndex) -> tuple[dict[int, list[str]], dict[str, Repositories]]:
     """The groups of each user that may read something, and what each of these may read."""
     groups_of: defaultdict[int, list[str]] = defaultdict(list)
     of_group = {}
     for key, members in snapshot.members.items():
-        found = held.of(Principal("group", key), READS) if members else 0
+        found = index.of(Principal("group", key), READS) if members else 0
         if found:
             of_group[key] = found
             for member in members:

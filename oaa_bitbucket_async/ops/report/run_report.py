@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oaa_bitbucket_async.bitbucket.course import Stretch
+from oaa_bitbucket_async.bitbucket.timeline import Sample
 from oaa_bitbucket_async.collect.snapshot import Instance
-from oaa_bitbucket_async.ops.report.found import Found
+from oaa_bitbucket_async.ops.report.analysis import Analysis
 from oaa_bitbucket_async.ops.summary import Summary
 from oaa_bitbucket_async.settings import Identity
 
@@ -25,6 +25,6 @@ class RunReport:
     instance: Instance | None = None
     """None if the run did not come so far."""
     identity: Identity = "email"
-    found: Found | None = None
+    found: Analysis | None = None
     """None if the crawl did not come to its end."""
-    course: Sequence[Stretch] = ()
+    timeline: Sequence[Sample] = ()

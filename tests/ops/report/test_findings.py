@@ -12,8 +12,8 @@ from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
 from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.permissions import READS
 from oaa_bitbucket_async.ops.report import reach
-from oaa_bitbucket_async.ops.report.findings import find
-from oaa_bitbucket_async.ops.report.held import Held
+from oaa_bitbucket_async.ops.report.analyse import analyse
+from oaa_bitbucket_async.ops.report.reach_index import ReachIndex
 from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 from tests.ops.report import plain
@@ -26,7 +26,7 @@ instances = st.sampled_from([INSTANCE, EFFECTIVE])
 @examples(150)
 def test_figures_are_those_of_a_plain_count(seed: int, instance: object) -> None:
     snapshot = snapshot_of(steps_of(seed, instance), instance)  # type: ignore[arg-type]
-    found = find(snapshot, identity="email")
+    found = analyse(snapshot, identity="email")
     users, things = found.users, found.things
     assert users.total == users.active + users.inactive == len(snapshot.users)
     assert users.active == len([u for u in snapshot.users.values() if u.active])
@@ -53,7 +53,7 @@ def test_figures_are_those_of_a_plain_count(seed: int, instance: object) -> None
 @examples(150)
 def test_lists_are_those_of_a_plain_count(seed: int, instance: object) -> None:
     snapshot = snapshot_of(steps_of(seed, instance), instance)  # type: ignore[arg-type]
-    found = find(snapshot, identity="email")
+    found = analyse(snapshot, identity="email")
     assert [(r.name, r.reads, r.writes, r.administers) for r in found.top_users] == plain.top_users(snapshot)
     assert [(r.name, r.reads, r.writes, r.administers) for r in found.top_groups] == plain.top_groups(snapshot)
     assert {o.key: o.repositories for o in found.orphaned.first} == plain.orphaned(snapshot)
@@ -78,7 +78,7 @@ def test_lists_are_those_of_a_plain_count(seed: int, instance: object) -> None:
 @examples(80)
 def test_the_ranking_stops_early_and_is_exact_nevertheless(most: int, seed: int) -> None:
     snapshot = snapshot_of(steps_of(seed))
-    held = Held(snapshot)
+    held = ReachIndex(snapshot)
     able = [u for u in snapshot.users.values() if plain.may_sign_in(snapshot, u)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reach, "MOST", most)
@@ -109,7 +109,7 @@ def test_many_repositories_of_many_projects_are_told_apart(seed: int) -> None:
             granted |= set(range(number, number + size))
             snapshot.add_project_grants(n, [rows.UserGrant(user=user, permission="PROJECT_WRITE")], 1.0)
         number += size
-    held = Held(snapshot)
+    held = ReachIndex(snapshot)
     found = held.of(Principal("user", 1), READS)
     assert {held.repositories[place].id for place in range(number) if found >> place & 1} == granted
     assert found.bit_count() == len(granted) <= held.at_most(Principal("user", 1))
@@ -125,7 +125,7 @@ def test_who_is_without_an_identity_depends_on_what_links_them(identity: str, wi
             rows.User(id=n, name=name, slug="", display_name="", email_address=email, active=True, type="NORMAL"),
             listed=True,
         )
-    assert find(snapshot, identity=identity).users.without_identity == len(without)  # type: ignore[arg-type]
+    assert analyse(snapshot, identity=identity).users.without_identity == len(without)  # type: ignore[arg-type]
 
 
 def test_repositories_of_which_not_enough_is_known_are_not_called_without_an_administrator() -> None:
@@ -143,7 +143,7 @@ def test_repositories_of_which_not_enough_is_known_are_not_called_without_an_adm
             7, [rows.GroupGrant(group=rows.Group(name="devs"), permission="PROJECT_ADMIN")], 1.0
         )
         snapshot.missing.update(missing)
-        return find(snapshot, identity="email").orphaned_repositories
+        return analyse(snapshot, identity="email").orphaned_repositories
 
     assert orphaned() == 0
     assert orphaned(active=False) == 1, "nobody in the group can sign in"
@@ -153,7 +153,7 @@ def test_repositories_of_which_not_enough_is_known_are_not_called_without_an_adm
 
 
 def test_an_empty_instance_has_nothing_to_show() -> None:
-    found = find(Snapshot(INSTANCE), identity="email")
+    found = analyse(Snapshot(INSTANCE), identity="email")
     assert (found.users.total, found.things.repositories, found.grants) == (0, 0, 0)
     assert found.top_users == found.top_groups == ()
     assert found.orphaned.total == found.dormant.total == 0

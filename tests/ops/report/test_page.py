@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.bitbucket.course import Stretch
+from oaa_bitbucket_async.bitbucket.timeline import Sample
 from oaa_bitbucket_async.collect.ledger import Entry, Outcome
 from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing
 from oaa_bitbucket_async.ops.report import write_report
-from oaa_bitbucket_async.ops.report.findings import find
+from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.page import render
 from oaa_bitbucket_async.ops.report.run_report import RunReport
 from oaa_bitbucket_async.ops.summary import Summary, UploadOutcome
@@ -31,7 +31,7 @@ from tests.ops.report.page_reader import Page, safe
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
 OTHERS = ["</style><script>", "' onmouseover='x", "{{ 7*7 }}", "{% raw %}", "javascript:alert(1)", "&lt;b&gt;", "-->"]
-COURSE = [Stretch(1.0, 900 + n, 900, 9.0, 64.0, 50.0, n % 3) for n in range(50)]
+SAMPLES = [Sample(1.0, 900 + n, 900, 9.0, 64.0, 50.0, n % 3) for n in range(50)]
 
 
 def hostile(text: str) -> Snapshot:
@@ -81,8 +81,8 @@ def page_of(snapshot: Snapshot | None = None, summary: Summary | None = None, **
         exit_code=0,
         finished_at=1_764_000_000.0,
         instance=INSTANCE,
-        found=None if snapshot is None else find(snapshot, identity="email"),
-        course=COURSE,
+        found=None if snapshot is None else analyse(snapshot, identity="email"),
+        timeline=SAMPLES,
     )
     return Page(render(replace(report, **changes)))  # type: ignore[arg-type]
 
@@ -211,7 +211,7 @@ def test_long_lists_are_cut_and_say_so() -> None:
 
 
 def test_an_empty_instance_has_a_page_too() -> None:
-    safe(page_of(Snapshot(INSTANCE), course=()), INSTANCE.base_url)
+    safe(page_of(Snapshot(INSTANCE), timeline=()), INSTANCE.base_url)
 
 
 def test_written_whole_for_its_owner_only_and_without_secrets(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Things:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class PermissionCount:
     """Grants of one permission: explicit ones of users and of groups, and projects that give it to everyone."""
 
     permission: str
@@ -161,12 +161,12 @@ class Orphaned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Analysis:
     """What there is to say about an instance's permissions. Lists are cut; `total` tells the whole."""
 
     users: Users
     things: Things
-    levels: tuple[Level, ...]
+    levels: tuple[PermissionCount, ...]
     """Every permission that is known to Bitbucket or was met, in the order of their weight."""
     administrators: Shown[Administrator]
     administrator_groups: Shown[AdministratorGroup]

@@ -6,15 +6,15 @@ from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 
-MOST_STRETCHES = 400
+MOST_SAMPLES = 400
 FIRST_STEP = 0.05
-"""Seconds that a stretch lasts at first. Doubled whenever there are too many: 1.6 minutes after ten hours."""
+"""Seconds that a sample lasts at first. Doubled whenever there are too many: 1.6 minutes after ten hours."""
 _LONGEST_LOOK_AWAY = 1.0
 """Seconds between two looks: a limit that moved in between is not seen."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Sample:
     """A piece of a run's time, as sums, so that two neighbours make one. Times in seconds."""
 
     seconds: float
@@ -31,8 +31,8 @@ class Stretch:
     failed: int
     """Attempts that failed, 429 answers included."""
 
-    def __add__(self, other: "Stretch") -> "Stretch":
-        return Stretch(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: "Sample") -> "Sample":
+        return Sample(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def throughput(self) -> float:
@@ -60,23 +60,23 @@ class Stretch:
         return self.in_flight_seconds / self.seconds if self.seconds else 0.0
 
 
-NOTHING = Stretch(0.0, 0, 0, 0.0, 0.0, 0.0, 0)
+NOTHING = Sample(0.0, 0, 0, 0.0, 0.0, 0.0, 0)
 
 
-class Course:
-    """Looks at statistics and pacing now and then, and keeps what it saw in at most MOST_STRETCHES stretches."""
+class Timeline:
+    """Looks at statistics and pacing now and then, and keeps what it saw in at most MOST_SAMPLES samples."""
 
     def __init__(self, stats: RequestStats, pacer: Pacer, clock: Clock) -> None:
         self._stats = stats
         self._pacer = pacer
         self._clock = clock
         self._step = FIRST_STEP
-        self._closed: list[Stretch] = []
+        self._closed: list[Sample] = []
         self._open = NOTHING
         self._at = clock.now()
         self._seen = self._totals()
 
-    def stretches(self) -> list[Stretch]:
+    def samples(self) -> list[Sample]:
         """What was seen so far, in order of time; each but the last about as long as the others."""
         self.look()
         return [*self._closed, self._open] if self._open.seconds else list(self._closed)
@@ -95,7 +95,7 @@ class Course:
             return
         sent, answered, latency, failed = (new - old for new, old in zip(totals, self._seen, strict=True))
         pacer = self._pacer
-        self._open += Stretch(
+        self._open += Sample(
             seconds,
             int(sent),
             int(answered),
@@ -111,7 +111,7 @@ class Course:
     def _close(self) -> None:
         self._closed.append(self._open)
         self._open = NOTHING
-        if len(self._closed) >= MOST_STRETCHES:
+        if len(self._closed) >= MOST_SAMPLES:
             pairs = zip(self._closed[::2], self._closed[1::2], strict=True)
             self._closed = [first + second for first, second in pairs]
             self._step *= 2

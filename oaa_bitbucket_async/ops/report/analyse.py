@@ -9,22 +9,22 @@ from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.permissions import ADMINISTERS, PERMISSIONS, highest
 from oaa_bitbucket_async.oaa.principals import Licensed, identities_of, is_licensed, licensed
 from oaa_bitbucket_async.oaa.values import timestamp
-from oaa_bitbucket_async.ops.report.found import (
+from oaa_bitbucket_async.ops.report.analysis import (
     Administrator,
     AdministratorGroup,
+    Analysis,
     Default,
     Dormant,
-    Found,
     GoneGroup,
-    Level,
     Orphaned,
+    PermissionCount,
     Public,
     Shown,
     Things,
     Users,
 )
-from oaa_bitbucket_async.ops.report.held import Held
 from oaa_bitbucket_async.ops.report.reach import MOST, groups_that_reach_most, users_that_reach_most
+from oaa_bitbucket_async.ops.report.reach_index import ReachIndex
 from oaa_bitbucket_async.settings import Identity
 
 T = TypeVar("T")
@@ -34,25 +34,25 @@ GLOBAL_ADMINISTRATORS = frozenset({"ADMIN", "SYS_ADMIN"})
 _MOST_LISTED = 10
 
 
-def find(snapshot: Snapshot, *, identity: Identity) -> Found:
+def analyse(snapshot: Snapshot, *, identity: Identity) -> Analysis:
     """Computes everything. Seconds for a large instance: call it off the event loop."""
-    held = Held(snapshot)
+    index = ReachIndex(snapshot)
     sign_in = licensed(snapshot)
     global_holders: dict[Principal, set[str]] = {}
     for principal, permission in snapshot.grants(snapshot.global_grants):
         global_holders.setdefault(principal, set()).add(permission)
-    gone = _gone_groups(snapshot, held, global_holders)
-    orphaned = _orphaned(snapshot, held, sign_in)
-    defaults = _defaults(held)
-    dormant = _dormant(snapshot, held, sign_in, global_holders)
+    gone = _gone_groups(snapshot, index, global_holders)
+    orphaned = _orphaned(snapshot, index, sign_in)
+    defaults = _defaults(index)
+    dormant = _dormant(snapshot, index, sign_in, global_holders)
     able = (user for user in snapshot.users.values() if is_licensed(user, sign_in) is not False)
-    return Found(
+    return Analysis(
         users=_users(snapshot, sign_in, identity),
         things=_things(snapshot),
-        levels=_levels(snapshot, held),
+        levels=_levels(snapshot, index),
         administrators=_first(_administrators(snapshot, global_holders), MOST),
         administrator_groups=_first(_administrator_groups(snapshot, global_holders)),
-        public=_first(_public(held)),
+        public=_first(_public(index)),
         public_access=snapshot.public_access,
         defaults=_first(defaults),
         defaults_by_level=dict(Counter(default.permission for default in defaults)),
@@ -62,9 +62,9 @@ def find(snapshot: Snapshot, *, identity: Identity) -> Found:
         dormant_by_why=dict(Counter(user.why for user in dormant)),
         orphaned=_first(orphaned),
         orphaned_repositories=sum(project.repositories for project in orphaned),
-        by_everyone=held.of_everyone().bit_count(),
-        top_users=tuple(users_that_reach_most(snapshot, held, able)),
-        top_groups=tuple(groups_that_reach_most(snapshot, held)),
+        by_everyone=index.of_everyone().bit_count(),
+        top_users=tuple(users_that_reach_most(snapshot, index, able)),
+        top_groups=tuple(groups_that_reach_most(snapshot, index)),
     )
 
 
@@ -108,20 +108,20 @@ def _things(snapshot: Snapshot) -> Things:
     )
 
 
-def _levels(snapshot: Snapshot, held: Held) -> tuple[Level, ...]:
+def _levels(snapshot: Snapshot, index: ReachIndex) -> tuple[PermissionCount, ...]:
     counts: Counter[tuple[str, str]] = Counter()
     for principal, permission in snapshot.grants(snapshot.global_grants):
         counts[permission, principal.kind] += 1
-    for principal, codes in held.codes.items():
+    for principal, codes in index.codes.items():
         for code, permission in codes:
-            counts[permission, principal.kind] += len(held.on_projects.get(code, ()))
-            counts[permission, principal.kind] += len(held.on_repositories.get(code, ()))
-    for permissions in held.default_permissions:
+            counts[permission, principal.kind] += len(index.on_projects.get(code, ()))
+            counts[permission, principal.kind] += len(index.on_repositories.get(code, ()))
+    for permissions in index.default_permissions:
         for permission in permissions:
             counts[permission, "everyone"] += 1
     unknown = sorted({permission for permission, _ in counts} - PERMISSIONS.keys())
     return tuple(
-        Level(name, counts[name, "user"], counts[name, "group"], counts[name, "everyone"])
+        PermissionCount(name, counts[name, "user"], counts[name, "group"], counts[name, "everyone"])
         for name in (*PERMISSIONS, *unknown)
     )
 
@@ -160,36 +160,36 @@ def _administrator_groups(snapshot: Snapshot, global_holders: dict[Principal, se
     return sorted(found, key=lambda g: (-g.active_members, fold(g.name)))
 
 
-def _public(held: Held) -> list[Public]:
+def _public(index: ReachIndex) -> list[Public]:
     found = []
-    for number, project in enumerate(held.projects):
-        repositories = [held.repositories[place] for place in range(*held.ranges[number])]
+    for number, project in enumerate(index.projects):
+        repositories = [index.repositories[place] for place in range(*index.ranges[number])]
         count = len(repositories) if project.public else sum(repository.public for repository in repositories)
         if count or project.public:
             found.append(Public(project.key, project.name, count, len(repositories), project.public))
     return sorted(found, key=lambda p: (not p.whole, -p.repositories, p.key))
 
 
-def _defaults(held: Held) -> list[Default]:
+def _defaults(index: ReachIndex) -> list[Default]:
     weight = {name: n for n, name in enumerate(PERMISSIONS)}
     found = [
-        Default(project.key, project.name, permission, held.size(number))
-        for number, project in enumerate(held.projects)
-        if (permission := highest(held.default_permissions[number])) is not None
+        Default(project.key, project.name, permission, index.size(number))
+        for number, project in enumerate(index.projects)
+        if (permission := highest(index.default_permissions[number])) is not None
     ]
     return sorted(found, key=lambda d: (-weight.get(d.permission, -1), -d.repositories, d.key))
 
 
-def _gone_groups(snapshot: Snapshot, held: Held, global_holders: dict[Principal, set[str]]) -> list[GoneGroup]:
+def _gone_groups(snapshot: Snapshot, index: ReachIndex, global_holders: dict[Principal, set[str]]) -> list[GoneGroup]:
     found = []
     for key, group in snapshot.groups.items():
         if not group.listed:
             principal = Principal("group", key)
-            codes = [code for code, _ in held.codes.get(principal, ())]
+            codes = [code for code, _ in index.codes.get(principal, ())]
             counted = GoneGroup(
                 group.name,
-                sum(len(held.on_projects.get(code, ())) for code in codes),
-                sum(len(held.on_repositories.get(code, ())) for code in codes),
+                sum(len(index.on_projects.get(code, ())) for code in codes),
+                sum(len(index.on_repositories.get(code, ())) for code in codes),
                 len(global_holders.get(principal, ())),
             )
             if counted.grants:
@@ -198,26 +198,26 @@ def _gone_groups(snapshot: Snapshot, held: Held, global_holders: dict[Principal,
 
 
 def _dormant(
-    snapshot: Snapshot, held: Held, sign_in: Licensed, global_holders: dict[Principal, set[str]]
+    snapshot: Snapshot, index: ReachIndex, sign_in: Licensed, global_holders: dict[Principal, set[str]]
 ) -> list[Dormant]:
     """Of whom it is not known whether they are licensed, nothing is said."""
     groups: Counter[int] = Counter()
     for key, members in snapshot.members.items():
         principal = Principal("group", key)
-        if principal in held.codes or principal in global_holders:
+        if principal in index.codes or principal in global_holders:
             groups.update(members)
     found = []
     for user in snapshot.users.values():
         if is_licensed(user, sign_in) is False:
             principal = Principal("user", user.id)
-            own = held.grants(principal) + len(global_holders.get(principal, ())) + len(held.owned.get(user.id, ()))
+            own = index.grants(principal) + len(global_holders.get(principal, ())) + len(index.owned.get(user.id, ()))
             if own or groups[user.id]:
                 why: Literal["inactive", "unlicensed"] = "unlicensed" if user.active else "inactive"
                 found.append(Dormant(user.name, user.display_name, own, groups[user.id], why, _day(user)))
     return sorted(found, key=lambda i: (-i.own_grants, -i.groups, fold(i.name)))
 
 
-def _orphaned(snapshot: Snapshot, held: Held, sign_in: Licensed) -> list[Orphaned]:
+def _orphaned(snapshot: Snapshot, index: ReachIndex, sign_in: Licensed) -> list[Orphaned]:
     """Nobody who may sign in administers them by a grant there or on the project, or owns the project.
 
     A group counts if somebody in it may sign in, or if its members could not be collected; so do everyone's default
@@ -233,25 +233,25 @@ def _orphaned(snapshot: Snapshot, held: Held, sign_in: Licensed) -> list[Orphane
         members = (snapshot.users.get(member) for member in snapshot.members.get(str(principal.key), ()))
         return any(member is not None and is_licensed(member, sign_in) is not False for member in members)
 
-    administered = held.of_everyone(ADMINISTERS)
-    for principal, codes in held.codes.items():
+    administered = index.of_everyone(ADMINISTERS)
+    for principal, codes in index.codes.items():
         if any(permission in ADMINISTERS for _, permission in codes) and alive(principal):
-            administered |= held.of(principal, ADMINISTERS)
-    for owner in held.owned:
+            administered |= index.of(principal, ADMINISTERS)
+    for owner in index.owned:
         if alive(Principal("user", owner)):
-            administered |= held.of(Principal("user", owner), ADMINISTERS)
-    flags = administered.to_bytes((len(held.repositories) >> 3) + 1, "little")
+            administered |= index.of(Principal("user", owner), ADMINISTERS)
+    flags = administered.to_bytes((len(index.repositories) >> 3) + 1, "little")
     found = []
-    for number, project in enumerate(held.projects):
+    for number, project in enumerate(index.projects):
         if Missing("project", project.id) in snapshot.missing:
             continue
         count = sum(
             not flags[place >> 3] >> (place & 7) & 1
-            and Missing("repository", held.repositories[place].id) not in snapshot.missing
-            for place in range(*held.ranges[number])
+            and Missing("repository", index.repositories[place].id) not in snapshot.missing
+            for place in range(*index.ranges[number])
         )
         if count:
-            found.append(Orphaned(project.key, project.name, count, held.size(number)))
+            found.append(Orphaned(project.key, project.name, count, index.size(number)))
     return sorted(found, key=lambda o: (-o.repositories, o.key))
 
 

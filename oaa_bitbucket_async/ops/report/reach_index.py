@@ -18,7 +18,7 @@ Repositories = int
 """A set of repositories: the bit at a repository's place is set."""
 
 
-class Held:
+class ReachIndex:
     """A snapshot's grants by holder, permission and place. Grants on what no listing shows are left out."""
 
     def __init__(self, snapshot: Snapshot) -> None:
