@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from oaa_bitbucket_async.bitbucket.stats import Latencies
+from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.ops.summary import Summary
 from oaa_bitbucket_async.run.reporting import Report
-from oaa_bitbucket_async.settings import Output
+from oaa_bitbucket_async.run.session import open_session
+from oaa_bitbucket_async.secret import Secret
+from oaa_bitbucket_async.settings import Login, Output, Settings, State
 
 
 def test_each_part_is_made_whatever_becomes_of_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -33,3 +37,58 @@ def test_a_metrics_file_that_ends_as_a_bug(tmp_path: Path, caplog: pytest.LogCap
     output = Output(metrics_file=tmp_path / "m\0.prom", progress=False)
     asyncio.run(Report(Console(file=io.StringIO()), output, Summary(instance="h"), {}).finish(0))
     assert "--metrics-file (OAA_METRICS_FILE) could not be made" in caplog.text
+
+
+def test_a_log_that_takes_nothing_any_more(tmp_path: Path) -> None:
+    closed = io.StringIO()
+    console = Console(file=closed)
+    output = Output(metrics_file=tmp_path / "m.prom", progress=False)
+    report = Report(console, output, Summary(instance="h"), {})
+    report.shown = True
+    with logging_to(console, output, redact=str):
+        closed.close()
+        asyncio.run(report.finish(3))
+    assert 'oaa_bitbucket_exit_code{bitbucket="h"} 3.0' in output.metrics_file.read_text()  # type: ignore[union-attr]
+
+
+def settings(report: Path | None) -> Settings:
+    return Settings(
+        bitbucket_url="http://127.0.0.1:1",
+        login=Login(secret=Secret("")),
+        state=State(directory=Path("unused")),
+        output=Output(report=report, progress=False),
+    )
+
+
+def test_without_a_report_nobody_looks_at_the_timeline() -> None:
+    async def run() -> bool:
+        async with open_session(settings(None)) as session:
+            return session.timeline is None
+
+    assert asyncio.run(run())
+
+
+def test_a_timeline_that_fails_costs_the_report_its_lines_and_the_run_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = settings(tmp_path / "r.html")
+
+    async def run() -> None:
+        failed = asyncio.Event()
+        handler = logging.Handler()
+        handler.emit = lambda _: failed.set()  # type: ignore[method-assign]
+        logger = logging.getLogger("oaa_bitbucket_async.run.session")
+        logger.addHandler(handler)
+        async with open_session(whole) as session:
+            session.stats.latencies["odd"] = Latencies()
+            del session.stats.latencies["odd"].count  # nothing foresees that
+            await asyncio.wait_for(failed.wait(), 10)
+            logger.removeHandler(handler)
+            report = Report(Console(file=io.StringIO()), whole.output, Summary(instance="h"), {}, session=session)
+            report.shown = True
+            await report.finish(0)
+
+    asyncio.run(run())
+    assert "the report will not show the whole run" in caplog.text
+    assert "the timeline of the report could not be made" in caplog.text
+    assert "<h2>How it went</h2>" in (tmp_path / "r.html").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ At info a record is news of the run; what concerns one unit of work is logged at
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -103,7 +103,8 @@ class _ConsoleHandler(logging.Handler):
         except Exception as error:
             # logging's own way would print the record's arguments, which may hold what redaction keeps back
             problem = f"a log record of {record.name}:{record.lineno} could not be written: {type(error).__name__}"
-            write_line(self._console, self._redact(problem))
+            with suppress(Exception):  # nobody is there to be told: who logs must not fail by it
+                write_line(self._console, self._redact(problem))
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -75,8 +75,7 @@ class Report:
         if self.output.report is None:
             return
         self.instance, self.identity = snapshot.instance, identity
-        if self.session is not None:
-            self.timeline = self.session.timeline.samples()
+        self._take_samples()
         with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
             self.found = await asyncio.to_thread(analyse, snapshot, identity=identity)
 
@@ -93,10 +92,15 @@ class Report:
                 )
         if (report := self.output.report) is not None and self.shown:
             with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
-                if self.session is not None and not self.timeline:
-                    self.timeline = self.session.timeline.samples()
+                if not self.timeline:
+                    self._take_samples()
                 await asyncio.to_thread(write_report, report, self._run_report(exit_code), self.redact)
                 _log.info("the report is in %s", report, extra=event(Event.REPORT_SAVED, path=str(report)))
+
+    def _take_samples(self) -> None:
+        if self.session is not None and self.session.timeline is not None:
+            with _not_worth_the_run("the timeline of the report", Event.REPORT_FAILED):
+                self.timeline = self.session.timeline.samples()
 
     def _sum_up(self) -> None:
         summary = self.summary

@@ -1,6 +1,7 @@
 """What every run against Bitbucket needs: a connection, a pace, and someone who asks."""
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator
@@ -17,8 +18,11 @@ from oaa_bitbucket_async.bitbucket.protocol import Login
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.bitbucket.timeline import Timeline
 from oaa_bitbucket_async.bitbucket.transport import connect
+from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Session:
     client: Client
     pacer: Pacer
     stats: RequestStats
-    timeline: Timeline
+    timeline: Timeline | None
+    """None if no report is wanted."""
     clock: Clock
 
     async def examine(self) -> Findings:
@@ -67,10 +72,22 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
         api = Api(urlsplit(settings.bitbucket_url).path.rstrip("/"), pace.page_size)
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(pacer.watch(client.probe))
-            timeline = Timeline(stats, pacer, clock)
-            follow = group.create_task(timeline.follow())
+            timeline = Timeline(stats, pacer, clock) if settings.output.report is not None else None
+            follow = None if timeline is None else group.create_task(_follow(timeline))
             try:
                 yield Session(settings, api, client, pacer, stats, timeline, clock)
             finally:
                 watch.cancel()
-                follow.cancel()
+                if follow is not None:
+                    follow.cancel()
+
+
+async def _follow(timeline: Timeline) -> None:
+    """Only the report needs it, so that a bug in it must not end the run."""
+    try:
+        await timeline.follow()
+    except Exception:
+        _log.exception(
+            "the report will not show the whole run; this is a bug: please report it with these lines",
+            extra=event(Event.REPORT_FAILED),
+        )
