@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from oaa_bitbucket_async.bitbucket.anonymous import Refusal, reaction
 from oaa_bitbucket_async.bitbucket.api import BULK, FEW, Listing, Question
-from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, RequestProblem
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, NotAsked, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Answer, Login, next_start, rate_headers, understand
@@ -71,23 +71,26 @@ class Client:
         self._asking_something_else = False
         self._latencies = stats.latencies
 
-    async def ask(self, question: Question[T]) -> T:
-        """The answer. Raises Denied, Gone, Moved, Rejected, Fault (after all attempts) or CredentialError."""
+    async def ask(self, question: Question[T], *, urgent: bool = False) -> T:
+        """The answer. Raises Denied, Gone, Moved, Rejected, Fault (after all attempts) or CredentialError.
+
+        `urgent`: before all others, and even while its kind is set aside. Else NotAsked is raised then.
+        """
         kind, path, decoder = question
         try:
-            return await self._attempt(kind, path, decoder, None)
+            return await self._attempt(kind, path, decoder, None, urgent=urgent)
         except Fault as first:
-            return await self._again(kind, path, decoder, None, first)
+            return await self._again(kind, path, decoder, None, first, urgent=urgent)
 
-    async def page(self, listing: Listing[T], start: int = 0) -> Page[T]:
+    async def page(self, listing: Listing[T], start: int = 0, *, urgent: bool = False) -> Page[T]:
         """One page, checked to lead somewhere. Raises as `ask` does."""
         kind, path, decoder = listing
         if start:
             path = f"{path}&start={start}"
         try:
-            return await self._attempt(kind, path, decoder, start)
+            return await self._attempt(kind, path, decoder, start, urgent=urgent)
         except Fault as first:
-            return await self._again(kind, path, decoder, start, first)
+            return await self._again(kind, path, decoder, start, first, urgent=urgent)
 
     async def pages(
         self, listing: Listing[T], key: Callable[[T], Hashable], first: Page[T] | None = None
@@ -173,10 +176,15 @@ class Client:
 
     # --- one attempt, and the next ones ---------------------------------------------------------------------
 
-    async def _attempt(self, kind: str, path: str, decoder: Decoder[T], start: int | None) -> T:
+    async def _attempt(
+        self, kind: str, path: str, decoder: Decoder[T], start: int | None, *, urgent: bool = False
+    ) -> T:
         pacer, stats = self.pacer, self.stats
         if not pacer.try_enter(kind):
-            await pacer.enter(kind, ahead=kind not in BULK)
+            await pacer.enter(kind, ahead=urgent or kind not in BULK)
+            if pacer.held(kind) and not urgent:
+                pacer.abandoned()
+                raise NotAsked(path, "nothing of its kind is answered any more")
         stats.sent[kind] += 1
         now = self.clock.now
         began = now()
@@ -221,7 +229,9 @@ class Client:
         latencies.add(latency)
         return value
 
-    async def _again(self, kind: str, path: str, decoder: Decoder[T], start: int | None, first: Fault) -> T:
+    async def _again(
+        self, kind: str, path: str, decoder: Decoder[T], start: int | None, first: Fault, *, urgent: bool
+    ) -> T:
         """The attempts after the first, which `first` ended. A place in flight is held only while one is sent."""
         plan = _Retries(self._pace, self._rng, self.pacer, kind, path)
         async for attempt in AsyncRetrying(
@@ -237,7 +247,7 @@ class Client:
                 self.stats.retries[plan.last] += 1
                 if self.pacer.in_doubt(kind, path):
                     await self._ask_something_else()
-                return await self._attempt(kind, path, decoder, start)
+                return await self._attempt(kind, path, decoder, start, urgent=urgent)
         raise first  # not reached: the loop returns or raises
 
     async def ask_anonymously(self, transport: Transport, question: Question[T]) -> T | Refusal | None:

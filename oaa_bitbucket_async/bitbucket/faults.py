@@ -88,5 +88,9 @@ class Moved(RequestProblem):
         self.location = location
 
 
+class NotAsked(RequestProblem):
+    """The request did not leave: while it waited, its kind of question was set aside."""
+
+
 class Rejected(RequestProblem):
     """Any other 4xx: Bitbucket does not understand the question; asking again changes nothing."""

@@ -96,7 +96,7 @@ class Waiting:
 
     def leave(self, unit: Unit) -> None:
         """A unit that was not asked, because its kind is set aside."""
-        self._kinds[unit.kind].unasked.add(unit.key)
+        self._kinds.setdefault(unit.kind, Waits()).unasked.add(unit.key)
 
     def answered(self, kind: UnitKind) -> None:
         """A unit of this kind ended in an answer, whichever."""
@@ -109,6 +109,7 @@ class Waiting:
         if waits.aside:
             waits.aside = False
             waits.failed_tries = 0
+            self._pacer.release(kind)
             self._counts.set_aside.discard(kind_in_words(kind))
             self._changed.set()
             _log.info("%s are answered again", kind_in_words(kind), extra=event(Event.KIND_ANSWERED, unit=kind))
@@ -123,6 +124,7 @@ class Waiting:
         """What waits of a kind waits no more, and is not tried."""
         waits = self._kinds.pop(kind)
         waits.aside = False
+        self._pacer.release(kind)
         self._counts.set_aside.discard(kind_in_words(kind))
         self._end_tries(waits)
         return waits.keys()
@@ -199,6 +201,7 @@ class Waiting:
         waits.aside = True
         waits.failed_tries = 0
         waits.times_aside += 1
+        self._pacer.hold(kind)
         words, reason = kind_in_words(kind), waits.last.reason if waits.last is not None else ""
         self._counts.set_aside.add(words)
         _log.warning(

@@ -11,7 +11,16 @@ from typing import Protocol, TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import REPO_CREATE, Question
 from oaa_bitbucket_async.bitbucket.client import Client
-from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
+from oaa_bitbucket_async.bitbucket.faults import (
+    Denied,
+    Fault,
+    FaultReason,
+    Gone,
+    Moved,
+    NotAsked,
+    Rejected,
+    RequestProblem,
+)
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.counts import CrawlCounts
@@ -152,7 +161,7 @@ class Work:
         place = "" if subject is None else self._snapshot.path(subject)
         try:
             try:
-                rows = await self._answer(unit)
+                rows = await self._answer(unit, urgent=trying)
             except (Gone, Moved) as problem:
                 if isinstance(problem, Gone) and self._is_answer(unit):
                     raise
@@ -165,7 +174,10 @@ class Work:
                     return False
                 if subject in self._snapshot.displaced:
                     return False
-                rows = await self._answer(unit)  # once more, as it is there; a second 404 is a failure
+                rows = await self._answer(unit, urgent=trying)  # once more, as it is there; a second 404 is a failure
+        except NotAsked:
+            self._waiting.leave(unit)
+            return True
         except RequestProblem as problem:
             self._ended_badly(unit, problem)
             return True
@@ -304,11 +316,11 @@ class Work:
         except Stopped:
             self.stopped = True
 
-    async def _answer(self, unit: Unit) -> Sequence[AnyRow]:
+    async def _answer(self, unit: Unit, *, urgent: bool) -> Sequence[AnyRow]:
         question = self._questions.of(unit)
         if isinstance(question, Question):
-            return (await self._client.ask(question),)
-        page = await self._client.page(question)
+            return (await self._client.ask(question, urgent=urgent),)
+        page = await self._client.page(question, urgent=urgent)
         if page.is_last_page:
             return page.values
         return [row async for rows in self._client.pages(question, row_key, page) for row in rows]

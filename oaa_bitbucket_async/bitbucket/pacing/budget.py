@@ -25,6 +25,14 @@ class RetryBudget:
             return True
         return False
 
+    def refund(self, failures: int) -> bool:
+        """So many failures told nothing about the server; True if that ended the time of scarcity."""
+        self.tokens = min(CAPACITY, self.tokens + failures)
+        if self.spent and self.tokens >= REFILLED:
+            self.spent = False
+            return True
+        return False
+
     def succeeded(self) -> bool:
         """A success; True if it ended the time of scarcity."""
         self.tokens = min(CAPACITY, self.tokens + EARNED)

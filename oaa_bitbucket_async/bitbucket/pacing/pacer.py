@@ -71,6 +71,7 @@ class Pacer:
         self._pauses = Pauses(rng, now)
         self._outage = Outage(clock, max_outage, self._outage_changed)
         self._kinds = KindTrouble()
+        self._held: set[str] = set()
         self._pause_trouble = PauseTrouble()
         self._throttled = 0
         self._when_stopped: list[Callable[[], None]] = []
@@ -98,6 +99,8 @@ class Pacer:
         self._rate.answered()
         self._rate.sending(now, gate.sent)
         self._kinds.answered(kind)
+        if self._kinds.to_refund:
+            self._refund()
         if self._pause_trouble.answered(kind):
             self._unlearn()
         self._outage.succeeded()
@@ -131,8 +134,10 @@ class Pacer:
                     self._apply("retry budget empty")
                 elif not self._budget.spent:
                     self._limit.failed(now)
-                if self._kinds.failed(kind) and not self._outage.closed:
-                    self._outage.succeeded()  # it was this kind alone
+                if self._kinds.failed(kind):
+                    self._refund()
+                    if not self._outage.closed:
+                        self._outage.succeeded()  # it was this kind alone
             if not self._kinds.unanswered(kind):
                 self._outage.failed(counts=not throttled)
         elif self._pause_trouble.kind_alone(kind):
@@ -180,6 +185,18 @@ class Pacer:
     def apart(self, kind: str, path: str) -> bool:
         """Whether a failure is this kind's or path's own: nobody else waits for it, and it waits for itself."""
         return self._kinds.unanswered(kind) or self._pause_trouble.alone(kind, path)
+
+    def hold(self, kind: str) -> None:
+        """Who waits to ask a question of this kind shall not ask it (`held`)."""
+        self._held.add(kind)
+
+    def release(self, kind: str) -> None:
+        """End of `hold`."""
+        self._held.discard(kind)
+
+    def held(self, kind: str) -> bool:
+        """Whether questions of this kind are not to be asked at present."""
+        return kind in self._held
 
     def in_doubt(self, kind: str, path: str) -> bool:
         """Whether an answer to something else would tell if the server's pauses are this kind's or path's own."""
@@ -282,6 +299,12 @@ class Pacer:
         if fresh:
             _log.debug("pause of %.1f s, then %s requests a second", self._pauses.until - now, self._rate.rate)
 
+    def _refund(self) -> None:
+        """What was one kind's own trouble costs the others nothing."""
+        failures, self._kinds.to_refund = self._kinds.to_refund, 0
+        if failures and self._budget.refund(failures):
+            self._apply("it was one kind alone")
+
     def _unlearn(self) -> None:
         """One kind or path alone was refused: that says nothing about the server's rate."""
         self._rate.unlearn()
@@ -297,6 +320,7 @@ class Pacer:
                 self._kinds.forget()
             else:
                 self._kinds.server_lives()
+                self._refund()
             self._limit.restart(self._now(), "the server answers again")
             self._gate.reopen()
 

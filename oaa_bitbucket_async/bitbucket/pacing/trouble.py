@@ -11,9 +11,10 @@ ALONE_AFTER = 3
 class _Streak:
     """Faults in a row, and whether the server was heard to live meanwhile."""
 
-    __slots__ = ("faults", "lives")
+    __slots__ = ("cost", "faults", "lives")
 
     def __init__(self) -> None:
+        self.cost = 0
         self.faults = 0
         self.lives = False
 
@@ -21,13 +22,15 @@ class _Streak:
 class KindTrouble:
     """Which kinds of question are not answered, although the server lives."""
 
-    __slots__ = ("_failing", "_streaks", "_unanswered")
+    __slots__ = ("_failing", "_streaks", "_unanswered", "to_refund")
 
     def __init__(self) -> None:
         self._streaks: dict[str, _Streak] = {}
         self._failing: set[str] = set()
         """Kinds that failed since anything was answered."""
         self._unanswered: set[str] = set()
+        self.to_refund = 0
+        """Faults that were charged before it was clear that they were a kind's own."""
 
     def unanswered(self, kind: str) -> bool:
         """True from the eighth fault in a row on, if others were answered meanwhile, until one is answered."""
@@ -50,6 +53,7 @@ class KindTrouble:
         streak = self._streaks.get(kind)
         if streak is None:
             streak = self._streaks[kind] = _Streak()
+        streak.cost += 1
         streak.faults += 1
         self._failing.add(kind)
         return self._judge(kind, streak)
@@ -72,6 +76,7 @@ class KindTrouble:
         if kind in self._unanswered or not streak.lives or streak.faults < UNANSWERED_AFTER:
             return False
         self._unanswered.add(kind)
+        self.to_refund += streak.cost
         return True
 
 
