@@ -264,6 +264,12 @@ class MovingBitbucket:
             headers["Content-Type"] = given.content_type
         return Answer(given.status, headers, given.body)
 
+    def settle(self) -> None:
+        """All that was to happen has happened."""
+        for change in self._left:
+            self.change(change, 0.0)
+        self._left = []
+
     def grants(self) -> dict[Subject, tuple[str, set[str]]]:
         """The truth: path and the groups that hold something, of everything that there is."""
         found = {}

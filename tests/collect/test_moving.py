@@ -4,13 +4,18 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from oaa_bitbucket_async.bitbucket.protocol import Answer
+from oaa_bitbucket_async.collect.journal.records import Replayed
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.places import PATHS_HOLD
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import LISTINGS, Subject, subject_of
 from tests.collect.instance import Run, run_of
 from tests.collect.moving import CHANGES, Change, MovingBitbucket, one_deletion, small_estate
+from tests.collect.test_work import timeless
 from tests.virtual_clock import run_virtual
+
+NOW = 1_700_000_000.0
 
 
 def changes(last: int) -> st.SearchStrategy[list[Change]]:
@@ -94,3 +99,40 @@ def test_a_long_crawl_says_what_is_at_its_end(cap: int, plan: list[Change], seed
     if run.ledger.complete:
         check_all(run, server, before)
     assert all(entry.unit.kind in LISTINGS for entry in run.ledger.missing())
+
+
+@pytest.mark.parametrize("cap", [2, 1000])
+@settings(max_examples=40, deadline=None)
+@given(changes(100), st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 120))
+def test_a_run_that_was_cut_off_and_resumed_says_the_same(
+    cap: int, plan: list[Change], seed: int, concurrency: int, last: int
+) -> None:
+    """Whatever happened before it was cut off, and until the next one began."""
+    server = MovingBitbucket(small_estate(), plan, cap, seed)
+
+    async def cut_off() -> list[Replayed]:
+        run = run_of(server, concurrency=concurrency, seed=seed)  # type: ignore[arg-type]
+
+        async def serve(path: str) -> Answer:
+            if server.count >= last:
+                run.client.pacer.stop()
+            return await server(path)
+
+        run.wire._serve = serve
+        await run.crawl.run()
+        return [Replayed(unit, rows, NOW, place, last=True) for unit, (rows, place) in run.keeper.ended.items()]
+
+    async def resumed(kept: list[Replayed]) -> Run:
+        run = run_of(server, concurrency=concurrency, seed=seed)  # type: ignore[arg-type]
+        for item in kept:
+            run.crawl.resume(item, now=NOW)
+        await run.crawl.run()
+        return run
+
+    kept = run_virtual(cut_off())
+    server.settle()
+    run, whole = run_virtual(resumed(kept)), crawled(server, concurrency)
+    event(f"resumed: {run.counts.resumed > 0}")
+    assert run.ledger.complete
+    assert whole.ledger.complete
+    assert timeless(run) == timeless(whole)
