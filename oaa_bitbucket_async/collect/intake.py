@@ -26,7 +26,7 @@ def apply(snapshot: Snapshot, unit: Unit, answer: Sequence[AnyRow], read_at: flo
 
     Applying the pages of one unit in any order, or twice, gives the same snapshot.
     """
-    if UNREADABLE in answer:
+    if unit.kind is UnitKind.REPOSITORY_RESTRICTIONS and UNREADABLE in answer:
         snapshot.included.hide(unit.kind, int(unit.key))
     elif unit.kind in INCLUDED:
         snapshot.included.add(unit.kind, int(unit.key), cast("Sequence[AnyIncluded]", answer))

@@ -21,6 +21,7 @@ from oaa_bitbucket_async.bitbucket.faults import (
     Rejected,
     RequestProblem,
 )
+from oaa_bitbucket_async.bitbucket.guardrails import UNREADABLE
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.counts import CrawlCounts
@@ -49,6 +50,8 @@ from oaa_bitbucket_async.settings import Pace
 
 _log = logging.getLogger(__name__)
 
+MORE_LOOKS = 3
+"""How often restrictions of which one can't be read are read again."""
 MOST_ROUNDS = 4
 """From this round on a fault is a unit's end, however little was tried."""
 
@@ -317,6 +320,15 @@ class Work:
             self.stopped = True
 
     async def _answer(self, unit: Unit, *, urgent: bool) -> Sequence[AnyRow]:
+        rows = await self._rows(unit, urgent=urgent)
+        if unit.kind is UnitKind.REPOSITORY_RESTRICTIONS:
+            for _ in range(MORE_LOOKS):  # a row that was spoiled on its way is whole the next time
+                if UNREADABLE not in rows:
+                    break
+                rows = await self._rows(unit, urgent=urgent)
+        return rows
+
+    async def _rows(self, unit: Unit, *, urgent: bool) -> Sequence[AnyRow]:
         question = self._questions.of(unit)
         if isinstance(question, Question):
             return (await self._client.ask(question, urgent=urgent),)

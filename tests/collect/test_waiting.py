@@ -314,3 +314,27 @@ def test_any_other_fault_among_them_is_one() -> None:
         lambda path, now: (first.pop() if first else PAGE_404) if path == SSH_KEYS else None, max_attempts=1
     )
     assert run.ledger.count(Outcome.FAILED) == 120
+
+
+@pytest.mark.parametrize(("spoiled", "seen"), [(1, 4), (10**6, 3)])
+def test_a_restriction_that_can_t_be_read_is_read_again_and_then_not_visible(spoiled: int, seen: int) -> None:
+    left = spoiled
+
+    def breaks(path: str, now: float) -> Answer | None:
+        nonlocal left
+        if not path.endswith("/restrictions"):
+            return None
+        if "/r101/" not in path or not left:
+            return ok(page([]))
+        left -= 1
+        return ok(page([{"type": "of tomorrow"}]))
+
+    async def main() -> Run:
+        run = run_of(Broken(estate(2, 4), breaks=breaks), include={Include.BRANCH_RESTRICTIONS})
+        await run.crawl.run()
+        return run
+
+    run = run_virtual(main())
+    assert run.ledger.complete
+    assert run.snapshot.included.count(UnitKind.REPOSITORY_RESTRICTIONS) == seen
+    assert run.snapshot.included.hidden.get(UnitKind.REPOSITORY_RESTRICTIONS, set()) == ({101} if seen == 3 else set())
