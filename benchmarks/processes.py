@@ -42,7 +42,7 @@ class Server:
 async def serving(repositories: int, *options: str, seed: int = 1) -> AsyncIterator[Server]:
     """An embedded Bitbucket with an estate of that size; `options` as its command line takes them."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "oaa_bitbucket_async.demo.bitbucket"),
+        *(sys.executable, "-m", "tests.servers"),
         *("--repositories", str(repositories), "--seed", str(seed), *options),
         stdout=asyncio.subprocess.PIPE,
     )

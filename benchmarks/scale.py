@@ -11,17 +11,17 @@ from benchmarks.collector import Report
 from benchmarks.figures import Figure
 from benchmarks.plan import Plan
 from benchmarks.processes import Ended, collect, command, serving
-from oaa_bitbucket_async.demo.giants import Giant
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
+from tests.servers.outliers import Outlier
 
 LARGEST = 100_000
 GOAL_PEAK_MB = 500.0
 GOAL_BUILD_SECONDS = 6.0
 GOAL_GROWTH = 1.1
 
-AROUND_GIANT = 2_000
-"""Repositories beside a giant."""
-_GIANTS: list[tuple[Giant, int, str]] = [
+AROUND_OUTLIER = 2_000
+"""Repositories beside an outlier."""
+_OUTLIERS: list[tuple[Outlier, int, str]] = [
     ("project", 20_000, "one project of 20,000 repositories"),
     ("group", 50_000, "one group of 50,000 members"),
     ("grants", 10_000, "one repository with 10,000 grants"),
@@ -30,7 +30,7 @@ _GIANTS: list[tuple[Giant, int, str]] = [
 
 
 async def measure(plan: Plan) -> list[Figure]:
-    """1,000, 10,000 and 100,000 repositories; then one giant thing after the other among 2,000 repositories."""
+    """1,000, 10,000 and 100,000 repositories; then one outlier after the other among 2,000 repositories."""
     found = []
     answer = []
     with EmbeddedVeza() as veza, veza.trusted():
@@ -45,10 +45,10 @@ async def measure(plan: Plan) -> list[Figure]:
             veza.pushed.clear()
         answer += growth(found)
         if not plan.quick:
-            for giant, size, what in _GIANTS:
-                async with serving(AROUND_GIANT, "--giant", giant, str(size), seed=plan.seed) as server:
+            for outlier, size, what in _OUTLIERS:
+                async with serving(AROUND_OUTLIER, "--outlier", outlier, str(size), seed=plan.seed) as server:
                     report = await collect(server, build=True, veza=veza)
-                answer += of_giant(what, report)
+                answer += of_outlier(what, report)
                 veza.pushed.clear()
     return answer
 
@@ -130,8 +130,8 @@ def growth(found: list[tuple[int, Report]]) -> list[Figure]:
     ]
 
 
-def of_giant(what: str, report: Report) -> list[Figure]:
-    """Processor time for a request, and memory, with one giant thing."""
+def of_outlier(what: str, report: Report) -> list[Figure]:
+    """Processor time for a request, and memory, with one outlier."""
     crawl, build = report.phases["crawl"], report.phases["build"]
     rows = f"{report.found['users']:,} users, {report.found['repositories']:,} repositories"
     return [
@@ -143,5 +143,5 @@ def of_giant(what: str, report: Report) -> list[Figure]:
             note=f"{report.requests:,} requests; {rows}; crawl {crawl.wall:.1f} s by the clock",
             digits=1,
         ),
-        Figure("peak memory with a giant", what, report.phases["upload"].peak_mb, unit="MB", digits=0),
+        Figure("peak memory with an outlier", what, report.phases["upload"].peak_mb, unit="MB", digits=0),
     ]

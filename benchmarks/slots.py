@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.collector import Report
-from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
+from tests.servers.capacity import Capacity
 
 REQUESTS_PER_REPOSITORY = 2.46
 """Of the generated estates."""

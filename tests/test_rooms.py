@@ -57,9 +57,8 @@ LIBRARIES = {
 """What a room has no business with."""
 MAY_AFTER_ALL = {
     "bitbucket.transport": WIRE,
-    "demo.bitbucket.__main__": {"click"},
 }
-"""One module speaks HTTP to Bitbucket; the embedded Bitbucket is a command of its own."""
+"""One module speaks HTTP to Bitbucket."""
 NO_SOCKET = (
     "bitbucket.rows",
     "bitbucket.faults",

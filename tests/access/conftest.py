@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.settings import Include, Pace
 from tests.access.strategies import Instance
 from tests.integration.harness import QUICK, Bench
+from tests.servers import Fault, RiggedBitbucket
 
 Upload = Callable[..., bytes]
 
@@ -41,7 +41,7 @@ def upload(
         faults: Sequence[Fault] = (),
         include: frozenset[Include] = frozenset(),
     ) -> bytes:
-        server = EmbeddedBitbucket(instance.estate, instance.options, faults)
+        server = RiggedBitbucket(instance.estate, instance.options, faults)
         asyncio.run_coroutine_threadsafe(server.__aenter__(), servers).result(30)
         try:
             bench = Bench(server, veza_server, state)  # strangers take each other's place: no guard

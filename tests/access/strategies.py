@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.demo.bitbucket import ServerOptions
 from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Grant, Group, Project, Repository, User, personal_key
+from tests.servers import RiggedOptions
 
 USER_NAMES = [
     "ada", "Bob", "carol@example.com", "dave+ci", "O'Brien", 'e"quote', "françoise", "groß", "gross", "日本", "İrem",
@@ -35,7 +35,7 @@ class Instance:
     """An estate, the server before it, and the way to sign in."""
 
     estate: Estate
-    options: ServerOptions = field(default_factory=ServerOptions)
+    options: RiggedOptions = field(default_factory=RiggedOptions)
     basic: bool = True
 
     def served(self, **changes: Any) -> "Instance":
@@ -161,7 +161,7 @@ def estates(draw: st.DrawFn, *, repo_create: bool = True) -> Estate:
 def instances(draw: st.DrawFn) -> Instance:
     """An estate behind a server of any version, signed in to in either way."""
     version = draw(st.sampled_from(VERSIONS))
-    options = ServerOptions(
+    options = RiggedOptions(
         version=version,
         context_path=draw(st.sampled_from(["", "/bitbucket"])),
         user=draw(st.sampled_from(ACCOUNTS)),

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.model import PERSONAL
 from oaa_bitbucket_async.demo.rights import Rights
 from tests.access.conftest import Upload
@@ -19,6 +18,7 @@ from tests.access.strategies import Instance, estates, instances
 from tests.access.traps import TRAPS, Trap
 from tests.examples import examples
 from tests.integration.harness import QUICK
+from tests.servers import Fault, RiggedOptions
 
 PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 """An example is a whole run of the tool."""
@@ -68,7 +68,7 @@ def test_every_right_is_the_one_that_bitbucket_gives(upload: Upload, instance: I
 @pytest.mark.parametrize("make", TRAPS, ids=lambda make: make.__name__)
 def test_traps(upload: Upload, make: Callable[[], Trap], basic: bool) -> None:
     trap = make()
-    options = ServerOptions(version=trap.version, user=trap.account, page_cap=3, gaps=2, empty_pages=True)
+    options = RiggedOptions(version=trap.version, user=trap.account, page_cap=3, gaps=2, empty_pages=True)
     payload = assert_same_rights(Instance(trap.estate, options, basic), upload(Instance(trap.estate, options, basic)))
     assert rights_in(payload, trap) == trap.rights
 

@@ -11,14 +11,6 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import guardrails
 from oaa_bitbucket_async.collect.protection import protected
-from oaa_bitbucket_async.demo.bitbucket import Fault
-from oaa_bitbucket_async.demo.credential_rights import (
-    covers,
-    default_branch_protected,
-    key_permission,
-    place_token_permission,
-    restrictions_of,
-)
 from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
 from oaa_bitbucket_async.demo.guardrails import Matcher
 from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Project, Repository, User
@@ -29,6 +21,14 @@ from tests.access.keys_from_payload import KeysFromPayload
 from tests.access.strategies import Instance
 from tests.access.test_access import PASSING, PATIENT, STUBBORN
 from tests.examples import examples
+from tests.servers import Fault
+from tests.servers.credential_rights import (
+    covers,
+    default_branch_protected,
+    key_permission,
+    place_token_permission,
+    restrictions_of,
+)
 
 EVERYTHING = frozenset(Include)
 LEVELS = {"READ": "read", "WRITE": "write", "ADMIN": "admin"}

@@ -8,10 +8,10 @@ from oaa_bitbucket_async.bitbucket.guardrails import BranchModel, DefaultBranch,
 from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.protection import protected, wanting
 from oaa_bitbucket_async.collect.units import UnitKind
-from oaa_bitbucket_async.demo import credential_rights
 from oaa_bitbucket_async.demo.guardrails import Matcher
 from oaa_bitbucket_async.demo.guardrails import Restriction as Set
 from oaa_bitbucket_async.demo.model import Project, Repository
+from tests.servers import credential_rights
 
 MAIN = "refs/heads/main"
 

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault, ServerOptions
 from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
 from oaa_bitbucket_async.demo.guardrails import Matcher, MergeChecks, Restriction
 from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Project, Repository, User
+from tests.servers import Fault, RiggedBitbucket, RiggedOptions
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Reply:
 class Asker:
     """GETs below `/rest/api/1.0/`, signed as told."""
 
-    def __init__(self, server: EmbeddedBitbucket, session: aiohttp.ClientSession) -> None:
+    def __init__(self, server: RiggedBitbucket, session: aiohttp.ClientSession) -> None:
         self.server = server
         self._session = session
 
@@ -74,10 +74,10 @@ class Asker:
 
 @asynccontextmanager
 async def asking(
-    estate: Estate | None = None, options: ServerOptions | None = None, faults: Sequence[Fault] = ()
+    estate: Estate | None = None, options: RiggedOptions | None = None, faults: Sequence[Fault] = ()
 ) -> AsyncIterator[Asker]:
     async with (
-        EmbeddedBitbucket(estate or small_estate(), options, faults) as server,
+        RiggedBitbucket(estate or small_estate(), options, faults) as server,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=20)) as session,
     ):
         yield Asker(server, session)
@@ -86,7 +86,7 @@ async def asking(
 def ask(
     what: Callable[[Asker], Awaitable[None]],
     estate: Estate | None = None,
-    options: ServerOptions | None = None,
+    options: RiggedOptions | None = None,
     faults: Sequence[Fault] = (),
 ) -> None:
     """Runs `what` against a server of its own."""

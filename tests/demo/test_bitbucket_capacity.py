@@ -6,8 +6,8 @@ import urllib.request
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Capacity, ServerOptions, TokenBucket
 from tests.demo.asking import Asker, ask
+from tests.servers import Capacity, RiggedOptions, TokenBucket
 from tests.virtual_clock import run_virtual
 
 
@@ -125,7 +125,7 @@ def test_the_server_says_when_to_come_back() -> None:
         assert answers[2].headers["Retry-After"] == "100"
         assert (await asker.get("projects", token=None)).status == 200, "the public has no bucket"
 
-    ask(check, options=ServerOptions(bucket=TokenBucket(capacity=2, fill_rate=0.01)))
+    ask(check, options=RiggedOptions(bucket=TokenBucket(capacity=2, fill_rate=0.01)))
 
 
 def test_the_server_queues() -> None:
@@ -137,11 +137,11 @@ def test_the_server_queues() -> None:
         assert capacity.peak == 10
         assert capacity.busy >= 0.2
 
-    ask(check, options=ServerOptions(capacity=capacity))
+    ask(check, options=RiggedOptions(capacity=capacity))
 
 
 def test_it_runs_as_a_process_of_its_own() -> None:
-    command = [sys.executable, "-m", "oaa_bitbucket_async.demo.bitbucket", "--repositories", "20", "--seed", "5"]
+    command = [sys.executable, "-m", "tests.servers", "--repositories", "20", "--seed", "5"]
     command += ["--slots", "4", "--service-time", "1", "--schedule", "5:8", "--bucket", "1000:100"]
     command += ["--context-path", "/bitbucket", "--fault", "error:match=groups,times=1"]
     command += ["--no-credentials", "--missing", "user-gpg-keys"]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from tests.demo.asking import Asker, Reply, ask
+from tests.servers import Fault, RiggedOptions
 
 OF_PROJECT = {
     "keys/1.0/projects/PRIV/ssh",
@@ -84,7 +84,7 @@ def test_servers_before_8_tell_less(version: str) -> None:
             assert (await rest(asker, f"access-tokens/1.0/projects/{place}")).status == status
         assert (await rest(asker, "access-tokens/1.0/users/ann")).status == 200
 
-    ask(check, options=ServerOptions(version=version))
+    ask(check, options=RiggedOptions(version=version))
 
 
 def test_keys_of_a_repository_with_and_without_those_of_its_project() -> None:
@@ -129,7 +129,7 @@ def test_dates_as_the_documentation_shows_them() -> None:
         (token,) = (await rest(asker, "access-tokens/1.0/users/ann")).values
         assert token["expiryDate"] == "2027-01-15T08:00:00.000Z"
 
-    ask(check, options=ServerOptions(dates_as_text=True))
+    ask(check, options=RiggedOptions(dates_as_text=True))
 
 
 def test_restrictions_of_a_repository_and_those_it_inherits() -> None:
@@ -189,7 +189,7 @@ def test_an_app_that_is_switched_off() -> None:
         assert (gone.status, gone.json["status-code"]) == (404, 404)
         assert (await rest(asker, "ssh/1.0/keys?user=Ann")).status == 200
 
-    ask(check, options=ServerOptions(missing=frozenset({"user-gpg-keys"})))
+    ask(check, options=RiggedOptions(missing=frozenset({"user-gpg-keys"})))
 
 
 def test_vanishing_under_the_question() -> None:
@@ -234,4 +234,4 @@ def test_every_row_of_a_synthetic_estate_can_be_shown() -> None:
             rows = await asker.pages(f"{base}/gpg/1.0/keys?user={user.slug}") if user.slug == user.name else []
             assert user.slug != user.name or [r["id"] for r in rows] == [key.id for key in user.gpg_keys]
 
-    ask(check, estate, ServerOptions(page_cap=2, gaps=2, empty_pages=True))
+    ask(check, estate, RiggedOptions(page_cap=2, gaps=2, empty_pages=True))

@@ -8,9 +8,9 @@ import aiohttp
 import msgspec
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import FAULTS, Fault, ServerOptions
 from oaa_bitbucket_async.demo.model import Estate, User
 from tests.demo.asking import Asker, ask
+from tests.servers import FAULTS, Fault, RiggedOptions
 
 
 def test_an_unknown_fault_is_refused() -> None:
@@ -293,4 +293,4 @@ def test_each_fault_by_name_strikes() -> None:
         struck = Counter({name: await outcome(asker, name) for name in FAULTS})
         assert all(struck[name] >= 1 for name in FAULTS), struck
 
-    ask(check, options=ServerOptions(log_requests=False))
+    ask(check, options=RiggedOptions(log_requests=False))

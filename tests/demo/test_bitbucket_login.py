@@ -1,8 +1,8 @@
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import ServerOptions
 from oaa_bitbucket_async.demo.model import Grant
 from tests.demo.asking import Asker, ask, small_estate
+from tests.servers import RiggedOptions
 
 
 def test_a_password_reads_global_permissions_and_a_token_never_does() -> None:
@@ -42,7 +42,7 @@ def test_a_proxy_can_strip_the_name() -> None:
     async def check(asker: Asker) -> None:
         assert "X-AUSERNAME" not in (await asker.get("users")).headers
 
-    ask(check, options=ServerOptions(strip_username_header=True))
+    ask(check, options=RiggedOptions(strip_username_header=True))
 
 
 def test_rights_are_those_of_the_user() -> None:
@@ -124,8 +124,8 @@ def test_an_unknown_token_is_refused_or_served_as_anonymous() -> None:
         assert (await asker.get("users")).status == 401
         assert (await asker.get("projects/PRIV/permissions/users")).status == 401
 
-    ask(check_old, options=ServerOptions(version="9.4.0"))
-    ask(check_new, options=ServerOptions(version="10.0.2"))
+    ask(check_old, options=RiggedOptions(version="9.4.0"))
+    ask(check_new, options=RiggedOptions(version="10.0.2"))
 
 
 @pytest.mark.parametrize("version", ["9.4.0", "10.0.2"])
@@ -147,7 +147,7 @@ def test_the_switch_decides_what_anonymous_callers_are_shown(version: str) -> No
         assert len((await asker.get("repos?visibility=public")).values) == 2, "the flags stay"
         assert (await asker.get("projects/PUB")).json["public"] is True
 
-    ask(check, options=ServerOptions(version=version))
+    ask(check, options=RiggedOptions(version=version))
 
 
 def test_basic_is_off_from_10_on_unless_enabled() -> None:
@@ -159,9 +159,9 @@ def test_basic_is_off_from_10_on_unless_enabled() -> None:
     async def on(asker: Asker) -> None:
         assert (await asker.admin("admin/permissions/users")).status == 200
 
-    ask(off, options=ServerOptions(version="10.0.2"))
-    ask(off, options=ServerOptions(version="9.4.0", basic_enabled=False))
-    ask(on, options=ServerOptions(version="10.0.2", basic_enabled=True))
+    ask(off, options=RiggedOptions(version="10.0.2"))
+    ask(off, options=RiggedOptions(version="9.4.0", basic_enabled=False))
+    ask(on, options=RiggedOptions(version="10.0.2", basic_enabled=True))
 
 
 def test_sessions_are_offered_in_a_cookie() -> None:
@@ -172,4 +172,4 @@ def test_sessions_are_offered_in_a_cookie() -> None:
         assert "Set-Cookie" not in (await asker.get("users")).headers
 
     ask(check)
-    ask(none, options=ServerOptions(cookies=False))
+    ask(none, options=RiggedOptions(cookies=False))

@@ -1,8 +1,8 @@
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Capacity, EmbeddedBitbucket, ServerOptions, TokenBucket
 from oaa_bitbucket_async.demo.model import Estate, Grant, User
 from tests.demo.asking import Asker, ask, escaped, small_estate
+from tests.servers import Capacity, RiggedBitbucket, RiggedOptions, TokenBucket
 
 
 def names(rows: list[dict[str, str]]) -> list[str]:
@@ -66,7 +66,7 @@ def test_a_filtered_page_beyond_half_the_cap_loses_users() -> None:
         assert len(await asker.pages("users?permission=LICENSED_USER", limit=10)) < 21
         assert len(await asker.pages("users", limit=10)) == 21
 
-    ask(check, estate, ServerOptions(page_cap=10))
+    ask(check, estate, RiggedOptions(page_cap=10))
 
 
 def test_projects_are_the_normal_ones_that_one_may_see() -> None:
@@ -94,7 +94,7 @@ def test_asking_for_a_personal_project_creates_it() -> None:
         assert (await asker.get("projects/~ann/permissions/users")).status == 404
         assert asker.server.created_personal_projects == []
         assert (await asker.get("projects/~ann/repos")).status == 200
-        assert asker.server.created_personal_projects == ["~ann"]
+        assert asker.server.created_personal_projects == ["~ANN"]
         owner = (await asker.get("projects/~ann/permissions/users")).values[0]
         assert (owner["user"]["name"], owner["permission"]) == ("Ann", "PROJECT_ADMIN")
 
@@ -172,7 +172,7 @@ def test_what_moved_is_redirected_with_all_that_follows() -> None:
         both = await asker.get("projects/PUB/repos/tool.2/permissions/groups")
         assert both.headers["Location"].endswith("/projects/OPEN/repos/tool.2/permissions/groups")
 
-    ask(check, options=ServerOptions(context_path="/bitbucket"))
+    ask(check, options=RiggedOptions(context_path="/bitbucket"))
 
 
 def test_the_estate_may_change_while_it_runs() -> None:
@@ -205,7 +205,7 @@ def test_versions_differ(version: str, archived: bool, default_hides: bool, null
         assert created.status == (400 if version < "8.2" else 200)
         assert (await asker.get("application-properties", token=None)).json["version"] == version
 
-    ask(check, options=ServerOptions(version=version))
+    ask(check, options=RiggedOptions(version=version))
 
 
 @pytest.mark.parametrize(("version", "shown"), [("8.1.0", "PROJECT_WRITE"), ("8.2.0", "REPO_CREATE")])
@@ -216,14 +216,14 @@ def test_before_8_2_nobody_may_create_repositories_only(version: str, shown: str
     async def check(asker: Asker) -> None:
         assert (await asker.get("projects/PUB/permissions/users")).values[0]["permission"] == shown
 
-    ask(check, estate, ServerOptions(version=version))
+    ask(check, estate, RiggedOptions(version=version))
 
 
 def test_from_10_on_creation_is_dated() -> None:
     async def check(asker: Asker) -> None:
         assert "createdTimestamp" in (await asker.get("admin/users")).values[0]
 
-    ask(check, options=ServerOptions(version="10.0.2"))
+    ask(check, options=RiggedOptions(version="10.0.2"))
 
 
 def test_admin_listings_can_be_closed() -> None:
@@ -234,7 +234,7 @@ def test_admin_listings_can_be_closed() -> None:
             assert refused.headers["X-AUSERNAME"] == "collector"
         assert (await asker.get("users")).status == 200
 
-    ask(check, options=ServerOptions(admin_listings=False))
+    ask(check, options=RiggedOptions(admin_listings=False))
 
 
 def test_only_get_is_served_and_all_is_written_down() -> None:
@@ -256,7 +256,7 @@ def test_only_get_is_served_and_all_is_written_down() -> None:
         assert asker.server.statuses == {405: 3, 200: 1, 404: 1}
         assert (await asker.get(f"{asker.server.url}/-/stats")).json["requests"] == 5
 
-    ask(check, options=ServerOptions(context_path="/bitbucket"))
+    ask(check, options=RiggedOptions(context_path="/bitbucket"))
 
 
 def test_the_rate_limit_is_told() -> None:
@@ -272,11 +272,11 @@ def test_the_rate_limit_is_told() -> None:
         assert (await asker.get("admin/rate-limit/settings/users/ann")).status == 401
         assert (await asker.admin("admin/rate-limit/settings/users/ann")).status == 200
 
-    ask(check, options=ServerOptions(bucket=bucket))
+    ask(check, options=RiggedOptions(bucket=bucket))
 
 
 def test_two_servers_keep_to_themselves() -> None:
-    first, second = EmbeddedBitbucket(small_estate()), EmbeddedBitbucket(small_estate())
+    first, second = RiggedBitbucket(small_estate()), RiggedBitbucket(small_estate())
     assert first.token != second.token
     assert Capacity().slots == 40
     assert repr(first.estate.projects[0]) == "<Project PRIV>"

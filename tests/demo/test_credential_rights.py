@@ -1,17 +1,17 @@
 import pytest
 
-from oaa_bitbucket_async.demo.credential_rights import (
+from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, SshKey
+from oaa_bitbucket_async.demo.guardrails import Matcher, Restriction
+from oaa_bitbucket_async.demo.model import Project, Repository
+from oaa_bitbucket_async.demo.rights import Rights
+from tests.demo.asking import small_estate
+from tests.servers.credential_rights import (
     covers,
     default_branch_protected,
     key_permission,
     place_token_permission,
     user_token_permission,
 )
-from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, SshKey
-from oaa_bitbucket_async.demo.guardrails import Matcher, Restriction
-from oaa_bitbucket_async.demo.model import Project, Repository
-from oaa_bitbucket_async.demo.rights import Rights
-from tests.demo.asking import small_estate
 
 
 def test_a_key_of_a_project_opens_its_repositories_and_nothing_else() -> None:

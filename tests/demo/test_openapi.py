@@ -9,9 +9,10 @@ import jsonschema
 import msgspec
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import KINDS, EmbeddedBitbucket, ServerOptions, TokenBucket
+from oaa_bitbucket_async.demo.bitbucket import KINDS
 from oaa_bitbucket_async.demo.bitbucket.routes import route
 from tests.demo.asking import Asker, Reply, ask, escaped, small_estate
+from tests.servers import RiggedBitbucket, RiggedOptions, TokenBucket
 
 DOCUMENT = Path(__file__).parents[3] / "shared" / "bitbucket-9.4.openapi.json"
 
@@ -203,12 +204,12 @@ def validate(reply: Reply, schema: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def options() -> ServerOptions:
-    return ServerOptions(version="9.4.0", bucket=TokenBucket(1000, 100, exempt=frozenset({"Ann"})))
+def options() -> RiggedOptions:
+    return RiggedOptions(version="9.4.0", bucket=TokenBucket(1000, 100, exempt=frozenset({"Ann"})))
 
 
 @pytest.mark.parametrize(("asked", "path"), ENDPOINTS, ids=[asked for asked, _ in ENDPOINTS])
-def test_answers_are_as_documented(asked: str, path: str, options: ServerOptions) -> None:
+def test_answers_are_as_documented(asked: str, path: str, options: RiggedOptions) -> None:
     async def check(asker: Asker) -> None:
         for url in urls(asker.server.url, asked):
             reply = await asker.admin(url)
@@ -321,4 +322,4 @@ def test_a_wrong_row_would_be_noticed(asked: str, path: str, wrong: dict[str, An
 
 
 def test_the_version_is_the_one_of_the_document() -> None:
-    assert EmbeddedBitbucket(small_estate()).options.version.startswith("9.4")
+    assert RiggedBitbucket(small_estate()).options.version.startswith("9.4")

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.cli.main import execute
-from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault, ServerOptions
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.integration.harness import Bench, Ran, serving
 from tests.integration.process import Ended, environment
+from tests.servers import Fault, RiggedBitbucket, RiggedOptions
 
 SMALL = EstateShape(users=40, groups=10, projects=6, repositories=40, personal_projects=3, seed=3)
 Benches = Callable[..., Bench]
@@ -26,9 +26,9 @@ def bench(veza_server: EmbeddedVeza, tmp_path: Path) -> Iterator[Benches]:
     with ExitStack() as stack:
 
         def make(
-            options: ServerOptions | None = None, faults: Sequence[Fault] = (), estate: Estate | None = None
+            options: RiggedOptions | None = None, faults: Sequence[Fault] = (), estate: Estate | None = None
         ) -> Bench:
-            server = EmbeddedBitbucket(estate or generate(SMALL), options, faults)
+            server = RiggedBitbucket(estate or generate(SMALL), options, faults)
             stack.enter_context(serving(server))
             return Bench(server, veza_server, tmp_path / "state")
 
@@ -58,7 +58,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) ->
 @pytest.fixture(scope="session")
 def truth(veza_server: EmbeddedVeza, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A run in which nothing went wrong, against a bench as it comes."""
-    with serving(EmbeddedBitbucket(generate(SMALL))) as server:
+    with serving(RiggedBitbucket(generate(SMALL))) as server:
         ran = Bench(server, veza_server, tmp_path_factory.mktemp("truth")).run()
     assert ran.code == 0, ran.error
     return ran

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.answers import Answer
 from oaa_bitbucket_async.demo.bitbucket.auth import Caller
 from oaa_bitbucket_async.demo.model import Estate
+from tests.servers import RiggedBitbucket, RiggedOptions
 
 Mutation = Callable[[random.Random, web.Response], None]
 STRANGE: tuple[Any, ...] = (
@@ -250,13 +250,13 @@ def _changed(rng: random.Random, node: Any) -> Any:
     return rng.choice(STRANGE)
 
 
-class Fuzzed(EmbeddedBitbucket):
+class Fuzzed(RiggedBitbucket):
     """Spoils a `share` of its answers, the first `spared` ones not, and at most `times` of them."""
 
     def __init__(
         self,
         estate: Estate,
-        options: ServerOptions,
+        options: RiggedOptions,
         mutations: tuple[Mutation, ...],
         *,
         seed: int,
@@ -274,8 +274,8 @@ class Fuzzed(EmbeddedBitbucket):
         self._times = times
         self._answers = 0
 
-    def _response(self, answer: Answer, caller: Caller | None) -> web.Response:
-        response = super()._response(answer, caller)
+    def response(self, answer: Answer, caller: Caller | None) -> web.Response:
+        response = super().response(answer, caller)
         self._answers += 1
         if self._answers <= self._spared or self._rng.random() >= self._share or answer.status != 200:
             return response

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from oaa_bitbucket_async import run
-from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.run.loop import exit_code_of
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Output, Pace, Scope, Settings, State, Veza
+from tests.servers import RiggedBitbucket
 
 DATA_SOURCE = "bitbucket-server - test"
 
@@ -25,7 +25,7 @@ QUICK = Pace(retry_wait=0.001, retry_wait_max=0.01, request_timeout=10.0, max_ou
 
 
 @contextmanager
-def serving(server: EmbeddedBitbucket) -> Iterator[EmbeddedBitbucket]:
+def serving(server: RiggedBitbucket) -> Iterator[RiggedBitbucket]:
     """The server on a loop and thread of its own, as a server elsewhere would be."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="embedded-bitbucket", daemon=True)
@@ -66,7 +66,7 @@ def typed_as_printed(advice: str, command: str = "push") -> list[str]:
 class Bench:
     """A Bitbucket, a Veza and a state folder: `run` is one run of the tool."""
 
-    bitbucket: EmbeddedBitbucket
+    bitbucket: RiggedBitbucket
     veza: EmbeddedVeza
     state: Path
 

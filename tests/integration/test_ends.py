@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from tests.integration.conftest import Benches
 from tests.integration.process import QUICK_JOURNAL, Process, ended, environment
 from tests.integration.test_signals import BOTH, CODES, HOW_MANY, SHORT_GRACE, one_line
+from tests.servers import Fault
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 

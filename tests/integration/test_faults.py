@@ -10,10 +10,10 @@ import pytest
 
 from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket import client as client_module
-from oaa_bitbucket_async.demo.bitbucket import FAULTS, Fault, ServerOptions
 from oaa_bitbucket_async.errors import IncompleteError
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
+from tests.servers import FAULTS, Fault, RiggedOptions
 
 PLACES = ("beginning", "middle", "end")
 PASSING = (
@@ -117,7 +117,7 @@ def test_rows_that_vanish_from_a_listing_in_every_pass_are_all_found(bench: Benc
         Fault("shifted-rows", match=rf"/repos\?archived=ALL&limit=1000&start={start}$", first=number, times=1)
         for number, start in enumerate((7, 21, 14))
     ]
-    ran = bench(options=ServerOptions(page_cap=7), faults=faults).run()
+    ran = bench(options=RiggedOptions(page_cap=7), faults=faults).run()
     assert ran.code == 0, ran.error
     assert ran.raw == truth.raw
 
@@ -125,7 +125,7 @@ def test_rows_that_vanish_from_a_listing_in_every_pass_are_all_found(bench: Benc
 @pytest.mark.parametrize("name", ["duplicate-rows", "shifted-rows"])
 def test_rows_that_move_between_pages_are_neither_lost_nor_doubled(bench: Benches, name: str) -> None:
     truth, _ = clean_run(bench)
-    ran = bench(options=ServerOptions(page_cap=7), faults=[Fault(name, match="repositories", times=1)]).run()
+    ran = bench(options=RiggedOptions(page_cap=7), faults=[Fault(name, match="repositories", times=1)]).run()
     assert ran.code == 0, ran.error
     assert ran.raw == truth.raw
 

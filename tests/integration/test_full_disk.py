@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench
 from tests.integration.process import Ended, Process, environment
+from tests.servers import Fault
 
 MOUNTED = """
 set -e

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.bitbucket.pacing import outage
-from oaa_bitbucket_async.demo.bitbucket import ServerOptions
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.settings import State
 from tests.integration.fuzzing import NOTICEABLE, Fuzzed, Mutation, change_anything, other_user
 from tests.integration.harness import QUICK, Bench, Ran, serving
+from tests.servers import RiggedOptions
 
 SHAPE = EstateShape(users=12, groups=4, projects=3, repositories=10, personal_projects=1, seed=11)
 PACE = replace(QUICK, max_attempts=4, max_outage=0.5, request_timeout=5.0)
@@ -30,7 +30,7 @@ def fuzz(
     veza: EmbeddedVeza,
     folder: Path,
     mutations: tuple[Mutation, ...],
-    options: ServerOptions,
+    options: RiggedOptions,
     *,
     basic: bool = True,
     **more: float | int | None,
@@ -43,7 +43,7 @@ def fuzz(
     return ran, server.spoiled
 
 
-def clean(veza: EmbeddedVeza, folder: Path, options: ServerOptions, *, basic: bool) -> Ran:
+def clean(veza: EmbeddedVeza, folder: Path, options: RiggedOptions, *, basic: bool) -> Ran:
     ran, _ = fuzz(veza, folder, (), options, basic=basic, seed=0, share=0.0)
     assert ran.code == 0, ran.error
     return ran
@@ -51,11 +51,11 @@ def clean(veza: EmbeddedVeza, folder: Path, options: ServerOptions, *, basic: bo
 
 @pytest.mark.parametrize(
     ("options", "basic"),
-    [(ServerOptions(), True), (ServerOptions(version="10.0.1", page_cap=3), False), (ServerOptions(page_cap=2), True)],
+    [(RiggedOptions(), True), (RiggedOptions(version="10.0.1", page_cap=3), False), (RiggedOptions(page_cap=2), True)],
     ids=["one page", "token and pages of 3", "pages of 2"],
 )
 def test_what_can_be_noticed_is_never_uploaded(
-    veza_server: EmbeddedVeza, tmp_path: Path, options: ServerOptions, basic: bool
+    veza_server: EmbeddedVeza, tmp_path: Path, options: RiggedOptions, basic: bool
 ) -> None:
     truth = clean(veza_server, tmp_path, options, basic=basic)
     ends: Counter[int] = Counter()
@@ -80,7 +80,7 @@ def test_what_can_be_noticed_is_never_uploaded(
 
 
 def test_somebody_elses_answer_ends_the_run(veza_server: EmbeddedVeza, tmp_path: Path) -> None:
-    options = ServerOptions()
+    options = RiggedOptions()
     truth = clean(veza_server, tmp_path, options, basic=True)
     for seed in range(20):
         ran, spoiled = fuzz(
@@ -98,7 +98,7 @@ def test_anything_at_all_ends_in_one_of_our_ways(veza_server: EmbeddedVeza, tmp_
     changes = 0
     for seed in range(60):
         rng = random.Random(seed)
-        options = ServerOptions(page_cap=rng.choice((3, 1000)))
+        options = RiggedOptions(page_cap=rng.choice((3, 1000)))
         ran, spoiled = fuzz(
             veza_server, tmp_path, (change_anything,), options, basic=rng.random() < 0.7, seed=seed,
             share=rng.choice((0.02, 0.1, 0.3, 1.0)), spared=rng.choice((0, 12)), times=rng.choice((5, 50, None)),

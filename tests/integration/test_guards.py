@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.errors import ConfigurationError, IncompleteError, RemovalError
 from oaa_bitbucket_async.settings import Output, Scope, State
 from tests.integration.conftest import SMALL, Benches, Typed
 from tests.integration.harness import DATA_SOURCE, Bench, typed_as_printed
 from tests.integration.process import Ended
+from tests.servers import Fault
 
 
 def regular(bench: Bench) -> list[str]:

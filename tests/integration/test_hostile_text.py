@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault, ServerOptions
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Grant, Group, User
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.integration.conftest import SMALL
 from tests.integration.harness import Bench, serving
 from tests.integration.process import Ended, ended
+from tests.servers import Fault, RiggedBitbucket, RiggedOptions
 
 FORGED = "2026-01-31T22:00:05Z WARNING all is well"
 NASTY = f"\x1b]0;title\x07\x1b[2J\x9b31m\u202e\u2028\n{FORGED}\r\nError: "
@@ -30,7 +30,7 @@ def bench(veza_server: EmbeddedVeza, tmp_path: Path) -> Iterator[Bench]:
     project.group_grants.append(Grant(f"{NASTY}gone", "PROJECT_READ"))
     project.user_grants.append(Grant(f"{NASTY}user", "PROJECT_READ"))
     estate.changed()
-    server = EmbeddedBitbucket(estate, ServerOptions(version=f"9.4.0{NASTY}"))
+    server = RiggedBitbucket(estate, RiggedOptions(version=f"9.4.0{NASTY}"))
     with serving(server):
         yield Bench(server, veza_server, tmp_path / "state")
 

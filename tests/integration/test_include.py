@@ -7,8 +7,6 @@ import pytest
 
 from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.pacing import outage
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
-from oaa_bitbucket_async.demo.credential_rights import default_branch_protected
 from oaa_bitbucket_async.settings import Include
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Ran
@@ -26,6 +24,8 @@ from tests.integration.keyed import (
     states,
     states_of,
 )
+from tests.servers import Fault, RiggedOptions
+from tests.servers.credential_rights import default_branch_protected
 
 
 @pytest.fixture(autouse=True)
@@ -192,7 +192,7 @@ def test_a_token_does_not_see_other_users_keys(bench: Benches, capsys: pytest.Ca
 def test_a_kind_that_the_server_does_not_show_at_all(bench: Benches, fault: str) -> None:
     kinds = frozenset({"project-access-keys", "repository-access-keys", "repository-restrictions"})
     if fault == "missing":
-        made = bench(ServerOptions(missing=kinds), estate=keyed())
+        made = bench(RiggedOptions(missing=kinds), estate=keyed())
     else:
         made = bench(None, [Fault("lost-right", match=kind) for kind in sorted(kinds)], keyed())
     ran = made.run(include=EVERYTHING, pace=replace(QUICK, project_concurrency=1, repo_concurrency=1))
@@ -244,7 +244,7 @@ def test_the_oldest_accounts_are_hidden_and_others_are_not(bench: Benches) -> No
 
 def test_a_branching_model_that_is_not_told(bench: Benches) -> None:
     estate = keyed()
-    made = bench(ServerOptions(missing=frozenset({"repository-branch-model"})), estate=estate)
+    made = bench(RiggedOptions(missing=frozenset({"repository-branch-model"})), estate=estate)
     ran = made.run(include={Include.BRANCH_RESTRICTIONS})
     undecided = {str(r.id) for r in estate.repositories[1::4]}
     told = repositories(ran)
@@ -255,7 +255,7 @@ def test_a_branching_model_that_is_not_told(bench: Benches) -> None:
 def test_a_default_branch_that_is_not_told(bench: Benches) -> None:
     """It costs one request for each repository, and what it would have decided is absent."""
     estate = keyed()
-    made = bench(ServerOptions(missing=frozenset({"repository-default-branch"})), estate=estate)
+    made = bench(RiggedOptions(missing=frozenset({"repository-default-branch"})), estate=estate)
     ran = made.run(include={Include.BRANCH_RESTRICTIONS})
     told = repositories(ran)
     undecided = {str(r.id) for n, r in enumerate(estate.repositories) if n % 4 == 0 or n % 8 == 5}

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 
 from oaa_bitbucket_async.bitbucket.pacing import outage
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
 from oaa_bitbucket_async.demo.credentials import SshKey
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Include
@@ -33,6 +31,8 @@ from tests.integration.keyed import (
 )
 from tests.integration.process import QUICK_JOURNAL, Process, ended
 from tests.integration.test_same_bytes import MIXED, PATIENT, three_in_ten
+from tests.servers import Fault, RiggedOptions
+from tests.servers.capacity import Capacity
 
 ONCE = replace(QUICK, max_attempts=1)
 
@@ -148,7 +148,7 @@ def test_any_concurrency_any_faults(bench: Benches, concurrency: int | None, bas
     whole = bench(estate=keyed()).run(basic=basic, include=EVERYTHING)
     faults = three_in_ten(concurrency or 99)
     capacity = Capacity(slots=16, seconds=0.0005, seed=concurrency or 99)
-    made = bench(ServerOptions(capacity=capacity, page_cap=2, dates_as_text=True), faults, keyed())
+    made = bench(RiggedOptions(capacity=capacity, page_cap=2, dates_as_text=True), faults, keyed())
     ran = made.run(basic=basic, include=EVERYTHING, pace=replace(PATIENT, concurrency=concurrency))
     assert ran.code == 0, ran.error
     assert ran.raw == whole.raw
@@ -160,7 +160,7 @@ def test_any_concurrency_any_faults(bench: Benches, concurrency: int | None, bas
 
 def test_a_run_that_was_killed_asks_nothing_twice_that_was_kept(bench: Benches) -> None:
     capacity = Capacity(slots=4, service="fixed", seconds=0.01)
-    made = bench(ServerOptions(capacity=capacity), estate=keyed())
+    made = bench(RiggedOptions(capacity=capacity), estate=keyed())
     whole = bench(estate=keyed()).run(include=EVERYTHING)
     process = Process(made, first=QUICK_JOURNAL, OAA_CONCURRENCY="4", OAA_INCLUDE=" ".join(EVERYTHING))
     process.until_requests(300)
@@ -203,7 +203,7 @@ def unpacked(journal: Path) -> bytes:
 @pytest.mark.parametrize("version", ["9.4.0", "7.21.0"], ids=["with fingerprints", "texts only"])
 def test_no_text_of_a_key_is_kept_or_shown(bench: Benches, tmp_path: Path, version: str) -> None:
     estate = keyed()
-    made = bench(ServerOptions(version=version), estate=estate)
+    made = bench(RiggedOptions(version=version), estate=estate)
     made.veza.fail("refused")
     end = ended(made, "--save-json", str(tmp_path / "saved.json"), OAA_DEBUG="1", OAA_INCLUDE=",".join(EVERYTHING))
     assert end.code == 5

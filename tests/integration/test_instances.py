@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.errors import TemporaryError
 from oaa_bitbucket_async.ops.lock import hold
@@ -13,6 +12,7 @@ from oaa_bitbucket_async.state import state_paths
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench
 from tests.integration.process import Ended, Process, ended
+from tests.servers import Fault
 
 EAST = EstateShape(users=40, groups=10, projects=6, repositories=40, personal_projects=3, seed=3)
 WEST = EstateShape(users=30, groups=8, projects=5, repositories=30, personal_projects=2, seed=4)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async import run
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Estate, Grant
 from oaa_bitbucket_async.errors import RemovalError
@@ -21,6 +20,7 @@ from tests.integration.conftest import SMALL, Benches, Typed
 from tests.integration.harness import Bench, typed_as_printed
 from tests.integration.keyed import EVERYTHING, keyed
 from tests.integration.process import Ended
+from tests.servers import Fault
 
 
 def kept_last(bench: Bench) -> Path:

@@ -13,12 +13,12 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, Fault, ServerOptions
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.integration.conftest import SMALL
 from tests.integration.harness import Bench, serving
 from tests.integration.process import Ended, Process, ended
+from tests.servers import Fault, RiggedBitbucket, RiggedOptions
 
 PASSWORD = "pä\"ss'w%örd+ &/<ß>\\n€x"
 TOKEN = "tökén".encode("ascii", "ignore").decode() + "MTIz\"'%+/=\\Njk4OTA1"
@@ -156,7 +156,7 @@ def own_veza() -> Iterator[EmbeddedVeza]:
 
 @pytest.fixture(params=["basic", "token"])
 def place(own_veza: EmbeddedVeza, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
-    bitbucket = EmbeddedBitbucket(generate(SMALL))
+    bitbucket = RiggedBitbucket(generate(SMALL))
     bitbucket.password, bitbucket.token = PASSWORD, TOKEN
     bitbucket.add_account(bitbucket.user, password=PASSWORD, token=TOKEN)
     with serving(bitbucket):
@@ -262,7 +262,7 @@ def test_a_server_that_calls_itself_and_us_by_the_credential(
 ) -> None:
     """Its version and our name are shown, on standard output too."""
     token = "MTIzNDU2Nzg5MDEyOpqrstuvwxyz"
-    bitbucket = EmbeddedBitbucket(generate(SMALL), ServerOptions(version=f"9.4.0-{token}", user=token))
+    bitbucket = RiggedBitbucket(generate(SMALL), RiggedOptions(version=f"9.4.0-{token}", user=token))
     bitbucket.token = token
     bitbucket.add_account(token, password=PASSWORD, token=token)
     with serving(bitbucket):

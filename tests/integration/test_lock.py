@@ -3,10 +3,10 @@
 import os
 import socket
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.state import state_paths
 from tests.integration.conftest import Benches
 from tests.integration.process import Process, ended
+from tests.servers import Fault
 
 
 def test_a_second_run_is_told_who_holds_the_lock_until_that_is_killed(bench: Benches) -> None:

@@ -15,13 +15,13 @@ import trustme
 from aiohttp import web
 
 from oaa_bitbucket_async.bitbucket import client
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
 from oaa_bitbucket_async.demo.model import Grant
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Output, Pace, Tls
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
+from tests.servers import Fault, RiggedOptions
+from tests.servers.capacity import Capacity
 
 FEW = replace(QUICK, max_attempts=3, request_timeout=5.0)
 
@@ -56,20 +56,20 @@ def test_a_captcha_that_is_wanted_already(bench: Benches) -> None:
 
 
 def test_basic_switched_off(bench: Benches) -> None:
-    made = bench(ServerOptions(version="10.0.1"))
+    made = bench(RiggedOptions(version="10.0.1"))
     ends(made.run(), 4, "Basic authentication is switched off", "BITBUCKET_USER", "token", requests=1)
 
 
 @pytest.mark.parametrize("version", ["7.21.0", "9.4.0", "10.0.1"])
 def test_an_unknown_token(bench: Benches, version: str) -> None:
     """From 10.0 on nobody is told: the public's view comes with status 200, but the proof of the login is refused."""
-    made = bench(ServerOptions(version=version))
+    made = bench(RiggedOptions(version=version))
     ends(made.run(login=Login(secret=Secret("no such token"))), 4, "refused the HTTP access token", requests=1)
 
 
 @pytest.mark.parametrize("version", ["9.4.0", "10.0.1"])
 def test_a_revoked_token(bench: Benches, version: str) -> None:
-    made = bench(ServerOptions(version=version))
+    made = bench(RiggedOptions(version=version))
     made.bitbucket.revoke(made.bitbucket.token)
     ends(made.run(basic=False), 4, "refused the HTTP access token", "BITBUCKET_TOKEN", requests=1)
 
@@ -181,7 +181,7 @@ def test_not_a_bitbucket(bench: Benches, other: Other) -> None:
 
 
 def test_a_wrong_context_path(bench: Benches) -> None:
-    made = bench(ServerOptions(context_path="/git"))
+    made = bench(RiggedOptions(context_path="/git"))
     ends(made.run(bitbucket_url=made.bitbucket.url + "/scm"), 2, "base URL", "context path", requests=1)
 
 
@@ -198,7 +198,7 @@ def test_a_host_that_has_no_address(bench: Benches) -> None:
 
 def test_an_instance_at_an_ipv6_address(bench: Benches) -> None:
     try:
-        ran = bench(ServerOptions(host="::1")).run()
+        ran = bench(RiggedOptions(host="::1")).run()
     except OSError as error:
         pytest.skip(f"no IPv6 here: {error}")
     assert ran.code == 0, ran.error
@@ -215,7 +215,7 @@ def test_an_untrusted_certificate_names_the_flag_and_is_not_tried_again(
 ) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    made = bench(ServerOptions(tls=context))
+    made = bench(RiggedOptions(tls=context))
     ends(made.run(), 2, "certificate", "can't be verified", "--ca-file", requests=0)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     assert made.run(tls=Tls(ca_file=tmp_path / "ca.pem")).code == 0
@@ -226,7 +226,7 @@ def test_a_certificate_for_another_name(bench: Benches, authority: trustme.CA, t
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("bitbucket.example.com").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    ends(bench(ServerOptions(tls=context)).run(tls=Tls(ca_file=tmp_path / "ca.pem")), 2, "can't be verified")
+    ends(bench(RiggedOptions(tls=context)).run(tls=Tls(ca_file=tmp_path / "ca.pem")), 2, "can't be verified")
 
 
 # --- a login that is good, but not all --------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_rights_that_are_missing_are_named_one_by_one(bench: Benches, capsys: py
 
 def stripped(bench: Benches, *faults: Fault, version: str = "9.4.0", seconds: float = 0.0) -> Bench:
     capacity = Capacity(slots=8, service="fixed", seconds=seconds) if seconds else None
-    return bench(ServerOptions(strip_username_header=True, version=version, capacity=capacity), faults)
+    return bench(RiggedOptions(strip_username_header=True, version=version, capacity=capacity), faults)
 
 
 def proofs(made: Bench) -> int:
@@ -314,7 +314,7 @@ def test_without_the_header_a_login_lost_on_the_way_is_noticed(
 
 def test_with_the_header_too(bench: Benches) -> None:
     """A token that 10.0 forgets in the middle: the first anonymous answer ends the run."""
-    made = bench(ServerOptions(version="10.0.1"), [Fault("forgotten", first=60)])
+    made = bench(RiggedOptions(version="10.0.1"), [Fault("forgotten", first=60)])
     ends(made.run(basic=False), 4, "login")
 
 
@@ -336,5 +336,5 @@ def test_an_untrusted_certificate_is_a_setting_at_any_pace(bench: Benches, autho
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     began = time.monotonic()
-    ends(bench(ServerOptions(tls=context)).run(pace=pace), 2, "can't be verified", "--ca-file", requests=0)
+    ends(bench(RiggedOptions(tls=context)).run(pace=pace), 2, "can't be verified", "--ca-file", requests=0)
     assert time.monotonic() - began < 20.0, "a wait of a minute would be tried again"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from tests.integration.conftest import Benches
 from tests.integration.process import ended
+from tests.servers import Fault
 
 MEGABYTE = 1024 * 1024
 MOST = 400

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.state import StatePaths, last_payload_path, state_paths
 from tests.integration.conftest import Benches
 from tests.integration.harness import DATA_SOURCE, Bench
 from tests.integration.process import QUICK_JOURNAL, Ended, Process, ended, environment
+from tests.servers import Fault
 from tests.test_bombs import MOST_MEMORY, linux, measured, users_in_one_byte_each
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners, permissions and pipes of POSIX")

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from oaa_bitbucket_async import run
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Veza
 from tests.integration.conftest import SMALL, Benches
 from tests.integration.harness import Bench, Ran
+from tests.servers import Fault, RiggedOptions
 
 EVERYONE = "built-in:licensed-users"
 
@@ -58,7 +58,7 @@ def anonymous(bench: Bench) -> int:
 
 @pytest.mark.parametrize("version", ["7.21.0", "9.4.0", "10.0.1"])
 def test_flags_count_only_while_the_switch_is_on(bench: Benches, version: str) -> None:
-    made = bench(ServerOptions(version=version, basic_enabled=True), estate=estate())
+    made = bench(RiggedOptions(version=version, basic_enabled=True), estate=estate())
     on = made.run()
     assert (said(on), flags(on), anonymous(made)) == ("on", 4, 1)
     by_default = sum(len(project.defaults) for project in made.bitbucket.estate.projects)
@@ -147,7 +147,7 @@ def test_check_where_it_can_t_be_told(bench: Benches, capsys: pytest.CaptureFixt
 
 
 def test_a_bitbucket_that_strips_names_is_asked_whether_nobody_is_nobody(bench: Benches) -> None:
-    made = bench(ServerOptions(strip_username_header=True), estate=estate(public_access=False))
+    made = bench(RiggedOptions(strip_username_header=True), estate=estate(public_access=False))
     assert said(made.run()) == "off"
     switch(made, on=True)
     assert said(made.run()) == "on"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Capacity, Fault, ServerOptions
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Estate
 from tests.access.from_payload import FromPayload
 from tests.integration.conftest import SMALL, Benches
 from tests.integration.process import Process, ended
 from tests.ops.report.page_reader import Page, safe
+from tests.servers import Capacity, Fault, RiggedOptions
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
@@ -124,7 +124,7 @@ def test_a_run_that_veza_refuses_keeps_its_report(bench: Benches, tmp_path: Path
 
 
 def test_a_run_that_is_stopped_in_the_crawl_tells_how_far_it_went(bench: Benches, tmp_path: Path) -> None:
-    made = bench(ServerOptions(capacity=Capacity(slots=4, service="fixed", seconds=0.05)))
+    made = bench(RiggedOptions(capacity=Capacity(slots=4, service="fixed", seconds=0.05)))
     path = tmp_path / "report.html"
     process = Process(made, "--report", str(path))
     process.until_requests(40)
@@ -150,7 +150,7 @@ def test_a_path_that_can_not_be_written_ends_the_run_before_it_begins(bench: Ben
 
 
 def test_a_report_that_can_not_be_written_in_the_end_does_not_cost_the_run(bench: Benches, tmp_path: Path) -> None:
-    made = bench(ServerOptions(capacity=Capacity(slots=4, service="fixed", seconds=0.01)))
+    made = bench(RiggedOptions(capacity=Capacity(slots=4, service="fixed", seconds=0.01)))
     folder = tmp_path / "folder"
     folder.mkdir()
     process = Process(made, "--report", str(folder / "report.html"), "--log-format", "json")

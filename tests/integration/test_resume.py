@@ -16,9 +16,6 @@ import pytest
 
 from oaa_bitbucket_async.collect.journal.store import Header, open_store
 from oaa_bitbucket_async.collect.units import UnitKind, subject_of
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
-from oaa_bitbucket_async.demo.bitbucket.server import Request
 from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Repository, User
 from oaa_bitbucket_async.run.collection import how_to_go_on
 from oaa_bitbucket_async.run.collection import journal_of as opened_journal
@@ -29,6 +26,8 @@ from tests.collect.instance import FINDINGS
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
 from tests.integration.process import QUICK_JOURNAL, Process, ended
+from tests.servers import Fault, LoggedRequest, RiggedOptions
+from tests.servers.capacity import Capacity
 
 ONCE = replace(QUICK, max_attempts=1)
 """A fault is not asked again in the same round, so that it takes few requests to make a run incomplete."""
@@ -44,7 +43,7 @@ def preflight(bench: Bench) -> list[str]:
     return asked(bench.bitbucket.requests[-ran.requests :])
 
 
-def asked(requests: Sequence[Request]) -> list[str]:
+def asked(requests: Sequence[LoggedRequest]) -> list[str]:
     """But for what is asked as nobody, about public access, at the end of a crawl."""
     return [f"{r.path}?{r.query}" for r in requests if r.user]
 
@@ -105,7 +104,7 @@ def test_five_kills_and_a_run_to_the_end(
     bench: Benches, tmp_path: Path, seed: int, options: dict[str, int | str]
 ) -> None:
     capacity = Capacity(slots=4, service="fixed", seconds=0.0)
-    made = bench(ServerOptions(capacity=capacity, **options))  # type: ignore[arg-type]
+    made = bench(RiggedOptions(capacity=capacity, **options))  # type: ignore[arg-type]
     unbroken = truth(made)
     before_the_crawl = len(preflight(made))
     capacity.seconds = 0.02
@@ -259,7 +258,7 @@ def test_no_resume_begins_anew(bench: Benches) -> None:
 
 def test_behind_a_proxy_that_strips_the_name_nothing_is_resumed(bench: Benches) -> None:
     """A page of before the login was lost can't be told there from one of after it."""
-    made = bench(ServerOptions(strip_username_header=True))
+    made = bench(RiggedOptions(strip_username_header=True))
     unbroken = truth(made)
     cut_off(made)
     ran = made.run()
@@ -300,7 +299,7 @@ def test_after_exit_3_only_what_was_missing_is_asked(bench: Benches) -> None:
 @pytest.mark.parametrize(("path", "first"), [("admin/users", 2), ("admin/groups", 1), ("/projects", 0), ("/repos", 2)])
 def test_after_exit_3_a_listing_that_was_missing_is_asked(bench: Benches, path: str, first: int) -> None:
     """`first` pages of it are in the journal, and don't count."""
-    made = bench(ServerOptions(page_cap=7))
+    made = bench(RiggedOptions(page_cap=7))
     unbroken = truth(made)
     fault = Fault("stuck-paging", match=rf"{path}\?.*limit=1000", first=first)
     made.bitbucket.faults.append(fault)
@@ -439,7 +438,7 @@ def test_what_appears_before_a_missing_listing_is_read_is_there(bench: Benches) 
 )
 def test_a_resume_is_promised_only_where_there_will_be_one(bench: Benches, what: str, words: str) -> None:
     fault = Fault("error", match="repository-users", first=35)
-    made = bench(ServerOptions(strip_username_header=what == "no name"), [fault])
+    made = bench(RiggedOptions(strip_username_header=what == "no name"), [fault])
     settings = made.settings(pace=ONCE)
     if what == "no resume":
         settings = replace(settings, state=replace(settings.state, resume=False))

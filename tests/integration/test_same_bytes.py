@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from oaa_bitbucket_async.bitbucket.pacing import outage
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Ran
+from tests.servers import Fault, RiggedOptions
+from tests.servers.capacity import Capacity
 
 MIXED = ("unavailable", "error", "reset", "half-body", "login-page", "sso-redirect", "not-json", "bad-shape")
 PATIENT = replace(QUICK, max_attempts=12, max_outage=30.0)
@@ -39,7 +39,7 @@ def test_any_concurrency_any_pages_any_faults(
     """With a random service time, answers come in an order of their own."""
     capacity = Capacity(slots=16, seconds=0.0005, seed=concurrency or 99)
     faults = three_in_ten(concurrency or 99) if failing else []
-    made = bench(ServerOptions(capacity=capacity, **options), faults)  # type: ignore[arg-type]
+    made = bench(RiggedOptions(capacity=capacity, **options), faults)  # type: ignore[arg-type]
     ran = made.run(pace=replace(PATIENT, concurrency=concurrency))
     assert ran.code == 0, ran.error
     assert ran.raw == truth.raw
@@ -53,7 +53,7 @@ def test_any_concurrency_any_pages_any_faults(
 @pytest.mark.parametrize("version", ["7.21.0", "8.9.0", "9.4.0"])
 def test_the_same_for_every_version_and_login(bench: Benches, version: str, basic: bool) -> None:
     def run(*, failing: bool) -> Ran:
-        made = bench(ServerOptions(version=version, page_cap=11), three_in_ten(5) if failing else [])
+        made = bench(RiggedOptions(version=version, page_cap=11), three_in_ten(5) if failing else [])
         return made.run(basic=basic, pace=PATIENT)
 
     first, second = run(failing=False), run(failing=True)
@@ -73,7 +73,7 @@ def test_page_size_and_workers_change_nothing(bench: Benches, truth: Ran) -> Non
 
 def test_a_listing_in_another_order(bench: Benches, truth: Ran) -> None:
     """Bitbucket does not promise an order; the payload has its own."""
-    made = bench(ServerOptions(page_cap=13))
+    made = bench(RiggedOptions(page_cap=13))
     estate = made.bitbucket.estate
     for listing in (estate.users, estate.groups, estate.projects, estate.repositories):
         listing.reverse()  # type: ignore[attr-defined]

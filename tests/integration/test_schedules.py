@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench
 from tests.integration.process import ROOT
 from tests.readme import blocks, part
+from tests.servers import Fault
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="schedules of POSIX")
 SERVICE = blocks(part("systemd"), "ini")[0]

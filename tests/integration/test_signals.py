@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.capacity import Capacity
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench, Ran
 from tests.integration.process import COMMAND, QUICK_JOURNAL, Process, ended, environment
+from tests.servers import Fault, RiggedOptions
+from tests.servers.capacity import Capacity
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
@@ -40,7 +40,7 @@ HOW_MANY = "repository-users"
 
 def slow(bench: Benches, seconds: float = 0.02) -> Bench:
     """Four requests at a time, so that a signal lands in the middle of the crawl."""
-    return bench(ServerOptions(capacity=Capacity(slots=4, service="fixed", seconds=seconds)))
+    return bench(RiggedOptions(capacity=Capacity(slots=4, service="fixed", seconds=seconds)))
 
 
 def one_line(err: str) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.events import Event
 from tests.integration.conftest import Benches
 from tests.integration.process import Ended, ended, environment
+from tests.servers import Fault
 
 NAMES = {str(event) for event in Event}
 

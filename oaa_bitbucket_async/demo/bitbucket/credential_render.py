@@ -1,7 +1,5 @@
 """The JSON of keys and tokens."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -27,7 +25,6 @@ class CredentialRenderer:
     def __init__(self, options: ServerOptions, places: Renderer) -> None:
         self._places = places
         self._has_details = options.release >= (8, 0)
-        self._date: Callable[[int], object] = _as_text if options.dates_as_text else int
 
     def ssh_key(self, key: SshKey) -> bytes:
         """An SSH key. Servers before 8.0 say less of it."""
@@ -42,12 +39,12 @@ class CredentialRenderer:
             "algorithmType": key.algorithm,
             "bitLength": key.bits,
             "fingerprint": key.fingerprint,
-            "createdDate": self._date(key.created),
+            "createdDate": key.created,
         }
         if key.expiry_days is not None:
             fields["expiryDays"] = key.expiry_days
         if key.last_authenticated is not None:
-            fields["lastAuthenticated"] = self._date(key.last_authenticated)
+            fields["lastAuthenticated"] = key.last_authenticated
         return fields
 
     def access_key(self, row: Opened) -> bytes:
@@ -65,12 +62,12 @@ class CredentialRenderer:
             "id": token.id,
             "name": token.name,
             "permissions": token.permissions,
-            "createdDate": self._date(token.created),
+            "createdDate": token.created,
         }
         if token.expires is not None:
-            fields["expiryDate"] = self._date(token.expires)
+            fields["expiryDate"] = token.expires
         if token.last_authenticated is not None:
-            fields["lastAuthenticated"] = self._date(token.last_authenticated)
+            fields["lastAuthenticated"] = token.last_authenticated
         return b"%s,%s}" % (_encode(fields)[:-1], owner)
 
     def gpg_key(self, key: GpgKey) -> bytes:
@@ -86,9 +83,5 @@ class CredentialRenderer:
     def _sub_key(self, key: GpgKey, number: int) -> dict[str, object]:
         fields: dict[str, object] = {"fingerprint": key.sub_fingerprint(number)}
         if key.expires is not None:
-            fields["expiryDate"] = self._date(key.expires)
+            fields["expiryDate"] = key.expires
         return fields
-
-
-def _as_text(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -28,13 +28,13 @@ from oaa_bitbucket_async.demo.rights import PROJECT_LEVELS, REPOSITORY_LEVELS, W
 class Endpoints(Ground):
     """Answers questions about one revision of an estate."""
 
-    def __init__(self, estate: Estate, rights: Rights, options: ServerOptions, base: str, created: list[str]) -> None:
-        super().__init__(estate, rights, options, base, created)
+    def __init__(self, estate: Estate, rights: Rights, options: ServerOptions, base: str) -> None:
+        super().__init__(estate, rights, options, base)
         self._users = [user for user in estate.users if not user.deleted]
         self._members: dict[str, list[User]] = {}
         self._handlers: dict[str, Handler] = {
-            **CredentialEndpoints(estate, rights, options, base, created, self._render).handlers(),
-            **GuardrailEndpoints(estate, rights, options, base, created, self._render).handlers(),
+            **CredentialEndpoints(estate, rights, options, base, self._render).handlers(),
+            **GuardrailEndpoints(estate, rights, options, base, self._render).handlers(),
             "application-properties": self._application_properties,
             "users": self._list_users,
             "effective-users": self._list_users,
@@ -60,14 +60,14 @@ class Endpoints(Ground):
             "repository-groups": self._repository_groups,
         }
 
-    def answer(self, path: str, route: Route, caller: Caller | None, shift: int = 0) -> Answer:
+    def answer(self, path: str, route: Route, caller: Caller | None) -> Answer:
         """The answer, whatever it is."""
         handler = self._handlers.get(route.kind)
         try:
-            if handler is None or route.kind in self._options.missing:
+            if handler is None:
                 raise nothing_here(f"{self._base}{path}")
             query = dict(parse_qsl(route.query, keep_blank_values=True)) if route.query else {}
-            return handler(Question(route.kind, route.names, query, path, route.query, caller, shift))
+            return handler(Question(route.kind, route.names, query, path, route.query, caller))
         except RefusedError as refused:
             return refused.answer
         except BadPageError:
@@ -81,7 +81,7 @@ class Endpoints(Ground):
             "version": self._options.version,
             "buildNumber": f"{major}{minor:03d}000",
             "buildDate": "1750000000000",
-            "displayName": self._options.display_name,
+            "displayName": "Bitbucket",
         }
         return Answer(200, msgspec.json.encode(properties))
 
@@ -93,9 +93,7 @@ class Endpoints(Ground):
             members = self._rights.members(group)
             users = [u for u in users if u.name.lower() in members]
         users, filtered = filtered_users(users, question.query, self._estate, self._rights)
-        keep = None
-        if filtered and self._options.loses_filtered_users:
-            keep = max(1, self._options.cap(question.kind) // 2)
+        keep = max(1, self._options.page_cap // 2) if filtered else None  # BSERV-11884: users beyond are lost
         return self._page(question, _like(users, question), self._render.user, keep)
 
     def _user(self, question: Question) -> Answer:
@@ -110,30 +108,25 @@ class Endpoints(Ground):
         return self._page(question, self._groups_like(question), lambda g: self._render.group_name(g.name))
 
     def _admin_users(self, question: Question) -> Answer:
-        self._admin_listing(question)
+        signed_in(question)
         return self._page(question, _like(self._users, question), self._render.detailed_user)
 
     def _admin_groups(self, question: Question) -> Answer:
-        self._admin_listing(question)
+        signed_in(question)
         groups = self._groups_like(question)
         return self._page(question, groups, lambda g: self._render.detailed_group(g.name, deletable=g.deletable))
 
     def _admin_members(self, question: Question) -> Answer:
-        self._admin_listing(question)
+        signed_in(question)
         name = question.query.get("context")
         if not name:
             raise bad_argument("The context parameter is required.", "context")
         if self._estate.group(name) is None:
             raise no_group(name)
-        if name not in self._members:  # a giant group has many pages
+        if name not in self._members:  # a huge group has many pages
             in_order = sorted(self._rights.members(name))
             self._members[name] = [u for n in in_order if (u := self._estate.user(n)) is not None]
         return self._page(question, _like(self._members[name], question), self._render.detailed_user)
-
-    def _admin_listing(self, question: Question) -> None:
-        signed_in(question)
-        if not self._options.admin_listings:
-            raise not_permitted()
 
     def _groups_like(self, question: Question) -> list[Group]:
         wanted = question.query.get("filter", "").lower()
@@ -151,21 +144,17 @@ class Endpoints(Ground):
 
     def _rate_limit(self, question: Question) -> Answer:
         signed_in(question)
-        if not self._options.rate_settings_readable:
-            raise not_permitted()
-        bucket = self._options.bucket
-        settings = {"capacity": bucket.capacity if bucket else 60, "fillRate": int(bucket.fill_rate) if bucket else 5}
-        return Answer(200, msgspec.json.encode({"enabled": bucket is not None, "defaultSettings": settings}))
+        limit = self._options.rate_limit
+        settings = {"capacity": limit.capacity if limit else 60, "fillRate": limit.fill_rate if limit else 5}
+        return Answer(200, msgspec.json.encode({"enabled": limit is not None, "defaultSettings": settings}))
 
     def _user_rate_limit(self, question: Question) -> Answer:
         caller = signed_in(question)
         user = self._estate.user_by_slug(question.names[0])
         if not caller.is_admin() and (user is None or user is not caller.user):
             raise not_permitted()
-        if not self._options.rate_settings_readable:
-            raise not_permitted()
-        bucket = self._options.bucket
-        if user is None or bucket is None or user.name not in bucket.exempt:
+        limit = self._options.rate_limit
+        if user is None or limit is None or user.name not in limit.exempt:
             raise no_user(question.names[0])
         return Answer(200, b'{"user":%s,"whitelisted":true}' % self._render.user(user))
 

@@ -1,19 +1,21 @@
 """Faults by name: what a Bitbucket, or what stands before it, does wrong now and then.
 
-Some replace the answer, some spoil it, some change who is signed in or what exists. Which requests one strikes
-is decided by `match`, `first`, `times` and `share`, and is the same in each run with the same requests.
+Some replace the answer, some spoil it, some change who is signed in. Which requests one strikes is decided by
+`match`, `first`, `times` and `share`, and is the same in each run with the same requests.
 """
 
 import random
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import ClassVar
 
 import msgspec
 
 from oaa_bitbucket_async.demo.bitbucket.answers import Answer
 from oaa_bitbucket_async.demo.bitbucket.routes import KINDS, Route
-from oaa_bitbucket_async.demo.model import Estate
 
 FAULTS = {
     "rate-limited": "429, with Retry-After (`retry_after` seconds, `as_date`, or none)",
@@ -28,16 +30,12 @@ FAULTS = {
     "sso-redirect": "302 to another origin",
     "not-json": "200, application/json, but something else",
     "bad-shape": "a row without its id or permission, values that are no list, a row that is null",
-    "other-answer": "`status`, `headers` and `body` in place of the answer, as JSON",
     "stuck-paging": "a page that is not the last and leads to itself",
     "endless-paging": "a page that is not the last, whatever it shows",
-    "duplicate-rows": "a later page begins with the last row of the one before",
-    "shifted-rows": "a later page begins one row late, as if one had been deleted before it",
     "forgotten": "from then on the caller is anonymous",
     "revoked": "from then on 401 without X-AUSERNAME",
     "captcha": "from then on 403, a CAPTCHA is wanted",
     "lost-right": "401 with X-AUSERNAME",
-    "vanished": "the repository or project that is asked for is deleted first, so that it is 404",
 }
 LASTING = frozenset({"down", "forgotten", "revoked", "captcha"})
 """Once struck, they strike every request, whatever `match` says."""
@@ -52,6 +50,8 @@ class Fault:
     it was `times` of them (None: no end). `struck` and `seen` count them.
     """
 
+    known: ClassVar[Mapping[str, str]] = FAULTS
+    """The names, and what each does."""
     name: str
     match: str = ""
     first: int = 0
@@ -61,15 +61,12 @@ class Fault:
     seconds: float = 0.2
     retry_after: float | None = 1
     as_date: bool = False
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
     seen: int = 0
     struck: int = 0
 
     def __post_init__(self) -> None:
-        if self.name not in FAULTS:
-            raise ValueError(f"there is no fault {self.name}; there are {', '.join(FAULTS)}")
+        if self.name not in self.known:
+            raise ValueError(f"there is no fault {self.name}; there are {', '.join(self.known)}")
         self._rng = random.Random(self.seed)
         self._pattern = None if self.match in KINDS else re.compile(self.match)
 
@@ -89,51 +86,48 @@ class Fault:
         self.struck += 1
         return True
 
+    def instead(self) -> Answer | None:
+        """The answer that is given in place of Bitbucket's; None if Bitbucket's own is."""
+        later = {}
+        if self.retry_after is not None:
+            date = formatdate(time.time() + self.retry_after, usegmt=True)
+            later = {"Retry-After": date if self.as_date else f"{self.retry_after:g}"}
+        match self.name:
+            case "rate-limited":
+                return Answer(429, _error("You have been rate limited.", "RateLimitExceededException"), later)
+            case "unavailable":
+                return Answer(503, b"<html><body><h1>Service Unavailable</h1></body></html>", later, "text/html")
+            case "error":
+                return Answer(500, _error("An error occurred while processing the request.", "ServerException"))
+            case "login-page":
+                page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form></form></body></html>"
+                return Answer(200, page, content_type="text/html;charset=UTF-8")
+            case "sso-redirect":
+                return Answer(302, b"", {"Location": "https://sso.example.com/saml?back=bitbucket"}, None)
+            case "not-json":
+                return Answer(200, b'{"values": [ <%= rows %>')
+            case _:
+                return None
 
-def replaced(fault: Fault, date: Callable[[float], str]) -> Answer | None:
-    """The answer that a fault gives in place of Bitbucket's; None if it gives none. `date`: HTTP date in n seconds."""
-    later = {}
-    if fault.retry_after is not None:
-        later = {"Retry-After": date(fault.retry_after) if fault.as_date else f"{fault.retry_after:g}"}
-    match fault.name:
-        case "rate-limited":
-            return Answer(429, _error("You have been rate limited.", "RateLimitExceededException"), later)
-        case "unavailable":
-            return Answer(503, b"<html><body><h1>Service Unavailable</h1></body></html>", later, "text/html")
-        case "error":
-            return Answer(500, _error("An error occurred while processing the request.", "ServerException"))
-        case "login-page":
-            page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form></form></body></html>"
-            return Answer(200, page, content_type="text/html;charset=UTF-8")
-        case "sso-redirect":
-            return Answer(302, b"", {"Location": "https://sso.example.com/saml?back=bitbucket"}, None)
-        case "not-json":
-            return Answer(200, b'{"values": [ <%= rows %>')
-        case "other-answer":
-            return Answer(fault.status, fault.body, fault.headers)
-        case _:
-            return None
+    def spoiled(self, answer: Answer) -> Answer:
+        """Bitbucket's answer, spoiled by `bad-shape` and both kinds of paging; other faults leave it as it is."""
+        if answer.status != 200 or self.name not in ("bad-shape", "stuck-paging", "endless-paging"):
+            return answer
+        content = msgspec.json.decode(answer.body)
+        if not isinstance(content, dict):
+            return answer
+        if self.name != "bad-shape":
+            if "values" in content:
+                step = 1 if self.name == "endless-paging" else 0
+                content |= {"isLastPage": False, "nextPageStart": content["start"] + step}
+        else:
+            _misshape(content, self.struck)
+        return Answer(200, msgspec.json.encode(content), answer.headers)
 
 
 def _error(message: str, exception: str) -> bytes:
     name = f"com.atlassian.bitbucket.{exception}"
     return msgspec.json.encode({"errors": [{"context": None, "message": message, "exceptionName": name}]})
-
-
-def spoiled(fault: Fault, answer: Answer) -> Answer:
-    """Bitbucket's answer as a fault spoils it: for `bad-shape` and both kinds of paging; others leave it as it is."""
-    if answer.status != 200 or fault.name not in ("bad-shape", "stuck-paging", "endless-paging"):
-        return answer
-    content = msgspec.json.decode(answer.body)
-    if not isinstance(content, dict):
-        return answer
-    if fault.name != "bad-shape":
-        if "values" in content:
-            step = 1 if fault.name == "endless-paging" else 0
-            content |= {"isLastPage": False, "nextPageStart": content["start"] + step}
-    else:
-        _misshape(content, fault.struck)
-    return Answer(200, msgspec.json.encode(content), answer.headers)
 
 
 def _misshape(content: dict[str, object], turn: int) -> None:
@@ -150,16 +144,3 @@ def _misshape(content: dict[str, object], turn: int) -> None:
         values[0].pop("id" if "id" in values[0] else "permission" if "permission" in values[0] else "name")
     else:
         values[0] = 7
-
-
-def shift_of(faults: Sequence[Fault]) -> int:
-    """By how many rows later pages are moved."""
-    return sum({"duplicate-rows": -1, "shifted-rows": 1}.get(fault.name, 0) for fault in faults)
-
-
-def vanish(route: Route, estate: Estate) -> None:
-    """Deletes the repository or project that a request is about, if it is there."""
-    if route.kind.startswith("repository") and estate.repository(*route.names) is not None:
-        estate.delete_repository(*route.names)
-    elif route.kind.startswith("project-") and estate.project(route.names[0]) is not None:
-        estate.delete_project(route.names[0])

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Question(NamedTuple):
-    """A request for one endpoint. `caller` is None for an anonymous one; `shift` moves the rows of later pages."""
+    """A request for one endpoint. `caller` is None for an anonymous one."""
 
     kind: str
     names: tuple[str, ...]
@@ -25,7 +25,6 @@ class Question(NamedTuple):
     path: str
     raw_query: str
     caller: Caller | None
-    shift: int
 
 
 Handler = Callable[[Question], Answer]
@@ -40,14 +39,12 @@ class Ground:
         rights: Rights,
         options: ServerOptions,
         base: str,
-        created: list[str],
         renderer: Renderer | None = None,
     ) -> None:
         self._estate = estate
         self._rights = rights
         self._options = options
         self._base = base
-        self._created = created
         self._render = renderer or Renderer(estate, options, base)
         self._keys = CredentialRenderer(options, self._render)
 
@@ -70,7 +67,6 @@ class Ground:
         if creates and key.startswith("~") and question.caller is not None:
             user = self._estate.user_by_slug(key[1:])
             if user is not None:
-                self._created.append(key)
                 return self._estate.create_personal_project(user)
         raise no_project(key)
 
@@ -116,7 +112,7 @@ class Ground:
     def _page(
         self, question: Question, rows: Sequence[T], each: Callable[[T], bytes], keep: int | None = None
     ) -> Answer:
-        request = page_request(question.query, self._options.cap(question.kind), question.shift)
+        request = page_request(question.query, self._options.page_cap)
         return Answer(200, render(rows, request, self._options, each, keep))
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from benchmarks.least_requests import least
-from oaa_bitbucket_async.demo.bitbucket import ServerOptions
 from oaa_bitbucket_async.demo.estate import generate
-from oaa_bitbucket_async.demo.giants import GIANTS, Giant, add_giant
 from tests.integration.conftest import SMALL, Benches
+from tests.servers import RiggedOptions
+from tests.servers.outliers import OUTLIERS, Outlier, add_outlier
 
 SIZE = 700
 PAGE = 100
@@ -40,31 +40,31 @@ def counts(payload: dict[str, Any]) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("giant", GIANTS)
-def test_a_giant_is_whole(bench: Benches, giant: Giant) -> None:
-    plain_run = bench(ServerOptions(page_cap=PAGE), estate=generate(SMALL)).run()
+@pytest.mark.parametrize("outlier", OUTLIERS)
+def test_an_outlier_is_whole(bench: Benches, outlier: Outlier) -> None:
+    plain_run = bench(RiggedOptions(page_cap=PAGE), estate=generate(SMALL)).run()
     plain = counts(plain_run.payload)
     estate = generate(SMALL)
-    add_giant(estate, giant, SIZE)
-    made = bench(ServerOptions(page_cap=PAGE), estate=estate)
+    add_outlier(estate, outlier, SIZE)
+    made = bench(RiggedOptions(page_cap=PAGE), estate=estate)
     ran = made.run()
     assert ran.code == 0, ran.error
     found = counts(ran.payload)
     more = {what: found[what] - plain[what] for what in ("users", "groups", "projects", "repositories", "owners")}
-    expected: dict[Giant, dict[str, int]] = {
+    expected: dict[Outlier, dict[str, int]] = {
         "project": {"projects": 1, "repositories": SIZE},
         "group": {"users": SIZE, "groups": 1},
         "grants": {"users": SIZE // 2, "groups": SIZE // 2},
         "personal": {"users": SIZE, "projects": SIZE, "repositories": SIZE, "owners": SIZE},
     }
-    assert more == dict.fromkeys(more, 0) | expected[giant]
-    giants: dict[Giant, tuple[str, int]] = {
+    assert more == dict.fromkeys(more, 0) | expected[outlier]
+    outliers: dict[Outlier, tuple[str, int]] = {
         "project": ("largest project", SIZE),
         "group": ("largest group", SIZE),
         "grants": ("most grants on one thing", SIZE),
         "personal": ("owners", SIZE + plain["owners"]),
     }
-    what, size = giants[giant]
+    what, size = outliers[outlier]
     assert found[what] == size
     fewest = least(estate, PAGE)
     listings = ("users", "groups", "members", "projects", "repositories")

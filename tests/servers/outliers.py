@@ -5,29 +5,29 @@ from typing import Literal, get_args
 
 from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Grant, Group, Project, Repository, User, personal_key
 
-Giant = Literal["project", "group", "grants", "personal"]
-GIANTS: tuple[Giant, ...] = get_args(Giant)
+Outlier = Literal["project", "group", "grants", "personal"]
+OUTLIERS: tuple[Outlier, ...] = get_args(Outlier)
 
 
-def add_giant(estate: Estate, giant: Giant, size: int) -> None:
+def add_outlier(estate: Estate, outlier: Outlier, size: int) -> None:
     """Adds one to the estate.
 
     project: one of `size` repositories · group: one of `size` members that holds a grant on every repository ·
     grants: a repository with `size` grants, half of them to groups · personal: `size` users' own projects,
     with a repository each. What it takes in users and groups is added, too.
     """
-    add: dict[Giant, Callable[[Estate, int], None]] = {
+    add: dict[Outlier, Callable[[Estate, int], None]] = {
         "project": _project,
         "group": _group,
         "grants": _grants,
         "personal": _personal,
     }
-    add[giant](estate, size)
+    add[outlier](estate, size)
     estate.changed()
 
 
 def _project(estate: Estate, size: int) -> None:
-    project = Project(id=_next(estate.projects), key="GIANT", name="All in one")
+    project = Project(id=_next(estate.projects), key="OUTLIER", name="All in one")
     project.user_grants = [Grant(estate.users[0].name, "PROJECT_ADMIN")]
     estate.projects.append(project)
     _repositories(estate, [project] * size)
@@ -42,7 +42,7 @@ def _group(estate: Estate, size: int) -> None:
 
 
 def _grants(estate: Estate, size: int) -> None:
-    users, groups = _users(estate, size - size // 2), [Group(f"giant-group-{n}") for n in range(size // 2)]
+    users, groups = _users(estate, size - size // 2), [Group(f"outlier-group-{n}") for n in range(size // 2)]
     estate.groups += groups
     repository = estate.repositories[0]
     repository.user_grants = [Grant(user.name, "REPO_WRITE") for user in users]
@@ -68,7 +68,7 @@ def _personal(estate: Estate, size: int) -> None:
 
 def _users(estate: Estate, count: int) -> list[User]:
     first = _next(estate.users)
-    users = [User(first + n, f"giant.user.{first + n}", email=f"giant.{first + n}@example.com") for n in range(count)]
+    users = [User(first + n, f"outlier.user.{first + n}", email=f"outlier.{n}@example.com") for n in range(count)]
     estate.users += users
     return users
 

@@ -1,4 +1,4 @@
-"""An embedded Bitbucket as a process of its own: `python -m oaa_bitbucket_async.demo.bitbucket --help`.
+"""An embedded Bitbucket as a process of its own: `python -m tests.servers --help`.
 
 The first line on standard output is its URL, the second one its account as JSON (`user`, `password`, `token`).
 It runs until it is interrupted or terminated; `/-/stats` below its URL tells what it measured.
@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 import click
 import msgspec
 
-from oaa_bitbucket_async.demo.bitbucket.capacity import MIXES, Capacity, TokenBucket
-from oaa_bitbucket_async.demo.bitbucket.faults import FAULTS, Fault
-from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.routes import KINDS
-from oaa_bitbucket_async.demo.bitbucket.server import EmbeddedBitbucket
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
-from oaa_bitbucket_async.demo.giants import GIANTS, Giant, add_giant
+from tests.servers.bitbucket import RiggedBitbucket, RiggedOptions
+from tests.servers.capacity import MIXES, Capacity, TokenBucket
+from tests.servers.faults import FAULTS, Fault
+from tests.servers.outliers import OUTLIERS, Outlier, add_outlier
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,11 @@ class FaultType(click.ParamType[Fault]):
 @click.option("--seed", default=1, show_default=True, help="The same seed, the same estate.")
 @click.option("--everywhere", is_flag=True, help="One group and one service user hold a grant on every repository.")
 @click.option(
-    "--giant",
-    "giants",
-    type=(click.Choice(GIANTS), int),
+    "--outlier",
+    "outliers",
+    type=(click.Choice(OUTLIERS), int),
     multiple=True,
-    help="One huge thing and its size; repeatable.",
+    help="One thing that is far larger than all others, and its size; repeatable.",
 )
 @click.option("--no-credentials", is_flag=True, help="No keys, tokens, restrictions and merge checks.")
 @click.option("--no-public-access", is_flag=True, help="Switches off public access: public flags give nothing.")
@@ -95,7 +94,7 @@ def main(
     repositories: int,
     seed: int,
     everywhere: bool,
-    giants: tuple[tuple[Giant, int], ...],
+    outliers: tuple[tuple[Outlier, int], ...],
     no_credentials: bool,
     no_public_access: bool,
     missing: tuple[str, ...],
@@ -119,7 +118,7 @@ def main(
     if slots is not None:
         changes = [(change.first, int(change.second)) for change in schedule]
         capacity = Capacity(slots, service, service_time / 1000, degradation=degradation, schedule=changes, seed=seed)
-    options = ServerOptions(
+    options = RiggedOptions(
         version=release,
         context_path=context_path,
         host=host,
@@ -127,21 +126,21 @@ def main(
         page_cap=page_cap,
         capacity=capacity,
         bucket=TokenBucket(int(bucket.first), bucket.second, nodes) if bucket else None,
-        rate_settings_readable=not hide_rate_limit,
         missing=frozenset(missing),
         log_requests=False,
     )
     shape = EstateShape.for_repositories(repositories, seed, everywhere=everywhere)
     estate = generate(replace(shape, credentials=not no_credentials))
     estate.public_access = not no_public_access
-    for giant, size in giants:
-        add_giant(estate, giant, size)
-    server = EmbeddedBitbucket(estate, options, faults)
+    for outlier, size in outliers:
+        add_outlier(estate, outlier, size)
+    hidden = [Fault("lost-right", match="admin/rate-limit")] if hide_rate_limit else []
+    server = RiggedBitbucket(estate, options, [*faults, *hidden])
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(server))
 
 
-async def _serve(server: EmbeddedBitbucket) -> None:
+async def _serve(server: RiggedBitbucket) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     if sys.platform != "win32":

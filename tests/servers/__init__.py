@@ -1,0 +1,15 @@
+"""The embedded servers with what only tests and benchmarks need: load, odd behaviour, changes at a request, a log."""
+
+from tests.servers.bitbucket import LoggedRequest, RiggedBitbucket, RiggedOptions
+from tests.servers.capacity import Capacity, TokenBucket
+from tests.servers.faults import FAULTS, Fault
+
+__all__ = [
+    "FAULTS",
+    "Capacity",
+    "Fault",
+    "LoggedRequest",
+    "RiggedBitbucket",
+    "RiggedOptions",
+    "TokenBucket",
+]
