@@ -255,7 +255,7 @@ class MovingBitbucket:
         asked = route(where, query)
         estate = self.estate
         rights = Rights(estate)
-        endpoints = Endpoints(estate, rights, self._options, "", [])
+        endpoints = Endpoints(estate, rights, self._options, "")
         caller = Caller(estate.users[0], "basic", estate, rights)
         given = endpoints.answer(where, asked, caller)
         await clock.sleep(self._rng.uniform(0.001, 2.0) + self.late * (asked.kind == "global-groups"))

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK
+from tests.servers import Fault
 
 FEW = replace(QUICK, set_aside_after=10, try_every=0.1)
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from oaa_bitbucket_async.demo.bitbucket import Fault, ServerOptions
 from oaa_bitbucket_async.demo.model import NORMAL, Estate, Grant, Project, User
 from oaa_bitbucket_async.settings import State
 from tests.integration.conftest import Benches
 from tests.integration.test_resume import ONCE, truth
+from tests.servers import Fault, RiggedOptions
 
 
 def home(estate: Estate, repositories: int = 3) -> Project:
@@ -53,7 +53,7 @@ CHANGES = [
 def test_what_changes_in_the_middle_is_uploaded_as_it_is_at_the_end(
     bench: Benches, change: Callable[[Estate], None], cap: int
 ) -> None:
-    made = bench(ServerOptions(page_cap=cap))
+    made = bench(RiggedOptions(page_cap=cap))
     middle = truth(made).requests // 2
     made.bitbucket.change_at(middle, change)
     ran = made.run()
