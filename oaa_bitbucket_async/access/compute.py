@@ -11,23 +11,19 @@ from oaa_bitbucket_async.access.answers import KeyOrToken, Opener, Person, Reach
 from oaa_bitbucket_async.access.graph import ON_EVERYTHING, AccessGraph, Grants, HeldPermission, Place
 from oaa_bitbucket_async.access.levels import GLOBAL_ADMINS, NO_ACCESS, Level, level_of
 from oaa_bitbucket_async.oaa.principals import LICENSED_USERS_ID
-from oaa_bitbucket_async.oaa.schema import ProjectProperties, SavedProject, SavedUser
+from oaa_bitbucket_async.oaa.schema import ResourceProperties, SavedResource, SavedUser
 
 
 def who_can(graph: AccessGraph, level: Level, places: Iterable[Place]) -> Iterator[WhoCan]:
     """The answer for each of `places`, one after the other."""
     wanted = list(places)
     names = {place.key: place.name for place in wanted} | {
-        project.id: project.custom_properties.key or project.name
-        for project in (graph.project_of(place) for place in wanted)
+        project.id: project.project_key for project in (graph.project_of(place) for place in wanted)
     }
     for place in wanted:
         if place.is_project:  # those who reach single repositories of it are counted
             key = place.name
-            names |= {
-                f"{place.key}.{r.id}": r.custom_properties.path or f"{key}/{r.name}"
-                for r in graph.project_of(place).sub_resources
-            }
+            names |= {f"{place.key}.{r.id}": r.path_below(key) for r in graph.project_of(place).sub_resources}
     yield from _Asker(graph, level, graph.grants(names)).answers(wanted)
 
 
@@ -59,7 +55,7 @@ class _Asker:
             credentials=self._openers(held),
             unknown=self._people(unsure, [h for h in held if level_of(h.permission) is None], project),
             reach_repositories=self._more_below(place, able) if place.is_project else None,
-            collected=place.collected and graph.application.custom_properties.collected,
+            collected=place.collected and graph.application.about.collected is not False,
         )
 
     def _reaching(self, place: Place) -> Iterator[HeldPermission]:
@@ -81,7 +77,7 @@ class _Asker:
                 found.add(number)
         return found
 
-    def _people(self, numbers: set[int], held: Iterable[HeldPermission], project: SavedProject) -> list[Person]:
+    def _people(self, numbers: set[int], held: Iterable[HeldPermission], project: SavedResource) -> list[Person]:
         ways: dict[int, list[Way]] = {number: [] for number in numbers}
         for one in held:
             members = self._members.get(one.holder)
@@ -182,10 +178,10 @@ def _reached(
 
 
 def _way(
-    graph: AccessGraph, held: HeldPermission, project: SavedProject | None = None, user: SavedUser | None = None
+    graph: AccessGraph, held: HeldPermission, project: SavedResource | None = None, user: SavedUser | None = None
 ) -> Way:
     """How what is held reaches `user`, who is its holder or in the group that is."""
-    about = project.custom_properties if project is not None else None
+    about = project.about if project is not None else None
     group = graph.groups.get(held.holder)
     kind: WayKind = "own" if group is None else "group"
     if held.on == ON_EVERYTHING and held.permission in GLOBAL_ADMINS:
@@ -196,7 +192,7 @@ def _way(
         group is None
         and user is not None
         and about is not None
-        and about.is_personal
+        and about.is_personal is True
         and about.owner == user.name
         and held.permission == "PROJECT_ADMIN"
     ):
@@ -219,12 +215,12 @@ def credentials_of(graph: AccessGraph, user: SavedUser, level: Level | None = No
     return found
 
 
-def _by_flag(held: HeldPermission, project: ProjectProperties | None) -> bool:
+def _by_flag(held: HeldPermission, project: ResourceProperties | None) -> bool:
     """Whether `Licensed users` holds this because of a public flag, and not by a default permission."""
     if held.permission == "REPO_READ":
         return True
     by_default = project is not None and project.default_permission == held.permission
-    return held.permission == "PROJECT_READ" and project is not None and project.is_public and not by_default
+    return held.permission == "PROJECT_READ" and project is not None and project.is_public is True and not by_default
 
 
 def _person(graph: AccessGraph, user: SavedUser, ways: list[Way]) -> Person:

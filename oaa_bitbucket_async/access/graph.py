@@ -15,11 +15,11 @@ from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE
 from oaa_bitbucket_async.oaa.schema import (
     SavedApplication,
     SavedCredential,
-    SavedGroup,
     SavedHolder,
-    SavedPayload,
-    SavedProject,
+    SavedIdentity,
+    SavedResource,
     SavedUser,
+    decode_payload,
 )
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ ON_EVERYTHING = "*"
 """Stands for the instance itself where a place is named."""
 
 
-class AnotherPayloadError(ValueError):
+class AnotherPayloadError(Exception):
     """The payload is one of another collector; the text says what it is."""
 
 
@@ -66,22 +66,22 @@ class Grants:
 class AccessGraph:
     """People, groups, credentials and places of a payload; `grants` reads who holds what.
 
-    Raises msgspec.MsgspecError if `text` is no OAA application payload, AnotherPayloadError if it is none of ours.
+    Raises as `decode_payload` if `text` is no OAA application payload, AnotherPayloadError if it is none of ours.
     """
 
     def __init__(self, text: bytes) -> None:
         with gc_paused():
-            payload = msgspec.json.decode(text, type=SavedPayload)
-            (application,) = payload.applications
+            payload = decode_payload(text)
+            application = payload.application
             if application.application_type != APPLICATION_TYPE:
                 raise AnotherPayloadError(
                     f"it describes {application.name!r}, an application of the type {application.application_type!r}"
                 )
             self.application: SavedApplication = application
             self.users = _decoded(application.local_users, SavedUser)
-            self.groups = {group.id: group for group in _decoded(application.local_groups, SavedGroup)}
+            self.groups = {group.id: group for group in _decoded(application.local_groups, SavedIdentity)}
             self.credentials = {c.id: c for c in _decoded(application.local_access_creds, SavedCredential)}
-            self.projects = {p.id: p for p in _decoded(application.resources, SavedProject)}
+            self.projects = {p.id: p for p in _decoded(application.resources, SavedResource)}
         application.local_users = application.local_groups = application.resources = []
         self.reaches_below = frozenset(p.name for p in payload.permissions if p.apply_to_sub_resources)
         """Permissions whose holder has the same on everything below."""
@@ -93,14 +93,13 @@ class AccessGraph:
     def places(self) -> Iterator[Place]:
         """Every project, each followed by its repositories."""
         for project in self.projects.values():
-            key = project.custom_properties.key or project.name
-            yield Place(key, project.id, key, True, project.custom_properties.collected)
+            key = project.project_key
+            yield Place(key, project.id, key, True, project.about.collected is not False)
             for repository in project.sub_resources:
-                about = repository.custom_properties
-                name = about.path or f"{key}/{repository.name}"
-                yield Place(name, f"{project.id}.{repository.id}", key, False, about.collected)
+                collected = repository.about.collected is not False
+                yield Place(repository.path_below(key), f"{project.id}.{repository.id}", key, False, collected)
 
-    def project_of(self, place: Place) -> SavedProject:
+    def project_of(self, place: Place) -> SavedResource:
         """The project that a place is or belongs to."""
         return self.projects[place.key.partition(".")[0]]
 

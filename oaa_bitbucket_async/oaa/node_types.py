@@ -9,6 +9,7 @@ import msgspec
 
 from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.resources import REPO
+from oaa_bitbucket_async.oaa.schema import PropertyDefinition, PropertyDefinitions
 
 NodeTypes = Mapping[str, frozenset[str]]
 """The properties that a query may name, by node type."""
@@ -16,26 +17,6 @@ NodeTypes = Mapping[str, frozenset[str]]
 _NAMED = frozenset({"name"})
 _USER = _NAMED | {"email", "is_active", "created_at", "last_login_at", "user_type"}
 _CREDENTIAL = _NAMED | {"is_active", "created_at", "expires_at", "last_used_at", "can_expire"}
-
-
-class _OfResource(msgspec.Struct):
-    resource_type: str
-    properties: dict[str, object] = {}
-
-
-class PropertyDefinition(msgspec.Struct):
-    """The properties that a payload defines for its one application, its identities and its types of resource."""
-
-    application_type: str
-    application_properties: dict[str, object] = {}
-    local_user_properties: dict[str, object] = {}
-    local_group_properties: dict[str, object] = {}
-    local_access_creds_properties: dict[str, object] = {}
-    resources: list[_OfResource] = []
-
-
-class _Definitions(msgspec.Struct):
-    applications: list[PropertyDefinition]
 
 
 def node_types(definition: PropertyDefinition, counts: Counts) -> NodeTypes:
@@ -58,7 +39,7 @@ def node_types(definition: PropertyDefinition, counts: Counts) -> NodeTypes:
 def saved_node_types(definitions: msgspec.Raw, counts: Counts) -> NodeTypes:
     """The same from the text of a saved payload; nothing for one that defines its properties in another way."""
     try:
-        (definition,) = msgspec.json.decode(definitions, type=_Definitions).applications
+        (definition,) = msgspec.json.decode(definitions, type=PropertyDefinitions).applications
     except (msgspec.MsgspecError, ValueError):
         return {}
     return node_types(definition, counts)

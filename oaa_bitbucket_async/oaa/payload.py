@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
@@ -20,10 +19,11 @@ from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 from oaa_bitbucket_async.oaa.grant_count import credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
-from oaa_bitbucket_async.oaa.node_types import NodeTypes, PropertyDefinition, node_types, saved_node_types
+from oaa_bitbucket_async.oaa.node_types import NodeTypes, node_types, saved_node_types
 from oaa_bitbucket_async.oaa.notes import Notes
-from oaa_bitbucket_async.oaa.saved import NOT_A_PAYLOAD, not_a_payload, read_saved
-from oaa_bitbucket_async.oaa.target import SavedTarget, Target
+from oaa_bitbucket_async.oaa.saved import naming, read_saved
+from oaa_bitbucket_async.oaa.schema import PropertyDefinition, SavedHolder, SavedResource, decode_payload
+from oaa_bitbucket_async.oaa.target import Target
 from oaa_bitbucket_async.settings import Identity
 
 _CHUNK = 1 << 20
@@ -72,45 +72,6 @@ class LostGrantsError(CollectorError):
         self.payload = payload
 
 
-class _SavedProperties(SavedTarget):
-    base_url: str | None = None
-
-
-class _SavedResource(msgspec.Struct):
-    name: str
-    sub_resources: tuple[msgspec.Raw, ...] = ()
-
-
-class _SavedApplication(msgspec.Struct):
-    """What is read of a saved payload's application; the lists only to be counted."""
-
-    name: str
-    application_type: str
-    local_users: list[msgspec.Raw]
-    local_groups: list[msgspec.Raw]
-    resources: list[_SavedResource]
-    custom_properties: _SavedProperties
-    local_access_creds: tuple[msgspec.Raw, ...] = ()
-
-
-class _SavedPermission(msgspec.Struct):
-    permission: str
-    resources: tuple[msgspec.Raw, ...] = ()
-    apply_to_application: bool = False
-
-
-class _SavedIdentity(msgspec.Struct):
-    identity: str
-    application_permissions: tuple[_SavedPermission, ...] = ()
-
-
-class _Saved(msgspec.Struct):
-    custom_property_definition: msgspec.Raw
-    applications: Annotated[list[_SavedApplication], msgspec.Meta(min_length=1, max_length=1)]
-    permissions: list[msgspec.Raw]
-    identity_to_permissions: list[_SavedIdentity]
-
-
 def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: Target | None = None) -> Payload:
     """Maps, checks and compresses a snapshot; the payload says that it is for `target`.
 
@@ -155,30 +116,30 @@ def load_payload(path: Path) -> Payload:
 
     Whether all that it refers to exists is left to Veza: a payload of ours was checked before it was saved.
     """
-    content, text = file = read_saved(path)
-    try:
-        saved = msgspec.json.decode(text, type=_Saved)
-        (application,) = saved.applications
-        target = application.custom_properties.target()
-    except NOT_A_PAYLOAD as error:
-        raise not_a_payload(path, error) from None
-    counts = Counts(
-        users=len(application.local_users),
-        groups=len(application.local_groups),
-        projects=len(application.resources),
-        credentials=len(application.local_access_creds),
-        repositories=sum(len(resource.sub_resources) for resource in application.resources),
-        grants=sum(
-            len(entry.resources) + entry.apply_to_application
-            for identity in saved.identity_to_permissions
-            for entry in identity.application_permissions
-        ),
-    )
+    file = read_saved(path)
+    with gc_paused(), naming(path):
+        saved = decode_payload(file.text)
+        application = saved.application
+        about = application.about
+        target = about.target()
+        resources, holders = msgspec.json.Decoder(SavedResource), msgspec.json.Decoder(SavedHolder)
+        counts = Counts(
+            users=len(application.local_users),
+            groups=len(application.local_groups),
+            projects=len(application.resources),
+            credentials=len(application.local_access_creds),
+            repositories=sum(len(resources.decode(raw).sub_resources) for raw in application.resources),
+            grants=sum(
+                len(grant.resources) + grant.apply_to_application
+                for raw in saved.identity_to_permissions
+                for grant in holders.decode(raw).application_permissions
+            ),
+        )
     return Payload(
-        compressed=content if file.compressed else compress([text])[0],
-        raw_size=len(text),
+        compressed=file.content if file.compressed else compress([file.text])[0],
+        raw_size=len(file.text),
         application=application.name,
-        base_url=application.custom_properties.base_url,
+        base_url=about.base_url,
         target=target,
         node_types=saved_node_types(saved.custom_property_definition, counts),
         counts=counts,

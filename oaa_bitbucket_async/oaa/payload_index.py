@@ -8,11 +8,12 @@ where the payload that is compared with it has the same.
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
+from oaa_bitbucket_async.oaa.schema import SavedHolder, SavedIdentity, SavedPayload, SavedResource, decode_payload
 
 ON_APPLICATION = ""
 """Stands for the application itself among the keys of resources."""
@@ -83,55 +84,6 @@ def unpair(both: int) -> tuple[int, int]:
     return both >> _SHIFT, both & (1 << _SHIFT) - 1
 
 
-class _Identity(msgspec.Struct, gc=False):
-    name: str
-    id: str = ""
-    groups: tuple[str, ...] | None = None
-
-
-class _Properties(msgspec.Struct, gc=False):
-    key: str | None = None
-    path: str | None = None
-    is_public: object = None
-    default_permission: object = None
-
-
-class _Resource(msgspec.Struct, gc=False):
-    name: str
-    id: str = ""
-    custom_properties: _Properties | None = None
-    sub_resources: "tuple[_Resource, ...]" = ()
-
-
-class _Permission(msgspec.Struct, gc=False):
-    permission: str
-    resources: tuple[str, ...] = ()
-    apply_to_application: bool = False
-
-
-class _Holder(msgspec.Struct, gc=False):
-    identity: str
-    identity_type: str = "local_user"
-    application_permissions: tuple[_Permission, ...] = ()
-
-
-class _ApplicationProperties(msgspec.Struct, gc=False):
-    public_access: object = None
-
-
-class _Application(msgspec.Struct):
-    local_users: list[msgspec.Raw]
-    local_groups: list[msgspec.Raw]
-    resources: list[msgspec.Raw]
-    local_access_creds: list[msgspec.Raw] = []
-    custom_properties: _ApplicationProperties | None = None
-
-
-class _Payload(msgspec.Struct):
-    applications: Annotated[list[_Application], msgspec.Meta(min_length=1, max_length=1)]
-    identity_to_permissions: list[msgspec.Raw]
-
-
 def index_payload(text: bytes, names: Interner, like: PayloadIndex | None = None) -> PayloadIndex:
     """What the payload `text` (JSON) holds. msgspec.MsgspecError if it is no OAA application payload.
 
@@ -140,8 +92,7 @@ def index_payload(text: bytes, names: Interner, like: PayloadIndex | None = None
     """
     index = PayloadIndex(names)
     with gc_paused():
-        payload = msgspec.json.decode(text, type=_Payload)
-        _Reader(index, like or PayloadIndex(names)).take(payload)
+        _Reader(index, like or PayloadIndex(names)).take(decode_payload(text))
     return index
 
 
@@ -153,19 +104,18 @@ class _Reader:
         self._names = index.names
         self._like = like
 
-    def take(self, payload: _Payload) -> None:
-        (application,) = payload.applications
+    def take(self, payload: SavedPayload) -> None:
+        application = payload.application
         ours, like = self._index, self._like
         self._identities("user", ours.users, like.users, application.local_users)
         self._identities("group", ours.groups, like.groups, application.local_groups)
         self._identities("credential", ours.credentials, like.credentials, application.local_access_creds)
         self._resources(application.resources)
         self._grants(payload.identity_to_permissions)
-        if application.custom_properties is not None:
-            ours.public_access = application.custom_properties.public_access
+        ours.public_access = application.about.public_access
 
     def _identities(self, kind: str, into: dict[int, str], like: dict[int, str], raw: list[msgspec.Raw]) -> None:
-        decoder, names, members = msgspec.json.Decoder(_Identity), self._names, self._index.members
+        decoder, names, members = msgspec.json.Decoder(SavedIdentity), self._names, self._index.members
         for entry in map(decoder.decode, raw):
             number = names[entry.id or entry.name]
             into[number] = _same(entry.name, like.get(number))
@@ -174,25 +124,23 @@ class _Reader:
                 members[member] = _same(self._packed(entry.groups), self._like.members.get(member))
 
     def _resources(self, raw: list[msgspec.Raw]) -> None:
-        decoder, names, index = msgspec.json.Decoder(_Resource), self._names, self._index
+        decoder, names, index = msgspec.json.Decoder(SavedResource), self._names, self._index
         for project in map(decoder.decode, raw):
             key = project.id or project.name
-            about = project.custom_properties
-            shown = (about and about.key) or project.name
             number = names[key]
-            index.projects[number] = _same(shown, self._like.projects.get(number))
-            if about is not None and about.default_permission:
+            index.projects[number] = _same(project.project_key, self._like.projects.get(number))
+            if project.about.default_permission:
                 index.with_default.add(number)
-            if about is not None and about.is_public is True:
+            if project.about.is_public is True:
                 index.public.add(number)
-            for inner_key, path, public in _below(project, key, shown):
+            for inner_key, path, repository in _below(project, key, project.project_key):
                 number = names[inner_key]
-                if public:
+                if repository.about.is_public is True:
                     index.public.add(number)
                 index.repositories[number] = _same(path, self._like.repositories.get(number))
 
     def _grants(self, raw: list[msgspec.Raw]) -> None:
-        decoder, names, grants = msgspec.json.Decoder(_Holder), self._names, self._index.grants
+        decoder, names, grants = msgspec.json.Decoder(SavedHolder), self._names, self._index.grants
         for entry in map(decoder.decode, raw):
             holder = pair(names[_KINDS.get(entry.identity_type, entry.identity_type)], names[entry.identity])
             for grant in entry.application_permissions:
@@ -207,13 +155,11 @@ class _Reader:
         return _pack(set(map(self._names.__getitem__, texts)))
 
 
-def _below(resource: _Resource, key: str, shown: str) -> Iterator[tuple[str, str, bool]]:
-    """Key and path of all that is below `resource`, and whether it is called public."""
+def _below(resource: SavedResource, key: str, shown: str) -> Iterator[tuple[str, str, SavedResource]]:
+    """Key and path of all that is below `resource`, with the thing itself."""
     for inner in resource.sub_resources:
-        about = inner.custom_properties
-        inner_key = f"{key}.{inner.id or inner.name}"
-        path = (about and about.path) or f"{shown}/{inner.name}"
-        yield inner_key, path, about is not None and about.is_public is True
+        inner_key, path = f"{key}.{inner.id or inner.name}", inner.path_below(shown)
+        yield inner_key, path, inner
         yield from _below(inner, inner_key, path)
 
 

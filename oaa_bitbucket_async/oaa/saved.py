@@ -6,9 +6,10 @@ All calls block, for a large payload a second or two; call them off the event lo
 import contextlib
 import sys
 import zlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -16,7 +17,8 @@ from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.changes import MOST_EXAMPLES, Changes, compare
 from oaa_bitbucket_async.oaa.payload_index import Interner, PayloadIndex, index_payload
-from oaa_bitbucket_async.oaa.target import SavedTarget, Target
+from oaa_bitbucket_async.oaa.schema import SavedResource, decode_payload
+from oaa_bitbucket_async.oaa.target import Target
 from oaa_bitbucket_async.reading import OversizedError, open_ours, read_bounded, unpack_bounded
 from oaa_bitbucket_async.settings import STANDARD_INPUT
 
@@ -28,13 +30,13 @@ MOST_PACKED = 128 << 20
 _SHORTEST = 6
 """Bytes of a value and its comma, on the average. Payloads have 25, what is made to fill memory 2: each takes 80."""
 _SLACK = 4 << 20
-NOT_A_PAYLOAD = (ValueError, RecursionError)
+_NOT_A_PAYLOAD = (ValueError, RecursionError)
 """What decoding something else can end in: msgspec's errors are ValueErrors, and JSON can be nested without end."""
 HIGHEST_RATIO = 50
 """Payloads have 10 to 15, what is made to fill memory 1,000."""
 
 
-class Saved(NamedTuple):
+class SavedFile(NamedTuple):
     """A file's bytes as they are, and the JSON in them; one and the same where it is plain."""
 
     content: bytes
@@ -55,44 +57,24 @@ class Head(NamedTuple):
     public_access: PublicAccess | None = None
 
 
-class _ProjectProperties(msgspec.Struct, frozen=True):
-    key: str | None = None
-
-
-class _Project(msgspec.Struct):
-    name: str
-    custom_properties: _ProjectProperties = _ProjectProperties()
-
-
-class _HeadProperties(SavedTarget):
-    public_access: PublicAccess | None = None
-
-
-class _HeadApplication(msgspec.Struct):
-    resources: list[_Project]
-    custom_properties: _HeadProperties
-
-
-class _Headed(msgspec.Struct):
-    applications: Annotated[list[_HeadApplication], msgspec.Meta(min_length=1, max_length=1)]
-
-
 def head_of_ours(path: Path) -> Head:
     """Where the payload of an earlier run went, its projects, and what it says of public access.
 
     Raises as `read_saved`, and ConfigurationError if the file is no payload.
     """
     text = read_saved(path, ours=True).text
-    try:
-        (application,) = msgspec.json.decode(text, type=_Headed).applications
-        target = application.custom_properties.target()
-    except NOT_A_PAYLOAD as error:
-        raise not_a_payload(path, error) from None
-    keys = (project.custom_properties.key or project.name for project in application.resources)
-    return Head(target, frozenset(key.upper() for key in keys), application.custom_properties.public_access)
+    with naming(path):
+        application = decode_payload(text).application
+        about = application.about
+        projects = map(msgspec.json.Decoder(SavedResource).decode, application.resources)
+        return Head(
+            about.target(),
+            frozenset(project.project_key.upper() for project in projects),
+            msgspec.convert(about.public_access, PublicAccess | None),
+        )
 
 
-def read_saved(path: Path, *, ours: bool = False) -> Saved:
+def read_saved(path: Path, *, ours: bool = False) -> SavedFile:
     """A saved payload, plain or gzip, within `MOST_TEXT` and `MOST_PACKED`; `-` is the standard input.
 
     `ours`: the run believes what stands there, so the file must be one that only we can have written (`open_ours`).
@@ -110,7 +92,7 @@ def read_saved(path: Path, *, ours: bool = False) -> Saved:
         text = unpack_bounded(content, most=MOST_TEXT, ratio=HIGHEST_RATIO) if packed else content
         if text.count(b",") * _SHORTEST > len(text) + _SLACK:
             raise OversizedError("it holds far more values than a payload of its size")
-        return Saved(content, text)
+        return SavedFile(content, text)
     except OversizedError as error:
         raise ConfigurationError(f"{path} is refused: {error}.", "Look where it comes from.") from None
     except zlib.error as error:
@@ -129,11 +111,15 @@ def _opened(path: Path, *, ours: bool) -> AbstractContextManager[BinaryIO]:
     return open_ours(path) if ours else path.open("rb")
 
 
-def not_a_payload(path: Path, error: Exception) -> ConfigurationError:
-    """Tells that a file which can be read holds something else."""
-    return ConfigurationError(
-        f"{path} is not an OAA application payload: {error}.", "Give a file that --save-json has written."
-    )
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """While the block decodes what is in `path`: ConfigurationError that names it if that is no payload."""
+    try:
+        yield
+    except _NOT_A_PAYLOAD as error:
+        raise ConfigurationError(
+            f"{path} is not an OAA application payload: {error}.", "Give a file that --save-json has written."
+        ) from None
 
 
 def inflate(content: bytes) -> bytes:
@@ -144,10 +130,8 @@ def inflate(content: bytes) -> bytes:
 def index_of_file(path: Path, names: Interner, like: PayloadIndex | None = None, *, ours: bool = False) -> PayloadIndex:
     """What a saved payload holds. Raises as `read_saved`, and ConfigurationError if the file is no payload."""
     text = read_saved(path, ours=ours).text
-    try:
+    with naming(path):
         return index_payload(text, names, like)
-    except NOT_A_PAYLOAD as error:
-        raise not_a_payload(path, error) from None
 
 
 def compare_files(old: Path, new: Path, *, most_examples: int = MOST_EXAMPLES) -> Changes:

@@ -1,6 +1,9 @@
-"""The shape of an OAA application payload, as far as this program reads one back.
+"""The shape of an OAA application payload, as far as this program reads one back. The only place that describes it.
 
-The long lists stay raw JSON until an entry is asked for: each entry is many times larger than what is read of it.
+The long lists stay raw JSON: their entries are decoded one at a time, since each is many times larger than what is
+kept of it. A payload of another origin may hold anything in custom properties of our names, so those that only answer
+questions are `object`, and whoever reads one asks for its value.
+
 Source: VEZA.md section 1.1, and what oaaclient's `CustomApplication.get_payload` writes.
 """
 
@@ -8,35 +11,31 @@ from typing import Annotated
 
 import msgspec
 
-
-class UserProperties(msgspec.Struct, frozen=True, gc=False):
-    """Custom properties of a local user."""
-
-    display_name: str | None = None
-    licensed: bool | None = None
-    listed: bool = True
+from oaa_bitbucket_async.oaa.target import Target, scope_of
 
 
-class SavedUser(msgspec.Struct, frozen=True, gc=False):
-    """A local user."""
-
-    name: str
-    id: str = ""
-    is_active: bool = True
-    groups: tuple[str, ...] | None = None
-    """Ids of the groups that the user is in."""
-    access_creds: tuple[str, ...] | None = None
-    """Ids of the user's keys and tokens."""
-    custom_properties: UserProperties = UserProperties()
-
-
-class SavedGroup(msgspec.Struct, frozen=True, gc=False):
-    """A local group."""
+class SavedIdentity(msgspec.Struct, frozen=True, gc=False):
+    """A user, group or credential. A group has no more than this."""
 
     name: str
     id: str = ""
     groups: tuple[str, ...] | None = None
     """Ids of the groups that it is in."""
+
+
+class UserProperties(msgspec.Struct, frozen=True, gc=False):
+    """Custom properties of a local user."""
+
+    licensed: bool | None = None
+
+
+class SavedUser(SavedIdentity, frozen=True, gc=False):
+    """A local user of a payload of ours."""
+
+    is_active: bool = True
+    access_creds: tuple[str, ...] | None = None
+    """Ids of the user's keys and tokens."""
+    custom_properties: UserProperties = UserProperties()
 
 
 class CredentialProperties(msgspec.Struct, frozen=True, gc=False):
@@ -46,48 +45,51 @@ class CredentialProperties(msgspec.Struct, frozen=True, gc=False):
     permission_levels: tuple[str, ...] | None = None
 
 
-class SavedCredential(msgspec.Struct, frozen=True, gc=False):
-    """A key or a token."""
+class SavedCredential(SavedIdentity, frozen=True, gc=False):
+    """A key or a token of a payload of ours."""
 
-    name: str
-    id: str = ""
     is_active: bool = True
     custom_properties: CredentialProperties = CredentialProperties()
 
 
-class RepositoryProperties(msgspec.Struct, frozen=True, gc=False):
-    """Custom properties of a repository."""
-
-    path: str | None = None
-    collected: bool = True
-
-
-class SavedRepository(msgspec.Struct, frozen=True, gc=False):
-    """A sub-resource of a project."""
-
-    name: str
-    id: str = ""
-    custom_properties: RepositoryProperties = RepositoryProperties()
-
-
-class ProjectProperties(msgspec.Struct, frozen=True, gc=False):
-    """Custom properties of a project."""
+class ResourceProperties(msgspec.Struct, frozen=True, gc=False):
+    """Custom properties of a project or a repository."""
 
     key: str | None = None
-    is_personal: bool = False
-    is_public: bool = False
-    owner: str | None = None
-    default_permission: str | None = None
-    collected: bool = True
+    """Of a project: its key."""
+    path: str | None = None
+    """Of a repository: `KEY/slug`."""
+    is_public: object = None
+    collected: object = None
+    is_personal: object = None
+    owner: object = None
+    default_permission: object = None
 
 
-class SavedProject(msgspec.Struct, frozen=True, gc=False):
-    """A resource with the repositories below it."""
+class SavedResource(msgspec.Struct, frozen=True, gc=False):
+    """A project with the repositories below it, or a repository."""
 
     name: str
     id: str = ""
-    custom_properties: ProjectProperties = ProjectProperties()
-    sub_resources: tuple[SavedRepository, ...] = ()
+    custom_properties: ResourceProperties | None = None
+    sub_resources: "tuple[SavedResource, ...]" = ()
+
+    @property
+    def about(self) -> ResourceProperties:
+        """Its custom properties, or none."""
+        return self.custom_properties or _NOTHING
+
+    @property
+    def project_key(self) -> str:
+        """Of a project: its key; the name where a payload of another origin has no key."""
+        return self.about.key or self.name
+
+    def path_below(self, project_key: str) -> str:
+        """Of a repository: `KEY/slug`, or what comes closest to it."""
+        return self.about.path or f"{project_key}/{self.name}"
+
+
+_NOTHING = ResourceProperties()
 
 
 class SavedGrant(msgspec.Struct, frozen=True, gc=False):
@@ -114,13 +116,21 @@ class SavedPermission(msgspec.Struct, frozen=True, gc=False):
 
 
 class ApplicationProperties(msgspec.Struct, frozen=True):
-    """Custom properties of the application."""
+    """Custom properties of the application. All are absent in a payload of another origin."""
 
-    base_url: str = ""
-    public_access: str | None = None
-    collected: bool = True
+    base_url: str | None = None
+    public_access: object = None
+    collected: object = None
+    provider_name: str | None = None
+    data_source_name: str | None = None
     scope: tuple[str, ...] = ()
     """The flags that limited what was collected; none for all of the instance."""
+
+    def target(self) -> Target | None:
+        """None if the payload does not say where it goes. ValueError for a scope of words that we don't know."""
+        if not (self.provider_name and self.data_source_name):
+            return None
+        return Target(self.provider_name, self.data_source_name, scope_of(self.scope))
 
 
 class SavedApplication(msgspec.Struct):
@@ -132,7 +142,36 @@ class SavedApplication(msgspec.Struct):
     local_groups: list[msgspec.Raw]
     resources: list[msgspec.Raw]
     local_access_creds: list[msgspec.Raw] = []
-    custom_properties: ApplicationProperties = ApplicationProperties()
+    custom_properties: ApplicationProperties | None = None
+
+    @property
+    def about(self) -> ApplicationProperties:
+        """Its custom properties, or none."""
+        return self.custom_properties or ApplicationProperties()
+
+
+class ResourcePropertyDefinition(msgspec.Struct):
+    """The properties that a payload defines for one type of resource."""
+
+    resource_type: str
+    properties: dict[str, object] = {}
+
+
+class PropertyDefinition(msgspec.Struct):
+    """The properties that a payload defines for its one application, its identities and its types of resource."""
+
+    application_type: str
+    application_properties: dict[str, object] = {}
+    local_user_properties: dict[str, object] = {}
+    local_group_properties: dict[str, object] = {}
+    local_access_creds_properties: dict[str, object] = {}
+    resources: list[ResourcePropertyDefinition] = []
+
+
+class PropertyDefinitions(msgspec.Struct):
+    """The value of `custom_property_definition`."""
+
+    applications: list[PropertyDefinition]
 
 
 class SavedPayload(msgspec.Struct):
@@ -141,3 +180,15 @@ class SavedPayload(msgspec.Struct):
     applications: Annotated[list[SavedApplication], msgspec.Meta(min_length=1, max_length=1)]
     permissions: list[SavedPermission]
     identity_to_permissions: list[msgspec.Raw]
+    custom_property_definition: msgspec.Raw = msgspec.Raw(b"null")
+    """PropertyDefinitions; raw, since one that looks different only costs the queries of the report."""
+
+    @property
+    def application(self) -> SavedApplication:
+        """The one that there is."""
+        return self.applications[0]
+
+
+def decode_payload(text: bytes) -> SavedPayload:
+    """The payload in `text` (JSON). ValueError (msgspec's are) or RecursionError if it holds something else."""
+    return msgspec.json.decode(text, type=SavedPayload)

@@ -32,20 +32,6 @@ class Target(msgspec.Struct, frozen=True):
         }
 
 
-class SavedTarget(msgspec.Struct):
-    """The properties as they stand in a payload. All are absent in one that was made without a target."""
-
-    provider_name: str | None = None
-    data_source_name: str | None = None
-    scope: tuple[str, ...] = ()
-
-    def target(self) -> Target | None:
-        """None if the payload does not say where it goes. ValueError for a scope of words that we don't know."""
-        if not (self.provider_name and self.data_source_name):
-            return None
-        return Target(self.provider_name, self.data_source_name, scope_of(self.scope))
-
-
 def scope_words(scope: Scope) -> list[str]:
     """The flags that say this scope, such as `--project CORE`; none for all of the instance.
 

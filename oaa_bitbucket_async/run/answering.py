@@ -13,7 +13,7 @@ from oaa_bitbucket_async.access.finding import NotFoundError, find_holder, find_
 from oaa_bitbucket_async.access.graph import AccessGraph, AnotherPayloadError, Place
 from oaa_bitbucket_async.access.levels import Level
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.oaa.saved import NOT_A_PAYLOAD, head_of_ours, not_a_payload, read_saved
+from oaa_bitbucket_async.oaa.saved import head_of_ours, naming, read_saved
 from oaa_bitbucket_async.oaa.schema import SavedUser
 from oaa_bitbucket_async.ops.answers_text import (
     show_what,
@@ -101,14 +101,13 @@ def _graph(question: Question) -> AccessGraph:
     path = question.payload or _last_upload(question)
     text = read_saved(path, ours=question.payload is None).text
     try:
-        graph = AccessGraph(text)
+        with naming(path):
+            graph = AccessGraph(text)
     except AnotherPayloadError as error:
         raise ConfigurationError(
             f"{path} is not a payload of this collector: {error}.",
             "Give a file that --save-json has written, or leave out --payload to ask the last upload.",
         ) from None
-    except NOT_A_PAYLOAD as error:
-        raise not_a_payload(path, error) from None
     _introduce(graph, path, question)
     return graph
 
@@ -143,7 +142,7 @@ def _last_upload(question: Question) -> Path:
 def _introduce(graph: AccessGraph, path: Path, question: Question) -> None:
     """On standard error where programs read the answer."""
     application = graph.application
-    about = application.custom_properties
+    about = application.about
     if path == STANDARD_INPUT:
         when = "a payload from the standard input"
     else:
@@ -152,7 +151,7 @@ def _introduce(graph: AccessGraph, path: Path, question: Question) -> None:
     what = f"only {' '.join(about.scope)}" if about.scope else "all of the instance"
     console = output_console() if question.form == "text" else error_console()
     console.print(Text(escape(f"From {when}: {application.name}, {what}."), style="dim"), soft_wrap=True)
-    if not about.collected:
+    if about.collected is False:
         console.print(
             Text("Warning: its global permissions could not be read in full, so answers may lack people."),
             style="yellow",

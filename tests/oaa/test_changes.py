@@ -180,6 +180,8 @@ def test_the_share_that_was_removed() -> None:
 
 def _foreign(**changes: Any) -> bytes:
     application = {
+        "name": "A",
+        "application_type": "Something else",
         "local_users": [{"name": "ann", "groups": ["g", "g"]}, {"name": "bob", "groups": None}],
         "local_groups": [{"name": "g"}],
         "resources": [
@@ -189,6 +191,7 @@ def _foreign(**changes: Any) -> bytes:
     return json.dumps(
         {
             "applications": [application],
+            "permissions": [],
             "identity_to_permissions": [
                 {
                     "identity": "ann",
@@ -206,10 +209,8 @@ def _foreign(**changes: Any) -> bytes:
 
 
 def test_names_stand_for_ids_and_what_is_said_twice_counts_once() -> None:
-    nothing = {
-        "applications": [{"local_users": [], "local_groups": [], "resources": []}],
-        "identity_to_permissions": [],
-    }
+    nothing = json.loads(_foreign(identity_to_permissions=[]))
+    nothing["applications"][0].update(local_users=[], local_groups=[], resources=[])
     old, new = _index(json.dumps(nothing).encode(), _foreign())
     changes = compare(old, new)
     assert changes.users.added_examples == (Thing("ann", "ann"), Thing("bob", "bob"))
