@@ -11,7 +11,7 @@ from enum import StrEnum
 from oaa_bitbucket_async.redaction import Redact
 
 Figures = dict[str, object]
-"""What a run came to; the names are those of `Summary.fields`, and stay."""
+"""What a run came to; the names are those of `ops.figures`, and stay."""
 
 
 class Event(StrEnum):

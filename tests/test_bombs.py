@@ -18,7 +18,7 @@ from oaa_bitbucket_async.collect.journal.store import _digest as batch_digest
 from oaa_bitbucket_async.collect.journal.store import open_store
 from oaa_bitbucket_async.oaa.saved import HIGHEST_RATIO, MOST_TEXT, read_saved
 from oaa_bitbucket_async.ops.metrics import write_metrics
-from oaa_bitbucket_async.ops.summary import Summary
+from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.reading import OversizedError, unpack_bounded
 from tests.journal.estate import FINGERPRINT, NOW
 
@@ -169,7 +169,7 @@ def test_a_metrics_file(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     path.touch(0o644)
     os.truncate(path, 2 << 30)
-    write_metrics(path, Summary(instance="h"), exit_code=3, finished_at=1.0)
+    write_metrics(path, RunResult(instance="h", exit_code=3, finished_at=1.0))
     assert path.stat().st_size < 100_000
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from oaa_bitbucket_async.bitbucket.stats import Latencies
 from oaa_bitbucket_async.ops.logs import logging_to
-from oaa_bitbucket_async.ops.summary import Summary
-from oaa_bitbucket_async.run.reporting import Report
+from oaa_bitbucket_async.ops.result import RunResult
+from oaa_bitbucket_async.run.reporting import Reporter
 from oaa_bitbucket_async.run.session import open_session
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Output, Settings, State
@@ -22,7 +22,7 @@ def test_each_part_is_made_whatever_becomes_of_the_others(tmp_path: Path, caplog
     closed.close()  # writing to it is a ValueError, which nothing foresees
     metrics, page = tmp_path / "m.prom", tmp_path / "no-folder" / "r.html"
     output = Output(metrics_file=metrics, report=page, progress=False)
-    report = Report(Console(file=closed, force_terminal=True), output, Summary(instance="h"), {})
+    report = Reporter(Console(file=closed, force_terminal=True), output, RunResult(instance="h"), {})
     report.shown = True
     with caplog.at_level(logging.WARNING):
         asyncio.run(report.finish(3))
@@ -35,7 +35,7 @@ def test_each_part_is_made_whatever_becomes_of_the_others(tmp_path: Path, caplog
 
 def test_a_metrics_file_that_ends_as_a_bug(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     output = Output(metrics_file=tmp_path / "m\0.prom", progress=False)
-    asyncio.run(Report(Console(file=io.StringIO()), output, Summary(instance="h"), {}).finish(0))
+    asyncio.run(Reporter(Console(file=io.StringIO()), output, RunResult(instance="h"), {}).finish(0))
     assert "--metrics-file (OAA_METRICS_FILE) could not be made" in caplog.text
 
 
@@ -43,7 +43,7 @@ def test_a_log_that_takes_nothing_any_more(tmp_path: Path) -> None:
     closed = io.StringIO()
     console = Console(file=closed)
     output = Output(metrics_file=tmp_path / "m.prom", progress=False)
-    report = Report(console, output, Summary(instance="h"), {})
+    report = Reporter(console, output, RunResult(instance="h"), {})
     report.shown = True
     with logging_to(console, output, redact=str):
         closed.close()
@@ -84,7 +84,7 @@ def test_a_timeline_that_fails_costs_the_report_its_lines_and_the_run_nothing(
             del session.stats.latencies["odd"].count  # nothing foresees that
             await asyncio.wait_for(failed.wait(), 10)
             logger.removeHandler(handler)
-            report = Report(Console(file=io.StringIO()), whole.output, Summary(instance="h"), {}, session=session)
+            report = Reporter(Console(file=io.StringIO()), whole.output, RunResult(instance="h"), {}, session=session)
             report.shown = True
             await report.finish(0)
 

@@ -12,5 +12,5 @@ class Counts:
     projects: int
     repositories: int
     grants: int
-    credentials: int = 0
-    """Keys and tokens, where they were asked for."""
+    credentials: int | None = None
+    """Keys and tokens; None if they were not asked for."""

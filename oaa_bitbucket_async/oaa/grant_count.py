@@ -11,6 +11,7 @@ from oaa_bitbucket_async.collect.included import AccessKey, Token
 from oaa_bitbucket_async.collect.snapshot import GrantSet, ProjectRecord, Snapshot
 from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.collect.vocabulary import Principal
+from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ
 
 
@@ -33,6 +34,18 @@ def grants_of(snapshot: Snapshot) -> int:
         + sum(_owns_only(snapshot, project) for project in snapshot.projects.values() if project.owner is not None)
         + sum(len(levels) for place, levels in snapshot.default_permissions.items() if place in projects)
         + (_public(snapshot) if snapshot.public_counts else 0)
+    )
+
+
+def counts_of(snapshot: Snapshot) -> Counts:
+    """What a payload of the snapshot holds, but for keys and tokens: for runs that make none."""
+    projects = snapshot.projects.keys() | {repository.project for repository in snapshot.repositories.values()}
+    return Counts(
+        users=len(snapshot.users),
+        groups=len(snapshot.groups) + 1,  # the group of everyone who may sign in
+        projects=len(projects),
+        repositories=len(snapshot.repositories),
+        grants=grants_of(snapshot),
     )
 
 

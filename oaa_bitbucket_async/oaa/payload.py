@@ -89,7 +89,7 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: T
         projects=check.project_count,
         repositories=check.repository_count,
         grants=check.grant_count,
-        credentials=check.credential_count,
+        credentials=None if mapped.credentials is None else check.credential_count,
     )
     payload = Payload(
         compressed=compressed,
@@ -127,7 +127,7 @@ def load_payload(path: Path) -> Payload:
             users=len(application.local_users),
             groups=len(application.local_groups),
             projects=len(application.resources),
-            credentials=len(application.local_access_creds),
+            credentials=len(application.local_access_creds) or None,
             repositories=sum(len(resources.decode(raw).sub_resources) for raw in application.resources),
             grants=sum(
                 len(grant.resources) + grant.apply_to_application

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Literal
 
 from oaaclient.client import OAAClient
 
@@ -52,18 +53,29 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PushResult:
-    """What became of a push. `warnings`: how many of each kind, numbers and names left out."""
+class UploadResult:
+    """What became of a payload."""
 
-    provider: str
-    data_source: str
+    outcome: Literal["uploaded", "dry run", "not uploaded", "refused"] = "uploaded"
+    reason: str = ""
+    """Why it was not uploaded, for people."""
+    provider: str = ""
+    data_source: str = ""
     warnings: Counter[str] = field(default_factory=Counter)
+    """Veza's, by kind: numbers and names left out."""
     created_provider: bool = False
     created_data_source: bool = False
     parts: int = 0
     """0 for a push in one piece."""
     parsed: bool = False
     """True if Veza has said that it parsed the payload (`--wait`)."""
+
+    @property
+    def detail(self) -> str:
+        """More for people: where it is, or why it is not there."""
+        if self.outcome != "uploaded":
+            return self.reason
+        return f"data source {self.data_source}" + (", parsed by Veza" if self.parsed else "")
 
 
 def default_policy(*, at_most: int | None = None) -> RetryPolicy:
@@ -123,7 +135,7 @@ async def knows_data_source(veza: Veza, data_source: str, *, policy: RetryPolicy
 
 async def push(
     payload: Payload, veza: Veza, *, policy: RetryPolicy | None = None, limits: Limits | None = None
-) -> PushResult:
+) -> UploadResult:
     """Pushes the payload; creates provider and data source where they don't exist.
 
     UploadError if Veza refuses it or goes on failing, or (`veza.wait`) does not parse it.
@@ -149,7 +161,7 @@ class _Push:
         self._before: Json | None = None
         """The data source before the push; None if there was none."""
 
-    async def run(self, payload: Payload) -> PushResult:
+    async def run(self, payload: Payload) -> UploadResult:
         encoded_size = 4 * math.ceil(len(payload.compressed) / 3)
         parts = 0 if encoded_size <= self._limits.body else math.ceil(payload.raw_size / self._limits.part)
         if parts > self._limits.parts:
@@ -173,7 +185,7 @@ class _Push:
         else:
             answer = await self._push_whole(f"{path}:push", provider_id, data_source_id, payload)
         parsed = await self._follow(provider_id) if self._veza.wait else False
-        return PushResult(
+        return UploadResult(
             provider=self._veza.provider_name,
             data_source=self._data_source_name,
             warnings=count_warnings(_messages(answer, self._client.redact)),

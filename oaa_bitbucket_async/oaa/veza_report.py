@@ -34,9 +34,9 @@ _ROUNDS = 12
 class ReportResult:
     """What became of the report. The tuples hold names of queries."""
 
-    name: str
-    outcome: Literal["created", "completed", "unchanged"]
-    queries: tuple[str, ...]
+    outcome: Literal["created", "completed", "unchanged", "failed"]
+    name: str = ""
+    queries: tuple[str, ...] = ()
     """Of ours, those that the report has now."""
     absent: tuple[str, ...] = ()
     """Neither there nor asked for: what they look at is not in the payload."""

@@ -7,19 +7,16 @@ that is being replaced. Names after Prometheus' rules: base units in the name, n
 """
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from oaa_bitbucket_async import __version__
-from oaa_bitbucket_async.bitbucket.faults import FaultReason
-from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import write_whole
-from oaa_bitbucket_async.ops.summary import Summary
+from oaa_bitbucket_async.ops.figures import FIGURES, Metric
+from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.reading import read_ours
 
 _log = logging.getLogger(__name__)
@@ -32,20 +29,18 @@ LABEL = "bitbucket"
 LAST_SUCCESS = f"{PREFIX}_last_success_timestamp_seconds"
 
 
-def write_metrics(path: Path, summary: Summary, *, exit_code: int, finished_at: float) -> None:
-    """Writes the file; `finished_at` in seconds since 1970. Blocks: call it off the event loop.
+def write_metrics(path: Path, result: RunResult) -> None:
+    """Writes the file. Blocks: call it off the event loop.
 
     A file that can't be written is worth a warning, not the run: what was uploaded is uploaded.
     """
-    uploaded = summary.upload is not None and summary.upload.outcome == "uploaded"
-    success = finished_at if exit_code == 0 and uploaded else _last_success(path, summary.instance)
-    figures = _Figures(summary.instance)
-    _run(figures, exit_code, finished_at, success, summary.duration)
-    _requests(figures, summary.requests)
-    _crawl(figures, summary)
-    _payload(figures, summary)
+    success = result.finished_at if result.exit_code == 0 and result.uploaded else _last_success(path, result.instance)
+    registry = _registry(result)
+    if success is not None:
+        metric = Metric("last_success_timestamp_seconds", "When a run last uploaded everything.")
+        _gauge(metric, registry).labels(result.instance).set(success)
     try:
-        write_whole(path, generate_latest(figures.registry), mode=FOR_ALL_TO_READ)
+        write_whole(path, generate_latest(registry), mode=FOR_ALL_TO_READ)
     except CollectorError as error:
         _log.warning(
             "--metrics-file (OAA_METRICS_FILE): %s The run's result stands.",
@@ -54,81 +49,24 @@ def write_metrics(path: Path, summary: Summary, *, exit_code: int, finished_at: 
         )
 
 
-class _Figures:
-    """A registry in which everything is a gauge that says of which Bitbucket it speaks."""
-
-    def __init__(self, bitbucket: str) -> None:
-        self.registry = CollectorRegistry()
-        self._bitbucket = bitbucket
-
-    def one(self, name: str, text: str, value: float) -> None:
-        self.by((), name, text, {(): value})
-
-    def by_one(self, label: str, name: str, text: str, values: Mapping[str, float]) -> None:
-        self.by((label,), name, text, {(key,): value for key, value in values.items()})
-
-    def by(self, labels: tuple[str, ...], name: str, text: str, values: Mapping[tuple[str, ...], float]) -> None:
-        family = Gauge(f"{PREFIX}_{name}", text, [LABEL, *labels], registry=self.registry)
-        for key, value in sorted(values.items()):
-            family.labels(self._bitbucket, *key).set(value)
+def _registry(result: RunResult) -> CollectorRegistry:
+    """Several figures can share a metric: each then has its own value of the metric's label."""
+    registry = CollectorRegistry()
+    gauges: dict[str, Gauge] = {}
+    for figure in FIGURES:
+        samples = figure.samples_of(result)
+        if figure.metric is None or samples is None:
+            continue
+        name = figure.metric.name
+        if name not in gauges:
+            gauges[name] = _gauge(figure.metric, registry)
+        for labels, value in sorted(samples.items()):
+            gauges[name].labels(result.instance, *labels).set(value)
+    return registry
 
 
-def _run(figures: _Figures, exit_code: int, finished_at: float, success: float | None, duration: float) -> None:
-    if success is not None:
-        figures.one("last_success_timestamp_seconds", "When a run last uploaded everything.", success)
-    figures.one("last_run_timestamp_seconds", "When the last run ended.", finished_at)
-    figures.one("exit_code", "Exit code of the last run.", exit_code)
-    figures.one("duration_seconds", "How long the last run took.", duration)
-    figures.by_one("version", "build_info", "Version of the collector.", {__version__: 1})
-
-
-def _requests(figures: _Figures, requests: RequestStats) -> None:
-    ends: dict[tuple[str, ...], float] = {}
-    for kind, sent in requests.sent.items():
-        answered = min(requests.answered[kind], sent)
-        ends[kind, "answered"] = answered
-        told = {word: count for (of, word), count in requests.unanswered.items() if of == kind}
-        ends |= {(kind, word): count for word, count in told.items()}
-        if given_up := sent - answered - sum(told.values()):
-            ends[kind, "cut-off"] = given_up
-    figures.by(("kind", "outcome"), "requests", "Requests that were sent to Bitbucket, retries included.", ends)
-    retries = {str(reason): requests.retries[reason] for reason in FaultReason}
-    figures.by_one("reason", "retries", "Requests that were sent again, by what ended the try before.", retries)
-
-
-def _crawl(figures: _Figures, summary: Summary) -> None:
-    if summary.users:  # whoever is signed in is one: without any user nothing was collected, and no figure is true
-        entities = {
-            "users": summary.users,
-            "groups": summary.groups,
-            "projects": summary.projects,
-            "repositories": summary.repositories,
-        }
-        figures.by_one("kind", "entities", "What was collected.", entities)
-        figures.one("grants", "Grants that were collected.", summary.grants)
-    figures.one("missing_units", "Parts that could not be collected.", summary.missing_units)
-    figures.one("gone_units", "Parts that were deleted during the run.", summary.gone)
-    figures.one("resumed_units", "Answers taken over from an unfinished run.", summary.resumed)
-    figures.one("warnings", "Warnings of the collector.", summary.warnings.total())
-    figures.one("throttled", "Answers 429.", summary.throttled)
-    figures.one("pauses", "Pauses that Bitbucket asked for.", summary.pauses)
-    figures.one("paused_seconds", "Length of all pauses.", summary.paused_seconds)
-    figures.one("outages", "Times at which nothing was answered any more.", summary.outages)
-    figures.one("outage_seconds", "Length of all outages.", summary.outage_seconds)
-
-
-def _payload(figures: _Figures, summary: Summary) -> None:
-    if summary.payload_bytes is not None:
-        figures.one("payload_bytes", "Size of the payload's JSON.", summary.payload_bytes)
-    if summary.upload_bytes is not None:
-        figures.one("upload_bytes", "Size of what was uploaded.", summary.upload_bytes)
-    if summary.upload is not None:
-        figures.one("upload_warnings", "Warnings in Veza's answer.", summary.upload.warnings.total())
-    if summary.changes is not None:
-        changed: dict[tuple[str, ...], float] = {}
-        for kind, counts in summary.changes.counts().items():
-            changed |= {(kind, change): count for change, count in counts.items()}
-        figures.by(("kind", "change"), "changes", "What was added and removed since the last upload.", changed)
+def _gauge(metric: Metric, registry: CollectorRegistry) -> Gauge:
+    return Gauge(f"{PREFIX}_{metric.name}", metric.help, [LABEL, *metric.labels], registry=registry)
 
 
 def _last_success(path: Path, instance: str) -> float | None:

@@ -8,7 +8,6 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,10 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.ops.summary import duration_text
+from oaa_bitbucket_async.ops.formats import duration_text
 
 _log = logging.getLogger(__name__)
 
@@ -31,35 +31,6 @@ _QUIET = 5.0
 """Seconds without any answer from which on that is worth a word."""
 _BAR_FROM = 60
 """Columns from which on there is room for bars."""
-
-
-class Pacer(Protocol):
-    """What the display wants to know of the pacing."""
-
-    @property
-    def limit(self) -> int:
-        """Requests that may be in flight."""
-        ...
-
-    @property
-    def in_flight(self) -> int:
-        """Requests that are in flight."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait to be admitted."""
-        ...
-
-    @property
-    def pause_left(self) -> float:
-        """Seconds until the pause that the server asked for ends; 0.0 without one."""
-        ...
-
-    @property
-    def in_outage(self) -> bool:
-        """True while nothing succeeds and only a probe is sent now and then."""
-        ...
 
 
 class Meter:

@@ -20,17 +20,18 @@ def collect_and_upload(settings: Settings, figures: Figures | None = None) -> in
     from oaa_bitbucket_async.run.main_job import main_job
 
     host, redact = host_of(settings.bitbucket_url), redactor_of(settings.login, settings.veza)
-    with reporting(host, settings.output, redact, figures) as report:
-        return run_to_end(main_job(settings, report))
+    with reporting(host, settings.output, redact, figures) as reporter:
+        return run_to_end(main_job(settings, reporter))
 
 
 def never_began(bitbucket_url: str, output: Output, exit_code: int) -> None:
     """A run whose settings are wrong is a failed run to whoever watches its metrics."""
     from oaa_bitbucket_async.ops.metrics import write_metrics
 
-    with reporting(host_of(bitbucket_url), output, Redactor()) as report:
+    with reporting(host_of(bitbucket_url), output, Redactor()) as reporter:
+        reporter.result.exit_code, reporter.result.finished_at = exit_code, time.time()
         if output.metrics_file is not None:
-            write_metrics(output.metrics_file, report.summary, exit_code=exit_code, finished_at=time.time())
+            write_metrics(output.metrics_file, reporter.result)
 
 
 def check(settings: Settings) -> int:
@@ -58,8 +59,8 @@ def push(
     """
     from oaa_bitbucket_async.run.pushing import push_file
 
-    with reporting(str(file), output, redactor_of(None, veza), figures) as report:
-        return run_to_end(push_file(veza, file, report, state, max_removed, provider_name))
+    with reporting(str(file), output, redactor_of(None, veza), figures) as reporter:
+        return run_to_end(push_file(veza, file, reporter, state, max_removed, provider_name))
 
 
 def diff(old: Path, new: Path, *, as_json: bool = False, limit: int | None = None) -> int:

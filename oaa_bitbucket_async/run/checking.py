@@ -19,7 +19,8 @@ from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.target import scope_words
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, knows_data_source
-from oaa_bitbucket_async.ops.summary import duration_text, public_access_text
+from oaa_bitbucket_async.ops.figures import public_access_text
+from oaa_bitbucket_async.ops.formats import duration_text
 from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.run.guards import before_crawl, unknown_upload
 from oaa_bitbucket_async.run.last_upload import LastUpload

@@ -68,8 +68,8 @@ def demonstrate(
         async with EmbeddedBitbucket(estate) as bitbucket:
             login = Login(user=bitbucket.user, secret=Secret(bitbucket.password))
             whole = replace(settings, bitbucket_url=bitbucket.url, login=login)
-            with reporting("an embedded Bitbucket", output, redactor_of(login, whole.veza), figures) as report:
-                return await main_job(whole, report)
+            with reporting("an embedded Bitbucket", output, redactor_of(login, whole.veza), figures) as reporter:
+                return await main_job(whole, reporter)
 
     with EmbeddedVeza() as veza, veza.trusted(), tempfile.TemporaryDirectory(prefix="oaa-demo-") as state:
         settings = Settings(

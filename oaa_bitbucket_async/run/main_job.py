@@ -21,10 +21,10 @@ from oaa_bitbucket_async.files import write_private
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.oaa.target import Target
-from oaa_bitbucket_async.oaa.upload import PushResult, check_settings, check_veza, push
+from oaa_bitbucket_async.oaa.upload import UploadResult, check_settings, check_veza, push
 from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
-from oaa_bitbucket_async.ops.summary import UploadOutcome
+from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.ops.terminal import shows_progress, write_json
 from oaa_bitbucket_async.reading import secure
 from oaa_bitbucket_async.run.collection import Collection, collect, how_to_go_on, journal_of, why_not_resumed
@@ -34,7 +34,7 @@ from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
 from oaa_bitbucket_async.run.public_access import settle_public_access
 from oaa_bitbucket_async.run.push_command import push_command
-from oaa_bitbucket_async.run.reporting import Report
+from oaa_bitbucket_async.run.reporting import Reporter
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import Interruption, listen
 from oaa_bitbucket_async.run.veza_report import report_in_veza
@@ -46,37 +46,37 @@ INCOMPLETE_SUFFIX = ".incomplete"
 """Added to the name of a saved payload that lacks something: nobody shall take it for a whole one."""
 
 
-async def main_job(settings: Settings, report: Report) -> int:
+async def main_job(settings: Settings, reporter: Reporter) -> int:
     """Collects and, unless it is a dry run, uploads. Gives the exit code; raises CollectorErrors."""
     with listen(settings.max_duration) as interruption:
         exit_code = 1
         try:
-            exit_code = await _locked(settings, report, interruption)
+            exit_code = await _locked(settings, reporter, interruption)
         except asyncio.CancelledError:
             if not interruption.stopped:
                 raise
-            report.error = stopped = interruption.error("", interruption.advice)
+            reporter.result.error = stopped = interruption.error("", interruption.advice)
             exit_code = exit_code_of(stopped)
             raise stopped from None
         except BaseExceptionGroup as group:
-            report.error = first = weightiest(group)
+            reporter.result.error = first = weightiest(group)
             exit_code = exit_code_of(first)
             raise first from None
         except CollectorError as error:
-            report.error = error
+            reporter.result.error = error
             exit_code = exit_code_of(error)
             raise
         finally:
-            await interruption.end(report.finish(exit_code))
+            await interruption.end(reporter.finish(exit_code))
         return exit_code
 
 
-async def _locked(settings: Settings, report: Report, interruption: Interruption) -> int:
+async def _locked(settings: Settings, reporter: Reporter, interruption: Interruption) -> int:
     paths = state_paths(settings.state.directory, settings.bitbucket_url, settings.login)
     with hold(paths.lock):
         secure(settings.state.directory)
         async with open_session(settings) as session:
-            report.session = session
+            reporter.session = session
             findings = await session.examine()
             introduce(settings, findings)
             if not settings.dry_run:
@@ -86,22 +86,24 @@ async def _locked(settings: Settings, report: Report, interruption: Interruption
                 notice.log()
             async with journal_of(settings, findings, paths.journal) as journal:
                 try:
-                    return await _collect_and_deliver(session, findings, journal, report, interruption)
+                    return await _collect_and_deliver(session, findings, journal, reporter, interruption)
                 except asyncio.CancelledError:
                     interruption.advice = how_to_go_on(settings, findings, journal)
                     raise
 
 
 async def _collect_and_deliver(
-    session: Session, findings: Findings, journal: Journal, report: Report, interruption: Interruption
+    session: Session, findings: Findings, journal: Journal, reporter: Reporter, interruption: Interruption
 ) -> int:
     settings = session.settings
-    report.shown = True
-    live = shows_progress(settings.output, report.console)
-    async with progress(report.console, requests=session.stats, counts=report.counts, pacer=session.pacer, live=live):
-        collection = await collect(session, findings, journal, report.counts, interruption)
+    reporter.shown = True
+    live = shows_progress(settings.output, reporter.console)
+    async with progress(
+        reporter.console, requests=session.stats, counts=reporter.counts, pacer=session.pacer, live=live
+    ):
+        collection = await collect(session, findings, journal, reporter.counts, interruption)
     try:
-        await _deliver(settings, report, collection, why_not_resumed(settings, findings, journal))
+        await _deliver(settings, reporter, collection, why_not_resumed(settings, findings, journal))
     except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
         await journal.discard()
         raise
@@ -131,90 +133,82 @@ def introduce(settings: Settings, findings: Findings) -> None:
         _log.warning("%s", warning, extra=event(Event.PREFLIGHT_WARNING))
 
 
-async def _deliver(settings: Settings, report: Report, collection: Collection, not_resumed: str | None) -> None:
+async def _deliver(settings: Settings, reporter: Reporter, collection: Collection, not_resumed: str | None) -> None:
     """From the snapshot to Veza. `not_resumed`: see `why_not_resumed`.
 
     Raises IncompleteError and RemovalError before anything is uploaded, UploadError after keeping the payload.
     """
-    ledger, snapshot, summary = collection.ledger, collection.snapshot, report.summary
-    summary.missing = ledger.missing()
-    summary.gone = ledger.count(Outcome.GONE)
+    ledger, snapshot, result = collection.ledger, collection.snapshot, reporter.result
+    result.missing = ledger.missing()
+    result.gone = ledger.count(Outcome.GONE)
     last = LastUpload.of(settings.state, settings.veza, _data_source(settings))
-    await settle_public_access(snapshot, last, summary)
-    report.collected(snapshot, None)
-    await report.study(snapshot, settings.identity)
+    await settle_public_access(snapshot, last, result)
+    await reporter.crawled(snapshot, settings.identity)
     lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
     if lacking and (settings.output.save_json is None or not ledger.listings_complete):
-        raise _incomplete(settings, ledger, report, not_resumed)
-    payload = await _build(settings, report, snapshot)
-    report.collected(snapshot, payload)
-    summary.saved = await _save(settings, payload, complete=ledger.complete)
+        raise _incomplete(settings, ledger, result, not_resumed)
+    payload = await _build(settings, result, snapshot)
+    reporter.built(payload)
+    result.saved = await _save(settings, payload, complete=ledger.complete)
     if lacking:
-        raise _incomplete(settings, ledger, report, not_resumed)
-    await _compare(settings, report, payload, last)
+        raise _incomplete(settings, ledger, result, not_resumed)
+    await _compare(settings, result, payload, last)
     if settings.dry_run:
-        summary.upload = UploadOutcome(outcome="dry run", detail="nothing was uploaded")
+        result.upload = UploadResult(outcome="dry run", reason="nothing was uploaded")
         return
     unknown = unknown_upload(last, _data_source(settings), settings.scope)
-    result = await _upload(settings, report, payload)
-    if unknown is not None and not result.created_data_source:
+    uploaded = await _upload(settings, result, payload)
+    if unknown is not None and not uploaded.created_data_source:
         unknown.log()
     if last is not None:
         await last.keep(payload)
-    await report_in_veza(settings.veza, payload, result, summary)
+    await report_in_veza(settings.veza, payload, uploaded, result)
 
 
-async def _build(settings: Settings, report: Report, snapshot: Snapshot) -> Payload:
+async def _build(settings: Settings, result: RunResult, snapshot: Snapshot) -> Payload:
     """The snapshot's payload. LostGrantsError, with the payload kept under a name that warns, if it lacks a grant."""
     target = Target(settings.veza.provider_name, _data_source(settings), settings.scope)
     try:
         return await asyncio.to_thread(build_payload, snapshot, identity=settings.identity, target=target)
     except LostGrantsError as error:
-        report.summary.upload = UploadOutcome(outcome="not uploaded", detail="grants are missing in the payload")
+        result.upload = UploadResult(outcome="not uploaded", reason="grants are missing in the payload")
         kept = await _keep(settings, error.payload, suffix=INCOMPLETE_SUFFIX)
-        report.summary.saved = kept.path
+        result.saved = kept.path
         error.advice += f" {kept.told}" + (" Do not upload it." if kept.path else "")
         raise
 
 
-async def _compare(settings: Settings, report: Report, payload: Payload, last: LastUpload | None) -> None:
-    """What the upload will change, into the summary. RemovalError, with the payload kept, if it removes too much."""
-    summary = report.summary
+async def _compare(settings: Settings, result: RunResult, payload: Payload, last: LastUpload | None) -> None:
+    """Notes in `result` what the upload will change. RemovalError, with the payload kept, if it removes too much."""
     try:
-        summary.changes = await last.compare(payload, settings.max_removed) if last is not None else None
-        check_removed(summary.changes, settings.max_removed)
+        result.changes = await last.compare(payload, settings.max_removed) if last is not None else None
+        check_removed(result.changes, settings.max_removed)
     except RemovalError as error:
-        summary.upload = UploadOutcome(outcome="not uploaded", detail="too much would be removed")
-        kept = await _keep(settings, payload, summary.saved)
-        summary.saved = kept.path
+        result.upload = UploadResult(outcome="not uploaded", reason="too much would be removed")
+        kept = await _keep(settings, payload, result.saved)
+        result.saved = kept.path
         raise refused(error, last, kept, payload, settings.veza, settings.state) from None
 
 
-async def _upload(settings: Settings, report: Report, payload: Payload) -> PushResult:
-    summary = report.summary
-    summary.upload_bytes = len(payload.compressed)
+async def _upload(settings: Settings, result: RunResult, payload: Payload) -> UploadResult:
+    result.upload_bytes = len(payload.compressed)
     try:
-        result = await push(payload, settings.veza)
+        result.upload = await push(payload, settings.veza)
     except CollectorError as error:
-        summary.upload = UploadOutcome(outcome="refused", detail=error.message)
-        kept = await _keep(settings, payload, summary.saved)
-        summary.saved = kept.path
+        result.upload = UploadResult(outcome="refused", reason=error.message)
+        kept = await _keep(settings, payload, result.saved)
+        result.saved = kept.path
         how = ""
         if kept.path is not None:
             how = (
                 f"`{push_command(kept.path, payload, settings.veza, settings.state, settings.max_removed)}` uploads it."
             )
         raise UploadError(error.message, f"{error.advice} {kept.told} {how}".strip()) from error
-    summary.upload = UploadOutcome(
-        outcome="uploaded",
-        detail=f"data source {result.data_source}" + (", parsed by Veza" if result.parsed else ""),
-        warnings=result.warnings,
-    )
-    return result
+    return result.upload
 
 
-def _incomplete(settings: Settings, ledger: Ledger, report: Report, not_resumed: str | None) -> IncompleteError:
-    report.summary.upload = UploadOutcome(outcome="not uploaded", detail="something is missing")
+def _incomplete(settings: Settings, ledger: Ledger, result: RunResult, not_resumed: str | None) -> IncompleteError:
+    result.upload = UploadResult(outcome="not uploaded", reason="something is missing")
     missing = ledger.missing()
     first = missing[0]
     parts = sum(entry.units for entry in missing)

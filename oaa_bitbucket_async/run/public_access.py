@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from oaa_bitbucket_async.bitbucket.transport import connect
 from oaa_bitbucket_async.collect.public_access import AccessProbe, Flagged
 from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
-from oaa_bitbucket_async.ops.summary import Summary
+from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.session import Session
@@ -27,16 +27,16 @@ async def ask_for_public_access(session: Session, places: Sequence[Flagged]) -> 
         return await probe.find(places)
 
 
-async def settle_public_access(snapshot: Snapshot, last: LastUpload | None, summary: Summary) -> None:
+async def settle_public_access(snapshot: Snapshot, last: LastUpload | None, result: RunResult) -> None:
     """What this run could not tell stays as the last upload had it; one warning says so, or what is assumed."""
     if snapshot.public_access == "unknown":
         kept = await last.public_access() if last is not None else None
         if kept in ("on", "off"):
             snapshot.public_access = kept
-            summary.warnings[_KEPT.format(kept)] += 1
+            result.warnings[_KEPT.format(kept)] += 1
         else:
-            summary.warnings[_ASSUMED] += 1
-    summary.public_access = snapshot.public_access
+            result.warnings[_ASSUMED] += 1
+    result.public_access = snapshot.public_access
 
 
 _KEPT = (

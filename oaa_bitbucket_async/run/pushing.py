@@ -10,12 +10,11 @@ from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.payload import load_payload
 from oaa_bitbucket_async.oaa.target import Target, scope_words
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, push
-from oaa_bitbucket_async.ops.summary import UploadOutcome
 from oaa_bitbucket_async.reading import secure
 from oaa_bitbucket_async.run.guards import check_removed, check_scope, refused, unknown_upload
 from oaa_bitbucket_async.run.keeping import Kept
 from oaa_bitbucket_async.run.last_upload import LastUpload
-from oaa_bitbucket_async.run.reporting import Report
+from oaa_bitbucket_async.run.reporting import Reporter
 from oaa_bitbucket_async.run.veza_report import report_in_veza
 from oaa_bitbucket_async.settings import Scope, State, Veza
 
@@ -25,7 +24,7 @@ _log = logging.getLogger(__name__)
 async def push_file(
     veza: Veza,
     file: Path,
-    report: Report,
+    reporter: Reporter,
     state: State | None = None,
     max_removed: float | None = None,
     provider_name: str | None = None,
@@ -41,7 +40,7 @@ async def push_file(
     data_source = check_settings(veza, payload.base_url)
     _tell(veza, data_source, payload.target, file)
     await check_veza(veza)
-    summary = report.summary
+    result = reporter.result
     last, unknown = None, None
     if state is not None:
         secure(state.directory)
@@ -50,27 +49,20 @@ async def push_file(
         await _check_scope(scope, last, max_removed)
         unknown = unknown_upload(last, data_source, scope)
         try:
-            summary.changes = await last.compare(payload, max_removed) if last is not None else None
-            check_removed(summary.changes, max_removed)
+            result.changes = await last.compare(payload, max_removed) if last is not None else None
+            check_removed(result.changes, max_removed)
         except RemovalError as error:
             raise refused(error, last, Kept.at(file), payload, veza, state) from None
-    result = await push(payload, veza)
-    if unknown is not None and not result.created_data_source:
+    uploaded = await push(payload, veza)
+    if unknown is not None and not uploaded.created_data_source:
         unknown.log()
     if last is not None:
         await last.keep(payload)
-    summary.users, summary.groups = payload.counts.users, payload.counts.groups
-    summary.projects, summary.repositories = payload.counts.projects, payload.counts.repositories
-    summary.grants = payload.counts.grants
-    summary.payload_bytes, summary.upload_bytes = payload.raw_size, len(payload.compressed)
-    summary.upload = UploadOutcome(
-        outcome="uploaded",
-        detail=f"data source {result.data_source}" + (", parsed by Veza" if result.parsed else ""),
-        warnings=result.warnings,
-    )
-    await report_in_veza(veza, payload, result, summary)
-    report.shown = True
-    await report.finish(0)
+    reporter.built(payload)
+    result.upload, result.upload_bytes = uploaded, len(payload.compressed)
+    await report_in_veza(veza, payload, uploaded, result)
+    reporter.shown = True
+    await reporter.finish(0)
     return 0
 
 

@@ -4,127 +4,103 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.timeline import Sample
 from oaa_bitbucket_async.collect.counts import CrawlCounts
-from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
+from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.events import Event, Figures, event
+from oaa_bitbucket_async.oaa.grant_count import counts_of
 from oaa_bitbucket_async.oaa.payload import Payload
+from oaa_bitbucket_async.ops.figures import fields
 from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.ops.metrics import write_metrics
 from oaa_bitbucket_async.ops.report import write_report
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.analysis import Analysis
-from oaa_bitbucket_async.ops.report.run_report import RunReport
-from oaa_bitbucket_async.ops.summary import LimitWay, Summary, render
+from oaa_bitbucket_async.ops.result import PacingSummary, RunResult
+from oaa_bitbucket_async.ops.summary import render
 from oaa_bitbucket_async.ops.terminal import error_console
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.run.session import Session
-from oaa_bitbucket_async.settings import CREDENTIALS, Identity, Output
+from oaa_bitbucket_async.settings import Identity, Output
 
 _log = logging.getLogger(__name__)
 REPORT = "--report (OAA_REPORT)"
 
 
 @dataclass(slots=True)
-class Report:
-    """Collects what summary and metrics tell; `finish` shows them, whatever the run's end."""
+class Reporter:
+    """Takes in what happens in a run. `finish` tells it in every way that is wanted, however the run ended."""
 
     console: Console
     output: Output
-    summary: Summary
+    result: RunResult
     figures: Figures
     """Filled by `finish` for whoever writes the last record of the log."""
-    began: float = field(default_factory=time.monotonic)
+    redact: Redactor = field(default_factory=Redactor)
     counts: CrawlCounts = field(default_factory=CrawlCounts)
     session: Session | None = None
     shown: bool = False
-    """Whether there was anything to sum up: a run that ends in preflight has nothing to show."""
-    redact: Redactor = field(default_factory=Redactor)
-    error: BaseException | None = None
-    """What ended the run early."""
-    identity: Identity = "email"
-    instance: Instance | None = None
-    found: Analysis | None = None
-    timeline: list[Sample] = field(default_factory=list)
+    """Whether there is anything to sum up: a run that ends in preflight has nothing to show."""
+    began: float = field(default_factory=time.monotonic)
+    analysis: Analysis | None = None
+    """What the report says of the snapshot. None until the crawl has ended, or if no report is wanted."""
+    samples: Sequence[Sample] = ()
+    """The run's timeline, for the report."""
 
-    def collected(self, snapshot: Snapshot, payload: Payload | None) -> None:
-        """The crawl is over; `payload` is what came of it."""
-        if self.summary.crawl_duration is None:
-            self.summary.crawl_duration = time.monotonic() - self.began
-        self.summary.users = len(snapshot.users)
-        self.summary.groups = len(snapshot.groups)
-        self.summary.projects = len(snapshot.projects)
-        self.summary.repositories = len(snapshot.repositories)
-        self.summary.grants = snapshot.grant_count()
-        if payload is not None:
-            self.summary.warnings += Counter(payload.warnings)
-            self.summary.payload_bytes = payload.raw_size
-            if snapshot.included.asked_for & CREDENTIALS:
-                self.summary.credentials = payload.counts.credentials
+    async def crawled(self, snapshot: Snapshot, identity: Identity) -> None:
+        """The crawl is over."""
+        self.result.crawl_duration = time.monotonic() - self.began
+        self.result.counts = await asyncio.to_thread(counts_of, snapshot)
+        if self.output.report is not None:
+            self._take_samples()
+            with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
+                self.analysis = await asyncio.to_thread(analyse, snapshot, identity=identity)
 
-    async def study(self, snapshot: Snapshot, identity: Identity) -> None:
-        """Finds out what the HTML report tells of the snapshot, if one is wanted."""
-        if self.output.report is None:
-            return
-        self.instance, self.identity = snapshot.instance, identity
-        self._take_samples()
-        with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
-            self.found = await asyncio.to_thread(analyse, snapshot, identity=identity)
+    def built(self, payload: Payload) -> None:
+        """There is a payload: from now on its own counts hold."""
+        self.result.counts = payload.counts
+        self.result.payload_bytes = payload.raw_size
+        self.result.warnings += Counter(payload.warnings)
 
     async def finish(self, exit_code: int) -> None:
         """Shows the summary and writes metrics and report. Never raises: the run's result stands already."""
         with _not_worth_the_run("the summary", Event.REPORT_FAILED):
-            self._sum_up()
+            self._sum_up(exit_code)
             if self.shown:
-                render(self.summary, self.console, self.output)
+                render(self.result, self.console, self.output)
         if (metrics_file := self.output.metrics_file) is not None:
             with _not_worth_the_run("--metrics-file (OAA_METRICS_FILE)", Event.METRICS_FAILED):
-                await asyncio.to_thread(
-                    write_metrics, metrics_file, self.summary, exit_code=exit_code, finished_at=time.time()
-                )
+                await asyncio.to_thread(write_metrics, metrics_file, self.result)
         if (report := self.output.report) is not None and self.shown:
+            if not self.samples:
+                self._take_samples()
             with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
-                if not self.timeline:
-                    self._take_samples()
-                await asyncio.to_thread(write_report, report, self._run_report(exit_code), self.redact)
+                await asyncio.to_thread(
+                    write_report, report, self.result, self.analysis, self.samples, self.output.run_id, self.redact
+                )
                 _log.info("the report is in %s", report, extra=event(Event.REPORT_SAVED, path=str(report)))
+
+    def _sum_up(self, exit_code: int) -> None:
+        result = self.result
+        result.exit_code, result.finished_at = exit_code, time.time()
+        result.duration = time.monotonic() - self.began
+        result.resumed = self.counts.resumed
+        if self.session is not None:
+            result.requests = self.session.stats
+            result.pacing = PacingSummary.of(self.session.pacer)
+        self.figures |= fields(result)
 
     def _take_samples(self) -> None:
         if self.session is not None and self.session.timeline is not None:
             with _not_worth_the_run("the timeline of the report", Event.REPORT_FAILED):
-                self.timeline = self.session.timeline.samples()
-
-    def _sum_up(self) -> None:
-        summary = self.summary
-        summary.duration = time.monotonic() - self.began
-        summary.resumed = self.counts.resumed
-        if self.session is not None:
-            summary.requests = self.session.stats
-            _take_pacing(summary, self.session.pacer)
-        self.figures |= summary.fields()
-
-    def _run_report(self, exit_code: int) -> RunReport:
-        error = self.error
-        return RunReport(
-            summary=self.summary,
-            exit_code=exit_code,
-            finished_at=time.time(),
-            run_id=self.output.run_id,
-            message=error.message if isinstance(error, CollectorError) else "",
-            advice=error.advice if isinstance(error, CollectorError) else "",
-            instance=self.instance,
-            identity=self.identity,
-            found=self.found,
-            timeline=self.timeline,
-        )
+                self.samples = self.session.timeline.samples()
 
 
 @contextmanager
@@ -143,26 +119,8 @@ def _not_worth_the_run(what: str, name: Event) -> Iterator[None]:
 
 
 @contextmanager
-def reporting(instance: str, output: Output, redact: Redactor, figures: Figures | None = None) -> Iterator[Report]:
+def reporting(instance: str, output: Output, redact: Redactor, figures: Figures | None = None) -> Iterator[Reporter]:
     """The log goes to standard error, without what `redact` knows, while the block runs."""
     console = error_console()
     with logging_to(console, output, redact=redact):
-        yield Report(console, output, Summary(instance=instance), {} if figures is None else figures, redact=redact)
-
-
-def _take_pacing(summary: Summary, pacer: Pacer) -> None:
-    history = list(pacer.history)
-    start = history[0].old if history else pacer.limit
-    summary.limit = LimitWay(
-        start=start,
-        peak=max([start, pacer.limit, *(change.new for change in history)]),
-        end=pacer.limit,
-        changes=len(history),
-    )
-    summary.throttled = pacer.throttled
-    summary.pauses = pacer.pauses
-    summary.paused_seconds = pacer.paused_seconds
-    summary.outages = pacer.outages
-    summary.outage_seconds = pacer.outage_seconds
-    summary.rate = pacer.rate
-    summary.rate_learned = pacer.rate_learned
+        yield Reporter(console, output, RunResult(instance=instance), {} if figures is None else figures, redact)

@@ -60,9 +60,6 @@ def test_a_run_writes_what_it_uploaded(bench: Benches, tmp_path: Path) -> None:
     assert "Complete, and uploaded to Veza." in page.text
     assert "No earlier payload is known" in page.text
     payload = FromPayload(made.veza.pushed[-1].decoded())
-    assert figure(page, "users") == len(payload.users)
-    assert figure(page, "projects") == len(payload.projects)
-    assert figure(page, "repositories") == len(payload.repositories)
     assert page.source.count("<svg") == 6
 
     first = 1 + next(n for n, row in enumerate(page.rows) if row[:2] == [["user"], ["may read"]])

@@ -14,6 +14,7 @@ from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.events import Event
 from tests.integration.conftest import Benches
 from tests.integration.process import Ended, ended, environment
+from tests.ops.report.page_reader import Page
 from tests.servers import Fault
 
 NAMES = {str(event) for event in Event}
@@ -43,6 +44,42 @@ def test_a_run_over_a_thousand_repositories_says_little_at_info(bench: Benches) 
     last = records[-1]
     assert (last["repositories"], last["missing"], last["upload"], last["error"]) == (1000, 0, "uploaded", None)
     assert last["requests"] == sum(last["requests_by_kind"].values()) > 2000
+
+
+def test_what_was_found_is_the_same_in_payload_log_metrics_and_report(bench: Benches, tmp_path: Path) -> None:
+    made, metrics, report = bench(), tmp_path / "m.prom", tmp_path / "r.html"
+    everything = ("--include", "tokens", "--include", "access-keys", "--report", str(report))
+    last = _ran(ended(made, *everything, OAA_LOG_FORMAT="json", OAA_METRICS_FILE=str(metrics)), 0)[-1]
+    pushed = made.veza.pushed[-1].decoded()
+    (application,) = pushed["applications"]
+    in_payload = {
+        "users": len(application["local_users"]),
+        "groups": len(application["local_groups"]),
+        "projects": len(application["resources"]),
+        "repositories": sum(len(project.get("sub_resources", ())) for project in application["resources"]),
+        "grants": sum(
+            len(grant.get("resources", ())) + bool(grant.get("apply_to_application"))
+            for holder in pushed["identity_to_permissions"]
+            for grant in holder["application_permissions"]
+        ),
+        "credentials": len(application["local_access_creds"]),
+    }
+    assert {key: last[key] for key in in_payload} == in_payload
+    assert in_payload["credentials"] > 0
+    families = text_string_to_metric_families(metrics.read_text())
+    samples = {
+        (s.name.removeprefix("oaa_bitbucket_"), s.labels.get("kind")): s.value for f in families for s in f.samples
+    }
+    assert samples["grants", None] == in_payload["grants"]
+    for kind in ("users", "groups", "projects", "repositories"):
+        assert samples["entities", kind] == in_payload[kind]
+    page = Page(report.read_bytes()).text
+    for key, count in in_payload.items():
+        assert f"{count:,} {'keys and tokens' if key == 'credentials' else key}" in page
+    saved = tmp_path / "p.json"
+    saved.write_bytes(made.veza.pushed[-1].body)
+    again = _ran(ended(made, "push", str(saved), OAA_LOG_FORMAT="json"), 0)[-1]
+    assert {key: again[key] for key in in_payload} == in_payload
 
 
 def test_a_failed_run_names_what_is_missing_and_sums_up_last(bench: Benches) -> None:

@@ -12,7 +12,7 @@ from oaa_bitbucket_async.bitbucket.credentials import AccessKey, Token
 from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import UnitKind
-from oaa_bitbucket_async.oaa.grant_count import credential_grants_of, grants_of
+from oaa_bitbucket_async.oaa.grant_count import counts_of, credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.settings import Include
 from tests.examples import examples
@@ -44,6 +44,7 @@ def test_every_grant_of_a_random_estate_is_in_the_payload(seed):
     snapshot = snapshot_of(steps_of(seed))
     payload = build_payload(snapshot)
     assert grants_of(snapshot) == distinct(payload) == payload.counts.grants
+    assert counts_of(snapshot) == payload.counts
 
 
 def grants(permissions: list[str]) -> st.SearchStrategy:
@@ -85,6 +86,7 @@ def test_holders_whose_names_fold_together_owners_defaults_and_public_things_cou
     snapshot.add_repository_grants(2, on_repository, 1.0)
     payload = build_payload(snapshot)
     assert grants_of(snapshot) == distinct(payload) == payload.counts.grants
+    assert counts_of(snapshot) == payload.counts
 
 
 def test_grants_on_what_no_listing_shows_do_not_count():

@@ -7,12 +7,12 @@ import pytest
 
 from oaa_bitbucket_async.demo.veza import Scripted
 from oaa_bitbucket_async.oaa import upload
-from oaa_bitbucket_async.oaa.upload import PushResult
-from oaa_bitbucket_async.ops.summary import Summary
+from oaa_bitbucket_async.oaa.upload import UploadResult
+from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.run.veza_report import report_in_veza
 from tests.oaa.conftest import veza
 
-UPLOADED = PushResult(provider="P", data_source="D", created_provider=True)
+UPLOADED = UploadResult(provider="P", data_source="D", created_provider=True)
 
 
 @pytest.mark.parametrize("call", ["query", "report"])
@@ -36,8 +36,8 @@ UPLOADED = PushResult(provider="P", data_source="D", created_provider=True)
 def test_an_odd_answer_is_at_most_a_warning(server, payload, policy, monkeypatch, call, body):
     monkeypatch.setattr(upload, "default_policy", lambda **_: replace(policy, attempts=2))
     server.fail(Scripted(200, body), 10_000, call)
-    summary = Summary(instance="h")
-    asyncio.run(report_in_veza(veza(server), payload, UPLOADED, summary))
-    assert summary.veza_report is not None
-    assert all("The upload stands" in warning or "left out" in warning for warning in summary.warnings)
-    assert (summary.veza_report.outcome == "failed") <= bool(summary.warnings)
+    result = RunResult(instance="h")
+    asyncio.run(report_in_veza(veza(server), payload, UPLOADED, result))
+    assert result.veza_report is not None
+    assert all("The upload stands" in warning or "left out" in warning for warning in result.warnings)
+    assert (result.veza_report.outcome == "failed") <= bool(result.warnings)

@@ -1,17 +1,19 @@
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from oaa_bitbucket_async.oaa.changes import Changes, Difference
+from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.ops.metrics import write_metrics
-from oaa_bitbucket_async.ops.summary import Summary, UploadOutcome
-from tests.ops.test_summary import make_summary
+from oaa_bitbucket_async.ops.result import RunResult
+from tests.ops.test_summary import make_result
 
-UPLOADED = UploadOutcome(outcome="uploaded")
-DRY = UploadOutcome(outcome="dry run")
+UPLOADED = UploadResult()
+DRY = UploadResult(outcome="dry run")
 
 
 def _read(path: Path) -> dict[tuple[str, str], float]:
@@ -27,7 +29,7 @@ def _read(path: Path) -> dict[tuple[str, str], float]:
 
 def test_the_figures_of_a_run(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
-    write_metrics(path, make_summary(missing=3), exit_code=0, finished_at=1000.0)
+    write_metrics(path, replace(make_result(missing=3), exit_code=0, finished_at=1000.0))
     found = _read(path)
     for key, value in {
         ("last_success_timestamp_seconds", ""): 1000.0,
@@ -53,10 +55,10 @@ def test_the_figures_of_a_run(tmp_path: Path) -> None:
 
 def test_a_failure_keeps_the_time_of_the_last_success(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
-    write_metrics(path, Summary(instance="h"), exit_code=75, finished_at=500.0)
+    write_metrics(path, RunResult(instance="h", exit_code=75, finished_at=500.0))
     assert ("last_success_timestamp_seconds", "") not in _read(path)
-    write_metrics(path, Summary(instance="h", upload=UPLOADED), exit_code=0, finished_at=1000.0)
-    write_metrics(path, Summary(instance="h"), exit_code=3, finished_at=2000.0)
+    write_metrics(path, RunResult(instance="h", upload=UPLOADED, exit_code=0, finished_at=1000.0))
+    write_metrics(path, RunResult(instance="h", exit_code=3, finished_at=2000.0))
     found = _read(path)
     assert found["last_success_timestamp_seconds", ""] == 1000.0
     assert found["last_run_timestamp_seconds", ""] == 2000.0
@@ -65,40 +67,39 @@ def test_a_failure_keeps_the_time_of_the_last_success(tmp_path: Path) -> None:
 
 def test_only_an_upload_of_this_instance_is_a_success(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
-    write_metrics(path, Summary(instance="h", upload=UPLOADED), exit_code=0, finished_at=1000.0)
-    write_metrics(path, Summary(instance="h", upload=DRY), exit_code=0, finished_at=2000.0)
+    write_metrics(path, RunResult(instance="h", upload=UPLOADED, exit_code=0, finished_at=1000.0))
+    write_metrics(path, RunResult(instance="h", upload=DRY, exit_code=0, finished_at=2000.0))
     assert _read(path)["last_success_timestamp_seconds", ""] == 1000.0
-    write_metrics(path, Summary(instance="h", upload=UPLOADED), exit_code=3, finished_at=3000.0)
+    write_metrics(path, RunResult(instance="h", upload=UPLOADED, exit_code=3, finished_at=3000.0))
     assert _read(path)["last_success_timestamp_seconds", ""] == 1000.0
-    write_metrics(path, Summary(instance="another", upload=DRY), exit_code=0, finished_at=4000.0)
+    write_metrics(path, RunResult(instance="another", upload=DRY, exit_code=0, finished_at=4000.0))
     assert ("last_success_timestamp_seconds", "") not in _read(path)
 
 
 def test_what_was_not_collected_has_no_figure(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
-    write_metrics(path, Summary(instance="h"), exit_code=75, finished_at=500.0)
+    write_metrics(path, RunResult(instance="h", exit_code=75, finished_at=500.0))
     assert {"entities", "grants", "payload_bytes", "upload_warnings"}.isdisjoint(name for name, _ in _read(path))
 
 
 def test_what_changed_since_the_last_upload(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     changes = Changes(grants=Difference(before=9, after=7, added=1, removed=3))
-    write_metrics(path, Summary(instance="h", changes=changes), exit_code=0, finished_at=1.0)
+    write_metrics(path, RunResult(instance="h", changes=changes, exit_code=0, finished_at=1.0))
     found = _read(path)
     assert found["changes", "removed,grants"] == 3
     assert found["changes", "added,grants"] == 1
     assert found["changes", "removed,users"] == 0
-    write_metrics(path, Summary(instance="h"), exit_code=0, finished_at=1.0)
+    write_metrics(path, RunResult(instance="h", exit_code=0, finished_at=1.0))
     assert "changes" not in {name for name, _ in _read(path)}
 
 
 def test_every_figure_says_of_which_bitbucket_it_is(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
-    summary = make_summary()
-    summary.instance = 'a"b\\c\nd'
-    write_metrics(path, summary, exit_code=0, finished_at=500.0)
+    result = replace(make_result(), instance='a"b\\c\nd', finished_at=500.0)
+    write_metrics(path, result)
     families = list(text_string_to_metric_families(path.read_text()))
-    assert {sample.labels["bitbucket"] for family in families for sample in family.samples} == {summary.instance}
+    assert {sample.labels["bitbucket"] for family in families for sample in family.samples} == {result.instance}
     for family in families:
         assert family.type == "gauge"
         assert family.documentation.endswith(".")
@@ -108,7 +109,7 @@ def test_every_figure_says_of_which_bitbucket_it_is(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus' promtool is not installed")
 def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
-    write_metrics(path, make_summary(missing=3), exit_code=3, finished_at=500.0)
+    write_metrics(path, replace(make_result(missing=3), exit_code=3, finished_at=500.0))
     done = subprocess.run(
         ["promtool", "check", "metrics"], input=path.read_bytes(), capture_output=True, check=False, timeout=60
     )
@@ -119,11 +120,11 @@ def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
 def test_a_damaged_file_is_replaced(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "m.prom"
     path.write_bytes(content)
-    write_metrics(path, Summary(instance="h"), exit_code=2, finished_at=2000.0)
+    write_metrics(path, RunResult(instance="h", exit_code=2, finished_at=2000.0))
     assert _read(path)["exit_code", ""] == 2
     assert "last success" in caplog.text
 
 
 def test_a_file_that_can_not_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_metrics(tmp_path / "none" / "m.prom", Summary(instance="h"), exit_code=0, finished_at=1.0)
+    write_metrics(tmp_path / "none" / "m.prom", RunResult(instance="h", exit_code=0, finished_at=1.0))
     assert "--metrics-file (OAA_METRICS_FILE)" in caplog.text

@@ -10,12 +10,17 @@ from rich.console import Console
 from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
 from oaa_bitbucket_async.collect.ledger import Entry, Outcome
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.oaa.counts import Counts
+from oaa_bitbucket_async.oaa.upload import UploadResult
+from oaa_bitbucket_async.ops.figures import fields
+from oaa_bitbucket_async.ops.formats import duration_text, size_text
 from oaa_bitbucket_async.ops.logs import logging_to
-from oaa_bitbucket_async.ops.summary import LimitWay, Summary, UploadOutcome, duration_text, render, size_text
+from oaa_bitbucket_async.ops.result import LimitSummary, PacingSummary, RunResult
+from oaa_bitbucket_async.ops.summary import render
 from oaa_bitbucket_async.settings import Output
 
 
-def make_summary(missing: int = 0) -> Summary:
+def make_result(missing: int = 0) -> RunResult:
     requests = RequestStats()
     requests.sent.update({"repository-users": 2010, "projects": 3})
     requests.answered.update({"repository-users": 2000, "projects": 3})
@@ -24,29 +29,25 @@ def make_summary(missing: int = 0) -> Summary:
     latencies = requests.latencies["repository-users"] = Latencies()
     for n in range(100):
         latencies.add(0.040 if n < 90 else 0.400)
-    return Summary(
+    return RunResult(
         instance="git.example.com/scm",
-        users=50_000,
-        groups=5_000,
-        projects=2_000,
-        repositories=100_000,
-        grants=800_000,
+        counts=Counts(users=50_000, groups=5_000, projects=2_000, repositories=100_000, grants=800_000),
         requests=requests,
         duration=201.3,
-        throttled=3,
-        pauses=1,
-        paused_seconds=12.0,
-        limit=LimitWay(start=8, peak=64, end=48, changes=17),
-        rate=60.0,
-        rate_learned=True,
+        pacing=PacingSummary(
+            throttled=3,
+            pauses=1,
+            paused_seconds=12.0,
+            limit=LimitSummary(start=8, peak=64, end=48, changes=17),
+            rate=60.0,
+            rate_learned=True,
+        ),
         missing=[_entry(n) for n in range(missing)],
         gone=2,
         resumed=400,
         warnings=Counter({"users whose names differ only in case": 2}),
-        upload=UploadOutcome(
-            outcome="uploaded",
-            detail="bitbucket-server - git.example.com",
-            warnings=Counter({"Cannot find identity": 9}),
+        upload=UploadResult(
+            data_source="bitbucket-server - git.example.com", warnings=Counter({"Cannot find identity": 9})
         ),
         payload_bytes=118_800_000,
         upload_bytes=11_500_000,
@@ -64,23 +65,23 @@ def _entry(n: int) -> Entry:
     )
 
 
-def _terminal(summary: Summary, width: int) -> str:
+def _terminal(result: RunResult, width: int) -> str:
     stream = io.StringIO()
-    render(summary, Console(file=stream, force_terminal=True, color_system=None, width=width), Output())
+    render(result, Console(file=stream, force_terminal=True, color_system=None, width=width), Output())
     return stream.getvalue()
 
 
-def _elsewhere(summary: Summary, output: Output) -> str:
+def _elsewhere(result: RunResult, output: Output) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=80)
     with logging_to(console, output, redact=str):
-        render(summary, console, output)
+        render(result, console, output)
     return stream.getvalue()
 
 
 @pytest.mark.parametrize("width", [80, 40, 200])
 def test_on_a_terminal(width: int) -> None:
-    text = _terminal(make_summary(missing=1005), width)
+    text = _terminal(make_result(missing=1005), width)
     assert max(map(len, text.splitlines())) <= width
     words = " ".join(text.split())
     for figure in ("50,000", "5,000", "2,000", "100,000", "800,000", "2,013", "118.8 MB", "A/r000", "A/r999"):
@@ -92,7 +93,7 @@ def test_on_a_terminal(width: int) -> None:
 
 
 def test_the_kinds_of_requests_have_their_latencies() -> None:
-    row = next(line for line in _terminal(make_summary(), 80).splitlines() if line.startswith("repository-users"))
+    row = next(line for line in _terminal(make_result(), 80).splitlines() if line.startswith("repository-users"))
     _, sent, median, _, high, _ = row.split()
     assert sent == "2,010"
     assert abs(float(median) - 40) < 3
@@ -100,57 +101,57 @@ def test_the_kinds_of_requests_have_their_latencies() -> None:
 
 
 def test_nothing_left_out_is_said() -> None:
-    assert "nothing" in next(row for row in _terminal(make_summary(), 80).splitlines() if row.startswith("Left out"))
+    assert "nothing" in next(row for row in _terminal(make_result(), 80).splitlines() if row.startswith("Left out"))
 
 
 def test_elsewhere_lines_and_all_that_is_missing_in_the_debug_log() -> None:
-    text = _elsewhere(make_summary(missing=1005), Output())
+    text = _elsewhere(make_result(missing=1005), Output())
     assert "repositories: 100,000" in text
     assert "A/r999" in text
     assert "A/r1000" not in text
-    debug = _elsewhere(make_summary(missing=1005), Output(debug=True))
+    debug = _elsewhere(make_result(missing=1005), Output(debug=True))
     assert all(debug.count(f"A/r{n:03} ") == 1 for n in range(1005))
     assert "requests for repository-users: 2,010" in debug
 
 
 def test_in_json_a_record_for_each_part_that_is_missing_and_figures_for_the_last_one() -> None:
-    records = [json.loads(line) for line in _elsewhere(make_summary(missing=2), Output(log_format="json")).splitlines()]
+    records = [json.loads(line) for line in _elsewhere(make_result(missing=2), Output(log_format="json")).splitlines()]
     assert [r["event"] for r in records] == ["missing", "missing"]
     assert records[0]["what"] == "user permissions of repository A/r000"
-    last = json.loads(json.dumps(make_summary(missing=2).fields()))
+    last = json.loads(json.dumps(fields(make_result(missing=2))))
     assert (last["repositories"], last["missing"], last["upload"]) == (100_000, 2, "uploaded")
     assert last["retries"] == {"timeout": 7, "throttled": 3}
 
 
 def test_an_empty_run_can_be_shown() -> None:
-    empty = Summary(instance="h")
+    empty = RunResult(instance="h")
     assert "nothing" in _terminal(empty, 80)
     assert "users: 0" in _elsewhere(empty, Output())
     assert empty.throughput == 0.0
 
 
 def test_what_is_waited_for_after_the_crawl_does_not_count_in_the_requests_a_second() -> None:
-    summary = make_summary()
-    assert summary.throughput == pytest.approx(2013 / 201.3)
-    summary.crawl_duration = 100.65
-    assert summary.throughput == pytest.approx(2013 / 100.65)
-    assert summary.fields()["requests_per_second"] == 20.0
-    text = _elsewhere(summary, Output())
+    result = make_result()
+    assert result.throughput == pytest.approx(2013 / 201.3)
+    result.crawl_duration = 100.65
+    assert result.throughput == pytest.approx(2013 / 100.65)
+    assert fields(result)["requests_per_second"] == 20.0
+    text = _elsewhere(result, Output())
     assert "requests: 2,013 in 1 min 41 s, 20 a second" in text
     assert "duration: 3 min 21 s, upload and waiting included" in text
 
 
 def test_a_name_can_not_steer_the_terminal() -> None:
-    summary = make_summary()
-    summary.instance = "h\x1b[2J"
-    summary.missing = [Entry(Unit(UnitKind.MEMBERS, "g"), Outcome.FAILED, "members of \x1b[2J", "[red]why[/red]", "")]
-    text = _terminal(summary, 200)
+    result = make_result()
+    result.instance = "h\x1b[2J"
+    result.missing = [Entry(Unit(UnitKind.MEMBERS, "g"), Outcome.FAILED, "members of \x1b[2J", "[red]why[/red]", "")]
+    text = _terminal(result, 200)
     assert "\x1b[2J" not in text
     assert "[red]why[/red]" in text
 
 
 def test_without_a_handler_nothing_breaks() -> None:
-    render(make_summary(), Console(file=io.StringIO()), Output())
+    render(make_result(), Console(file=io.StringIO()), Output())
     assert logging.getLogger("oaa_bitbucket_async").level == logging.NOTSET
 
 

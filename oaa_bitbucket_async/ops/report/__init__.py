@@ -1,18 +1,28 @@
 """The run's report: one HTML page that shows what was found and how it went."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from oaa_bitbucket_async.bitbucket.timeline import Sample
 from oaa_bitbucket_async.files import write_private
-from oaa_bitbucket_async.ops.report.run_report import RunReport
+from oaa_bitbucket_async.ops.report.analysis import Analysis
+from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.text import escape
 
 
-def write_report(path: Path, report: RunReport, redact: Callable[[str], str]) -> None:
+def write_report(
+    path: Path,
+    result: RunResult,
+    analysis: Analysis | None,
+    samples: Sequence[Sample],
+    run_id: str,
+    redact: Callable[[str], str],
+) -> None:
     """Writes the page, whole, for its owner only. Blocks: call it off the event loop.
 
-    Raises as `files.write_whole`.
+    Without `analysis` the page tells how the run went, and nothing of Bitbucket. Raises as `files.write_whole`.
     """
     from oaa_bitbucket_async.ops.report.page import render  # the plotting library takes its time to load
 
-    write_private(path, render(report, clean=lambda text: escape(redact(text))))
+    page = render(result, analysis, samples, run_id=run_id, clean=lambda text: escape(redact(text)))
+    write_private(path, page)

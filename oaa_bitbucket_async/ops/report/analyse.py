@@ -47,6 +47,8 @@ def analyse(snapshot: Snapshot, *, identity: Identity) -> Analysis:
     dormant = _dormant(snapshot, index, sign_in, global_holders)
     able = (user for user in snapshot.users.values() if is_licensed(user, sign_in) is not False)
     return Analysis(
+        instance=snapshot.instance,
+        identity=identity,
         users=_users(snapshot, sign_in, identity),
         things=_things(snapshot),
         levels=_levels(snapshot, index),

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from oaa_bitbucket_async.collect.snapshot import PublicAccess
+from oaa_bitbucket_async.collect.snapshot import Instance, PublicAccess
 from oaa_bitbucket_async.ops.report.reach import Reach
+from oaa_bitbucket_async.settings import Identity
 
 T = TypeVar("T")
 
@@ -164,6 +165,9 @@ class Orphaned:
 class Analysis:
     """What there is to say about an instance's permissions. Lists are cut; `total` tells the whole."""
 
+    instance: Instance
+    identity: Identity
+    """What links users to an identity provider."""
     users: Users
     things: Things
     levels: tuple[PermissionCount, ...]

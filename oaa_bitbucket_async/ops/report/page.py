@@ -3,8 +3,9 @@
 The template escapes whatever it is given. Text is passed on without control characters and without our secrets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,13 +15,15 @@ from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket.timeline import Sample
 from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.collect.units import UnitKind
-from oaa_bitbucket_async.errors import IncompleteError
+from oaa_bitbucket_async.errors import CollectorError, IncompleteError
 from oaa_bitbucket_async.oaa.changes import Changes
+from oaa_bitbucket_async.ops.figures import EXIT_CODE, HOW_IT_WENT, WHAT_WAS_FOUND, rows_of
+from oaa_bitbucket_async.ops.formats import duration_text
 from oaa_bitbucket_async.ops.report import charts
 from oaa_bitbucket_async.ops.report.analysis import Analysis, Shown
 from oaa_bitbucket_async.ops.report.charts import Bar
-from oaa_bitbucket_async.ops.report.run_report import RunReport
-from oaa_bitbucket_async.ops.summary import duration_text, kind_rows, run_rows, warning_lines
+from oaa_bitbucket_async.ops.result import RunResult
+from oaa_bitbucket_async.ops.summary import kind_rows, warning_lines
 from oaa_bitbucket_async.text import escape
 
 _MOST_MISSING = 50
@@ -50,7 +53,14 @@ class _ChangeRow(NamedTuple):
     text: str
 
 
-def render(report: RunReport, *, clean: Callable[[str], str] = escape) -> bytes:
+def render(
+    result: RunResult,
+    analysis: Analysis | None = None,
+    samples: Sequence[Sample] = (),
+    *,
+    run_id: str = "",
+    clean: Callable[[str], str] = escape,
+) -> bytes:
     """The page, in UTF-8. `clean` is what text goes through before it is escaped."""
 
     def finalize(value: object) -> object:
@@ -64,75 +74,88 @@ def render(report: RunReport, *, clean: Callable[[str], str] = escape) -> bytes:
         trim_blocks=True,
     )
     environment.filters["number"] = "{:,}".format
-    page = environment.get_template("report.html.j2").render(_context(report, clean))
-    return page.encode("utf-8", errors="replace")
-
-
-def _context(report: RunReport, clean: Callable[[str], str]) -> dict[str, object]:
-    summary, found, instance = report.summary, report.found, report.instance
-    at = datetime.fromtimestamp(report.finished_at, UTC)
-    good, verdict = _verdict(report)
-    missing = Shown(tuple(summary.missing[:_MOST_MISSING]), len(summary.missing))
-    return {
+    context = {
         "program": f"oaa-bitbucket-async {__version__}",
-        "run_id": report.run_id,
-        "instance": summary.instance,
-        "link": instance.base_url if instance and instance.base_url.startswith(("http://", "https://")) else None,
-        "version": instance.version if instance else "",
-        "effective": instance is not None and instance.global_permissions == "effective",
-        "identity": _IDENTITY_WORDS[report.identity],
+        "run_id": run_id,
+        **_about_the_run(result, analysis, samples),
+        **(_about_the_instance(result, analysis) if analysis is not None else _NOTHING_KNOWN),
+        "charts": {
+            **dict.fromkeys(("users", "repositories", "levels", "throughput", "limit", "latency")),
+            **(_charts_of_the_instance(analysis, clean) if analysis is not None else {}),
+            **(_charts_over_time(samples) if samples else {}),
+        },
+    }
+    return environment.get_template("report.html.j2").render(context).encode("utf-8", errors="replace")
+
+
+def _about_the_run(result: RunResult, analysis: Analysis | None, samples: Sequence[Sample]) -> dict[str, object]:
+    at = datetime.fromtimestamp(result.finished_at, UTC)
+    good, verdict = _verdict(result, crawled=analysis is not None)
+    return {
+        "instance": result.instance,
         "day": f"{at:%Y-%m-%d}",
         "time": f"{at:%d %B %Y, %H:%M} UTC".lstrip("0"),
         "good": good,
         "verdict": verdict,
-        "explanation": _explanation(report),
-        "found": found,
-        "figures": _figures(found, summary.credentials) if found else (),
-        "looks": _looks(found, summary.missing) if found else (),
-        "levels_by_default": list(found.defaults_by_level.items()) if found else (),
-        "gone_global": found is not None and any(group.on_everything for group in found.gone_groups.first),
-        "public_access": _PUBLIC_ACCESS[found.public_access] if found else "",
-        "groups_known": _known(summary.missing, UnitKind.GROUPS),
-        "changes": summary.changes,
-        "change_rows": _change_rows(summary.changes) if summary.changes else (),
-        "charts": _charts(report, clean),
-        "run": _run(report),
-        "failures": any(sample.failed for sample in report.timeline),
-        "kinds": kind_rows(summary.requests),
-        "warnings": warning_lines(summary),
-        "missing": missing,
+        "explanation": _explanation(result, crawled=analysis is not None),
+        "changes": result.changes,
+        "change_rows": _change_rows(result.changes) if result.changes else (),
+        "run": _run(result),
+        "failures": any(sample.failed for sample in samples),
+        "kinds": kind_rows(result.requests),
+        "warnings": warning_lines(result),
+        "missing": Shown(tuple(result.missing[:_MOST_MISSING]), len(result.missing)),
     }
 
 
-def _verdict(report: RunReport) -> tuple[bool, str]:
-    upload, missing = report.summary.upload, report.summary.missing_units
+_NOTHING_KNOWN: Mapping[str, object] = MappingProxyType({"analysis": None, "link": None, "version": ""})
+
+
+def _about_the_instance(result: RunResult, analysis: Analysis) -> dict[str, object]:
+    instance = analysis.instance
+    return {
+        "analysis": analysis,
+        "link": instance.base_url if instance.base_url.startswith(("http://", "https://")) else None,
+        "version": instance.version,
+        "effective": instance.global_permissions == "effective",
+        "identity": _IDENTITY_WORDS[analysis.identity],
+        "figures": _tiles_of_figures(result, analysis),
+        "looks": _looks(analysis, result.missing),
+        "levels_by_default": list(analysis.defaults_by_level.items()),
+        "gone_global": any(group.on_everything for group in analysis.gone_groups.first),
+        "public_access": _PUBLIC_ACCESS[analysis.public_access],
+    }
+
+
+def _verdict(result: RunResult, *, crawled: bool) -> tuple[bool, str]:
+    missing = result.missing_units
     parts = f"{missing:,} part{'' if missing == 1 else 's'} could not be collected"
-    if report.exit_code == 0:
-        if upload is not None and upload.outcome == "uploaded":
+    if result.exit_code == 0:
+        if result.uploaded:
             return True, "Complete, and uploaded to Veza."
         return True, "Complete. A dry run: nothing was uploaded."
-    if missing and upload is not None and upload.outcome == "uploaded":
+    if missing and result.uploaded:
         return False, f"Incomplete, and uploaded nevertheless: {parts}."
     if missing:
         return False, f"Incomplete, nothing was uploaded: {parts}."
-    if report.exit_code >= 128:
+    if result.exit_code >= 128:
         return False, "Interrupted, nothing was uploaded."
-    if upload is not None and upload.outcome == "refused":
+    if result.upload is not None and result.upload.outcome == "refused":
         return False, "Everything was collected, but Veza did not take it."
-    if report.exit_code == IncompleteError.exit_code:
+    if result.exit_code == IncompleteError.exit_code:
         return False, "Everything was collected, and nothing was uploaded."
-    if report.found is None:
-        return False, f"The run failed before everything was collected (exit code {report.exit_code})."
-    return False, f"Everything was collected, but the run failed (exit code {report.exit_code})."
+    if not crawled:
+        return False, f"The run failed before everything was collected (exit code {result.exit_code})."
+    return False, f"Everything was collected, but the run failed (exit code {result.exit_code})."
 
 
-def _explanation(report: RunReport) -> list[str]:
-    lines = [line for line in (report.message, report.advice) if line]
-    if report.found and report.summary.missing:
+def _explanation(result: RunResult, *, crawled: bool) -> list[str]:
+    error = result.error
+    lines = [line for line in (error.message, error.advice) if line] if isinstance(error, CollectorError) else []
+    if crawled and result.missing:
         lines.append("What is missing is missing from every figure below, too.")
-    upload = report.summary.upload
-    if upload is not None and upload.outcome == "uploaded" and upload.detail:
-        lines.append(f"In Veza: {upload.detail}.")
+    if result.uploaded and result.upload is not None and result.upload.detail:
+        lines.append(f"In Veza: {result.upload.detail}.")
     return lines
 
 
@@ -140,26 +163,26 @@ def _known(missing: Sequence[Entry], *kinds: UnitKind) -> bool:
     return not any(entry.unit.kind in kinds for entry in missing)
 
 
-def _figures(found: Analysis, credentials: int | None) -> list[_Tile]:
-    users, things = found.users, found.things
-    return [
-        _Tile(f"{users.total:,}", "users", f"{users.inactive:,} inactive, {users.without_identity:,} without identity"),
-        _Tile(f"{things.groups:,}", "groups", f"{things.empty_groups:,} of them empty"),
-        _Tile(f"{things.projects:,}", "projects", f"{things.personal_projects:,} of them personal"),
-        _Tile(
-            f"{things.repositories:,}",
-            "repositories",
-            f"{things.archived_repositories:,} archived, {things.forks:,} forks",
-        ),
-        _Tile(f"{found.grants:,}", "grants", f"{sum(level.groups for level in found.levels):,} of them to groups"),
-        *([] if credentials is None else [_Tile(f"{credentials:,}", "keys and tokens", "collected by --include")]),
-    ]
+def _tiles_of_figures(result: RunResult, analysis: Analysis) -> list[_Tile]:
+    """The figures of what was found, each with what the analysis adds to it."""
+    users, things = analysis.users, analysis.things
+    to_groups = sum(level.groups for level in analysis.levels)
+    details = {
+        "users": ("users", f"{users.inactive:,} inactive, {users.without_identity:,} without identity"),
+        "groups": ("groups", f"“Licensed users” among them; {things.empty_groups:,} empty"),
+        "projects": ("projects", f"{things.personal_projects:,} of them personal"),
+        "repositories": ("repositories", f"{things.archived_repositories:,} archived, {things.forks:,} forks"),
+        "grants": ("grants", f"{to_groups:,} of them to groups of Bitbucket"),
+        "credentials": ("keys and tokens", "collected by --include"),
+    }
+    texts = {figure.key: figure.text_of(result) for figure in WHAT_WAS_FOUND}
+    return [_Tile(text, *details[key]) for key in details if (text := texts[key]) is not None]
 
 
-def _looks(found: Analysis, missing: Sequence[Entry]) -> list[_Tile]:
-    administrators, groups, things = found.administrators, found.administrator_groups, found.things
+def _looks(analysis: Analysis, missing: Sequence[Entry]) -> list[_Tile]:
+    administrators, groups, things = analysis.administrators, analysis.administrator_groups, analysis.things
     inactive = sum(not who.active for who in administrators.first)
-    to_write = sum(count for level, count in found.defaults_by_level.items() if level != "PROJECT_READ")
+    to_write = sum(count for level, count in analysis.defaults_by_level.items() if level != "PROJECT_READ")
     groups_known = _known(missing, UnitKind.GROUPS)
     global_known = _known(missing, UnitKind.GLOBAL_USERS, UnitKind.GLOBAL_GROUPS, UnitKind.EFFECTIVE)
     return [
@@ -177,32 +200,32 @@ def _looks(found: Analysis, missing: Sequence[Entry]) -> list[_Tile]:
         _Tile(
             f"{things.public_repositories:,}",
             "repositories called public",
-            f"{_PUBLIC_ACCESS[found.public_access]}; {_count(things.public_projects, 'project')} public as a whole",
+            f"{_PUBLIC_ACCESS[analysis.public_access]}; {_count(things.public_projects, 'project')} public as a whole",
             "public",
         ),
         _Tile(
-            f"{found.defaults.total:,}",
+            f"{analysis.defaults.total:,}",
             "projects open to everyone who may sign in",
             f"{to_write:,} of them for more than reading",
             "defaults",
         ),
         _Tile(
-            f"{found.gone_group_grants:,}" if groups_known else "?",
+            f"{analysis.gone_group_grants:,}" if groups_known else "?",
             "grants to groups that no longer exist",
-            _count(found.gone_groups.total, "group") if groups_known else "the listing of groups is missing",
+            _count(analysis.gone_groups.total, "group") if groups_known else "the listing of groups is missing",
             "gone",
         ),
         _Tile(
-            f"{found.dormant.total:,}",
+            f"{analysis.dormant.total:,}",
             "users who can’t sign in and hold grants",
-            f"{found.dormant_by_why.get('inactive', 0):,} inactive, "
-            f"{found.dormant_by_why.get('unlicensed', 0):,} without a licence",
+            f"{analysis.dormant_by_why.get('inactive', 0):,} inactive, "
+            f"{analysis.dormant_by_why.get('unlicensed', 0):,} without a licence",
             "dormant",
         ),
         _Tile(
-            f"{found.orphaned_repositories:,}",
+            f"{analysis.orphaned_repositories:,}",
             "repositories without an administrator of their own",
-            f"in {_count(found.orphaned.total, 'project')}",
+            f"in {_count(analysis.orphaned.total, 'project')}",
             "orphaned",
         ),
     ]
@@ -238,17 +261,14 @@ def _change_rows(changes: Changes) -> list[_ChangeRow]:
     return shown
 
 
-def _charts(report: RunReport, clean: Callable[[str], str]) -> dict[str, Markup | None]:
-    found, drawn = report.found, dict.fromkeys(("users", "repositories", "levels", "throughput", "limit", "latency"))
-    made: dict[str, Markup | None] = dict(drawn)
-    if found is not None:
-        users = found.users
-        rows = [("active", users.active), ("inactive", users.inactive), ("without an identity", users.without_identity)]
-        if users.may_sign_in is not None:
-            rows.insert(1, ("of these licensed", users.may_sign_in))
-        made["users"] = charts.bars("Users", [Bar(label, (count,)) for label, count in rows])
-        things = found.things
-        made["repositories"] = charts.bars(
+def _charts_of_the_instance(analysis: Analysis, clean: Callable[[str], str]) -> dict[str, Markup]:
+    users, things = analysis.users, analysis.things
+    rows = [("active", users.active), ("inactive", users.inactive), ("without an identity", users.without_identity)]
+    if users.may_sign_in is not None:
+        rows.insert(1, ("of these licensed", users.may_sign_in))
+    made = {
+        "users": charts.bars("Users", [Bar(label, (count,)) for label, count in rows]),
+        "repositories": charts.bars(
             "Repositories",
             [
                 Bar("all", (things.repositories,)),
@@ -257,48 +277,50 @@ def _charts(report: RunReport, clean: Callable[[str], str]) -> dict[str, Markup 
                 Bar("archived", (things.archived_repositories,)),
                 Bar("forks", (things.forks,)),
             ],
-        )
-        held = [level for level in found.levels if level.total]
-        if held:
-            made["levels"] = charts.bars(
-                "Grants by permission",
-                [Bar(clean(level.permission), (level.users, level.groups, level.everyone)) for level in held],
-            )
-    if report.timeline:
-        sent = _points(report.timeline, lambda s: s.throughput)
-        failed = _points(report.timeline, lambda s: s.failures)
-        made["throughput"] = charts.timeline(
-            "Requests a second over time", [sent, failed] if any(y for _, y in failed) else [sent], _number
-        )
-        made["limit"] = charts.timeline(
-            "Limit of requests in flight, and requests in flight, over time",
-            [_points(report.timeline, lambda s: s.limit), _points(report.timeline, lambda s: s.in_flight)],
-            _number,
-        )
-        made["latency"] = charts.timeline(
-            "Mean time until an answer, over time",
-            [_points(report.timeline, lambda s: s.latency)],
-            _latency,
-            filled=False,
+        ),
+    }
+    held = [level for level in analysis.levels if level.total]
+    if held:
+        made["levels"] = charts.bars(
+            "Grants by permission",
+            [Bar(clean(level.permission), (level.users, level.groups, level.everyone)) for level in held],
         )
     return made
 
 
-def _run(report: RunReport) -> list[tuple[str, str]]:
-    """The summary's rows; what it leaves out because there was none is told here."""
-    rows = run_rows(report.summary)
-    told = {heading for heading, _ in rows}
+def _charts_over_time(samples: Sequence[Sample]) -> dict[str, Markup]:
+    sent = _points(samples, lambda s: s.throughput)
+    failed = _points(samples, lambda s: s.failures)
+    return {
+        "throughput": charts.timeline(
+            "Requests a second over time", [sent, failed] if any(y for _, y in failed) else [sent], _number
+        ),
+        "limit": charts.timeline(
+            "Limit of requests in flight, and requests in flight, over time",
+            [_points(samples, lambda s: s.limit), _points(samples, lambda s: s.in_flight)],
+            _number,
+        ),
+        "latency": charts.timeline(
+            "Mean time until an answer, over time", [_points(samples, lambda s: s.latency)], _latency, filled=False
+        ),
+    }
+
+
+def _run(result: RunResult) -> list[tuple[str, str]]:
+    """The summary's rows of how it went. What the summary leaves out because there was none is shown here."""
+    shown = rows_of(result, HOW_IT_WENT)
+    headings = {heading for heading, _ in shown}
     return [
-        *rows,
-        *((heading, "none") for heading in ("Retries", "Pauses", "Outages") if heading not in told),
-        ("Exit code", str(report.exit_code)),
+        *shown,
+        *((heading, "none") for heading in ("Retries", "Pauses", "Outages") if heading not in headings),
+        *rows_of(result, [EXIT_CODE]),
     ]
 
 
-def _points(timeline: Sequence[Sample], value: Callable[[Sample], float | None]) -> list[charts.Point]:
+def _points(samples: Sequence[Sample], value: Callable[[Sample], float | None]) -> list[charts.Point]:
     """Each sample's value in its middle."""
     points, at = [], 0.0
-    for sample in timeline:
+    for sample in samples:
         points.append((at + sample.seconds / 2, value(sample)))
         at += sample.seconds
     return points

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +16,14 @@ from oaa_bitbucket_async.bitbucket.timeline import Sample
 from oaa_bitbucket_async.collect.ledger import Entry, Outcome
 from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
-from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing
+from oaa_bitbucket_async.oaa.counts import Counts
+from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.ops.report import write_report
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.page import render
-from oaa_bitbucket_async.ops.report.run_report import RunReport
-from oaa_bitbucket_async.ops.summary import Summary, UploadOutcome
+from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
 from tests.examples import examples
@@ -60,7 +62,7 @@ def hostile(text: str) -> Snapshot:
     return snapshot
 
 
-def summary_of(text: str) -> Summary:
+def result_of(text: str) -> RunResult:
     missing = Entry(Unit(UnitKind.MEMBERS, text), Outcome.DENIED, f"members of {text}", text, text)
     changes = Changes(
         grants=Difference(10, 9, 1, 2, (NamedGrant(text, text, text),), (NamedGrant(text, "", text),)),
@@ -69,27 +71,27 @@ def summary_of(text: str) -> Summary:
         credentials=Difference(1, 0, 0, 1, (), (Thing(text, "2"),)),
         since=datetime(2026, 11, 23, 2, 0, tzinfo=UTC),
     )
-    summary = Summary(instance=text, missing=[missing], changes=changes, warnings=Counter({text: 3}))
-    summary.requests.sent[text] += 5
-    summary.upload = UploadOutcome(outcome="uploaded", detail=text, warnings=Counter({text: 1}))
-    return summary
+    result = RunResult(instance=text, missing=[missing], changes=changes, warnings=Counter({text: 3}))
+    result.requests.sent[text] += 5
+    result.upload = UploadResult(data_source=text, warnings=Counter({text: 1}))
+    return result
 
 
-def page_of(snapshot: Snapshot | None = None, summary: Summary | None = None, **changes: object) -> Page:
-    report = RunReport(
-        summary=summary or Summary(instance="git.example.com"),
-        exit_code=0,
-        finished_at=1_764_000_000.0,
-        instance=INSTANCE,
-        found=None if snapshot is None else analyse(snapshot, identity="email"),
-        timeline=SAMPLES,
-    )
-    return Page(render(replace(report, **changes)))  # type: ignore[arg-type]
+def page_of(
+    snapshot: Snapshot | None = None,
+    result: RunResult | None = None,
+    samples: Sequence[Sample] = SAMPLES,
+    run_id: str = "",
+    **changes: object,
+) -> Page:
+    result = replace(result or RunResult(instance="git.example.com"), finished_at=1_764_000_000.0, **changes)  # type: ignore[arg-type]
+    analysis = None if snapshot is None else analyse(snapshot, identity="email")
+    return Page(render(result, analysis, samples, run_id=run_id))
 
 
 @pytest.mark.parametrize("text", [SCRIPT, IMAGE, *OTHERS])
 def test_whatever_a_thing_is_called_it_is_text(text: str) -> None:
-    page = page_of(hostile(text), summary_of(text), exit_code=3, message=text, advice=text, run_id=text)
+    page = page_of(hostile(text), result_of(text), exit_code=3, error=CollectorError(text, text), run_id=text)
     safe(page, INSTANCE.base_url)
     shown = " ".join(text.split())
     assert page.text.count(shown) >= 25, "each of them is there, and readable"
@@ -126,7 +128,7 @@ def test_dormant_grants_tell_inactive_from_unlicensed() -> None:
 @given(st.integers(0, 2**32), st.sampled_from([INSTANCE, EFFECTIVE]))
 @examples(60)
 def test_every_estate_gives_a_page_that_is_well_formed(seed: int, instance: object) -> None:
-    page = page_of(snapshot_of(steps_of(seed, instance), instance), instance=instance)  # type: ignore[arg-type]
+    page = page_of(snapshot_of(steps_of(seed, instance), instance))  # type: ignore[arg-type]
     safe(page, page_base := INSTANCE.base_url if instance is INSTANCE else EFFECTIVE.base_url)
     assert page_base in page.references
 
@@ -136,7 +138,7 @@ def test_every_estate_gives_a_page_that_is_well_formed(seed: int, instance: obje
 @examples(60)
 def test_no_character_breaks_the_page_or_hides_in_it(text: str) -> None:
     """Control characters, text that runs the other way, halves of a pair: all that a name can hold."""
-    page = page_of(hostile(text), summary_of(text))
+    page = page_of(hostile(text), result_of(text))
     safe(page, INSTANCE.base_url)
     assert not [c for c in page.source if not c.isprintable() and c not in "\n\t"]
 
@@ -162,11 +164,11 @@ def test_the_top_says_how_the_run_ended(
         Entry(Unit(UnitKind.MEMBERS, str(n)), Outcome.FAILED, f"members of group {n}", f"reason {n}", f"advice {n}")
         for n in range(missing)
     ]
-    summary = Summary(instance="git.example.com", missing=entries)
+    result = RunResult(instance="git.example.com", missing=entries)
     if upload:
-        summary.upload = UploadOutcome(outcome=upload)  # type: ignore[arg-type]
+        result.upload = UploadResult(outcome=upload)  # type: ignore[arg-type]
     snapshot = snapshot_of(steps_of(5)) if collected else None
-    page = page_of(snapshot, summary, exit_code=exit_code, message="What happened.", advice="What to do.")
+    page = page_of(snapshot, result, exit_code=exit_code, error=CollectorError("What happened.", "What to do."))
     top = page.text.split("What deserves a look" if collected else "Since the last run", 1)[0]
     assert says in top
     assert "What happened." in top
@@ -180,21 +182,22 @@ def test_what_was_not_collected_is_not_called_nothing() -> None:
     """Without the listing of groups each group looks as if it no longer existed."""
     entry = Entry(Unit(UnitKind.GROUPS), Outcome.DENIED, "the listing of groups", "denied", "grant the right")
     other = Entry(Unit(UnitKind.GLOBAL_USERS), Outcome.DENIED, "global permissions", "denied", "grant the right")
-    page = page_of(snapshot_of(steps_of(5)), Summary(instance="x", missing=[entry, other]), exit_code=3)
+    page = page_of(snapshot_of(steps_of(5)), RunResult(instance="x", missing=[entry, other]), exit_code=3)
     assert "? grants to groups that no longer exist the listing of groups is missing" in page.text
     assert "? can administer everything global permissions could not all be collected" in page.text
 
 
 def test_keys_and_tokens_are_counted_where_they_were_collected() -> None:
     assert "keys and tokens" not in page_of(snapshot_of(steps_of(5))).text
-    assert "1,234 keys and tokens" in page_of(snapshot_of(steps_of(5)), Summary(instance="x", credentials=1234)).text
+    counts = Counts(1, 1, 1, 1, 1, credentials=1234)
+    assert "1,234 keys and tokens" in page_of(snapshot_of(steps_of(5)), RunResult(instance="x", counts=counts)).text
 
 
 def test_without_an_earlier_payload_nothing_is_compared() -> None:
     assert "No earlier payload is known" in page_of(snapshot_of(steps_of(5))).text
-    unchanged = Summary(instance="x", changes=Changes(since=datetime(2026, 11, 23, tzinfo=UTC)))
+    unchanged = RunResult(instance="x", changes=Changes(since=datetime(2026, 11, 23, tzinfo=UTC)))
     assert "uploaded on 2026-11-23, 00:00 UTC. Nothing changed." in page_of(snapshot_of(steps_of(5)), unchanged).text
-    changed = page_of(snapshot_of(steps_of(5)), summary_of("ada")).text
+    changed = page_of(snapshot_of(steps_of(5)), result_of("ada")).text
     assert "grants 10 9 1 2" in changed
     assert "− grant ada of ada on everything" in changed
     assert "+ member ada in ada" in changed
@@ -203,7 +206,7 @@ def test_without_an_earlier_payload_nothing_is_compared() -> None:
 
 def test_long_lists_are_cut_and_say_so() -> None:
     entries = [Entry(Unit(UnitKind.MEMBERS, str(n)), Outcome.FAILED, f"part {n}", "r", "a") for n in range(1234)]
-    page = page_of(snapshot_of(steps_of(5)), Summary(instance="x", missing=entries), exit_code=3)
+    page = page_of(snapshot_of(steps_of(5)), RunResult(instance="x", missing=entries), exit_code=3)
     assert "1,234 parts could not be collected" in page.text
     assert "part 49" in page.text
     assert "part 50" not in page.text
@@ -211,18 +214,18 @@ def test_long_lists_are_cut_and_say_so() -> None:
 
 
 def test_an_empty_instance_has_a_page_too() -> None:
-    safe(page_of(Snapshot(INSTANCE), timeline=()), INSTANCE.base_url)
+    safe(page_of(Snapshot(INSTANCE), samples=()), INSTANCE.base_url)
 
 
 def test_written_whole_for_its_owner_only_and_without_secrets(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("yesterday's")
     path.chmod(0o644)
-    report = RunReport(summary=summary_of("s3cret-s3cret"), exit_code=3, finished_at=0.0, message="s3cret-s3cret!")
-    write_report(path, report, Redactor([Secret("s3cret-s3cret")]))
+    result = replace(result_of("s3cret-s3cret"), exit_code=3, error=CollectorError("s3cret-s3cret!"))
+    write_report(path, result, None, (), "r1", Redactor([Secret("s3cret-s3cret")]))
     assert "s3cret" not in path.read_text(encoding="utf-8")
     assert "***" in path.read_text(encoding="utf-8")
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(ConfigurationError):
-        write_report(tmp_path / "none" / "report.html", report, Redactor())
+        write_report(tmp_path / "none" / "report.html", result, None, (), "r1", Redactor())

@@ -1,0 +1,408 @@
+"""The figures of a run. Each is described once, and every output is made from that description.
+
+The terminal's summary and the log have `heading` and text, the last record of the JSON log has `key` and value, the
+metrics file has `metric`, and the report has all of the summary's rows. People's alerts rest on keys and on the
+names of metrics: those stay. A new figure is one more entry in WHAT_WAS_FOUND or HOW_IT_WENT.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from oaa_bitbucket_async import __version__
+from oaa_bitbucket_async.bitbucket.faults import FaultReason
+from oaa_bitbucket_async.collect.snapshot import PublicAccess
+from oaa_bitbucket_async.ops.changes_text import summed_up
+from oaa_bitbucket_async.ops.formats import duration_text, size_text
+from oaa_bitbucket_async.ops.result import RunResult
+
+Value = float | str | Sequence[int] | Mapping[str, object] | None
+Samples = Mapping[tuple[str, ...], float]
+"""Values by the values of the labels."""
+_WORTH_A_ROW = 1.0
+"""Seconds that a run must take longer than its crawl to have a row for its duration."""
+
+
+class Unit(Enum):
+    """What a number counts: this decides how it is rounded and written."""
+
+    COUNT = "count"
+    SECONDS = "seconds"
+    BYTES = "bytes"
+    PER_SECOND = "per second"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A gauge for Prometheus. `name` is without our prefix."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    samples: Callable[[RunResult], Samples | None] | None = None
+    """None: the figure's value is the only sample. Where it gives None the file has no such metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure of a run, under all its names. An output in which it has no name leaves it out."""
+
+    value: Callable[[RunResult], Value]
+    """None where it is not known."""
+    unit: Unit = Unit.COUNT
+    key: str | None = None
+    """Its name in JSON."""
+    heading: str | None = None
+    """What people read beside its text."""
+    text: Callable[[RunResult], str | None] | None = None
+    """The value in words, with whatever belongs to it; None where it deserves no row. By default value and unit."""
+    metric: Metric | None = None
+
+    def of(self, result: RunResult) -> Value:
+        """The value, rounded: the same in JSON and metrics."""
+        value = self.value(result)
+        if isinstance(value, float) and self.unit is Unit.SECONDS:
+            return round(value, 3)
+        if isinstance(value, float) and self.unit is Unit.PER_SECOND:
+            return round(value, 1)
+        return value
+
+    def text_of(self, result: RunResult) -> str | None:
+        """What people read; None if there is nothing to say."""
+        if self.text is not None:
+            return self.text(result)
+        value = self.of(result)
+        if not isinstance(value, int | float):
+            return None if value is None else str(value)
+        if self.unit is Unit.SECONDS:
+            return duration_text(value)
+        return size_text(value) if self.unit is Unit.BYTES else f"{value:,}"
+
+    def samples_of(self, result: RunResult) -> Samples | None:
+        """The metric's samples; None if the file has no such metric this time."""
+        if self.metric is None:
+            return None
+        if self.metric.samples is not None:
+            return self.metric.samples(result)
+        value = self.of(result)
+        return {(): value} if isinstance(value, int | float) else None
+
+
+def fields(result: RunResult) -> dict[str, object]:
+    """All figures by their names in JSON."""
+    return {figure.key: figure.of(result) for figure in FIGURES if figure.key is not None}
+
+
+def rows_of(result: RunResult, figures: Iterable[Figure]) -> list[tuple[str, str]]:
+    """Headings and texts of those that have something to say."""
+    return [
+        (figure.heading, text)
+        for figure in figures
+        if figure.heading is not None and (text := figure.text_of(result)) is not None
+    ]
+
+
+def public_access_text(public_access: PublicAccess) -> str:
+    """What the instance's switch means for what is called public, in a few words."""
+    return {
+        "on": "on: everybody may read what is called public",
+        "off": "off: a public flag gives nobody anything",
+        "unknown": "could not be told: taken to be on",
+        "none flagged": "nothing is called public",
+    }[public_access]
+
+
+# --- texts ----------------------------------------------------------------------------------------------------------
+
+
+def _requests_text(result: RunResult) -> str:
+    seconds = duration_text(result.crawl_seconds)
+    return f"{result.requests.total:,} in {seconds}, {result.throughput:,.0f} a second"
+
+
+def _duration_text(result: RunResult) -> str | None:
+    if result.duration - result.crawl_seconds < _WORTH_A_ROW:
+        return None
+    return f"{duration_text(result.duration)}, upload and waiting included"
+
+
+def _limit_text(result: RunResult) -> str | None:
+    limit = result.pacing.limit
+    if limit is None:
+        return None
+    return f"began with {limit.start}, at most {limit.peak}, {limit.end} at the end ({limit.changes} changes)"
+
+
+def _rate_text(result: RunResult) -> str | None:
+    if result.pacing.rate is None:
+        return None
+    return (
+        f"{result.pacing.rate:g} requests a second, {'learned from refusals' if result.pacing.rate_learned else 'kept'}"
+    )
+
+
+def _retries_text(result: RunResult) -> str | None:
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in result.requests.retries.most_common())
+    return f"{result.requests.total_retries:,}: {reasons}" if result.requests.total_retries else None
+
+
+def _pauses_text(result: RunResult) -> str | None:
+    pacing = result.pacing
+    if not pacing.pauses:
+        return None
+    length = duration_text(pacing.paused_seconds)
+    return f"{pacing.pauses:,} asked for by the server, {length} ({pacing.throttled:,} answers 429)"
+
+
+def _outages_text(result: RunResult) -> str | None:
+    pacing = result.pacing
+    return f"{pacing.outages:,}, {duration_text(pacing.outage_seconds)}" if pacing.outages else None
+
+
+def _payload_text(result: RunResult) -> str | None:
+    if result.payload_bytes is None:
+        return None
+    sent = f", {size_text(result.upload_bytes)} uploaded" if result.upload_bytes is not None else ""
+    return f"{size_text(result.payload_bytes)}{sent}"
+
+
+def _upload_text(result: RunResult) -> str | None:
+    if result.upload is None:
+        return None
+    detail = f": {result.upload.detail}" if result.upload.detail else ""
+    return f"{result.upload.outcome}{detail}"
+
+
+def _veza_report_text(result: RunResult) -> str | None:
+    report = result.veza_report
+    if report is None:
+        return None
+    if report.outcome == "failed":
+        return "failed: the upload is not touched by that"
+    lacking = "need --include" if result.counts.projects and result.counts.repositories else "look at what is not there"
+    waiting = f", {len(report.absent)} more {lacking}" if report.absent else ""
+    return f"{report.outcome}: {report.name}, {len(report.queries)} queries{waiting}"
+
+
+# --- samples --------------------------------------------------------------------------------------------------------
+
+
+def _collected(result: RunResult) -> bool:
+    """The login itself is a user: without any user nothing was collected, and no count is true."""
+    return result.counts.users > 0
+
+
+def _ends_of_requests(result: RunResult) -> Samples:
+    requests = result.requests
+    ends: dict[tuple[str, ...], float] = {}
+    for kind, sent in requests.sent.items():
+        answered = min(requests.answered[kind], sent)
+        ends[kind, "answered"] = answered
+        failed = {word: count for (of, word), count in requests.unanswered.items() if of == kind}
+        ends |= {(kind, word): count for word, count in failed.items()}
+        if given_up := sent - answered - sum(failed.values()):
+            ends[kind, "cut-off"] = given_up
+    return ends
+
+
+def _changed(result: RunResult) -> Samples | None:
+    if result.changes is None:
+        return None
+    return {
+        (kind, change): count for kind, counts in result.changes.counts().items() for change, count in counts.items()
+    }
+
+
+# --- the figures ----------------------------------------------------------------------------------------------------
+
+
+def _entity(key: str, count: Callable[[RunResult], int]) -> Figure:
+    return Figure(
+        key=key,
+        heading=key.capitalize(),
+        value=count,
+        metric=Metric(
+            "entities",
+            "What was collected.",
+            ("kind",),
+            lambda result: {(key,): count(result)} if _collected(result) else None,
+        ),
+    )
+
+
+WHAT_WAS_FOUND = (
+    Figure(key="instance", value=lambda r: r.instance),
+    _entity("users", lambda r: r.counts.users),
+    _entity("groups", lambda r: r.counts.groups),
+    _entity("projects", lambda r: r.counts.projects),
+    _entity("repositories", lambda r: r.counts.repositories),
+    Figure(
+        key="grants",
+        heading="Grants",
+        value=lambda r: r.counts.grants,
+        metric=Metric(
+            "grants",
+            "Grants that were collected.",
+            samples=lambda r: {(): r.counts.grants} if _collected(r) else None,
+        ),
+    ),
+    Figure(key="credentials", heading="Credentials", value=lambda r: r.counts.credentials),
+    Figure(
+        key="public_access",
+        heading="Public access",
+        value=lambda r: r.public_access,
+        text=lambda r: None if r.public_access is None else public_access_text(r.public_access),
+    ),
+)
+HOW_IT_WENT = (
+    Figure(
+        key="requests",
+        heading="Requests",
+        value=lambda r: r.requests.total,
+        text=_requests_text,
+        metric=Metric(
+            "requests",
+            "Requests that were sent to Bitbucket, retries included.",
+            ("kind", "outcome"),
+            _ends_of_requests,
+        ),
+    ),
+    Figure(key="requests_by_kind", value=lambda r: dict(r.requests.sent)),
+    Figure(key="requests_per_second", unit=Unit.PER_SECOND, value=lambda r: r.throughput),
+    Figure(
+        key="duration_seconds",
+        heading="Duration",
+        unit=Unit.SECONDS,
+        value=lambda r: r.duration,
+        text=_duration_text,
+        metric=Metric("duration_seconds", "How long the last run took."),
+    ),
+    Figure(
+        key="limit",
+        heading="In flight",
+        value=lambda r: None if (limit := r.pacing.limit) is None else [limit.start, limit.peak, limit.end],
+        text=_limit_text,
+    ),
+    Figure(heading="Rate limit", unit=Unit.PER_SECOND, value=lambda r: r.pacing.rate, text=_rate_text),
+    Figure(
+        key="retries",
+        heading="Retries",
+        value=lambda r: dict(r.requests.retries),
+        text=_retries_text,
+        metric=Metric(
+            "retries",
+            "Requests that were sent again, by what ended the try before.",
+            ("reason",),
+            lambda r: {(str(reason),): r.requests.retries[reason] for reason in FaultReason},
+        ),
+    ),
+    Figure(key="throttled", value=lambda r: r.pacing.throttled, metric=Metric("throttled", "Answers 429.")),
+    Figure(
+        key="pauses",
+        heading="Pauses",
+        value=lambda r: r.pacing.pauses,
+        text=_pauses_text,
+        metric=Metric("pauses", "Pauses that Bitbucket asked for."),
+    ),
+    Figure(
+        key="paused_seconds",
+        unit=Unit.SECONDS,
+        value=lambda r: r.pacing.paused_seconds,
+        metric=Metric("paused_seconds", "Length of all pauses."),
+    ),
+    Figure(
+        key="outages",
+        heading="Outages",
+        value=lambda r: r.pacing.outages,
+        text=_outages_text,
+        metric=Metric("outages", "Times at which nothing was answered any more."),
+    ),
+    Figure(
+        key="outage_seconds",
+        unit=Unit.SECONDS,
+        value=lambda r: r.pacing.outage_seconds,
+        metric=Metric("outage_seconds", "Length of all outages."),
+    ),
+    Figure(
+        key="resumed",
+        heading="Resumed",
+        value=lambda r: r.resumed,
+        text=lambda r: f"{r.resumed:,} answers taken over from an unfinished run" if r.resumed else None,
+        metric=Metric("resumed_units", "Answers taken over from an unfinished run."),
+    ),
+    Figure(
+        key="gone",
+        heading="Deleted meanwhile",
+        value=lambda r: r.gone,
+        text=lambda r: f"{r.gone:,}" if r.gone else None,
+        metric=Metric("gone_units", "Parts that were deleted during the run."),
+    ),
+    Figure(
+        key="missing",
+        heading="Left out",
+        value=lambda r: r.missing_units,
+        text=lambda r: f"{r.missing_units:,} could not be collected" if r.missing else "nothing",
+        metric=Metric("missing_units", "Parts that could not be collected."),
+    ),
+    Figure(
+        key="warnings",
+        value=lambda r: dict(r.warnings),
+        metric=Metric("warnings", "Warnings of the collector.", samples=lambda r: {(): r.warnings.total()}),
+    ),
+    Figure(
+        key="payload_bytes",
+        heading="Payload",
+        unit=Unit.BYTES,
+        value=lambda r: r.payload_bytes,
+        text=_payload_text,
+        metric=Metric("payload_bytes", "Size of the payload's JSON."),
+    ),
+    Figure(
+        key="upload_bytes",
+        unit=Unit.BYTES,
+        value=lambda r: r.upload_bytes,
+        metric=Metric("upload_bytes", "Size of what was uploaded."),
+    ),
+    Figure(
+        key="changes",
+        heading="Changes",
+        value=lambda r: None if r.changes is None else r.changes.counts(),
+        text=lambda r: None if r.changes is None else summed_up(r.changes),
+        metric=Metric("changes", "What was added and removed since the last upload.", ("kind", "change"), _changed),
+    ),
+    Figure(key="saved", heading="Saved in", value=lambda r: None if r.saved is None else str(r.saved)),
+    Figure(
+        key="upload",
+        heading="Upload",
+        value=lambda r: None if r.upload is None else r.upload.outcome,
+        text=_upload_text,
+    ),
+    Figure(
+        key="upload_warnings",
+        value=lambda r: {} if r.upload is None else dict(r.upload.warnings),
+        metric=Metric(
+            "upload_warnings",
+            "Warnings in Veza's answer.",
+            samples=lambda r: None if r.upload is None else {(): r.upload.warnings.total()},
+        ),
+    ),
+    Figure(
+        key="veza_report",
+        heading="Veza report",
+        value=lambda r: None if r.veza_report is None else r.veza_report.outcome,
+        text=_veza_report_text,
+    ),
+)
+EXIT_CODE = Figure(
+    heading="Exit code", value=lambda r: r.exit_code, metric=Metric("exit_code", "Exit code of the last run.")
+)
+AT_THE_END = (
+    EXIT_CODE,
+    Figure(value=lambda r: r.finished_at, metric=Metric("last_run_timestamp_seconds", "When the last run ended.")),
+    Figure(
+        value=lambda _: __version__,
+        metric=Metric("build_info", "Version of the collector.", ("version",), lambda _: {(__version__,): 1}),
+    ),
+)
+"""Not in JSON: the record in which the figures stand has the exit code and the time of its own."""
+FIGURES = (*WHAT_WAS_FOUND, *HOW_IT_WENT, *AT_THE_END)
