@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 import tests.examples  # noqa: F401  # registers the profiles before `--hypothesis-profile` chooses one
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
+from tests.servers.veza import RiggedVeza
 
 
 @pytest.fixture(scope="session")
-def veza_server() -> Iterator[EmbeddedVeza]:
+def veza_server() -> Iterator[RiggedVeza]:
     """One Veza for the whole session: its certificate takes longest to make."""
-    with EmbeddedVeza() as veza, veza.trusted():
+    with RiggedVeza() as veza, veza.trusted():
         yield veza

@@ -24,7 +24,7 @@ from benchmarks.slots import Slots, least_seconds, ratio
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate, Group, Project, User
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
+from tests.servers.veza import RiggedVeza
 
 
 def report(
@@ -311,7 +311,7 @@ def test_the_command_tells_what_it_took(tmp_path: Path) -> None:
             report = await collect(server, build=True, veza=veza)
             assert set(report.phases) == {"start", "preflight", "crawl", "build", "upload"}
 
-    with EmbeddedVeza() as veza, veza.trusted():
+    with RiggedVeza() as veza, veza.trusted():
         asyncio.run(twice())
         assert len(veza.pushed) == 3
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.settings import Include, Pace
 from tests.access.strategies import Instance
 from tests.integration.harness import QUICK, Bench
 from tests.servers import Fault, RiggedBitbucket
+from tests.servers.veza import RiggedVeza
 
 Upload = Callable[..., bytes]
 
@@ -30,7 +30,7 @@ def servers() -> Iterator[asyncio.AbstractEventLoop]:
 
 @pytest.fixture(scope="session")
 def upload(
-    servers: asyncio.AbstractEventLoop, veza_server: EmbeddedVeza, tmp_path_factory: pytest.TempPathFactory
+    servers: asyncio.AbstractEventLoop, veza_server: RiggedVeza, tmp_path_factory: pytest.TempPathFactory
 ) -> Upload:
     """The JSON that Veza took (`upload(instance, pace=…, faults=…, include=…)`), with the same host for all servers."""
 

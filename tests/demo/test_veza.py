@@ -10,8 +10,8 @@ import pytest
 from oaaclient.client import OAAClient, OAAClientError, OAAConnectionError, OAAResponseError
 from oaaclient.templates import CustomApplication, LocalUserType, OAAPermission, OAAPropertyType
 
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.demo.veza.check import check_payload
+from tests.servers.veza import RiggedVeza
 
 Json = dict
 
@@ -166,9 +166,9 @@ def test_what_is_no_json_object_is_a_violation(text):
 
 
 @pytest.fixture
-def server(monkeypatch) -> Iterator[EmbeddedVeza]:
+def server(monkeypatch) -> Iterator[RiggedVeza]:
     monkeypatch.setenv("OAA_API_RETRIES", "0")
-    with EmbeddedVeza() as server, server.trusted():
+    with RiggedVeza() as server, server.trusted():
         yield server
 
 
@@ -309,7 +309,7 @@ def test_the_environment_is_as_it_was_afterwards(monkeypatch):
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("no_proxy", "example.com")
     before = dict(os.environ)
-    with EmbeddedVeza() as server:
+    with RiggedVeza() as server:
         assert dict(os.environ) == before
         with server.trusted():
             assert os.environ["REQUESTS_CA_BUNDLE"] == str(server.ca_file)

@@ -6,20 +6,20 @@ import pytest
 from oaaclient.client import OAAClient, OAAResponseError
 from oaaclient.utils import build_report
 
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.demo.test_veza import application
+from tests.servers.veza import RiggedVeza
 
 Json = dict
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedVeza]:
-    with EmbeddedVeza() as server, server.trusted():
+def server() -> Iterator[RiggedVeza]:
+    with RiggedVeza() as server, server.trusted():
         yield server
 
 
 @pytest.fixture
-def client(server: EmbeddedVeza) -> OAAClient:
+def client(server: RiggedVeza) -> OAAClient:
     client = OAAClient(url=server.url, api_key=server.api_key)
     app = application()
     app.add_access_cred("of-the-test", "key")
@@ -34,7 +34,7 @@ def query(title: str, node_type: str = "OAA.Type.User", **condition: object) -> 
     return {"name": title, "query_type": "SOURCE_TO_DESTINATION", "source_node_types": {"nodes": [node]}}
 
 
-def test_build_report_makes_a_report_of_more_queries_than_a_page_holds(server: EmbeddedVeza, client: OAAClient) -> None:
+def test_build_report_makes_a_report_of_more_queries_than_a_page_holds(server: RiggedVeza, client: OAAClient) -> None:
     queries = [query(f"Q{n:02}") for n in range(25)]
     build_report(client, {"name": "R", "queries": queries})
     assert server.assessments.queries_of("R") == [one["name"] for one in queries]
@@ -43,14 +43,14 @@ def test_build_report_makes_a_report_of_more_queries_than_a_page_holds(server: E
     assert (len(server.assessments.queries), len(server.assessments.reports)) == (25, 1)
 
 
-def test_build_report_adds_nothing_to_a_report_that_exists(server: EmbeddedVeza, client: OAAClient) -> None:
+def test_build_report_adds_nothing_to_a_report_that_exists(server: RiggedVeza, client: OAAClient) -> None:
     """Why the collector completes reports itself: once this fails, it need not any more."""
     build_report(client, {"name": "R", "queries": [query("Q1")]})
     build_report(client, {"name": "R", "queries": [query("Q1"), query("Q2")]})
     assert server.assessments.queries_of("R") == ["Q1"]
 
 
-def test_a_query_can_be_added_to_a_report(server: EmbeddedVeza, client: OAAClient) -> None:
+def test_a_query_can_be_added_to_a_report(server: RiggedVeza, client: OAAClient) -> None:
     report = build_report(client, {"name": "R", "queries": [query("Q1")]})
     added = client.create_query(query("Q2"))
     for _ in range(2):

@@ -10,10 +10,10 @@ import pytest
 from oaa_bitbucket_async.cli.main import execute
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.integration.harness import Bench, Ran, serving
 from tests.integration.process import Ended, environment
 from tests.servers import Fault, RiggedBitbucket, RiggedOptions
+from tests.servers.veza import RiggedVeza
 
 SMALL = EstateShape(users=40, groups=10, projects=6, repositories=40, personal_projects=3, seed=3)
 Benches = Callable[..., Bench]
@@ -21,7 +21,7 @@ Typed = Callable[..., Ended]
 
 
 @pytest.fixture
-def bench(veza_server: EmbeddedVeza, tmp_path: Path) -> Iterator[Benches]:
+def bench(veza_server: RiggedVeza, tmp_path: Path) -> Iterator[Benches]:
     """`bench(options, faults, estate)`: a running server of 40 repositories, unless an estate says otherwise."""
     with ExitStack() as stack:
 
@@ -56,7 +56,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) ->
 
 
 @pytest.fixture(scope="session")
-def truth(veza_server: EmbeddedVeza, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def truth(veza_server: RiggedVeza, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A run in which nothing went wrong, against a bench as it comes."""
     with serving(RiggedBitbucket(generate(SMALL))) as server:
         ran = Bench(server, veza_server, tmp_path_factory.mktemp("truth")).run()

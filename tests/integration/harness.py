@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from oaa_bitbucket_async import run
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.run.loop import exit_code_of
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Output, Pace, Scope, Settings, State, Veza
 from tests.servers import RiggedBitbucket
+from tests.servers.veza import RiggedVeza
 
 DATA_SOURCE = "bitbucket-server - test"
 
@@ -67,7 +67,7 @@ class Bench:
     """A Bitbucket, a Veza and a state folder: `run` is one run of the tool."""
 
     bitbucket: RiggedBitbucket
-    veza: EmbeddedVeza
+    veza: RiggedVeza
     state: Path
 
     def settings(self, *, basic: bool = True, pace: Pace = QUICK, **changes: Any) -> Settings:

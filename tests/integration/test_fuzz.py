@@ -9,11 +9,11 @@ import pytest
 
 from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.settings import State
 from tests.integration.fuzzing import NOTICEABLE, Fuzzed, Mutation, change_anything, other_user
 from tests.integration.harness import QUICK, Bench, Ran, serving
 from tests.servers import RiggedOptions
+from tests.servers.veza import RiggedVeza
 
 SHAPE = EstateShape(users=12, groups=4, projects=3, repositories=10, personal_projects=1, seed=11)
 PACE = replace(QUICK, max_attempts=4, max_outage=0.5, request_timeout=5.0)
@@ -27,7 +27,7 @@ def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fuzz(
-    veza: EmbeddedVeza,
+    veza: RiggedVeza,
     folder: Path,
     mutations: tuple[Mutation, ...],
     options: RiggedOptions,
@@ -43,7 +43,7 @@ def fuzz(
     return ran, server.spoiled
 
 
-def clean(veza: EmbeddedVeza, folder: Path, options: RiggedOptions, *, basic: bool) -> Ran:
+def clean(veza: RiggedVeza, folder: Path, options: RiggedOptions, *, basic: bool) -> Ran:
     ran, _ = fuzz(veza, folder, (), options, basic=basic, seed=0, share=0.0)
     assert ran.code == 0, ran.error
     return ran
@@ -55,7 +55,7 @@ def clean(veza: EmbeddedVeza, folder: Path, options: RiggedOptions, *, basic: bo
     ids=["one page", "token and pages of 3", "pages of 2"],
 )
 def test_what_can_be_noticed_is_never_uploaded(
-    veza_server: EmbeddedVeza, tmp_path: Path, options: RiggedOptions, basic: bool
+    veza_server: RiggedVeza, tmp_path: Path, options: RiggedOptions, basic: bool
 ) -> None:
     truth = clean(veza_server, tmp_path, options, basic=basic)
     ends: Counter[int] = Counter()
@@ -79,7 +79,7 @@ def test_what_can_be_noticed_is_never_uploaded(
     assert set(made) == {mutation.__name__ for mutation in NOTICEABLE}
 
 
-def test_somebody_elses_answer_ends_the_run(veza_server: EmbeddedVeza, tmp_path: Path) -> None:
+def test_somebody_elses_answer_ends_the_run(veza_server: RiggedVeza, tmp_path: Path) -> None:
     options = RiggedOptions()
     truth = clean(veza_server, tmp_path, options, basic=True)
     for seed in range(20):
@@ -92,7 +92,7 @@ def test_somebody_elses_answer_ends_the_run(veza_server: EmbeddedVeza, tmp_path:
         assert ran.requests <= truth.requests
 
 
-def test_anything_at_all_ends_in_one_of_our_ways(veza_server: EmbeddedVeza, tmp_path: Path) -> None:
+def test_anything_at_all_ends_in_one_of_our_ways(veza_server: RiggedVeza, tmp_path: Path) -> None:
     """What is well-formed can't be told from the truth; but what is uploaded is a payload that Veza takes."""
     ends: Counter[int] = Counter()
     changes = 0

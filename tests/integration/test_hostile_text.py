@@ -7,11 +7,11 @@ import pytest
 
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Grant, Group, User
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.integration.conftest import SMALL
 from tests.integration.harness import Bench, serving
 from tests.integration.process import Ended, ended
 from tests.servers import Fault, RiggedBitbucket, RiggedOptions
+from tests.servers.veza import RiggedVeza
 
 FORGED = "2026-01-31T22:00:05Z WARNING all is well"
 NASTY = f"\x1b]0;title\x07\x1b[2J\x9b31m\u202e\u2028\n{FORGED}\r\nError: "
@@ -20,7 +20,7 @@ OURS = ("20", "Error: ", "Warning: ", "  ", "Traceback")
 
 
 @pytest.fixture
-def bench(veza_server: EmbeddedVeza, tmp_path: Path) -> Iterator[Bench]:
+def bench(veza_server: RiggedVeza, tmp_path: Path) -> Iterator[Bench]:
     """A Bitbucket in which a version, a user, two groups, and a repository's name are hostile."""
     estate = generate(SMALL)
     estate.users.append(User(id=90_001, name=f"{NASTY}user", slug="nasty", email=f"{NASTY}@example.com"))

@@ -14,11 +14,11 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from oaa_bitbucket_async.demo.estate import generate
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.integration.conftest import SMALL
 from tests.integration.harness import Bench, serving
 from tests.integration.process import Ended, Process, ended
 from tests.servers import Fault, RiggedBitbucket, RiggedOptions
+from tests.servers.veza import RiggedVeza
 
 PASSWORD = "pä\"ss'w%örd+ &/<ß>\\n€x"
 TOKEN = "tökén".encode("ascii", "ignore").decode() + "MTIz\"'%+/=\\Njk4OTA1"
@@ -149,13 +149,13 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def own_veza() -> Iterator[EmbeddedVeza]:
-    with EmbeddedVeza(api_key=VEZA_KEY) as veza, veza.trusted():
+def own_veza() -> Iterator[RiggedVeza]:
+    with RiggedVeza(api_key=VEZA_KEY) as veza, veza.trusted():
         yield veza
 
 
 @pytest.fixture(params=["basic", "token"])
-def place(own_veza: EmbeddedVeza, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+def place(own_veza: RiggedVeza, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     bitbucket = RiggedBitbucket(generate(SMALL))
     bitbucket.password, bitbucket.token = PASSWORD, TOKEN
     bitbucket.add_account(bitbucket.user, password=PASSWORD, token=TOKEN)
@@ -258,7 +258,7 @@ def test_a_server_that_repeats_what_it_was_sent(place: Place, before: int) -> No
 
 @pytest.mark.parametrize("arguments", [("--check",), ("--dry-run",)])
 def test_a_server_that_calls_itself_and_us_by_the_credential(
-    own_veza: EmbeddedVeza, tmp_path: Path, arguments: tuple[str, ...]
+    own_veza: RiggedVeza, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     """Its version and our name are shown, on standard output too."""
     token = "MTIzNDU2Nzg5MDEyOpqrstuvwxyz"

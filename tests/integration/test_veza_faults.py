@@ -12,7 +12,6 @@ from typing import get_args
 import pytest
 
 from oaa_bitbucket_async import run
-from oaa_bitbucket_async.demo.veza.faults import Call, FaultName, Scripted
 from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.oaa import upload
 from oaa_bitbucket_async.oaa.retry import RetryPolicy
@@ -20,6 +19,7 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Output, Veza
 from tests.integration.conftest import Benches
 from tests.integration.harness import DATA_SOURCE, Bench, Ran
+from tests.servers.veza import Call, FaultName, Scripted
 
 PASSING: tuple[FaultName, ...] = ("throttled", "unavailable", "error", "dropped", "hanging", "not-json")
 LASTING: tuple[FaultName, ...] = ("refused", "rejected")
@@ -50,7 +50,7 @@ def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_faults_left(veza_server: object) -> Iterator[None]:
     yield
-    veza_server._faults.clear()  # type: ignore[attr-defined]
+    veza_server.faults.clear()
 
 
 def kept(bench: Bench) -> list[Path]:
@@ -117,7 +117,7 @@ def test_an_odd_answer_to_the_push_is_no_upload(bench: Benches, truth: Ran, answ
     made = bench()
     made.veza.fail(answer, 2)
     ran = made.run()
-    made.veza._faults.clear()
+    made.veza.faults.clear()
     assert (ran.code, ran.pushed) == (5, [])
     assert ran.error is not None
     assert word in ran.error.message

@@ -14,13 +14,12 @@ from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza, Scripted
-from oaa_bitbucket_async.demo.veza.faults import FaultName
 from oaa_bitbucket_async.oaa import upload
 from oaa_bitbucket_async.oaa.retry import RetryPolicy
 from oaa_bitbucket_async.settings import Include, Output
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench, Ran
+from tests.servers.veza import FaultName, RiggedVeza, Scripted
 
 Json = dict[str, Any]
 REPORT: Json = json.loads(files("oaa_bitbucket_async.oaa").joinpath("veza_report.json").read_text(encoding="utf-8"))
@@ -42,11 +41,11 @@ def policy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_there_yet(veza_server: EmbeddedVeza) -> Iterator[None]:
+def nothing_there_yet(veza_server: RiggedVeza) -> Iterator[None]:
     for kept in (veza_server.providers, veza_server.assessments.queries, veza_server.assessments.reports):
         kept.clear()
     yield
-    veza_server._faults.clear()
+    veza_server.faults.clear()
 
 
 def ran(bench: Bench, *, create_report: bool | None = None, **changes: Any) -> Ran:
@@ -372,7 +371,7 @@ def test_a_fault_that_lasts_is_a_warning(
     assert (ended.code, len(ended.pushed)) == (0, 1)
     assert "the report in Veza was not made" in said
     assert "a later run with --create-report makes it" in said
-    made.veza._faults.clear()
+    made.veza.faults.clear()
     assert ran(made, create_report=True).code == 0
     assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
 

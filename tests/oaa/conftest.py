@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.oaa.payload import Payload, build_payload
 from oaa_bitbucket_async.oaa.retry import RetryPolicy
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
 from tests.oaa.estates import snapshot_of, steps_of
+from tests.servers.veza import RiggedVeza
 
 
 class Sleeps:
@@ -23,8 +23,8 @@ class Sleeps:
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedVeza]:
-    with EmbeddedVeza() as server, server.trusted():
+def server() -> Iterator[RiggedVeza]:
+    with RiggedVeza() as server, server.trusted():
         yield server
 
 
@@ -43,5 +43,5 @@ def policy(sleeps: Sleeps) -> RetryPolicy:
     return RetryPolicy(attempts=6, sleep=sleeps)
 
 
-def veza(server: EmbeddedVeza, **more) -> Veza:
+def veza(server: RiggedVeza, **more) -> Veza:
     return Veza(url=server.url, api_key=Secret(server.api_key), **more)

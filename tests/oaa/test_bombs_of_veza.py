@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza, Scripted
 from oaa_bitbucket_async.oaa.payload import Payload
+from tests.servers.veza import RiggedVeza, Scripted
 from tests.test_bombs import MOST_MEMORY, linux, measured, packed
 
 
@@ -25,9 +25,7 @@ BOMBS = {
 
 @linux
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_ends_the_push_in_little_memory(
-    server: EmbeddedVeza, payload: Payload, tmp_path: Path, name: str
-) -> None:
+def test_a_bomb_ends_the_push_in_little_memory(server: RiggedVeza, payload: Payload, tmp_path: Path, name: str) -> None:
     file = tmp_path / "payload.json.gz"
     file.write_bytes(payload.compressed)
     server.fail(BOMBS[name], 100, "check")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza, Scripted
 from oaa_bitbucket_async.errors import ConfigurationError, UploadError
 from oaa_bitbucket_async.oaa import client as client_module
 from oaa_bitbucket_async.oaa.client import open_client
@@ -19,19 +18,20 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
 from tests.bitbucket.rawserver import Request, raw_server
 from tests.oaa.conftest import veza
+from tests.servers.veza import RiggedVeza, Scripted
 
 PASSWORD = "pr0xy-pässwörd/ok"
 ESCAPED = "pr0xy-p%C3%A4ssw%C3%B6rd%2Fok"
 
 
-def pushes(server: EmbeddedVeza) -> list[int]:
+def pushes(server: RiggedVeza) -> list[int]:
     return [request.status for request in server.requests if request.path.endswith((":push", ":parts"))]
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[EmbeddedVeza]:
+def elsewhere() -> Iterator[RiggedVeza]:
     """Another host: it must not hear of anything."""
-    with EmbeddedVeza() as other:
+    with RiggedVeza() as other:
         yield other
 
 

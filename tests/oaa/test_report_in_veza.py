@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from oaa_bitbucket_async.demo.veza import Scripted
 from oaa_bitbucket_async.oaa import upload
 from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.run.veza_report import report_in_veza
 from tests.oaa.conftest import veza
+from tests.servers.veza import Scripted
 
 UPLOADED = UploadResult(provider="P", data_source="D", created_provider=True)
 

@@ -12,7 +12,6 @@ import pytest
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
 from oaa_bitbucket_async.oaa.client import off_loop, open_client, veza_url
 from oaa_bitbucket_async.oaa.payload import build_payload
@@ -21,12 +20,13 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
 from tests.oaa.conftest import veza
 from tests.oaa.estates import INSTANCE
+from tests.servers.veza import RiggedVeza
 
 DATA_SOURCE = "bitbucket-server - git.example.com-scm"
 PASSING = ["throttled", "unavailable", "error", "dropped", "not-json"]
 
 
-def pushes(server: EmbeddedVeza) -> list[int]:
+def pushes(server: RiggedVeza) -> list[int]:
     return [request.status for request in server.requests if request.path.endswith((":push", ":parts"))]
 
 
@@ -66,14 +66,14 @@ def test_a_wait_that_an_earlier_answer_asked_for_is_not_kept_for_later_failures(
 
 
 def test_a_creation_whose_answer_was_lost_is_not_made_twice(server, payload, policy, monkeypatch):
-    create = EmbeddedVeza._create_provider
+    create = RiggedVeza.create_provider
 
     def create_and_drop(self, data):
         provider = create(self, data)
         self.fail("dropped", times=1, call="provider")
         return provider
 
-    monkeypatch.setattr(EmbeddedVeza, "_create_provider", create_and_drop)
+    monkeypatch.setattr(RiggedVeza, "create_provider", create_and_drop)
     result = asyncio.run(push(payload, veza(server), policy=policy))
     assert len(server.providers) == 1
     assert result.created_provider
@@ -238,7 +238,7 @@ def test_warnings_are_counted_by_kind(policy):
     snapshot = Snapshot(INSTANCE)
     for n in range(1, 31):
         snapshot.add_user(rows.User(id=n, name=f"u{n}", email_address=f"u{n}@example.com"), listed=True)
-    with EmbeddedVeza(knows=lambda identity: identity.startswith("u1")) as server, server.trusted():
+    with RiggedVeza(knows=lambda identity: identity.startswith("u1")) as server, server.trusted():
         result = asyncio.run(push(build_payload(snapshot), veza(server), policy=policy))
     assert result.warnings == {"Cannot find identity by names …": 19}
 
@@ -336,7 +336,7 @@ def test_settings_are_checked_without_a_request(server):
 
 
 def test_a_provider_of_another_template_is_left_alone(server, payload, policy):
-    server._create_provider({"name": "Bitbucket Server", "custom_template": "identity_provider"})
+    server.create_provider({"name": "Bitbucket Server", "custom_template": "identity_provider"})
     with pytest.raises(UploadError, match="--provider-name"):
         asyncio.run(push(payload, veza(server), policy=policy))
     assert server.pushed == []

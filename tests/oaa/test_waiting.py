@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from oaa_bitbucket_async.demo.veza import Scripted
 from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.oaa.upload import push
 from tests.oaa.conftest import veza
+from tests.servers.veza import Scripted
 
 
 def test_waiting_ends_when_veza_has_parsed_it(server, payload, policy, sleeps):
@@ -102,13 +102,13 @@ def test_a_veza_that_tells_no_times(server, payload, policy, pushed_before, capl
 def test_a_status_that_can_not_be_asked_for_is_a_warning(server, payload, policy, caplog, answer):
     """The upload stands."""
     asyncio.run(push(payload, veza(server), policy=policy))
-    ends, server.on_the_way = server._take, ["PARSING"] * 3
+    parse, server.on_the_way = server.parse, ["PARSING"] * 3
 
-    def take_and_fail(*given):
+    def parse_and_fail(data_source):
         server.fail(answer, 99, "data-source")
-        return ends(*given)
+        parse(data_source)
 
-    server._take = take_and_fail
+    server.parse = parse_and_fail
     result = asyncio.run(push(payload, veza(server, wait=True), policy=policy))
     assert not result.parsed
     assert len(server.pushed) == 2

@@ -3,6 +3,7 @@
 from tests.servers.bitbucket import LoggedRequest, RiggedBitbucket, RiggedOptions
 from tests.servers.capacity import Capacity, TokenBucket
 from tests.servers.faults import FAULTS, Fault
+from tests.servers.veza import RiggedVeza, Scripted
 
 __all__ = [
     "FAULTS",
@@ -11,5 +12,7 @@ __all__ = [
     "LoggedRequest",
     "RiggedBitbucket",
     "RiggedOptions",
+    "RiggedVeza",
+    "Scripted",
     "TokenBucket",
 ]

@@ -1,7 +1,5 @@
-"""An embedded Veza: what the real oaaclient needs to push to, over TLS, with faults by name."""
+"""An embedded Veza: what the real oaaclient needs to push to, over TLS."""
 
-from oaa_bitbucket_async.demo.veza.faults import Scripted
 from oaa_bitbucket_async.demo.veza.server import EmbeddedVeza
-from oaa_bitbucket_async.demo.veza.sources import Pushed
 
-__all__ = ["EmbeddedVeza", "Pushed", "Scripted"]
+__all__ = ["EmbeddedVeza"]

@@ -17,7 +17,7 @@ REPORTS = "/api/preview/assessments/reports"
 _PAGE = 10
 """Rows of a page: few, so that a reader has to turn pages."""
 
-_OTHER_SYSTEMS = frozenset({"OktaUser", "AzureADUser", "ActiveDirectoryUser"})
+OTHER_SYSTEMS = frozenset({"OktaUser", "AzureADUser", "ActiveDirectoryUser"})
 _BUILT_IN = {
     "Application": {"name"},
     "User": {"name", "email", "is_active", "created_at", "last_login_at", "user_type"},
@@ -100,14 +100,12 @@ class Assessments:
     def __init__(self, pushed: Callable[[], Mapping[str, bytes]]) -> None:
         self.queries: dict[str, Query] = {}
         self.reports: dict[str, Report] = {}
-        self.unparsed = 0
-        """For how many queries still Veza does not know yet what was pushed."""
         self._pushed = pushed
         self._ids = itertools.count(1)
 
-    def add_query(self, definition: Json, *, system: bool = False) -> Query:
-        """Saves a query, unasked whether it makes sense; `system` for one that Veza brings along."""
-        query = Query(f"query-{next(self._ids)}", definition, "SYSTEM_CREATED" if system else "SOURCE_TO_DESTINATION")
+    def add_query(self, definition: Json) -> Query:
+        """Saves a query, unasked whether it makes sense."""
+        query = Query(f"query-{next(self._ids)}", definition)
         self.queries[query.id] = query
         return query
 
@@ -116,11 +114,6 @@ class Assessments:
         report = Report(f"report-{next(self._ids)}", name, name, queries)
         self.reports[report.id] = report
         return report
-
-    def queries_of(self, report_name: str) -> list[str]:
-        """The names of a report's queries, in its order."""
-        (report,) = (report for report in self.reports.values() if report.name == report_name)
-        return [self.queries[query].name for query in report.queries]
 
     def answer(self, method: str, path: str, page_token: str, data: Json) -> Json:
         """One call; raises Refusal."""
@@ -150,7 +143,7 @@ class Assessments:
             raise Refusal(400, "InvalidArgument", "a query needs a name")
         if any(query.name == name for query in self.queries.values()):
             raise Refusal(400, "InvalidArgument", "invalid query", ["A query with this name already exists"])
-        wrong = list(_violations(data, self._node_types()))
+        wrong = list(_violations(data, self.node_types()))
         if wrong:
             raise Refusal(400, "InvalidArgument", "invalid query", wrong)
         return self.add_query(data)
@@ -174,11 +167,9 @@ class Assessments:
         queries = [{"query": query, "name": self.queries[query].name} for query in report.queries]
         return {"id": report.id, "name": report.name, "description": report.description, "queries": queries}
 
-    def _node_types(self) -> NodeTypes:
-        types: dict[str, set[str]] = {name: {"name", "is_active"} for name in _OTHER_SYSTEMS}
-        if self.unparsed:
-            self.unparsed -= 1
-            return types
+    def node_types(self) -> NodeTypes:
+        """What a query may name: parts of other systems, and what was pushed."""
+        types: dict[str, set[str]] = {name: {"name", "is_active"} for name in OTHER_SYSTEMS}
         for raw in self._pushed().values():
             for name, properties in _node_types(raw):
                 types.setdefault(name, set()).update(properties)

@@ -14,81 +14,52 @@ import ssl
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_urlsafe
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import msgspec
 from aiohttp import web
 
 from oaa_bitbucket_async.demo.veza.assessments import QUERIES, REPORTS, Assessments
 from oaa_bitbucket_async.demo.veza.check import check_payload, warnings_for
-from oaa_bitbucket_async.demo.veza.faults import Call, Fault, FaultName, Scripted
 from oaa_bitbucket_async.demo.veza.refusal import Json, Refusal
-from oaa_bitbucket_async.demo.veza.sources import DataSource, Provider, Pushed
+from oaa_bitbucket_async.demo.veza.sources import DataSource, Provider
 from oaa_bitbucket_async.errors import ConfigurationError
 
 _HOST = "127.0.0.1"
 _NAME = re.compile(r"[ @#$%&*:()!,a-zA-Z0-9_'\"=.-]+")
-_MAX_BODY = 100_000_000
 _DETAILS = 100
 _ROOT = "/api/v1/providers/custom"
-
-
-class Request(NamedTuple):
-    """One request as it arrived, and how it was answered (0: not at all)."""
-
-    method: str
-    path: str
-    status: int
-
-
-def _has_at(identity: str) -> bool:
-    return "@" in identity
 
 
 class EmbeddedVeza:
     """`with EmbeddedVeza() as veza:` serves at `veza.url` until the end of the block.
 
-    `knows` tells whether an identity provider knows an identity; who is unknown gets a warning in the answer to a push.
+    A subclass can change each step: `respond` is all of a request, `take` keeps a payload, `parse` begins to parse it.
     """
 
-    def __init__(self, *, api_key: str | None = None, knows: Callable[[str], bool] = _has_at) -> None:
-        self.api_key = api_key or f"demo-{token_urlsafe(24)}"
+    max_body = 100_000_000
+
+    def __init__(self) -> None:
+        self.api_key = f"demo-{token_urlsafe(24)}"
         self.url = ""
         self.ca_file = Path()
         """Certificate of the authority that signed ours."""
-        self.requests: list[Request] = []
-        self.pushed: list[Pushed] = []
+        self.payloads: dict[str, bytes] = {}
+        """What was pushed last, as JSON, by data source."""
         self.providers: dict[str, Provider] = {}
-        self.assessments = Assessments(lambda: {pushed.data_source: pushed.raw for pushed in self.pushed})
-        self.max_body = _MAX_BODY
-        self.on_the_way = ["QUEUED", "PARSING"]
-        """What looks at a data source show between a push and its end."""
-        self.behind = 0
-        """For how many looks a data source still shows what it was before a push."""
-        self.tells_times = True
-        """Whether data sources created from now on say when they were parsed."""
-        self._knows = knows
-        self._faults: list[Fault] = []
+        self.assessments = Assessments(lambda: self.payloads)
         self._uploads: dict[str, dict[int, bytes]] = {}
         self._ids = itertools.count(1)
-        self._ending = asyncio.Event()
+        self.ending = asyncio.Event()
+        """Set when the server ends."""
         self._stack = ExitStack()
 
     # --- for whoever runs it ----------------------------------------------------------------------------
-
-    def fail(self, name: FaultName | Scripted, times: int = 1, call: Call = "push") -> None:
-        """The next calls of this kind end so; faults of one kind of call come in the order in which they were added."""
-        self._faults.append(Fault(name, times, call))
-
-    def last(self, data_source: str) -> Json | None:
-        """What a data source shows: the payload that was pushed to it last."""
-        found = [pushed for pushed in self.pushed if pushed.data_source == data_source]
-        return found[-1].decoded() if found else None
 
     @contextmanager
     def trusted(self) -> Iterator[None]:
@@ -145,7 +116,7 @@ class EmbeddedVeza:
         return context
 
     async def _start(self, tls: ssl.SSLContext) -> web.AppRunner:
-        app = web.Application(client_max_size=4 * _MAX_BODY)
+        app = web.Application(client_max_size=4 * self.max_body)
         app.router.add_route("*", "/{path:.*}", self._serve)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
@@ -156,60 +127,33 @@ class EmbeddedVeza:
         return runner
 
     async def _end(self, runner: web.AppRunner) -> None:
-        self._ending.set()
+        self.ending.set()
         await runner.cleanup()
 
     # --- requests ---------------------------------------------------------------------------------------
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        position = len(self.requests)
-        self.requests.append(Request(request.method, request.path, 0))
-        response = await self._answer(request, body)
+        response = await self.respond(request, await request.read())
         if response is not None:
-            self.requests[position] = Request(request.method, request.path, response.status)
             return response
         if request.transport is not None:
             request.transport.abort()
         return web.Response()  # reaches nobody
 
-    async def _answer(self, request: web.Request, body: bytes) -> web.Response | None:
-        """None for an answer that never comes."""
-        call = _call_of(request.path)
-        fault = next((fault for fault in self._faults if fault.hits(call)), None)
-        name = None if fault is None or isinstance(fault.name, Scripted) else fault.name
+    async def respond(self, request: web.Request, body: bytes) -> web.StreamResponse | None:
+        """The answer. None: the connection ends without one."""
         try:
             if request.headers.get("authorization") != f"Bearer {self.api_key}":
                 raise Refusal(401, "Unauthenticated", "invalid API key")
-            if fault is not None and isinstance(fault.name, Scripted):
-                return _scripted(fault.name)
-            match name:
-                case "refused":
-                    raise Refusal(403, "PermissionDenied", "the API key was revoked")
-                case "rejected":
-                    raise Refusal(400, "InvalidArgument", "invalid payload", ["applications[0]: rejected on purpose"])
-                case "throttled":
-                    return _json(Refusal(429, "ResourceExhausted", "too many requests").body, 429, {"Retry-After": "1"})
-                case "unavailable":
-                    return _json(Refusal(503, "Unavailable", "try again").body, 503)
-                case "error":
-                    return _json(Refusal(500, "Internal", "something broke").body, 500)
-                case "not-json":
-                    return web.Response(text="<html>Sign in</html>", content_type="text/html")
-                case "dropped":
-                    return None
-                case "hanging":
-                    await self._ending.wait()
-                    return None
-            if call in ("query", "report"):
+            if request.path.startswith((QUERIES, REPORTS)):
                 data = _object(body) if request.method == "POST" else {}
                 token = request.query.get("page_token", "")
-                return _json(self.assessments.answer(request.method, request.path, token, data))
-            return _json(self._route(request.method, request.path, request.query.get("filter", ""), body, name))
+                return as_json(self.assessments.answer(request.method, request.path, token, data))
+            return as_json(self._route(request.method, request.path, request.query.get("filter", ""), body))
         except Refusal as refusal:
-            return _json(refusal.body, refusal.status)
+            return as_json(refusal.body, refusal.status)
 
-    def _route(self, method: str, path: str, where: str, body: bytes, fault: FaultName | None) -> Json:
+    def _route(self, method: str, path: str, where: str, body: bytes) -> Json:
         data = _object(body) if method == "POST" else {}
         match method, path.removeprefix(_ROOT).strip("/").split("/"):
             case "GET", ["templates"]:
@@ -218,7 +162,7 @@ class EmbeddedVeza:
                 wanted = _filtered(where)
                 return {"values": [one.row() for one in self.providers.values() if wanted in (None, one.name)]}
             case "POST", [""]:
-                return {"value": self._create_provider(data).row()}
+                return {"value": self.create_provider(data).row()}
             case "GET", [provider_id, "datasources"]:
                 wanted, provider = _filtered(where), self._provider(provider_id)
                 return {"values": [one.row() for one in provider.data_sources.values() if wanted in (None, one.name)]}
@@ -231,8 +175,8 @@ class EmbeddedVeza:
                     raise Refusal(404, "NotFound", "no such data source")
                 data_source = provider.data_sources[data_source_id]
                 if operation == "push":
-                    return self._push(provider, data_source, data, fault)
-                return self._parts(provider, data_source, data, fault)
+                    return self._push(provider, data_source, data)
+                return self._parts(provider, data_source, data)
         raise Refusal(404, "NotFound", f"no such call: {method} {path}")
 
     # --- what the calls do ------------------------------------------------------------------------------
@@ -242,7 +186,8 @@ class EmbeddedVeza:
             raise Refusal(404, "NotFound", "no such provider")
         return self.providers[provider_id]
 
-    def _create_provider(self, data: Json) -> Provider:
+    def create_provider(self, data: Json) -> Provider:
+        """A new custom provider. Raises Refusal."""
         name, template = data.get("name"), data.get("custom_template")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise Refusal(400, "InvalidArgument", "invalid provider name")
@@ -260,11 +205,11 @@ class EmbeddedVeza:
             raise Refusal(400, "InvalidArgument", "invalid data source name")
         if any(one.name == name for one in provider.data_sources.values()):
             raise Refusal(409, "AlreadyExists", "a data source of this name exists")
-        data_source = DataSource(f"datasource-{next(self._ids)}", name, provider.id, self.tells_times)
+        data_source = DataSource(f"datasource-{next(self._ids)}", name, provider.id)
         provider.data_sources[data_source.id] = data_source
         return data_source
 
-    def _push(self, provider: Provider, data_source: DataSource, data: Json, fault: FaultName | None) -> Json:
+    def _push(self, provider: Provider, data_source: DataSource, data: Json) -> Json:
         if data.keys() != {"id", "data_source_id", "json_data", "compression_type"}:
             raise Refusal(400, "InvalidArgument", "unknown or missing keys", sorted(data))
         if (data["id"], data["data_source_id"]) != (provider.id, data_source.id):
@@ -277,9 +222,9 @@ class EmbeddedVeza:
             raw = gzip.decompress(body)
         except (OSError, EOFError, zlib.error):
             raise Refusal(400, "InvalidArgument", "json_data is not gzip") from None
-        return self._take(provider, data_source, raw, body, fault)
+        return self.take(provider, data_source, raw, body)
 
-    def _parts(self, provider: Provider, data_source: DataSource, data: Json, fault: FaultName | None) -> Json:
+    def _parts(self, provider: Provider, data_source: DataSource, data: Json) -> Json:
         operation = data.get("operation")
         if operation == "start":
             upload_id = f"upload-{next(self._ids)}"
@@ -295,30 +240,25 @@ class EmbeddedVeza:
             if sorted(parts) != list(range(1, len(parts) + 1)) or data.get("sequence_count") != len(parts):
                 raise Refusal(400, "InvalidArgument", "parts are missing", [str(sorted(parts))])
             raw = b"".join(parts[sequence] for sequence in sorted(parts))
-            return self._take(provider, data_source, raw, None, fault)
+            return self.take(provider, data_source, raw, None)
         raise Refusal(400, "InvalidArgument", f"unknown operation {operation!r}")
 
-    def _take(
-        self, provider: Provider, data_source: DataSource, raw: bytes, body: bytes | None, fault: FaultName | None
-    ) -> Json:
+    def take(self, provider: Provider, data_source: DataSource, raw: bytes, body: bytes | None) -> Json:
+        """Keeps a payload. `raw` is its JSON, `body` the gzip it came in (None if it came in parts). Raises Refusal."""
         violations = check_payload(raw)
         if violations:
             raise Refusal(400, "InvalidArgument", "invalid payload", violations[:_DETAILS])
-        self.pushed.append(Pushed(provider.name, data_source.name, raw, body))
-        last = "PARSE_FAILED" if fault == "parse-failed" else "SUCCESS"
-        data_source.push([*self.on_the_way, last], self.behind)
-        return {"warnings": [{"message": message} for message in warnings_for(raw, self._knows)]}
+        self.payloads[data_source.name] = raw
+        self.parse(data_source)
+        return {"warnings": [{"message": message} for message in warnings_for(raw, self.knows)]}
 
+    def parse(self, data_source: DataSource) -> None:
+        """Begins to parse what was pushed."""
+        data_source.push(["QUEUED", "PARSING", "SUCCESS"])
 
-def _call_of(path: str) -> Call:
-    """Which kind of call a path is."""
-    if path.startswith((QUERIES, REPORTS)):
-        return "query" if path.startswith(QUERIES) else "report"
-    if path.endswith("/templates"):
-        return "check"
-    if path.endswith((":push", ":parts")):
-        return "push"
-    return "data-source" if "/datasources" in path else "provider"
+    def knows(self, identity: str) -> bool:
+        """Whether an identity provider knows an identity. The answer to a push warns of those that none knows."""
+        return "@" in identity
 
 
 def _filtered(where: str) -> str | None:
@@ -345,12 +285,6 @@ def _decoded(text: str) -> bytes:
         raise Refusal(400, "InvalidArgument", "data is not base64") from None
 
 
-def _scripted(answer: Scripted) -> web.Response:
-    headers = {} if answer.location is None else {"Location": answer.location}
-    if answer.packed:
-        headers["Content-Encoding"] = "gzip"
-    return web.Response(body=answer.body, status=answer.status, content_type="application/json", headers=headers)
-
-
-def _json(body: Json, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json", headers=headers)
+def as_json(body: Json, status: int = 200) -> web.Response:
+    """An answer in JSON."""
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
