@@ -18,7 +18,7 @@ from benchmarks.figures import Figure, middle, spread
 from benchmarks.least_requests import PAGE, pages, visible
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, client, collect, serving
-from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Listing, Question
+from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Endpoint, Listing
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
 
@@ -32,12 +32,12 @@ STANDARD = "fixed, standard event loop"
 def questions(estate: Estate, api: Api) -> list[tuple[str, str]]:
     """Kind and path of what a crawl of the estate asks, in about the order in which it does."""
 
-    def listing(question: Listing, rows: int) -> list[tuple[str, str]]:  # type: ignore[type-arg]
+    def listing(endpoint: Listing, rows: int) -> list[tuple[str, str]]:  # type: ignore[type-arg]
         starts = range(0, pages(rows) * PAGE, PAGE)
-        return [(question.kind, f"{question.path}&start={start}" if start else question.path) for start in starts]
+        return [(endpoint.kind, f"{endpoint.path}&start={start}" if start else endpoint.path) for start in starts]
 
-    def single(question: Listing | Question) -> tuple[str, str]:  # type: ignore[type-arg]
-        return question.kind, question.path
+    def single(endpoint: Listing | Endpoint) -> tuple[str, str]:  # type: ignore[type-arg]
+        return endpoint.kind, endpoint.path
 
     asked = listing(api.users(detailed=True), sum(not user.deleted for user in estate.users))
     asked += listing(api.groups(), len(estate.groups))

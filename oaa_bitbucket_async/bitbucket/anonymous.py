@@ -7,11 +7,11 @@ login tells (BITBUCKET.md section 11).
 from typing import NamedTuple, TypeVar
 
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason, RequestProblem
-from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Answer, Login, error_text, is_json, understand
+from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Account, Answer, error_text, is_json, parse_response
 from oaa_bitbucket_async.bitbucket.rows import Decoder
 
 T = TypeVar("T")
-_NOBODY = Login(kind="nobody")
+_NOBODY = Account(kind="nobody")
 _NO_ANSWERS = frozenset({FaultReason.NOT_JSON, FaultReason.BAD_SHAPE})
 
 
@@ -35,7 +35,7 @@ def reaction(path: str, answer: Answer, decoder: Decoder[T], now: float = 0.0) -
         _, exception = error_text(answer.body) if is_json(answer.headers) else ("", "")
         return Refusal(answer.status, exception) if exception else None
     try:
-        return understand(path, answer, decoder, _NOBODY, now)
+        return parse_response(path, answer, decoder, _NOBODY, now)
     except Fault as fault:
         if fault.reason in _NO_ANSWERS:
             return None

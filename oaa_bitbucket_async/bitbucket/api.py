@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from oaa_bitbucket_async.bitbucket import credentials, guardrails, rows
+from oaa_bitbucket_async.bitbucket import branch_permissions, credentials, rows
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.rows import Decoder, Page
 
@@ -64,7 +64,7 @@ _stands_for_itself = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _LATEST = "/rest/api/latest"
 
 
-class Question(NamedTuple, Generic[T]):
+class Endpoint(NamedTuple, Generic[T]):
     """A question with one answer. `kind` names it in statistics and pacing."""
 
     kind: str
@@ -111,18 +111,18 @@ class Api:
         """Anonymous callers get a 401 here, whatever else the instance shows in public."""
         return Listing("login", f"{self._root}/users?limit=1", _USERS)
 
-    def application_properties(self) -> Question[rows.ApplicationProperties]:
+    def application_properties(self) -> Endpoint[rows.ApplicationProperties]:
         """The version; readable by anyone."""
-        return Question("application-properties", f"{self._root}/application-properties", _PROPERTIES)
+        return Endpoint("application-properties", f"{self._root}/application-properties", _PROPERTIES)
 
-    def rate_limit(self) -> Question[rows.RateLimitSettings]:
+    def rate_limit(self) -> Endpoint[rows.RateLimitSettings]:
         """The instance's rate limit, readable by any user (6.6 and newer, Data Center)."""
-        return Question("rate-limit", f"{self._latest}/admin/rate-limit/settings", _RATE_LIMIT)
+        return Endpoint("rate-limit", f"{self._latest}/admin/rate-limit/settings", _RATE_LIMIT)
 
-    def rate_limit_of(self, user_slug: str) -> Question[rows.UserRateLimit]:
+    def rate_limit_of(self, user_slug: str) -> Endpoint[rows.UserRateLimit]:
         """What deviates from it for one user; one's own is readable."""
         path = f"{self._latest}/admin/rate-limit/settings/users/{_quoted(user_slug)}"
-        return Question("rate-limit", path, _USER_RATE_LIMIT)
+        return Endpoint("rate-limit", path, _USER_RATE_LIMIT)
 
     def users_like(self, name: str, permission: str | None = None) -> Listing[rows.User]:
         """Users whose name, display name or e-mail contains `name`; compare the rows exactly yourself."""
@@ -184,9 +184,9 @@ class Api:
         holding = f"permission={permission}&" if permission else ""
         return Listing("projects", f"{self._root}/projects?{holding}limit={limit or self._limit}", _PROJECTS)
 
-    def project(self, key: str) -> Question[rows.Project]:
+    def project(self, key: str) -> Endpoint[rows.Project]:
         """One project, of a key that a listing showed."""
-        return Question("project", f"{self._root}/projects/{_quoted(key)}", _PROJECT)
+        return Endpoint("project", f"{self._root}/projects/{_quoted(key)}", _PROJECT)
 
     def project_users(self, key: str) -> Listing[rows.UserGrant]:
         """Users' own permissions on a project; needs PROJECT_ADMIN."""
@@ -198,10 +198,10 @@ class Api:
         path = f"{self._root}/projects/{_quoted(key)}/permissions/groups?limit={self._limit}"
         return Listing("project-groups", path, _GROUP_GRANTS)
 
-    def project_default(self, key: str, level: str) -> Question[rows.Permitted]:
+    def project_default(self, key: str, level: str) -> Endpoint[rows.Permitted]:
         """Whether everyone holds `level` on the project."""
         path = f"{self._root}/projects/{_quoted(key)}/permissions/{level}/all"
-        return Question("project-default", path, _PERMITTED)
+        return Endpoint("project-default", path, _PERMITTED)
 
     # --- repositories -----------------------------------------------------------------------------------------
 
@@ -209,10 +209,10 @@ class Api:
         """All repositories of all projects, personal and archived ones included (before 8.0: no such parameter)."""
         return Listing("repositories", f"{self._root}/repos?archived=ALL&limit={self._limit}", _REPOSITORIES)
 
-    def repository(self, key: str, slug: str) -> Question[rows.Repository]:
+    def repository(self, key: str, slug: str) -> Endpoint[rows.Repository]:
         """One repository, of a key and slug that a listing showed."""
         path = f"{self._root}/{_place(key, slug)}"
-        return Question("repository", path, _REPOSITORY)
+        return Endpoint("repository", path, _REPOSITORY)
 
     def repository_users(self, key: str, slug: str) -> Listing[rows.UserGrant]:
         """Users' own permissions on a repository; needs REPO_ADMIN."""
@@ -265,26 +265,26 @@ class Api:
         path = f"{self._rest}/gpg/1.0/keys?user={_quoted(name)}&limit={self._limit}"
         return Listing("user-gpg-keys", path, credentials.GPG_KEYS)
 
-    def repository_restrictions(self, key: str, slug: str) -> Listing[guardrails.Restriction]:
+    def repository_restrictions(self, key: str, slug: str) -> Listing[branch_permissions.Restriction]:
         """Branch restrictions of a repository, those that its project gives it included; needs REPO_ADMIN."""
         path = f"{self._rest}/branch-permissions/2.0/{_place(key, slug)}/restrictions?limit={self._limit}"
-        return Listing("repository-restrictions", path, guardrails.RESTRICTIONS)
+        return Listing("repository-restrictions", path, branch_permissions.RESTRICTIONS)
 
-    def default_branch(self, key: str, slug: str) -> Question[guardrails.DefaultBranch]:
+    def default_branch(self, key: str, slug: str) -> Endpoint[branch_permissions.DefaultBranch]:
         """The configured default branch, whether or not it exists; needs REPO_READ (not known to old servers)."""
         path = f"{self._latest}/{_place(key, slug)}/default-branch"
-        return Question("repository-default-branch", path, guardrails.DEFAULT_BRANCH)
+        return Endpoint("repository-default-branch", path, branch_permissions.DEFAULT_BRANCH)
 
-    def branch_model(self, key: str, slug: str) -> Question[guardrails.BranchModel]:
+    def branch_model(self, key: str, slug: str) -> Endpoint[branch_permissions.BranchModel]:
         """Which branches are development and production, and the prefixes of categories. Not in Atlassian's document;
         many clients ask it."""
         path = f"{self._rest}/branch-utils/1.0/{_place(key, slug)}/branchmodel/configuration"
-        return Question("repository-branch-model", path, guardrails.BRANCH_MODEL)
+        return Endpoint("repository-branch-model", path, branch_permissions.BRANCH_MODEL)
 
-    def merge_checks(self, key: str, slug: str) -> Question[guardrails.MergeChecks]:
+    def merge_checks(self, key: str, slug: str) -> Endpoint[branch_permissions.MergeChecks]:
         """What a pull request needs before it can be merged, by the repository or its project; needs REPO_READ."""
         path = f"{self._root}/{_place(key, slug)}/settings/pull-requests"
-        return Question("repository-settings", path, guardrails.MERGE_CHECKS)
+        return Endpoint("repository-settings", path, branch_permissions.MERGE_CHECKS)
 
 
 def _quoted(name: str) -> str:

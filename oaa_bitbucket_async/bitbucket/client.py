@@ -12,11 +12,18 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from oaa_bitbucket_async.bitbucket.anonymous import Refusal, reaction
-from oaa_bitbucket_async.bitbucket.api import BULK, FEW, Listing, Question
+from oaa_bitbucket_async.bitbucket.api import BULK, FEW, Endpoint, Listing
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, NotAsked, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
-from oaa_bitbucket_async.bitbucket.protocol import USER_HEADER, Answer, Login, next_start, rate_headers, understand
+from oaa_bitbucket_async.bitbucket.protocol import (
+    USER_HEADER,
+    Account,
+    Answer,
+    next_start,
+    parse_response,
+    rate_headers,
+)
 from oaa_bitbucket_async.bitbucket.rows import Decoder, Page, User
 from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
 from oaa_bitbucket_async.bitbucket.transport import Transport
@@ -53,7 +60,7 @@ class Client:
         transport: Transport,
         pacer: Pacer,
         stats: RequestStats,
-        login: Login,
+        login: Account,
         pace: Pace,
         clock: Clock,
         rng: random.Random,
@@ -71,12 +78,12 @@ class Client:
         self._asking_something_else = False
         self._latencies = stats.latencies
 
-    async def ask(self, question: Question[T], *, urgent: bool = False) -> T:
+    async def ask(self, endpoint: Endpoint[T], *, urgent: bool = False) -> T:
         """The answer. Raises Denied, Gone, Moved, Rejected, Fault (after all attempts) or CredentialError.
 
         `urgent`: before all others, and even while its kind is set aside. Else NotAsked is raised then.
         """
-        kind, path, decoder = question
+        kind, path, decoder = endpoint
         try:
             return await self._attempt(kind, path, decoder, None, urgent=urgent)
         except Fault as first:
@@ -181,7 +188,7 @@ class Client:
     ) -> T:
         pacer, stats = self.pacer, self.stats
         if not pacer.try_enter(kind):
-            await pacer.enter(kind, ahead=urgent or kind not in BULK)
+            await pacer.enter(kind, priority=urgent or kind not in BULK)
             if pacer.held(kind) and not urgent:
                 pacer.abandoned()
                 raise NotAsked(path, "nothing of its kind is answered any more")
@@ -198,7 +205,7 @@ class Client:
                 pacer.note_rate_headers(**rate_headers(answer.headers))
             if self.login.user_header is None:
                 self.last_user_header = answer.headers.get(USER_HEADER)
-            value = understand(path, answer, decoder, self.login, time.time() if answer.status != 200 else 0.0)
+            value = parse_response(path, answer, decoder, self.login, time.time() if answer.status != 200 else 0.0)
             if start is not None:
                 next_start(path, value, start)  # type: ignore[arg-type]  # only `page` gives a start
         except Fault as fault:
@@ -250,14 +257,14 @@ class Client:
                 return await self._attempt(kind, path, decoder, start, urgent=urgent)
         raise first  # not reached: the loop returns or raises
 
-    async def ask_anonymously(self, transport: Transport, question: Question[T]) -> T | Refusal | None:
+    async def ask_anonymously(self, transport: Transport, endpoint: Endpoint[T]) -> T | Refusal | None:
         """What `anonymous.reaction` makes of one answer over a transport that signs nothing; no login is checked.
 
         The request passes the gate and is counted. Raises Fault for what can pass; it is not tried again.
         """
-        kind, path, decoder = question
+        kind, path, decoder = endpoint
         pacer, stats = self.pacer, self.stats
-        await pacer.enter(kind, ahead=True)
+        await pacer.enter(kind, priority=True)
         stats.sent[kind] += 1
         began = self.clock.now()
         try:
@@ -314,7 +321,7 @@ class Client:
         kind, path, decoder = self._proof
         self.stats.sent[kind] += 1
         try:
-            understand(path, await self._transport.get(path), decoder, self.login, time.time())
+            parse_response(path, await self._transport.get(path), decoder, self.login, time.time())
         except Fault as fault:
             self.stats.faults[fault.reason] += 1
             self.stats.unanswered[kind, fault.reason] += 1

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Listing, Question
+from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Endpoint, Listing
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
 from oaa_bitbucket_async.bitbucket.rows import Project, RateSettings, User
@@ -28,7 +28,7 @@ class RateFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class Capabilities:
     """What preflight found out; decides which questions the crawl asks."""
 
     base_url: str
@@ -84,7 +84,7 @@ class Findings:
         return found
 
 
-async def examine(client: Client, api: Api, base_url: str, page_size: int) -> Findings:
+async def examine(client: Client, api: Api, base_url: str, page_size: int) -> Capabilities:
     """All of preflight.
 
     Raises CredentialError (the login is not good, or is of no use), ConfigurationError (this is no Bitbucket, or its
@@ -121,7 +121,7 @@ async def examine(client: Client, api: Api, base_url: str, page_size: int) -> Fi
         ) from None
 
 
-async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> Findings:
+async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> Capabilities:
     await _prove(client, api)
     login = client.login
     version = quote((await client.ask(api.application_properties())).version, login.redact)
@@ -135,7 +135,7 @@ async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> F
     if not explicit:
         cap = (await client.page(api.users(detailed=False))).limit or page_size
         effective_page = max(1, min(page_size, 250, cap // 2))
-    return Findings(
+    return Capabilities(
         base_url=base_url,
         version=version,
         user=me.name if me is not None else login.user,
@@ -265,10 +265,10 @@ async def _rate(client: Client, api: Api, me: User | None) -> RateFinding:
     return RateFinding(readable=True, enabled=True, bucket=bucket)
 
 
-async def _if_told(client: Client, question: Question[T]) -> T | None:
+async def _if_told(client: Client, endpoint: Endpoint[T]) -> T | None:
     """The answer to what we can do without; None where the server tells it not, or not in a way that we know."""
     try:
-        return await client.ask(question)
+        return await client.ask(endpoint)
     except RequestProblem as problem:
         if isinstance(problem, Fault) and problem.reason not in (FaultReason.BAD_SHAPE, FaultReason.NOT_JSON):
             raise

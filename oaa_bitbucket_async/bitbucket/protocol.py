@@ -44,7 +44,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(slots=True)
-class Login:
+class Account:
     """Who Bitbucket says we are. Until preflight has proven it, `user_header` is None and nothing is compared.
 
     `stripped`: a proxy removes the header, so that each answer alone does not tell (the login is then proven
@@ -90,7 +90,7 @@ class ErrorBody(msgspec.Struct, gc=False):
 _ERROR_DECODER = msgspec.json.Decoder(ErrorBody)
 
 
-def understand(path: str, answer: Answer, decoder: Decoder[T], login: Login, now: float = 0.0) -> T:
+def parse_response(path: str, answer: Answer, decoder: Decoder[T], login: Account, now: float = 0.0) -> T:
     """The answer's content, decoded.
 
     `now` is the epoch time, for a `Retry-After` that is a date. Raises Fault (can pass), Denied, Gone, Moved or
@@ -238,12 +238,12 @@ def error_text(body: bytes, redact: Redact = as_it_is) -> tuple[str, str]:
     return quote("; ".join(messages), redact), quote(names[0], redact).rpartition(".")[2] if names else ""
 
 
-def _request_id(headers: Mapping[str, str], login: Login) -> str | None:
+def _request_id(headers: Mapping[str, str], login: Account) -> str | None:
     found = headers.get(REQUEST_ID_HEADER)
     return quote(found, login.redact) if found else None
 
 
-def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
+def _raise_for(path: str, answer: Answer, login: Account, now: float) -> NoReturn:
     status, headers, body = answer
     request_id = _request_id(headers, login)
     message, exception = error_text(body, login.redact)
@@ -291,14 +291,14 @@ def _raise_for(path: str, answer: Answer, login: Login, now: float) -> NoReturn:
     raise Rejected(path, detail, status=status, request_id=request_id)
 
 
-def _without_message(status: int, headers: Mapping[str, str], login: Login) -> str:
+def _without_message(status: int, headers: Mapping[str, str], login: Account) -> str:
     if status < 200:
         return "an interim status came in place of an answer"
     kind = quote(headers.get("Content-Type", "nothing that is named"), login.redact)
     return "nothing is there" if status == 404 else f"answered as {kind}"
 
 
-def _raise_for_redirect(path: str, answer: Answer, login: Login) -> NoReturn:
+def _raise_for_redirect(path: str, answer: Answer, login: Account) -> NoReturn:
     """Only the path is kept of a location within the origin; `transport` decides what the origin is."""
     request_id = _request_id(answer.headers, login)
     try:
@@ -319,7 +319,7 @@ def _raise_for_redirect(path: str, answer: Answer, login: Login) -> NoReturn:
     raise Moved(path, location, status=answer.status, request_id=request_id)
 
 
-def _raise_for_refusal(path: str, answer: Answer, login: Login, message: str, exception: str) -> NoReturn:
+def _raise_for_refusal(path: str, answer: Answer, login: Account, message: str, exception: str) -> NoReturn:
     status, headers, body = answer
     request_id = _request_id(headers, login)
     said = f' It said: "{message.rstrip(".")}".' if message else ""
@@ -364,7 +364,7 @@ def _raise_for_refusal(path: str, answer: Answer, login: Login, message: str, ex
     )
 
 
-def _raise_for_other_user(path: str, headers: Mapping[str, str], login: Login) -> NoReturn:
+def _raise_for_other_user(path: str, headers: Mapping[str, str], login: Account) -> NoReturn:
     known = headers.get(USER_HEADER)
     began_as = quote(login.user or "")
     if known is None:

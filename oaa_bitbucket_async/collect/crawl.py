@@ -12,7 +12,7 @@ from typing import TypeVar
 from oaa_bitbucket_async.bitbucket.api import EFFECTIVE_PERMISSIONS, Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
-from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities
 from oaa_bitbucket_async.bitbucket.rows import Group, Repository
 from oaa_bitbucket_async.collect.concurrent import for_each, read_ahead
 from oaa_bitbucket_async.collect.counts import CrawlCounts
@@ -23,10 +23,10 @@ from oaa_bitbucket_async.collect.journal.records import Replayed
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.places import Places
 from oaa_bitbucket_async.collect.questions import Questions
+from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
 from oaa_bitbucket_async.collect.units import Subject, Unit, UnitKind, subject_of
-from oaa_bitbucket_async.collect.wanted import Wanted
-from oaa_bitbucket_async.collect.work import Record, Work
+from oaa_bitbucket_async.collect.work import Recorder, Work
 from oaa_bitbucket_async.settings import Pace, Scope
 
 T = TypeVar("T")
@@ -44,30 +44,30 @@ class Crawl:
         self,
         client: Client,
         api: Api,
-        findings: Findings,
+        capabilities: Capabilities,
         snapshot: Snapshot,
         ledger: Ledger,
         counts: CrawlCounts,
         *,
         scope: Scope,
         pace: Pace,
-        record: Record,
+        record: Recorder,
         clock: Clock,
     ) -> None:
         self._client = client
         self._api = api
-        self._findings = findings
+        self._capabilities = capabilities
         self._snapshot = snapshot
         self._counts = counts
-        self._wanted = Wanted(scope)
+        self._scope_filter = ScopeFilter(scope)
         self._pace = pace
         self._ledger = ledger
         self._record = record
-        existence = Existence(client, api, snapshot, self._wanted, detailed_groups=findings.detailed_groups)
-        questions = Questions(api, findings, snapshot, existence)
+        existence = Existence(client, api, snapshot, self._scope_filter, detailed_groups=capabilities.detailed_groups)
+        questions = Questions(api, capabilities, snapshot, existence)
         self._work = Work(client, questions, snapshot, ledger, counts, record, pace)
-        self._extras = Extras(findings, snapshot, counts, self._work, pace)
-        self._places = Places(client, api, snapshot, ledger, self._wanted, self._work, clock)
+        self._extras = Extras(capabilities, snapshot, counts, self._work, pace)
+        self._places = Places(client, api, snapshot, ledger, self._scope_filter, self._work, clock)
         self._begun_groups: set[str] = set()
         self._begun_projects: set[int] = set()
         self._begun_repositories: set[int] = set()
@@ -184,7 +184,7 @@ class Crawl:
 
     async def _users(self) -> None:
         self._counts.users = 0
-        listing = self._api.users(detailed=self._findings.detailed_users)
+        listing = self._api.users(detailed=self._capabilities.detailed_users)
         async for _ in self._work.listing(Unit(UnitKind.USERS), self._client.pages(listing, row_key), self._users):
             pass
         self._counts.users_complete = True
@@ -192,7 +192,7 @@ class Crawl:
     async def _groups(self) -> None:
         unit = Unit(UnitKind.GROUPS)
         self._counts.groups = 0
-        if self._findings.detailed_groups:
+        if self._capabilities.detailed_groups:
             pages = self._client.pages(self._api.groups(), row_key)
         else:
             pages = _as_groups(self._client.pages(self._api.group_names(), lambda name: name))
@@ -211,7 +211,7 @@ class Crawl:
         unit = Unit(UnitKind.PROJECTS)
         self._counts.projects_complete = False
         pages = self._client.pages(self._api.projects(), row_key)
-        async for page in self._work.listing(unit, pages, self._projects, self._wanted.project):
+        async for page in self._work.listing(unit, pages, self._projects, self._scope_filter.project):
             for row in page:
                 self._begin_project(row.id)
         self._counts.projects_complete = True
@@ -231,7 +231,9 @@ class Crawl:
             self._counts.repositories_complete = True
             self._no_more_projects()
 
-        async with read_ahead(self._work.listing(unit, pages, self._repositories, self._wanted.repository)) as listed:
+        async with read_ahead(
+            self._work.listing(unit, pages, self._repositories, self._scope_filter.repository)
+        ) as listed:
             await for_each(self._work.unless_stopped(self._repository), to_do(listed), self._pace.repo_concurrency)
 
     async def _project_permissions(self) -> None:
@@ -265,7 +267,7 @@ class Crawl:
 
     async def _global_permissions(self) -> None:
         work = self._work
-        if self._findings.global_permissions == "explicit":
+        if self._capabilities.global_permissions == "explicit":
             await work.quietly(work.ask(Unit(UnitKind.GLOBAL_USERS)))
             await work.quietly(work.ask(Unit(UnitKind.GLOBAL_GROUPS)))
             return
@@ -281,7 +283,7 @@ class Crawl:
             # together: one after the other, projects would be asked about long after the repositories are done
             async with asyncio.TaskGroup() as group:
                 group.create_task(work.quietly(work.ask(Unit(UnitKind.PROJECT_GROUPS, key))))
-                for level in self._findings.default_levels:
+                for level in self._capabilities.default_levels:
                     group.create_task(work.quietly(work.ask(Unit(UnitKind.PROJECT_DEFAULT, f"{key}/{level}"))))
                 group.create_task(work.quietly(self._extras.of_project(project)))
         self._counts.projects_done += 1

@@ -3,12 +3,12 @@
 from enum import Enum
 from typing import TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import Api, Question
+from oaa_bitbucket_async.bitbucket.api import Api, Endpoint
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Gone, Moved
 from oaa_bitbucket_async.collect.intake import row_key
+from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
-from oaa_bitbucket_async.collect.wanted import Wanted
 
 T = TypeVar("T")
 
@@ -29,11 +29,13 @@ class Whereabouts(Enum):
 class Existence:
     """Asks for a project, repository or group itself, following one move."""
 
-    def __init__(self, client: Client, api: Api, snapshot: Snapshot, wanted: Wanted, *, detailed_groups: bool) -> None:
+    def __init__(
+        self, client: Client, api: Api, snapshot: Snapshot, scope_filter: ScopeFilter, *, detailed_groups: bool
+    ) -> None:
         self._client = client
         self._api = api
         self._snapshot = snapshot
-        self._wanted = wanted
+        self._scope_filter = scope_filter
         self._detailed_groups = detailed_groups
 
     async def repository(self, repository: int) -> Whereabouts:
@@ -43,7 +45,7 @@ class Existence:
         row = await self._where_it_is_now(self._api.repository(snapshot.projects[record.project].key, record.slug))
         if row is None or row.id != repository:
             return Whereabouts.LOST
-        if not self._wanted.repository(row):
+        if not self._scope_filter.repository(row):
             return Whereabouts.LEFT
         if row.project.id in snapshot.projects:
             snapshot.rename_project(row.project.id, row.project.key)
@@ -63,18 +65,18 @@ class Existence:
         row = await self._where_it_is_now(self._api.project(record.key))
         if row is None or row.id != project:
             return Whereabouts.LOST
-        if not self._wanted.project(row):
+        if not self._scope_filter.project(row):
             return Whereabouts.LEFT
         self._snapshot.add_project(row)
         return Whereabouts.THERE
 
-    async def _where_it_is_now(self, question: Question[T]) -> T | None:
+    async def _where_it_is_now(self, endpoint: Endpoint[T]) -> T | None:
         """The answer, after one move if there was one; None if nothing is there, or one redirect leads to another."""
         try:
             try:
-                return await self._client.ask(question)
+                return await self._client.ask(endpoint)
             except Moved as moved:
-                return await self._client.ask(question._replace(path=moved.location))
+                return await self._client.ask(endpoint._replace(path=moved.location))
         except (Gone, Moved):
             return None
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
-from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities
 from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.protection import wanting
@@ -26,8 +26,10 @@ def probes(others: Sequence[T]) -> list[T]:
 class Extras:
     """Asks nothing at all unless something is included."""
 
-    def __init__(self, findings: Findings, snapshot: Snapshot, counts: CrawlCounts, work: Work, pace: Pace) -> None:
-        self._me = fold(findings.user or "")
+    def __init__(
+        self, capabilities: Capabilities, snapshot: Snapshot, counts: CrawlCounts, work: Work, pace: Pace
+    ) -> None:
+        self._me = fold(capabilities.user or "")
         self._snapshot = snapshot
         self._wanted = {kind for kind, include in INCLUDED.items() if include in snapshot.included.asked_for}
         self._counts = counts

@@ -14,7 +14,7 @@ from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Fault, RequestProblem
 from oaa_bitbucket_async.collect.intake import row_key
-from oaa_bitbucket_async.collect.wanted import Wanted, matches
+from oaa_bitbucket_async.collect.scope_filter import ScopeFilter, matches
 from oaa_bitbucket_async.errors import ConfigurationError, IncompleteError, TemporaryError
 from oaa_bitbucket_async.settings import Scope
 
@@ -55,7 +55,7 @@ async def prove_filters(client: Client, api: Api, scope: Scope, earlier: Earlier
         if isinstance(problem, Fault):
             raise TemporaryError(what, "Run again when the server answers.") from None
         raise IncompleteError(what, "The account needs the right to read the projects.") from None
-    return filters.verdict(earlier)
+    return filters.judge(earlier)
 
 
 async def _keys(client: Client, api: Api) -> AsyncGenerator[str, None]:
@@ -72,7 +72,7 @@ class Filters:
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._wanted = Wanted(scope)
+        self._scope_filter = ScopeFilter(scope)
         self._chosen = list(dict.fromkeys(scope.projects))
         self._excluded = list(dict.fromkeys(scope.exclude_projects))
         self._keys: set[str] = set()
@@ -83,7 +83,7 @@ class Filters:
         if key in self._keys:
             return
         self._keys.add(key)
-        self._left = self._left or self._wanted.key(key)
+        self._left = self._left or self._scope_filter.key(key)
         if self._scope.personal_projects or not key.startswith("~"):
             self._chosen = [pattern for pattern in self._chosen if not matches(key, pattern)]
         self._excluded = [pattern for pattern in self._excluded if not matches(key, pattern)]
@@ -93,7 +93,7 @@ class Filters:
         """Whether every pattern has matched, and something is left to collect."""
         return self._left and not self._chosen and not self._excluded
 
-    def verdict(self, earlier: Earlier | None) -> list[str]:
+    def judge(self, earlier: Earlier | None) -> list[str]:
         """Warnings, once all keys were taken. ConfigurationError as in `prove_filters`."""
         problems, warnings = [], []
         for flag, pattern, known in (*self._of_chosen(earlier), *self._of_excluded(earlier)):

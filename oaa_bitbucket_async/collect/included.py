@@ -9,8 +9,8 @@ from typing import cast
 
 import msgspec
 
+from oaa_bitbucket_async.bitbucket.branch_permissions import BranchModel, DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, GpgKey, SshKey, Token
-from oaa_bitbucket_async.bitbucket.guardrails import BranchModel, DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, UnitKind
 from oaa_bitbucket_async.settings import Include
 

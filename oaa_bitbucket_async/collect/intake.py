@@ -4,7 +4,13 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import cast
 
 from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.bitbucket.guardrails import UNREADABLE, BranchModel, DefaultBranch, MergeChecks, Restriction
+from oaa_bitbucket_async.bitbucket.branch_permissions import (
+    UNREADABLE,
+    BranchModel,
+    DefaultBranch,
+    MergeChecks,
+    Restriction,
+)
 from oaa_bitbucket_async.collect.included import AnyIncluded
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import INCLUDED, Unit, UnitKind

@@ -10,9 +10,9 @@ from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.rows import Project, Repository
 from oaa_bitbucket_async.collect.intake import row_key
 from oaa_bitbucket_async.collect.ledger import Ledger
+from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import Subject, Unit, UnitKind
-from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.collect.work import Work
 
 PATHS_HOLD = 300.0
@@ -24,13 +24,20 @@ class Places:
     """Knows how old the paths in the snapshot are, and reads them again."""
 
     def __init__(
-        self, client: Client, api: Api, snapshot: Snapshot, ledger: Ledger, wanted: Wanted, work: Work, clock: Clock
+        self,
+        client: Client,
+        api: Api,
+        snapshot: Snapshot,
+        ledger: Ledger,
+        scope_filter: ScopeFilter,
+        work: Work,
+        clock: Clock,
     ) -> None:
         self._client = client
         self._api = api
         self._snapshot = snapshot
         self._ledger = ledger
-        self._wanted = wanted
+        self._scope_filter = scope_filter
         self._work = work
         self._clock = clock
         self._listed_at = 0.0
@@ -70,7 +77,7 @@ class Places:
 
         def known(row: Project) -> bool:
             unseen.discard(row.id)
-            return row.id <= newest and self._stays(Subject("project", row.id), self._wanted.project(row))
+            return row.id <= newest and self._stays(Subject("project", row.id), self._scope_filter.project(row))
 
         pages = self._client.pages(self._api.projects(), row_key)
         async for _ in self._work.listing(Unit(UnitKind.PROJECTS), pages, _nothing, known):
@@ -79,7 +86,7 @@ class Places:
     async def _repositories(self, unseen_projects: set[int], unseen: set[int]) -> None:
         """The same; they show the personal projects too."""
 
-        snapshot, wanted = self._snapshot, self._wanted
+        snapshot, wanted = self._snapshot, self._scope_filter
         newest = max(unseen, default=-1)
 
         def known(row: Repository) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 from oaa_bitbucket_async.bitbucket.anonymous import Refusal
-from oaa_bitbucket_async.bitbucket.api import Api, Question
+from oaa_bitbucket_async.bitbucket.api import Api, Endpoint
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Fault, RequestProblem
 from oaa_bitbucket_async.bitbucket.rows import Project, Repository
@@ -93,7 +93,7 @@ class AccessProbe:
         """Where answers do not carry a name, whether our requests without a login really have none on their way."""
         proof = self._api.login_proof()
         try:
-            return isinstance(await self._as_nobody(Question(proof.kind, proof.path, proof.decoder)), Refusal)
+            return isinstance(await self._as_nobody(Endpoint(proof.kind, proof.path, proof.decoder)), Refusal)
         except Fault:
             return False
 
@@ -102,10 +102,10 @@ class AccessProbe:
             return await self._as_nobody(self._api.project(place.key))
         return await self._as_nobody(self._api.repository(place.key, place.slug))
 
-    async def _as_nobody(self, question: Question[T]) -> T | Refusal | None:
+    async def _as_nobody(self, endpoint: Endpoint[T]) -> T | Refusal | None:
         self._left -= 1
         try:
-            return await self._client.ask_anonymously(self._nobody, question._replace(kind="public-access"))
+            return await self._client.ask_anonymously(self._nobody, endpoint._replace(kind="public-access"))
         except ConfigurationError:  # a client certificate is wanted, which nobody has
             return None
 

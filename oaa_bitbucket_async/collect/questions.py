@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import cast
 
-from oaa_bitbucket_async.bitbucket.api import Api, Listing, Question
-from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.bitbucket.api import Api, Endpoint, Listing
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
 from oaa_bitbucket_async.collect.intake import AnyRow
 from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord
 from oaa_bitbucket_async.collect.units import OF_PROJECT, OF_REPOSITORY, OF_USER, Unit, UnitKind
 
-# Each gives a Listing or a Question; of which rows follows from the kind.
+# Each gives a Listing or an Endpoint; of which rows follows from the kind.
 _OF_PROJECT: dict[UnitKind, Callable[[Api, str], object]] = {
     UnitKind.PROJECT_USERS: Api.project_users,
     UnitKind.PROJECT_GROUPS: Api.project_groups,
@@ -37,15 +37,15 @@ _OF_USER: dict[UnitKind, Callable[[Api, UserRecord], object]] = {
 class Questions:
     """Questions about single units, to where their subjects are by what the snapshot knows now."""
 
-    def __init__(self, api: Api, findings: Findings, snapshot: Snapshot, existence: Existence) -> None:
+    def __init__(self, api: Api, capabilities: Capabilities, snapshot: Snapshot, existence: Existence) -> None:
         self._api = api
-        self._findings = findings
+        self._capabilities = capabilities
         self._snapshot = snapshot
         self._existence = existence
 
-    def of(self, unit: Unit) -> Listing[AnyRow] | Question[AnyRow]:
-        """The question. Not for listings of the whole instance."""
-        return cast("Listing[AnyRow] | Question[AnyRow]", self._of(unit))
+    def of(self, unit: Unit) -> Listing[AnyRow] | Endpoint[AnyRow]:
+        """The endpoint. Not for listings of the whole instance."""
+        return cast("Listing[AnyRow] | Endpoint[AnyRow]", self._of(unit))
 
     def _of(self, unit: Unit) -> object:
         kind, key = unit
@@ -61,13 +61,13 @@ class Questions:
             return _OF_USER[kind](self._api, self._snapshot.users[int(key)])
         match kind:
             case UnitKind.MEMBERS:
-                return self._api.members(key, detailed=self._findings.detailed_members)
+                return self._api.members(key, detailed=self._capabilities.detailed_members)
             case UnitKind.GLOBAL_USERS:
                 return self._api.global_users()
             case UnitKind.GLOBAL_GROUPS:
                 return self._api.global_groups()
             case UnitKind.EFFECTIVE:
-                return self._api.effective_users(key, self._findings.effective_page)
+                return self._api.effective_users(key, self._capabilities.effective_page)
         raise ValueError(f"a listing is no single question: {unit}")
 
     async def find(self, unit: Unit) -> Whereabouts | None:

@@ -1,7 +1,7 @@
 """What was collected, addressable by scope, each scope with the time at which it was read.
 
 Grants are the bulk (hundreds of thousands), so each is one integer in an `array`: who and what, packed by
-`Vocabulary`. A scope's grants stay apart from any other's: a run that re-reads one replaces one.
+`GrantCodec`. A scope's grants stay apart from any other's: a run that re-reads one replaces one.
 Nothing here depends on the order in which answers arrive; where two rows disagree about one user or group,
 the choice between them does not depend on it either.
 """
@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect.grant_codec import GrantCodec, Principal
 from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.units import OF_PROJECT, OF_REPOSITORY, OF_USER, Subject
-from oaa_bitbucket_async.collect.vocabulary import Principal, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class RepositoryRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class GrantSet(msgspec.Struct, gc=False):
-    """The grants of one scope, packed (`Vocabulary.unpack`), and the earliest time (epoch seconds) they are of."""
+    """The grants of one scope, packed (`GrantCodec.unpack`), and the earliest time (epoch seconds) they are of."""
 
     codes: "array[int]"
     read_at: float
@@ -119,7 +119,7 @@ class Snapshot:
     """All that a run collected. Keys: ids of users, projects and repositories; folded names of groups."""
 
     instance: Instance
-    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    codec: GrantCodec = field(default_factory=GrantCodec)
     users: dict[int, UserRecord] = field(default_factory=dict)
     groups: dict[str, GroupRecord] = field(default_factory=dict)
     members: "dict[str, array[int]]" = field(default_factory=dict)
@@ -305,11 +305,11 @@ class Snapshot:
     def grants(self, grant_set: GrantSet | None) -> Iterator[tuple[Principal, str]]:
         """One scope's grants, unpacked."""
         if grant_set is not None:
-            yield from map(self.vocabulary.unpack, grant_set.codes)
+            yield from map(self.codec.unpack, grant_set.codes)
 
     def all_grants(self) -> Iterator[tuple[Principal, str]]:
         """Every grant of every scope."""
-        yield from map(self.vocabulary.unpack, self.all_codes())
+        yield from map(self.codec.unpack, self.all_codes())
 
     def all_codes(self) -> Iterator[int]:
         """Every grant of every scope, packed."""
@@ -321,7 +321,7 @@ class Snapshot:
 
     def holders(self) -> set[Principal]:
         """Who holds any grant."""
-        return set(self.vocabulary.principals(self.all_codes()).values())
+        return set(self.codec.principals(self.all_codes()).values())
 
     def grant_count(self) -> int:
         """How many grants are known, default permissions included."""
@@ -336,18 +336,18 @@ class Snapshot:
         self, old: GrantSet | None, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float
     ) -> GrantSet:
         codes = {*old.codes} if old is not None else set()
-        users, groups, vocabulary = self.users, self.groups, self.vocabulary
+        users, groups, codec = self.users, self.groups, self.codec
         for grant in grants:
             if isinstance(grant, rows.UserGrant):
                 row = grant.user
                 if (user := users.get(row.id)) is None or not user.listed:
                     self.add_user(row, listed=False)
-                codes.add(vocabulary.user(row.id, grant.permission))
+                codes.add(codec.user(row.id, grant.permission))
             else:
                 key = fold(grant.group.name)
                 if (group := groups.get(key)) is None or not group.listed:
                     self.add_group(grant.group.name, listed=False)
-                codes.add(vocabulary.group(key, grant.permission))
+                codes.add(codec.group(key, grant.permission))
         return GrantSet(array("q", sorted(codes)), min(read_at, old.read_at) if old else read_at)
 
 

@@ -17,8 +17,8 @@ from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.ledger import Entry
+from oaa_bitbucket_async.collect.outcome_text import kind_in_words
 from oaa_bitbucket_async.collect.units import Keys, Unit, UnitKind
-from oaa_bitbucket_async.collect.verdicts import kind_in_words
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.settings import Pace
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import REPO_CREATE, Question
+from oaa_bitbucket_async.bitbucket.api import REPO_CREATE, Endpoint
+from oaa_bitbucket_async.bitbucket.branch_permissions import UNREADABLE
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import (
     Denied,
@@ -21,13 +22,14 @@ from oaa_bitbucket_async.bitbucket.faults import (
     Rejected,
     RequestProblem,
 )
-from oaa_bitbucket_async.bitbucket.guardrails import UNREADABLE
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.existence import Whereabouts
+from oaa_bitbucket_async.collect.grant_codec import TooManyPermissionsError
 from oaa_bitbucket_async.collect.intake import AnyRow, apply, row_key
 from oaa_bitbucket_async.collect.ledger import Ledger
+from oaa_bitbucket_async.collect.outcome_text import entry_of, given_up, missing_scopes
 from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
 from oaa_bitbucket_async.collect.units import (
@@ -43,8 +45,6 @@ from oaa_bitbucket_async.collect.units import (
     subject_of,
     units_of,
 )
-from oaa_bitbucket_async.collect.verdicts import given_up, missing_scopes, verdict
-from oaa_bitbucket_async.collect.vocabulary import TooManyPermissionsError
 from oaa_bitbucket_async.collect.waiting import AskAgain, Waiting
 from oaa_bitbucket_async.settings import Pace
 
@@ -59,7 +59,7 @@ T = TypeVar("T")
 RowT = TypeVar("RowT", bound=AnyRow)
 
 
-class Record(Protocol):
+class Recorder(Protocol):
     """Where finished units are kept for the next run (collect.journal)."""
 
     def page(self, unit: Unit, rows: Sequence[AnyRow]) -> None:
@@ -89,7 +89,7 @@ class Work:
         snapshot: Snapshot,
         ledger: Ledger,
         counts: CrawlCounts,
-        record: Record,
+        record: Recorder,
         pace: Pace,
     ) -> None:
         self.stopped = False
@@ -203,12 +203,12 @@ class Work:
         unit = first_unit_of(subject)
         text = "it was renamed or moved again and again while the run was under way"
         problem = Rejected(self._snapshot.path(subject), text)
-        self._ledger.record(verdict(unit, self._snapshot, problem))
+        self._ledger.record(entry_of(unit, self._snapshot, problem))
 
     def gone(self, subject: Subject) -> None:
         """A listing has shown that the subject was deleted."""
         self.forget(subject)
-        self._ledger.record(verdict(first_unit_of(subject), self._snapshot, None))
+        self._ledger.record(entry_of(first_unit_of(subject), self._snapshot, None))
 
     async def listing(
         self,
@@ -234,7 +234,7 @@ class Work:
         except Stopped:
             self.stopped = True
         except RequestProblem as problem:
-            self._ledger.record(verdict(unit, self._snapshot, problem))
+            self._ledger.record(entry_of(unit, self._snapshot, problem))
             self._record.forget(unit)
             if isinstance(problem, Fault):
                 self.listings_again.append(again)
@@ -329,13 +329,13 @@ class Work:
         return rows
 
     async def _rows(self, unit: Unit, *, urgent: bool) -> Sequence[AnyRow]:
-        question = self._questions.of(unit)
-        if isinstance(question, Question):
-            return (await self._client.ask(question, urgent=urgent),)
-        page = await self._client.page(question, urgent=urgent)
+        endpoint = self._questions.of(unit)
+        if isinstance(endpoint, Endpoint):
+            return (await self._client.ask(endpoint, urgent=urgent),)
+        page = await self._client.page(endpoint, urgent=urgent)
         if page.is_last_page:
             return page.values
-        return [row async for rows in self._client.pages(question, row_key, page) for row in rows]
+        return [row async for rows in self._client.pages(endpoint, row_key, page) for row in rows]
 
     def _ended_badly(self, unit: Unit, problem: RequestProblem) -> None:
         if isinstance(problem, Fault):
@@ -354,12 +354,12 @@ class Work:
             _log.debug("not known here: %s", problem)
             self._ledger.hidden()
             return
-        self._ledger.record(verdict(unit, self._snapshot, problem))
+        self._ledger.record(entry_of(unit, self._snapshot, problem))
 
     def _failed(self, unit: Unit, fault: Fault) -> None:
         """In the first round it waits for the second. Later that is its end, unless it was tried once only because
         nothing of its kind is answered."""
-        ended = verdict(unit, self._snapshot, fault)
+        ended = entry_of(unit, self._snapshot, fault)
         cut_short = self._client.pacer.unanswered(unit.kind) and self._round < MOST_ROUNDS
         again = self._round == 1 or cut_short or self._waiting.is_aside(unit.kind)
         if not again:
@@ -373,7 +373,7 @@ class Work:
         if subject is None or where is Whereabouts.GONE:
             if subject is None:
                 self._gone_groups.add(unit.key)
-            self._ledger.record(verdict(unit, self._snapshot, None))
+            self._ledger.record(entry_of(unit, self._snapshot, None))
         elif where is Whereabouts.LEFT:
             self.left.add(subject)
         elif subject not in self.lost:

@@ -7,10 +7,10 @@ number is counted a second time, by a way that shares none of those steps: `buil
 from collections import Counter
 from collections.abc import Collection, Iterator
 
+from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.included import AccessKey, Token
 from oaa_bitbucket_async.collect.snapshot import GrantSet, ProjectRecord, Snapshot
 from oaa_bitbucket_async.collect.units import UnitKind
-from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ
 

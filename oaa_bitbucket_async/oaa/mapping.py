@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from oaaclient.templates import CustomApplication, CustomResource, LocalGroup, LocalUser, OAAPropertyType
 
+from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.branch_permissions import branch_permission_properties
 from oaa_bitbucket_async.oaa.credentials import Credentials
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
@@ -74,7 +74,7 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target
     """Maps everything; what a reader should know goes into `notes`. The snapshot is left as it was."""
     app = CustomApplication(application_name(snapshot.instance.host), APPLICATION_TYPE)
     _define_properties(app, snapshot, target)
-    met = snapshot.vocabulary.permissions(snapshot.all_codes()).union(*snapshot.default_permissions.values())
+    met = snapshot.codec.permissions(snapshot.all_codes()).union(*snapshot.default_permissions.values())
     principals = all_principals(snapshot, snapshot.holders(), notes)
     may_sign_in = licensed(snapshot)
     users = add_users(app, principals, snapshot, may_sign_in, identity, notes)
@@ -92,13 +92,13 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target
         holder(principal).add_permission(permissions[permission], apply_to_application=True)
 
     def resources() -> Iterator[CustomResource]:
-        held = GrantIndex(deepcopy(snapshot.vocabulary))
+        held = GrantIndex(deepcopy(snapshot.codec))
         yield from each_project(app, principals.users, snapshot, held, notes)
-        vocabulary = held.vocabulary
-        holders = {number: holder(principal) for number, principal in vocabulary.principals(held.by_code).items()}
-        for permission, codes in vocabulary.by_permission(held.by_code):
+        codec = held.codec
+        holders = {number: holder(principal) for number, principal in codec.principals(held.by_code).items()}
+        for permission, codes in codec.by_permission(held.by_code):
             for code in codes:
-                held_by = holders[vocabulary.holder_of(code)].resource_permissions
+                held_by = holders[codec.holder_of(code)].resource_permissions
                 held_by[permissions[permission]] = held.by_code.pop(code)
         for permission, keys in sorted(held.by_everyone.items()):
             everyone.resource_permissions[permissions[permission]] = keys

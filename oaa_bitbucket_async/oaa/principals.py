@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from oaaclient.templates import CustomApplication, LocalGroup, LocalUser, LocalUserType, OAAPropertyType
 
+from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import GroupRecord, Missing, Snapshot, UserRecord, fold
-from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.values import named, properties, timestamp
 from oaa_bitbucket_async.settings import Identity

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from oaaclient.templates import CustomApplication, CustomResource, OAAPropertyType
 
+from oaa_bitbucket_async.collect.grant_codec import GrantCodec
 from oaa_bitbucket_async.collect.snapshot import (
     GrantSet,
     Missing,
@@ -15,7 +16,6 @@ from oaa_bitbucket_async.collect.snapshot import (
     Snapshot,
     UserRecord,
 )
-from oaa_bitbucket_async.collect.vocabulary import Vocabulary
 from oaa_bitbucket_async.oaa.branch_permissions import branch_permissions
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, REPO_READ, highest
@@ -49,7 +49,7 @@ REPO_PROPERTIES = {
 class GrantIndex:
     """Who holds what on which projects and repositories: their keys, in the payload's order, without repetition."""
 
-    vocabulary: Vocabulary
+    codec: GrantCodec
     """Unpacks the keys of `by_code`. Not the snapshot's own: what only the mapping grants is added to it."""
     by_code: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     by_everyone: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -107,7 +107,7 @@ def _add_project(
     )
     _hold(held, snapshot.project_grants.get(project.id), resource)
     if owner is not None:
-        admin = held.vocabulary.user(owner.id, PROJECT_ADMIN)
+        admin = held.codec.user(owner.id, PROJECT_ADMIN)
         if not (held.by_code[admin] and held.by_code[admin][-1] == resource.resource_key):
             held.by_code[admin].append(resource.resource_key)
     readable = project.public and snapshot.public_counts

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, EFFECTIVE_PERMISSIONS, Listing
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Gone, RequestProblem
-from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities
 from oaa_bitbucket_async.bitbucket.rows import User
 from oaa_bitbucket_async.collect.extras import probes
 from oaa_bitbucket_async.collect.intake import row_key
 from oaa_bitbucket_async.collect.public_access import Flagged, first
+from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
-from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.oaa.names import data_source_name_for
 from oaa_bitbucket_async.oaa.target import scope_words
@@ -89,13 +89,13 @@ async def check_all(settings: Settings, redact: Redact) -> int:
     with listen(settings.max_duration) as interruption:
         try:
             async with open_session(settings) as session:
-                findings = await session.examine()
-                _tell_server(tell, settings, findings)
+                capabilities = await session.examine()
+                _tell_server(tell, settings, capabilities)
                 await _tell_veza(tell, settings)
                 await _tell_guards(tell, session)
-                estimate = await _estimate(session, findings)
+                estimate = await _estimate(session, capabilities)
                 await _tell_public_access(tell, session, estimate)
-                _tell_estimate(tell, settings, findings, estimate)
+                _tell_estimate(tell, settings, capabilities, estimate)
         except asyncio.CancelledError:
             if not interruption.stopped:
                 raise
@@ -105,21 +105,21 @@ async def check_all(settings: Settings, redact: Redact) -> int:
         return 0
 
 
-def _tell_server(tell: Tell, settings: Settings, findings: Findings) -> None:
-    tell("Bitbucket", f"{settings.bitbucket_url}, version {findings.version}")
-    how = "user name and password" if findings.login == "basic" else "HTTP access token"
-    tell("Signed in", f"as {findings.user or '(the server does not tell the name)'}, by {how}")
-    rights = {True: "administrator", False: "no administrator", None: "can't be told"}[findings.administrator]
+def _tell_server(tell: Tell, settings: Settings, capabilities: Capabilities) -> None:
+    tell("Bitbucket", f"{settings.bitbucket_url}, version {capabilities.version}")
+    how = "user name and password" if capabilities.login == "basic" else "HTTP access token"
+    tell("Signed in", f"as {capabilities.user or '(the server does not tell the name)'}, by {how}")
+    rights = {True: "administrator", False: "no administrator", None: "can't be told"}[capabilities.administrator]
     tell("Rights", rights)
     tell(
         "Global",
         "permissions are read as they were granted"
-        if findings.global_permissions == "explicit"
+        if capabilities.global_permissions == "explicit"
         else "permissions are read as their effective holders",
     )
-    for warning in findings.warnings():
+    for warning in capabilities.warnings():
         tell("Note", warning)
-    rate = findings.rate
+    rate = capabilities.rate
     if not rate.readable:
         tell("Rate limit", "can't be read (before 6.6, or not Data Center); learned from refusals if there is one")
     elif not rate.enabled:
@@ -131,7 +131,7 @@ def _tell_server(tell: Tell, settings: Settings, findings: Findings) -> None:
         tell(
             "",
             "To exempt the account: Administration, Rate limiting, Exemptions, Add exemption, "
-            f"{findings.user or 'the account'}, Allow unlimited requests",
+            f"{capabilities.user or 'the account'}, Allow unlimited requests",
         )
 
 
@@ -174,7 +174,7 @@ async def _tell_public_access(tell: Tell, session: Session, estimate: Estimate) 
     tell("Public", words[public_access])
 
 
-def _tell_estimate(tell: Tell, settings: Settings, findings: Findings, estimate: Estimate) -> None:
+def _tell_estimate(tell: Tell, settings: Settings, capabilities: Capabilities, estimate: Estimate) -> None:
     total = estimate.requests + sum(map(estimate.price, settings.include))
     tell(
         "A run",
@@ -183,7 +183,7 @@ def _tell_estimate(tell: Tell, settings: Settings, findings: Findings, estimate:
     )
     for include in Include:
         tell("" if include is not Include.ACCESS_KEYS else "Include", _price(settings, estimate, include))
-    bucket = findings.rate.bucket
+    bucket = capabilities.rate.bucket
     rate, burst = settings.pace.rate_limit, 0.0
     if bucket is not None and bucket.fill_rate > 0 and (rate is None or bucket.fill_rate < rate):
         rate, burst = float(bucket.fill_rate), float(bucket.capacity)
@@ -227,14 +227,16 @@ async def _hidden(session: Session, estimate: Estimate) -> frozenset[UnitKind]:
     return frozenset(hidden) if estimate.others else frozenset()
 
 
-async def _estimate(session: Session, findings: Findings) -> Estimate:
-    client, api, wanted = session.client, session.api, Wanted(session.settings.scope)
-    estimate = Estimate(explicit=findings.global_permissions == "explicit", default_levels=len(findings.default_levels))
-    async for users in _pages(client, api.users(detailed=findings.detailed_users), row_key, estimate):
+async def _estimate(session: Session, capabilities: Capabilities) -> Estimate:
+    client, api, wanted = session.client, session.api, ScopeFilter(session.settings.scope)
+    estimate = Estimate(
+        explicit=capabilities.global_permissions == "explicit", default_levels=len(capabilities.default_levels)
+    )
+    async for users in _pages(client, api.users(detailed=capabilities.detailed_users), row_key, estimate):
         estimate.users += len(users)
-        others = (user for user in users if user.name.lower() != (findings.user or "").lower())
+        others = (user for user in users if user.name.lower() != (capabilities.user or "").lower())
         estimate.others.extend(others)
-    if findings.detailed_groups:
+    if capabilities.detailed_groups:
         async for groups in _pages(client, api.groups(), row_key, estimate):
             estimate.groups += len(groups)
     else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.faults import Fault
-from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.crawl import Crawl
 from oaa_bitbucket_async.collect.included import Included
@@ -32,26 +32,26 @@ _log = logging.getLogger(__name__)
 class Collection:
     """What a crawl came to: what was learned, and how every question ended."""
 
-    findings: Findings
+    capabilities: Capabilities
     snapshot: Snapshot
     ledger: Ledger
     counts: CrawlCounts
 
 
 async def collect(
-    session: Session, findings: Findings, journal: Journal, counts: CrawlCounts, interruption: Interruption
+    session: Session, capabilities: Capabilities, journal: Journal, counts: CrawlCounts, interruption: Interruption
 ) -> Collection:
     """Crawls, taking up what the journal has. Everything answered is in the journal when this returns or raises.
 
     Raises CredentialError, TemporaryError (in an ExceptionGroup), and what `Interruption.error` gives.
     """
     settings = session.settings
-    snapshot = Snapshot(instance_of(settings, findings), included=Included(settings.include))
+    snapshot = Snapshot(instance_of(settings, capabilities), included=Included(settings.include))
     ledger = Ledger()
     crawl = Crawl(
         session.client,
         session.api,
-        findings,
+        capabilities,
         snapshot,
         ledger,
         counts,
@@ -70,10 +70,10 @@ async def collect(
     finally:
         await journal.flush()
     if interruption.stopped:  # also if all had been asked already: who stops a run wants no upload
-        raise interruption.error("; nothing was uploaded", how_to_go_on(settings, findings, journal))
+        raise interruption.error("; nothing was uploaded", how_to_go_on(settings, capabilities, journal))
     snapshot.public_access = await ask_for_public_access(session, flagged(snapshot))
     await _prove_again(session)
-    return Collection(findings, snapshot, ledger, counts)
+    return Collection(capabilities, snapshot, ledger, counts)
 
 
 async def _prove_again(session: Session) -> None:
@@ -89,34 +89,34 @@ async def _prove_again(session: Session) -> None:
         ) from None
 
 
-def instance_of(settings: Settings, findings: Findings) -> Instance:
+def instance_of(settings: Settings, capabilities: Capabilities) -> Instance:
     """The instance as the payload tells it."""
     return Instance(
         base_url=settings.bitbucket_url,
         host=host_of(settings.bitbucket_url),
-        version=findings.version,
-        authentication=findings.login,
-        global_permissions=findings.global_permissions,
+        version=capabilities.version,
+        authentication=capabilities.login,
+        global_permissions=capabilities.global_permissions,
     )
 
 
 @asynccontextmanager
-async def journal_of(settings: Settings, findings: Findings, path: Path) -> AsyncIterator[Journal]:
+async def journal_of(settings: Settings, capabilities: Capabilities, path: Path) -> AsyncIterator[Journal]:
     """The journal for this instance and login, closed at the end (and kept, unless it was discarded)."""
     journal = await Journal.open(
         path,
         fingerprint=Fingerprint.of(
             base_url=settings.bitbucket_url,
-            authentication=findings.login,
-            user=findings.user or "",
-            server_version=findings.version,
-            global_permissions=findings.global_permissions,
+            authentication=capabilities.login,
+            user=capabilities.user or "",
+            server_version=capabilities.version,
+            global_permissions=capabilities.global_permissions,
             scope=settings.scope,
             include=settings.include,
         ),
         window=settings.state.resume_window,
         # without our name on every answer, what was read before a login was lost can't be told from what came after
-        resume=settings.state.resume and not findings.header_stripped,
+        resume=settings.state.resume and not capabilities.header_stripped,
         now=time.time(),
     )
     try:
@@ -140,11 +140,11 @@ async def _take_up(journal: Journal, crawl: Crawl) -> None:
     )
 
 
-def why_not_resumed(settings: Settings, findings: Findings, journal: Journal) -> str | None:
+def why_not_resumed(settings: Settings, capabilities: Capabilities, journal: Journal) -> str | None:
     """What the next run with the same settings does, and why, if it does not go on from here; else None."""
     if not settings.state.resume:
         return "asks for everything again, because of --no-resume"
-    if findings.header_stripped:
+    if capabilities.header_stripped:
         return (
             "asks for everything again, because answers lack the X-AUSERNAME header: "
             "what an earlier run read can't be trusted"
@@ -154,9 +154,9 @@ def why_not_resumed(settings: Settings, findings: Findings, journal: Journal) ->
     return None
 
 
-def how_to_go_on(settings: Settings, findings: Findings, journal: Journal) -> str:
+def how_to_go_on(settings: Settings, capabilities: Capabilities, journal: Journal) -> str:
     """What to do after a run that was stopped."""
-    if why := why_not_resumed(settings, findings, journal):
+    if why := why_not_resumed(settings, capabilities, journal):
         return f"Run again: it {why}."
     return (
         f"Run again with the same settings within {settings.state.resume_window / 3600:.1f} hours: "

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from oaa_bitbucket_async.bitbucket.preflight import Findings
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities
 from oaa_bitbucket_async.collect.journal import Journal
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
 from oaa_bitbucket_async.collect.snapshot import Snapshot
@@ -77,23 +77,23 @@ async def _locked(settings: Settings, reporter: Reporter, interruption: Interrup
         secure(settings.state.directory)
         async with open_session(settings) as session:
             reporter.session = session
-            findings = await session.examine()
-            introduce(settings, findings)
+            capabilities = await session.examine()
+            introduce(settings, capabilities)
             if not settings.dry_run:
                 check_settings(settings.veza, settings.bitbucket_url)
                 await check_veza(settings.veza)
             for notice in await before_crawl(session, _data_source(settings)):
                 notice.log()
-            async with journal_of(settings, findings, paths.journal) as journal:
+            async with journal_of(settings, capabilities, paths.journal) as journal:
                 try:
-                    return await _collect_and_deliver(session, findings, journal, reporter, interruption)
+                    return await _collect_and_deliver(session, capabilities, journal, reporter, interruption)
                 except asyncio.CancelledError:
-                    interruption.advice = how_to_go_on(settings, findings, journal)
+                    interruption.advice = how_to_go_on(settings, capabilities, journal)
                     raise
 
 
 async def _collect_and_deliver(
-    session: Session, findings: Findings, journal: Journal, reporter: Reporter, interruption: Interruption
+    session: Session, capabilities: Capabilities, journal: Journal, reporter: Reporter, interruption: Interruption
 ) -> int:
     settings = session.settings
     reporter.shown = True
@@ -101,9 +101,9 @@ async def _collect_and_deliver(
     async with progress(
         reporter.console, requests=session.stats, counts=reporter.counts, pacer=session.pacer, live=live
     ):
-        collection = await collect(session, findings, journal, reporter.counts, interruption)
+        collection = await collect(session, capabilities, journal, reporter.counts, interruption)
     try:
-        await _deliver(settings, reporter, collection, why_not_resumed(settings, findings, journal))
+        await _deliver(settings, reporter, collection, why_not_resumed(settings, capabilities, journal))
     except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
         await journal.discard()
         raise
@@ -113,23 +113,23 @@ async def _collect_and_deliver(
     return 0
 
 
-def introduce(settings: Settings, findings: Findings) -> None:
+def introduce(settings: Settings, capabilities: Capabilities) -> None:
     """Says who we are, what the server is, and what this run will not see."""
     _log.info(
         "Bitbucket %s at %s, signed in as %s by %s",
-        findings.version,
+        capabilities.version,
         settings.bitbucket_url,
-        findings.user or "a user whose name the server does not tell",
-        "password" if findings.login == "basic" else "token",
+        capabilities.user or "a user whose name the server does not tell",
+        "password" if capabilities.login == "basic" else "token",
         extra=event(
             Event.SIGNED_IN,
-            version=findings.version,
+            version=capabilities.version,
             url=settings.bitbucket_url,
-            user=findings.user,
-            login=findings.login,
+            user=capabilities.user,
+            login=capabilities.login,
         ),
     )
-    for warning in findings.warnings():
+    for warning in capabilities.warnings():
         _log.warning("%s", warning, extra=event(Event.PREFLIGHT_WARNING))
 
 

@@ -13,8 +13,8 @@ from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
-from oaa_bitbucket_async.bitbucket.preflight import Findings, examine
-from oaa_bitbucket_async.bitbucket.protocol import Login
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities, examine
+from oaa_bitbucket_async.bitbucket.protocol import Account
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.bitbucket.timeline import Timeline
 from oaa_bitbucket_async.bitbucket.transport import connect
@@ -38,13 +38,13 @@ class Session:
     """None if no report is wanted."""
     clock: Clock
 
-    async def examine(self) -> Findings:
+    async def examine(self) -> Capabilities:
         """Preflight; from its end on the server's own rate limit is kept. Raises as `preflight.examine`."""
         settings = self.settings
-        findings = await examine(self.client, self.api, settings.bitbucket_url, settings.pace.page_size)
-        if findings.rate.bucket is not None:
-            self.pacer.set_server_rate(findings.rate.bucket.capacity, findings.rate.bucket.fill_rate)
-        return findings
+        capabilities = await examine(self.client, self.api, settings.bitbucket_url, settings.pace.page_size)
+        if capabilities.rate.bucket is not None:
+            self.pacer.set_server_rate(capabilities.rate.bucket.capacity, capabilities.rate.bucket.fill_rate)
+        return capabilities
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
     )
     stats = RequestStats()
     redact = redactor_of(settings.login, settings.veza)
-    login = Login(kind=settings.login.kind, given_name=settings.login.user, redact=redact)
+    login = Account(kind=settings.login.kind, given_name=settings.login.user, redact=redact)
     async with connect(settings.bitbucket_url, settings.login, settings.tls, pace.request_timeout, redact) as transport:
         client = Client(transport, pacer, stats, login, pace, clock, rng)
         api = Api(urlsplit(settings.bitbucket_url).path.rstrip("/"), pace.page_size)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.bitbucket import guardrails
+from oaa_bitbucket_async.bitbucket import branch_permissions
 from oaa_bitbucket_async.collect.protection import protected
 from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
 from oaa_bitbucket_async.demo.guardrails import Matcher
@@ -200,7 +200,7 @@ def direct_administrators(repository: Repository) -> set[str]:
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_both_opinions_of_a_pattern_are_one(pattern: str, branch: str) -> None:
     """They were written apart; random instances would seldom bring each pattern together with each branch."""
-    collected = guardrails.Restriction("read-only", "PATTERN", pattern, True, (), (), ())
+    collected = branch_permissions.Restriction("read-only", "PATTERN", pattern, True, (), (), ())
     repository = Repository(1, Project(1, "A"), "app", default_branch=branch)
     assert protected([collected], branch) == covers(Matcher("PATTERN", pattern), branch, repository)
 

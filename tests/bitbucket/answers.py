@@ -10,7 +10,7 @@ from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
-from oaa_bitbucket_async.bitbucket.protocol import Answer, Login
+from oaa_bitbucket_async.bitbucket.protocol import Account, Answer
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.settings import Pace
 
@@ -92,7 +92,7 @@ def scripted(*answers: Answer | Exception) -> Callable[[str], Answer]:
 
 
 def client_of(
-    wire: Wire, *, login: Login | None = None, concurrency: int | None = None, seed: int = 1, **pace: object
+    wire: Wire, *, login: Account | None = None, concurrency: int | None = None, seed: int = 1, **pace: object
 ) -> Client:
     """A Client with the real pacing, on the running loop's clock. Signed in as `collector` unless told otherwise."""
     clock = LoopClock()
@@ -107,7 +107,7 @@ def client_of(
         rng=rng,
     )
     return Client(
-        wire, pacer, RequestStats(), login or Login(kind="basic", user_header=ME), settings, clock, rng
+        wire, pacer, RequestStats(), login or Account(kind="basic", user_header=ME), settings, clock, rng
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from oaa_bitbucket_async.bitbucket import client as client_module
 from oaa_bitbucket_async.bitbucket.client import MAX_THROTTLED, PROOF_INTERVAL, Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
-from oaa_bitbucket_async.bitbucket.protocol import Answer, Login
+from oaa_bitbucket_async.bitbucket.protocol import Account, Answer
 from oaa_bitbucket_async.errors import CredentialError
 from tests.bitbucket.answers import API, HTML, ME, Wire, answer, client_of, error, ok, page, scripted
 from tests.examples import examples
@@ -294,7 +294,7 @@ def test_a_lost_login_gives_its_place_back_and_is_not_asked_again() -> None:
 
 
 def behind_a_proxy(wire: Wire, **pace: object) -> Client:
-    client = client_of(wire, login=Login(kind="token", stripped=True), **pace)  # type: ignore[arg-type]
+    client = client_of(wire, login=Account(kind="token", stripped=True), **pace)  # type: ignore[arg-type]
     client.prove_by(API.login_proof())
     return client
 
@@ -379,7 +379,7 @@ def test_a_probe_passes_the_gate_and_tells_whether_the_server_answers() -> None:
 
 def test_the_name_that_answers_carry_is_remembered_until_the_login_is_settled() -> None:
     async def main() -> None:
-        client = client_of(Wire(scripted(ok({"id": 1, "key": "A", "name": "A"}, user=ME))), login=Login(kind="token"))
+        client = client_of(Wire(scripted(ok({"id": 1, "key": "A", "name": "A"}, user=ME))), login=Account(kind="token"))
         assert client.last_user_header is None
         await client.ask(QUESTION)
         assert client.last_user_header == ME

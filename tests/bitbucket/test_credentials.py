@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from oaa_bitbucket_async.bitbucket import credentials, guardrails
+from oaa_bitbucket_async.bitbucket import branch_permissions, credentials
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, SshKey, fingerprint_of, milliseconds
 
 # made with ssh-keygen, fingerprints as `ssh-keygen -l` printed them
@@ -132,10 +132,10 @@ def test_a_restriction() -> None:
         "groups": ["b", "a", "b", {"name": "c"}],
         "accessKeys": [{"key": {"id": 5, "text": ED25519}}],
     }
-    (one,) = guardrails.RESTRICTIONS.decode(page(row)).values
+    (one,) = branch_permissions.RESTRICTIONS.decode(page(row)).values
     assert (one.users, one.groups, one.keys, one.active) == ((1, 3), ("a", "b", "c"), (5,), True)
     assert ED25519.split()[1] not in repr(one)
-    (bare,) = guardrails.RESTRICTIONS.decode(page({k: row[k] for k in ("id", "type", "matcher")})).values
+    (bare,) = branch_permissions.RESTRICTIONS.decode(page({k: row[k] for k in ("id", "type", "matcher")})).values
     assert (bare.users, bare.groups, bare.keys) == ((), (), ())
 
 
@@ -152,7 +152,7 @@ def test_a_restriction() -> None:
     ],
 )
 def test_merge_checks_in_every_form(told: object, meant: int | None) -> None:
-    checks = guardrails.MERGE_CHECKS.decode(json.dumps({"requiredApprovers": told, "mergeConfig": {}}).encode())
+    checks = branch_permissions.MERGE_CHECKS.decode(json.dumps({"requiredApprovers": told, "mergeConfig": {}}).encode())
     assert (checks.approvals, checks.builds, checks.all_tasks) == (meant, None, None)
 
 
@@ -166,10 +166,12 @@ def test_a_branching_model() -> None:
             {"id": "BUGFIX"},
         ],
     }
-    model = guardrails.BRANCH_MODEL.decode(json.dumps(told).encode())
+    model = branch_permissions.BRANCH_MODEL.decode(json.dumps(told).encode())
     assert dict(model.roles) == {"development": None, "production": "refs/heads/prod"}
     assert dict(model.prefixes) == {"RELEASE": "release/"}
-    bare = guardrails.BRANCH_MODEL.decode(b'{"development": {"refId": null, "useDefault": false}, "production": null}')
+    bare = branch_permissions.BRANCH_MODEL.decode(
+        b'{"development": {"refId": null, "useDefault": false}, "production": null}'
+    )
     assert (bare.roles, bare.prefixes) == ((), ())
 
 
@@ -178,8 +180,8 @@ def test_a_restriction_of_another_form_does_not_spoil_the_others() -> None:
     good = {"type": "read-only", "matcher": matcher, "users": None, "accessKeys": None}
     odd: tuple[object, ...] = ({"type": "read-only"}, {"type": 7, "matcher": matcher}, None, "read-only", [])
     for row in odd:
-        found = guardrails.RESTRICTIONS.decode(page(good, row, good)).values
-        assert [one == guardrails.UNREADABLE for one in found] == [False, True, False]
+        found = branch_permissions.RESTRICTIONS.decode(page(good, row, good)).values
+        assert [one == branch_permissions.UNREADABLE for one in found] == [False, True, False]
         assert (found[0].kind, found[0].users) == ("read-only", ())
     with pytest.raises(msgspec.ValidationError):
-        guardrails.RESTRICTIONS.decode(b'{"values": 7, "isLastPage": true}')
+        branch_permissions.RESTRICTIONS.decode(b'{"values": 7, "isLastPage": true}')

@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
-from oaa_bitbucket_async.bitbucket.preflight import Findings, RateFinding, examine
-from oaa_bitbucket_async.bitbucket.protocol import Answer, Login
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities, RateFinding, examine
+from oaa_bitbucket_async.bitbucket.protocol import Account, Answer
 from oaa_bitbucket_async.bitbucket.rows import RateSettings
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError, CredentialError, TemporaryError
 from tests.bitbucket.answers import API, HTML, ME, Wire, answer, client_of, error, ok, page
@@ -59,11 +59,11 @@ def server(changes: Changes, user: str | None = ME) -> Callable[[str], Answer]:
     return serve
 
 
-def examined(changes: Changes, *, kind: str = "basic", user: str | None = ME) -> tuple[Findings, Wire]:
+def examined(changes: Changes, *, kind: str = "basic", user: str | None = ME) -> tuple[Capabilities, Wire]:
     wire = Wire(server(changes, user))
 
-    async def main() -> Findings:
-        login = Login(kind=kind, given_name=ME if kind == "basic" else None)
+    async def main() -> Capabilities:
+        login = Account(kind=kind, given_name=ME if kind == "basic" else None)
         return await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000)
 
     return run_virtual(main()), wire
@@ -73,7 +73,7 @@ def fails(changes: Changes, error_type: type[CollectorError], *, kind: str = "ba
     wire = Wire(server(changes))
 
     async def main() -> str:
-        login = Login(kind=kind, given_name=ME if kind == "basic" else None)
+        login = Account(kind=kind, given_name=ME if kind == "basic" else None)
         with pytest.raises(error_type) as caught:
             await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000)
         assert caught.value.advice
@@ -83,37 +83,37 @@ def fails(changes: Changes, error_type: type[CollectorError], *, kind: str = "ba
 
 
 def test_an_administrator_s_login() -> None:
-    findings, wire = examined({})
+    capabilities, wire = examined({})
     assert wire.paths[0] == ROOT + PROOF, "the login is proven before anything else is asked"
-    assert (findings.user, findings.version, findings.login) == ("Collector", "9.4.0", "basic")
-    assert findings.administrator is True
-    assert findings.global_permissions == "explicit"
-    assert findings.detailed_users
-    assert findings.detailed_groups
-    assert findings.detailed_members
-    assert not findings.header_stripped
-    assert findings.rate == RateFinding(readable=True)
-    assert findings.warnings() == []
+    assert (capabilities.user, capabilities.version, capabilities.login) == ("Collector", "9.4.0", "basic")
+    assert capabilities.administrator is True
+    assert capabilities.global_permissions == "explicit"
+    assert capabilities.detailed_users
+    assert capabilities.detailed_groups
+    assert capabilities.detailed_members
+    assert not capabilities.header_stripped
+    assert capabilities.rate == RateFinding(readable=True)
+    assert capabilities.warnings() == []
 
 
 def test_a_token_of_an_administrator() -> None:
-    findings, _ = examined({"/admin/permissions/users": DENIED}, kind="token")
-    assert findings.global_permissions == "effective"
-    assert findings.administrator is True
-    assert findings.effective_page == 50, "half of the server's cap"
-    (warning,) = findings.warnings()
+    capabilities, _ = examined({"/admin/permissions/users": DENIED}, kind="token")
+    assert capabilities.global_permissions == "effective"
+    assert capabilities.administrator is True
+    assert capabilities.effective_page == 50, "half of the server's cap"
+    (warning,) = capabilities.warnings()
     assert "effective holders" in warning
 
 
 def test_a_user_who_is_no_administrator_is_told_what_is_missing() -> None:
-    findings, _ = examined({"/admin/permissions/users": DENIED, "/users?permission": ok(page([]))})
-    assert findings.administrator is False
-    assert any("is no Bitbucket administrator: projects" in warning for warning in findings.warnings())
+    capabilities, _ = examined({"/admin/permissions/users": DENIED, "/users?permission": ok(page([]))})
+    assert capabilities.administrator is False
+    assert any("is no Bitbucket administrator: projects" in warning for warning in capabilities.warnings())
 
 
 def test_the_name_is_compared_exactly_but_for_case() -> None:
-    findings, _ = examined({"/users?filter": ok(page([{"id": 4, "name": "collector2", "slug": "collector2"}]))})
-    assert findings.user == ME
+    capabilities, _ = examined({"/users?filter": ok(page([{"id": 4, "name": "collector2", "slug": "collector2"}]))})
+    assert capabilities.user == ME
 
 
 @pytest.mark.parametrize(
@@ -124,31 +124,31 @@ def test_a_name_with_a_plus_or_a_space_is_found(header: str, name: str) -> None:
     mine = ok(page([{"id": 4, "name": name, "slug": "svc_veza"}]), user=header)
     denied = error(401, "You are not permitted", exception="x.AuthorisationException", user=header)
     changes = {"/users?filter": mine, "/users?permission": mine, "/admin/permissions/users": denied}
-    findings, _ = examined(changes, kind="token", user=header)
-    assert (findings.user, findings.administrator) == (name, True)
+    capabilities, _ = examined(changes, kind="token", user=header)
+    assert (capabilities.user, capabilities.administrator) == (name, True)
 
 
 def test_an_account_that_is_not_listed_may_be_no_administrator() -> None:
-    findings, _ = examined({"/admin/permissions/users": DENIED, "/users?filter": ok(page([]))}, kind="token")
-    assert findings.administrator is None
-    assert any("can't be told: no user named collector is listed" in warning for warning in findings.warnings())
+    capabilities, _ = examined({"/admin/permissions/users": DENIED, "/users?filter": ok(page([]))}, kind="token")
+    assert capabilities.administrator is None
+    assert any("can't be told: no user named collector is listed" in warning for warning in capabilities.warnings())
 
 
 def test_an_old_server_without_detailed_listings() -> None:
     gone = error(404, "null for uri")
-    findings, _ = examined({"/admin/users": gone, "/admin/groups": gone, RATE: gone})
-    assert not findings.detailed_users
-    assert not findings.detailed_groups
-    assert findings.rate == RateFinding(readable=False)
+    capabilities, _ = examined({"/admin/users": gone, "/admin/groups": gone, RATE: gone})
+    assert not capabilities.detailed_users
+    assert not capabilities.detailed_groups
+    assert capabilities.rate == RateFinding(readable=False)
 
 
 def test_a_proxy_that_strips_the_name_is_noticed() -> None:
-    findings, wire = examined({"/admin/permissions/users": error(401, user=None)}, kind="token", user=None)
-    assert findings.header_stripped
-    assert findings.user is None
-    assert findings.administrator is None
-    assert any("X-AUSERNAME" in warning for warning in findings.warnings())
-    assert any("can't be told: answers do not tell its name" in warning for warning in findings.warnings())
+    capabilities, wire = examined({"/admin/permissions/users": error(401, user=None)}, kind="token", user=None)
+    assert capabilities.header_stripped
+    assert capabilities.user is None
+    assert capabilities.administrator is None
+    assert any("X-AUSERNAME" in warning for warning in capabilities.warnings())
+    assert any("can't be told: answers do not tell its name" in warning for warning in capabilities.warnings())
     assert wire.paths.count(ROOT + PROOF) == 2, "a refusal behind such a proxy may be a lost login"
 
 
@@ -209,8 +209,8 @@ def test_an_empty_page_of_projects_that_is_not_the_last_is_read_on(kind: str) ->
 
     wire = Wire(serve_pages)
 
-    async def main() -> Findings:
-        login = Login(kind=kind, given_name=ME if kind == "basic" else None)
+    async def main() -> Capabilities:
+        login = Account(kind=kind, given_name=ME if kind == "basic" else None)
         return await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000)
 
     assert "REPO_CREATE" in run_virtual(main()).default_levels
@@ -234,14 +234,14 @@ def test_empty_pages_to_the_end_are_no_project() -> None:
 
     async def main() -> None:
         with pytest.raises(CredentialError, match="administers no project"):
-            await examine(client_of(Wire(serve_pages), login=Login(kind="token")), API, URL, 1000)
+            await examine(client_of(Wire(serve_pages), login=Account(kind="token")), API, URL, 1000)
 
     run_virtual(main())
 
 
 def test_an_instance_without_projects_is_fine() -> None:
-    findings, _ = examined({"/projects?permission": ok(page([])), "/projects": ok(page([]))})
-    assert findings.user == "Collector"
+    capabilities, _ = examined({"/projects?permission": ok(page([])), "/projects": ok(page([]))})
+    assert capabilities.user == "Collector"
 
 
 @pytest.mark.parametrize(
@@ -320,5 +320,5 @@ def test_the_rate_limit_that_is_in_force(settings: object, mine: object, found: 
     changes: Changes = {RATE: settings if isinstance(settings, Answer) else ok(settings)}
     if mine is not None:
         changes[MINE] = mine if isinstance(mine, Answer) else ok(mine)
-    findings, _ = examined(changes)
-    assert findings.rate == found
+    capabilities, _ = examined(changes)
+    assert capabilities.rate == found

@@ -20,12 +20,12 @@ from oaa_bitbucket_async.bitbucket.faults import (
 from oaa_bitbucket_async.bitbucket.protocol import (
     MOST_ROWS,
     MOST_VALUES,
+    Account,
     Answer,
-    Login,
     error_text,
     is_json,
     next_start,
-    understand,
+    parse_response,
 )
 from oaa_bitbucket_async.bitbucket.rows import Page, UserGrant
 from oaa_bitbucket_async.errors import CredentialError
@@ -37,29 +37,29 @@ EMPTY = page([])
 LOGIN_PAGE = b"<!DOCTYPE html><html><form></form></html>"
 
 
-def known() -> Login:
-    return Login(kind="basic", given_name=ME, user_header=ME)
+def known() -> Account:
+    return Account(kind="basic", given_name=ME, user_header=ME)
 
 
-def unproven(kind: str = "basic") -> Login:
-    return Login(kind=kind, given_name=ME if kind == "basic" else None)
+def unproven(kind: str = "basic") -> Account:
+    return Account(kind=kind, given_name=ME if kind == "basic" else None)
 
 
-def stripped() -> Login:
-    return Login(kind="token", stripped=True)
+def stripped() -> Account:
+    return Account(kind="token", stripped=True)
 
 
-def read(given: Answer, login: Login | None = None, now: float = 0.0) -> Page[UserGrant]:
-    return understand(PATH, given, GRANTS, login or known(), now)
+def read(given: Answer, login: Account | None = None, now: float = 0.0) -> Page[UserGrant]:
+    return parse_response(PATH, given, GRANTS, login or known(), now)
 
 
-def fault(given: Answer, login: Login | None = None, now: float = 0.0) -> Fault:
+def fault(given: Answer, login: Account | None = None, now: float = 0.0) -> Fault:
     with pytest.raises(Fault) as caught:
         read(given, login, now)
     return caught.value
 
 
-def lost(given: Answer, login: Login | None = None) -> str:
+def lost(given: Answer, login: Account | None = None) -> str:
     with pytest.raises(CredentialError) as caught:
         read(given, login)
     assert caught.value.exit_code == 4
@@ -102,7 +102,7 @@ def test_an_answer_for_another_user_is_never_data() -> None:
 
 
 def test_the_name_is_compared_as_it_came() -> None:
-    login = Login(kind="basic", user_header="j%2Bdoe%40example.com")
+    login = Account(kind="basic", user_header="j%2Bdoe%40example.com")
     assert login.user == "j+doe@example.com"
     assert read(ok(EMPTY, user="j%2Bdoe%40example.com"), login).values == []
     lost(ok(EMPTY, user="J%2BDOE%40example.com"), login)
@@ -184,7 +184,7 @@ WRONG = "com.atlassian.bitbucket.auth.IncorrectPasswordAuthenticationException"
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("login", [known(), unproven()])
-def test_with_our_name_on_it_a_right_is_missing(status: int, login: Login) -> None:
+def test_with_our_name_on_it_a_right_is_missing(status: int, login: Account) -> None:
     with pytest.raises(Denied, match="You are not permitted") as caught:
         read(error(status, "You are not permitted", exception=REFUSED, X_AREQUESTID="@9"), login)
     assert (caught.value.status, caught.value.request_id) == (status, "@9")
@@ -202,13 +202,13 @@ def test_at_the_start_a_401_without_a_name_is_a_wrong_credential(kind: str, word
 
 
 @pytest.mark.parametrize("login", [known(), unproven()])
-def test_a_401_of_a_sign_on_page_is_not_asked_again(login: Login) -> None:
+def test_a_401_of_a_sign_on_page_is_not_asked_again(login: Account) -> None:
     """Who answers 401 has checked the credential and may count failures: a second one could lock the account."""
     assert "HTML page" in lost(answer(401, LOGIN_PAGE, content_type=HTML), login)
 
 
 @pytest.mark.parametrize("login", [known(), unproven()])
-def test_a_403_of_a_page_without_a_name_can_pass(login: Login) -> None:
+def test_a_403_of_a_page_without_a_name_can_pass(login: Account) -> None:
     assert fault(answer(403, LOGIN_PAGE, content_type=HTML), login).reason is FaultReason.NOT_JSON
 
 
@@ -231,7 +231,7 @@ def test_a_refusal_for_another_user_ends_the_run(status: int) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("login", [known(), unproven(), stripped()])
 @pytest.mark.parametrize("user", [ME, None])
-def test_a_captcha_ends_the_run(status: int, login: Login, user: str | None) -> None:
+def test_a_captcha_ends_the_run(status: int, login: Account, user: str | None) -> None:
     header = error(status, user=user, X_Authentication_Denied_Reason="CAPTCHA_CHALLENGE; login-url=https://git/login")
     assert "CAPTCHA" in lost(header, login)
     name = "com.atlassian.bitbucket.auth.CaptchaRequiredAuthenticationException"
@@ -239,7 +239,7 @@ def test_a_captcha_ends_the_run(status: int, login: Login, user: str | None) -> 
 
 
 @pytest.mark.parametrize("login", [known(), unproven(), stripped()])
-def test_basic_switched_off_says_so(login: Login) -> None:
+def test_basic_switched_off_says_so(login: Account) -> None:
     body = json.dumps({"message": "Basic Authentication has been disabled on this instance."}).encode()
     assert "Basic authentication is switched off" in lost(answer(403, body), login)
 
@@ -262,7 +262,7 @@ def test_a_404_that_only_an_anonymous_caller_gets_is_a_login_lost() -> None:
 
 
 @pytest.mark.parametrize("login", [known(), stripped()])
-def test_an_empty_404_without_a_name_is_nobody_s_word(login: Login) -> None:
+def test_an_empty_404_without_a_name_is_nobody_s_word(login: Account) -> None:
     """A proxy without a route says so of everything; believing it would delete what exists."""
     assert fault(answer(404, b"", content_type=None), login).reason is FaultReason.NOT_JSON
 
@@ -291,16 +291,16 @@ def test_an_answer_with_more_values_than_any_page_is_not_decoded() -> None:
     groups = API.groups()
     rows = b'{"isLastPage":true,"values":[' + b",".join([b'{"name":"a"}'] * (MOST_VALUES - 1))
     headers = {"X-AUSERNAME": ME}
-    found = understand(
-        groups.path, answer(200, rows + b"]}", headers), groups.decoder, Login(kind="basic", user_header=ME)
+    found = parse_response(
+        groups.path, answer(200, rows + b"]}", headers), groups.decoder, Account(kind="basic", user_header=ME)
     )
     assert len(found.values) == MOST_VALUES - 1
     with pytest.raises(Fault, match="no page") as caught:
-        understand(
+        parse_response(
             groups.path,
             answer(200, rows + b"," * 2 + b"]}", headers),
             groups.decoder,
-            Login(kind="basic", user_header=ME),
+            Account(kind="basic", user_header=ME),
         )
     assert caught.value.reason is FaultReason.BAD_SHAPE
 
@@ -487,15 +487,15 @@ def test_a_problem_says_where_and_finds_itself_in_the_log() -> None:
 def test_null_where_something_may_be_absent_is_absence() -> None:
     user = {"id": 7, "name": "a", "slug": None, "displayName": None, "emailAddress": None, "type": None, "active": None}
     nulls = rows.User(7, "a")
-    answered = understand("/x", ok(page([user])), msgspec.json.Decoder(rows.Page[rows.User]), known())
+    answered = parse_response("/x", ok(page([user])), msgspec.json.Decoder(rows.Page[rows.User]), known())
     assert answered.values == [nulls]
     row = {"id": 1, "slug": "s", "name": "n", "state": None, "archived": None, "public": None, "origin": None}
     row["project"] = {"id": 2, "key": "P", "name": "p", "type": None, "public": None, "owner": user}
-    repository = understand("/x", ok(row), msgspec.json.Decoder(rows.Repository), known())
+    repository = parse_response("/x", ok(row), msgspec.json.Decoder(rows.Repository), known())
     assert repository == rows.Repository(1, "s", "n", rows.Project(2, "P", "p", owner=nulls))
 
 
 @pytest.mark.parametrize("content", [page([{"id": None, "name": "a"}]), page([{"id": 1, "name": None}]), page([None])])
 def test_null_where_something_has_to_be_is_a_fault(content: object) -> None:
     with pytest.raises(Fault, match="expected shape"):
-        understand("/x", ok(content), msgspec.json.Decoder(rows.Page[rows.User]), known())
+        parse_response("/x", ok(content), msgspec.json.Decoder(rows.Page[rows.User]), known())

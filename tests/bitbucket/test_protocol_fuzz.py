@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.faults import RequestProblem
-from oaa_bitbucket_async.bitbucket.protocol import Answer, Login, understand
+from oaa_bitbucket_async.bitbucket.protocol import Account, Answer, parse_response
 from oaa_bitbucket_async.bitbucket.rows import Page
 from oaa_bitbucket_async.errors import CredentialError
 from tests.bitbucket.answers import ME, answer, page
@@ -107,11 +107,11 @@ def bodies(draw: st.DrawFn) -> bytes:
 
 logins = st.sampled_from(
     [
-        Login(kind="basic", given_name=ME),
-        Login(kind="token"),
-        Login(kind="basic", given_name=ME, user_header=ME),
-        Login(kind="token", user_header="\x1b%1B"),
-        Login(kind="token", stripped=True),
+        Account(kind="basic", given_name=ME),
+        Account(kind="token"),
+        Account(kind="basic", given_name=ME, user_header=ME),
+        Account(kind="token", user_header="\x1b%1B"),
+        Account(kind="token", stripped=True),
     ]
 )
 statuses = st.sampled_from([200, 200, 200, 204, 301, 302, 400, 401, 403, 404, 408, 409, 429, 500, 503]) | st.integers(
@@ -121,9 +121,9 @@ statuses = st.sampled_from([200, 200, 200, 204, 301, 302, 400, 401, 403, 404, 40
 
 @examples(800)
 @given(statuses, headers, content_types, bodies(), logins, st.integers(0, len(SHAPES) - 1))
-@example(302, {"Location": "//["}, None, b"", Login(kind="token"), 0)
+@example(302, {"Location": "//["}, None, b"", Account(kind="token"), 0)
 def test_an_answer_or_one_of_our_outcomes(
-    status: int, found: dict[str, str], content_type: str | None, body: bytes, login: Login, shape: int
+    status: int, found: dict[str, str], content_type: str | None, body: bytes, login: Account, shape: int
 ) -> None:
     given_answer: Answer = answer(status, body, found, content_type=content_type)
     outcome = understood(given_answer, login, shape)
@@ -140,9 +140,9 @@ def test_an_answer_or_one_of_our_outcomes(
         assert login.user_header in (None, found.get("X-AUSERNAME"))
 
 
-def understood(given: Answer, login: Login, shape: int) -> object:
+def understood(given: Answer, login: Account, shape: int) -> object:
     """What it is taken for; what is raised besides our own outcomes fails the test."""
     try:
-        return understand(PATH, given, TYPES[shape], login, 1e9)
+        return parse_response(PATH, given, TYPES[shape], login, 1e9)
     except (RequestProblem, CredentialError) as outcome:
         return outcome

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Fault
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
-from oaa_bitbucket_async.bitbucket.preflight import Findings, RateFinding
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities, RateFinding
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.crawl import Crawl
@@ -24,7 +24,7 @@ from tests.bitbucket.answers import API, Wire, client_of, error, ok, page
 from tests.collect.test_snapshot import INSTANCE
 
 ROOT = "/rest/api/1.0"
-FINDINGS = Findings(
+CAPABILITIES = Capabilities(
     base_url="https://git.example.com",
     version="9.4.0",
     user="collector",
@@ -185,7 +185,7 @@ class Run:
 def run_of(
     server: Server,
     *,
-    findings: Findings = FINDINGS,
+    capabilities: Capabilities = CAPABILITIES,
     scope: Scope | None = None,
     include: Collection[Include] = (),
     **pace: object,
@@ -197,7 +197,7 @@ def run_of(
     snapshot = Snapshot(INSTANCE, included=Included(include))
     ledger, counts, keeper = Ledger(), CrawlCounts(), Keeper()
     crawl = Crawl(
-        client, API, findings, snapshot, ledger, counts,
+        client, API, capabilities, snapshot, ledger, counts,
         scope=scope or Scope(), pace=Pace(**pace), record=keeper,  # type: ignore[arg-type]
         clock=LoopClock(),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.oaa.payload import build_payload
 from oaa_bitbucket_async.settings import Scope
 from tests.bitbucket.answers import API, error
-from tests.collect.instance import FINDINGS, Run, Server, estate, run_of, user
+from tests.collect.instance import CAPABILITIES, Run, Server, estate, run_of, user
 from tests.collect.test_work import timeless
 from tests.examples import examples
 from tests.virtual_clock import run_virtual
@@ -110,8 +110,8 @@ def test_a_token_s_view_of_groups_and_global_permissions() -> None:
     content = estate()
     content["/groups"] = ["Admins", "dev team"]
     content |= {f"/users?{permission}": [user(1)] for permission in EFFECTIVE_PERMISSIONS}
-    findings = replace(FINDINGS, global_permissions="effective", detailed_groups=False)
-    run = crawled(Server(content), findings=findings)
+    findings = replace(CAPABILITIES, global_permissions="effective", detailed_groups=False)
+    run = crawled(Server(content), capabilities=findings)
     assert run.ledger.complete
     assert {what for _, what in run.snapshot.grants(run.snapshot.global_grants)} == set(EFFECTIVE_PERMISSIONS)
     assert {record.name for record in run.snapshot.groups.values() if record.listed} == {"Admins", "dev team"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.collect.filters import Earlier, Filters
-from oaa_bitbucket_async.collect.wanted import Wanted, matches
+from oaa_bitbucket_async.collect.scope_filter import ScopeFilter, matches
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.settings import Scope
 
@@ -17,7 +17,7 @@ def judged(scope: Scope, keys: list[str], earlier: Earlier | None = None) -> lis
     filters = Filters(scope)
     for key in keys:
         filters.take(key)
-    return [] if filters.proven else filters.verdict(earlier)
+    return [] if filters.proven else filters.judge(earlier)
 
 
 @given(
@@ -29,7 +29,7 @@ def test_what_passes_matches_and_leaves_something(scope: Scope, keys: list[str])
     good = (
         all(any(matches(key, pattern) for key in seen) for pattern in scope.projects)
         and all(any(matches(key, pattern) for key in keys) for pattern in scope.exclude_projects)
-        and (not keys or any(map(Wanted(scope).key, keys)))
+        and (not keys or any(map(ScopeFilter(scope).key, keys)))
     )
     try:
         assert judged(scope, keys) == []

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.bitbucket.guardrails import DefaultBranch
+from oaa_bitbucket_async.bitbucket.branch_permissions import DefaultBranch
 from oaa_bitbucket_async.collect.included import INCLUDED_ROWS, AnyIncluded, Included
 from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
 from tests.journal.test_roundtrip import OF

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.bitbucket.guardrails import BranchModel, DefaultBranch, Restriction
+from oaa_bitbucket_async.bitbucket.branch_permissions import BranchModel, DefaultBranch, Restriction
 from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.protection import protected, wanting
 from oaa_bitbucket_async.collect.units import UnitKind

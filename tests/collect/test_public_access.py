@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
-from oaa_bitbucket_async.bitbucket.protocol import Answer, Login
+from oaa_bitbucket_async.bitbucket.protocol import Account, Answer
 from oaa_bitbucket_async.collect.public_access import MOST_REQUESTS, AccessProbe, Flagged, flagged
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import ConfigurationError
@@ -69,7 +69,7 @@ class Asked:
             self.waits += 1
 
         async def main() -> None:
-            login = Login(kind="basic", user_header=None if stripped else ME, stripped=stripped)
+            login = Account(kind="basic", user_header=None if stripped else ME, stripped=stripped)
             client = client_of(ours, login=login)
             probe = AccessProbe(client, API, nobody, wait=wait)
             self.verdict = await probe.find([Flagged(n, "A", f"r{n}") for n in range(1, things + 1)])

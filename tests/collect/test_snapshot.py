@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect.grant_codec import GrantCodec, Principal
 from oaa_bitbucket_async.collect.intake import AnyRow, apply
 from oaa_bitbucket_async.collect.snapshot import (
     GrantSet,
@@ -18,7 +19,6 @@ from oaa_bitbucket_async.collect.snapshot import (
     Snapshot,
 )
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
-from oaa_bitbucket_async.collect.vocabulary import Principal, Vocabulary
 from oaa_bitbucket_async.oaa.payload import build_payload
 from tests.examples import examples
 
@@ -50,7 +50,7 @@ def content(snapshot: Snapshot) -> dict[str, object]:
         "defaults": snapshot.default_permissions,
         "repositories": snapshot.repositories,
         "repository grants": {key: grants_of(snapshot, found) for key, found in snapshot.repository_grants.items()},
-        "permissions": snapshot.vocabulary.permissions(snapshot.all_codes()),
+        "permissions": snapshot.codec.permissions(snapshot.all_codes()),
         "count": snapshot.grant_count(),
         "missing": snapshot.missing,
     }
@@ -216,29 +216,26 @@ holders = st.one_of(
 def test_what_is_packed_comes_out_again(grants: list[tuple[Principal, str]]) -> None:
     from array import array
 
-    vocabulary = Vocabulary()
+    codec = GrantCodec()
     codes = array(
         "q",
-        [
-            vocabulary.user(who.key, what) if isinstance(who.key, int) else vocabulary.group(who.key, what)
-            for who, what in grants
-        ],
+        [codec.user(who.key, what) if isinstance(who.key, int) else codec.group(who.key, what) for who, what in grants],
     )
-    assert [vocabulary.unpack(code) for code in codes] == grants
+    assert [codec.unpack(code) for code in codes] == grants
     assert len(set(codes)) == len(set(grants))
-    assert vocabulary.permissions(codes) == {what for _, what in grants}
-    principals = vocabulary.principals(codes)
-    assert [principals[vocabulary.holder_of(code)] for code in codes] == [who for who, _ in grants]
-    parted = vocabulary.by_permission(codes)
+    assert codec.permissions(codes) == {what for _, what in grants}
+    principals = codec.principals(codes)
+    assert [principals[codec.holder_of(code)] for code in codes] == [who for who, _ in grants]
+    parted = codec.by_permission(codes)
     assert [name for name, _ in parted] == sorted({what for _, what in grants})
     for name, found in parted:
         assert found == [code for code, (_, what) in zip(codes, grants, strict=True) if what == name]
 
 
 def test_thousands_of_permission_names_find_room() -> None:
-    vocabulary = Vocabulary()
-    codes = [vocabulary.user(2**45, f"P{number}") for number in range(5000)]
-    assert [vocabulary.unpack(code)[1] for code in codes] == [f"P{number}" for number in range(5000)]
+    codec = GrantCodec()
+    codes = [codec.user(2**45, f"P{number}") for number in range(5000)]
+    assert [codec.unpack(code)[1] for code in codes] == [f"P{number}" for number in range(5000)]
     assert max(codes) < 2**63
 
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.ledger import Outcome
+from oaa_bitbucket_async.collect.outcome_text import kind_in_words
 from oaa_bitbucket_async.collect.snapshot import Missing
 from oaa_bitbucket_async.collect.units import Keys, UnitKind
-from oaa_bitbucket_async.collect.verdicts import kind_in_words
 from oaa_bitbucket_async.errors import CredentialError
 from oaa_bitbucket_async.settings import Include
 from tests.bitbucket.answers import API, answer, error, ok, page

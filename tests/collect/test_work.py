@@ -13,15 +13,15 @@ from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
 from oaa_bitbucket_async.collect.journal.records import Replayed
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.questions import Questions
+from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Missing
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
-from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.collect.work import Work
 from oaa_bitbucket_async.errors import CredentialError
 from oaa_bitbucket_async.settings import Pace, Scope
 from tests.bitbucket.answers import API, error
 from tests.collect.instance import (
-    FINDINGS,
+    CAPABILITIES,
     Run,
     Server,
     at,
@@ -79,7 +79,7 @@ def test_more_permissions_than_there_is_room_for_are_a_bad_shape_and_no_bug() ->
     run = crawled(server)
     assert "more than 65,536 different permissions" in reasons(run)[USERS]
     assert 100 not in run.snapshot.repository_grants or not run.snapshot.repository_grants[100].codes
-    assert run.snapshot.vocabulary.user(1, "PROJECT_ADMIN"), "there is always room for what an owner holds"
+    assert run.snapshot.codec.user(1, "PROJECT_ADMIN"), "there is always room for what an owner holds"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_group_is_looked_for_on_all_pages_and_compared_exactly(detailed: bool,
 
     async def main() -> None:
         run = run_of(server)
-        existence = Existence(run.client, API, run.snapshot, Wanted(Scope()), detailed_groups=detailed)
+        existence = Existence(run.client, API, run.snapshot, ScopeFilter(Scope()), detailed_groups=detailed)
         assert await existence.group(name) is found
 
     run_virtual(main())
@@ -269,8 +269,8 @@ def test_told_to_stop_it_ends_with_what_is_in_flight(after: int) -> None:
 def test_work_that_has_not_begun_is_left_once_stopped() -> None:
     async def main() -> None:
         run = run_of(Server({}))
-        existence = Existence(run.client, API, run.snapshot, Wanted(Scope()), detailed_groups=True)
-        questions = Questions(API, FINDINGS, run.snapshot, existence)
+        existence = Existence(run.client, API, run.snapshot, ScopeFilter(Scope()), detailed_groups=True)
+        questions = Questions(API, CAPABILITIES, run.snapshot, existence)
         work = Work(run.client, questions, run.snapshot, run.ledger, run.counts, run.keeper, Pace())
         begun: list[int] = []
 
@@ -311,7 +311,7 @@ def defaults(*absent: str, levels: tuple[str, ...] = (*DEFAULT_LEVELS, REPO_CREA
             content[path] = error(404, "null for uri")
 
     async def main() -> Run:
-        run = run_of(Server(content), findings=replace(FINDINGS, default_levels=levels))
+        run = run_of(Server(content), capabilities=replace(CAPABILITIES, default_levels=levels))
         await run.crawl.run()
         return run
 

@@ -22,7 +22,7 @@ from oaa_bitbucket_async.collect.included import (
     Token,
 )
 from oaa_bitbucket_async.collect.intake import AnyRow
-from oaa_bitbucket_async.collect.journal.records import ROW_TYPES, Entry, Packer
+from oaa_bitbucket_async.collect.journal.records import ROW_TYPES, Packer, PendingRecord
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from tests.examples import examples
 from tests.journal.estate import NOW, Told, found_in, open_at, run, tell
@@ -169,7 +169,9 @@ def test_what_was_told_comes_back(everything_told: list[Told]) -> None:
 def test_a_user_is_written_once() -> None:
     packer = Packer()
     who = rows.User(1, "some-user", display_name="Some User", email_address="some.user@example.com")
-    entry = Entry(Unit(UnitKind.REPOSITORY_USERS, "1"), "done", [rows.UserGrant(who, "REPO_READ")] * 100, NOW, "A/b")
+    entry = PendingRecord(
+        Unit(UnitKind.REPOSITORY_USERS, "1"), "done", [rows.UserGrant(who, "REPO_READ")] * 100, NOW, "A/b"
+    )
     assert packer.pack([entry]).count(b"some.user@example.com") == 1
     assert packer.pack([entry]).count(b"some.user@example.com") == 0
 

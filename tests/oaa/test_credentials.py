@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.bitbucket.branch_permissions import DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, GpgKey, SshKey, Token
-from oaa_bitbucket_async.bitbucket.guardrails import DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.collect.included import AnyIncluded, Included
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
 from oaa_bitbucket_async.collect.units import UnitKind

@@ -73,7 +73,7 @@ def test_mapping_leaves_the_snapshot_as_it_was():
     steps = [lambda s: s.add_project(project)]
     snapshot, twin = snapshot_of(steps), snapshot_of(steps)
     build_payload(snapshot)
-    assert vars(snapshot.vocabulary) == vars(twin.vocabulary)
+    assert vars(snapshot.codec) == vars(twin.codec)
     assert list(snapshot.all_grants()) == list(twin.all_grants())
     assert (snapshot.users, snapshot.groups, snapshot.projects) == (twin.users, twin.groups, twin.projects)
 

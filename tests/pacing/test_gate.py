@@ -50,13 +50,13 @@ def test_who_is_ahead_goes_before_all_others_and_keeps_its_own_order() -> None:
         assert gate.try_enter()
         order: list[str] = []
 
-        async def waiter(name: str, ahead: bool) -> None:
-            await gate.enter(ahead=ahead)
+        async def waiter(name: str, priority: bool) -> None:
+            await gate.enter(priority=priority)
             order.append(name)
             gate.leave()
 
         names = ("bulk 1", False), ("ahead 1", True), ("bulk 2", False), ("ahead 2", True), ("ahead, cancelled", True)
-        tasks = [asyncio.create_task(waiter(name, ahead)) for name, ahead in names]
+        tasks = [asyncio.create_task(waiter(name, priority)) for name, priority in names]
         await settle()
         assert gate.waiting == 5
         tasks.pop().cancel()
@@ -74,7 +74,7 @@ def test_nobody_overtakes_one_who_is_ahead() -> None:
     async def main() -> None:
         gate = Gate(LoopClock(), 1)
         assert gate.try_enter()
-        first = asyncio.create_task(gate.enter(ahead=True))
+        first = asyncio.create_task(gate.enter(priority=True))
         await settle()
         gate.limit = 2
         assert not gate.try_enter()

@@ -21,18 +21,29 @@ class Gate:
     """Admits while there is a place, no pause, and a token in the bucket. Not for use from several threads.
 
     A place is taken by `try_enter` or `enter` and given back by `leave`. Those who wait are futures in two queues:
-    who is `ahead` goes before everybody who is not. However many they are, one timer at most is set.
+    who has `priority` goes before everybody who has not. However many they are, one timer at most is set.
     """
 
     __slots__ = (
-        "_ahead", "_clock", "_closed", "_plain", "_stopped", "_timer", "_waiters",
-        "blocked", "bucket", "in_flight", "limit", "paused_until", "sent",
+        "_clock",
+        "_closed",
+        "_plain",
+        "_priority",
+        "_stopped",
+        "_timer",
+        "_waiters",
+        "blocked",
+        "bucket",
+        "in_flight",
+        "limit",
+        "paused_until",
+        "sent",
     )  # fmt: skip
 
     def __init__(self, clock: Clock, limit: int) -> None:
         self._clock = clock
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._ahead: deque[asyncio.Future[None]] = deque()
+        self._priority: deque[asyncio.Future[None]] = deque()
         self._timer: Timer | None = None
         self._closed = False
         self._stopped = False
@@ -48,11 +59,11 @@ class Gate:
     @property
     def waiting(self) -> int:
         """Requests that wait to be admitted."""
-        return len(self._ahead) + len(self._waiters)
+        return len(self._priority) + len(self._waiters)
 
     def try_enter(self) -> bool:
         """Take a place if there is one right now and nobody waits for it."""
-        if self._waiters or self._ahead:
+        if self._waiters or self._priority:
             return False
         if self.in_flight >= self.limit:
             self.blocked += 1
@@ -63,12 +74,12 @@ class Gate:
         self.sent += 1
         return True
 
-    async def enter(self, *, ahead: bool = False) -> None:
+    async def enter(self, *, priority: bool = False) -> None:
         """Wait for a place in the order of asking; raises Stopped. A caller that is cancelled leaves no trace."""
         if self._stopped:
             raise Stopped
         place = asyncio.get_running_loop().create_future()
-        queue = self._ahead if ahead else self._waiters
+        queue = self._priority if priority else self._waiters
         queue.append(place)
         self._release()
         try:
@@ -84,7 +95,7 @@ class Gate:
     def leave(self) -> None:
         """Give a place back."""
         self.in_flight -= 1
-        if self._waiters or self._ahead:
+        if self._waiters or self._priority:
             self._release()
 
     def set_limit(self, limit: int) -> None:
@@ -116,7 +127,7 @@ class Gate:
         """Admit nobody any more: who waits, or comes to wait, gets Stopped."""
         self._stopped = True
         self._plain = False
-        while waiters := self._ahead or self._waiters:
+        while waiters := self._priority or self._waiters:
             place = waiters.popleft()
             if not place.done():
                 place.set_exception(Stopped())
@@ -143,7 +154,7 @@ class Gate:
         return 0.0
 
     def _release(self) -> None:
-        while waiters := self._ahead or self._waiters:
+        while waiters := self._priority or self._waiters:
             if waiters[0].done():  # cancelled, and not yet awake to take itself out
                 waiters.popleft()
                 continue

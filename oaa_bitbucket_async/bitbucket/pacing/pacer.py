@@ -86,9 +86,9 @@ class Pacer:
         """Take a place if there is one now; never waits."""
         return self._gate.try_enter()
 
-    def enter(self, kind: str, *, ahead: bool = False) -> Coroutine[None, None, None]:
-        """Wait for a place, first come, first served, before all who are not `ahead`; Stopped after `stop`."""
-        return self._gate.enter(ahead=ahead)
+    def enter(self, kind: str, *, priority: bool = False) -> Coroutine[None, None, None]:
+        """Wait for a place, first come, first served, before all who have no `priority`; Stopped after `stop`."""
+        return self._gate.enter(priority=priority)
 
     # After it: exactly one of these
 

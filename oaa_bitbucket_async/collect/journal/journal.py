@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from oaa_bitbucket_async.collect.intake import AnyRow
-from oaa_bitbucket_async.collect.journal.records import Entry, Fingerprint, Mark, Replayed
+from oaa_bitbucket_async.collect.journal.records import Fingerprint, Mark, PendingRecord, Replayed
 from oaa_bitbucket_async.collect.journal.store import (
     NOT_A_JOURNAL,
-    Opened,
+    OpenedStore,
     Store,
     Untrusted,
     delete,
@@ -51,7 +51,7 @@ class Journal:
         self._store: Store | None = None
         self._others = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
-        self._entries: list[Entry] = []
+        self._entries: list[PendingRecord] = []
         self._noted = 0
         self._in_writing = 0
         self._writing: asyncio.Future[None] | None = None
@@ -182,7 +182,7 @@ class Journal:
     def _note(self, unit: Unit, mark: Mark, rows: Sequence[AnyRow], read_at: float = 0.0, place: str = "") -> None:
         if self._store is None:
             return
-        self._entries.append(Entry(unit, mark, rows, read_at, place))
+        self._entries.append(PendingRecord(unit, mark, rows, read_at, place))
         self._noted += len(rows) + 1
         if self._noted >= _BATCH_ROWS:
             self._write()
@@ -262,7 +262,7 @@ class Journal:
             self._timer.cancel()
             self._timer = None
 
-    def _close_unused(self, future: "asyncio.Future[Opened]") -> None:
+    def _close_unused(self, future: "asyncio.Future[OpenedStore]") -> None:
         """Opening was cancelled, but the thread has opened it all the same."""
         if future.exception() is None:
             self._thread.submit(future.result().store.close)

@@ -107,7 +107,7 @@ for it. Each offer has its price, a change of threads: 50 cost 5 µs of a reques
 Mark = Literal["page", "done", "forget"]
 
 
-class Entry(NamedTuple):
+class PendingRecord(NamedTuple):
     """A record on its way to the disk. Forget: what was written of the unit so far does not count."""
 
     unit: Unit
@@ -174,7 +174,7 @@ class Packer:
         self._new: list[msgspec.Raw] = []
         self._people: list[rows.User] = []
 
-    def pack(self, entries: Iterable[Entry]) -> bytes:
+    def pack(self, entries: Iterable[PendingRecord]) -> bytes:
         """Encode one batch."""
         records = []
         for place, entry in enumerate(entries):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from oaa_bitbucket_async.collect.journal.records import Entry, Fingerprint, Packer, Record, Replayed, layout
+from oaa_bitbucket_async.collect.journal.records import Fingerprint, Packer, PendingRecord, Record, Replayed, layout
 from oaa_bitbucket_async.collect.units import Unit
 from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir
 from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, unpack_bounded
@@ -79,7 +79,7 @@ class Untrusted(Exception):  # noqa: N818  # a finding, not an error: the file i
         self.expected = expected
 
 
-class Opened(NamedTuple):
+class OpenedStore(NamedTuple):
     """What opening came to. `set_aside` tells why an older file was not taken up."""
 
     store: "Store"
@@ -107,7 +107,7 @@ class Store:
         self._forgotten: dict[Unit, tuple[int, int]] = {}
         """By unit, the place (batch, index) up to which its records don't count."""
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[PendingRecord]) -> None:
         """Write one batch, onto the disk.
 
         After one that failed, no other is taken: a journal with a gap could pass off half a unit as a whole one.
@@ -182,7 +182,7 @@ class Store:
         return self._packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH), learn=not known)
 
 
-def open_store(path: Path, *, fingerprint: Fingerprint, window: float, resume: bool, now: float) -> Opened:
+def open_store(path: Path, *, fingerprint: Fingerprint, window: float, resume: bool, now: float) -> OpenedStore:
     """Take up the journal at `path`, or set aside what is there and begin another.
 
     Raises OSError or sqlite3.Error if there can be no journal here: the folder can't be written to, the disk
@@ -197,11 +197,11 @@ def open_store(path: Path, *, fingerprint: Fingerprint, window: float, resume: b
             set_aside = finding
             _set_aside(path)
         else:
-            return Opened(store, started, resumed=True, set_aside=None, expected=True)
+            return OpenedStore(store, started, resumed=True, set_aside=None, expected=True)
     store = _begin(path, Header(layout=layout(), started=now, fingerprint=fingerprint))
     if set_aside is None:
-        return Opened(store, now, resumed=False, set_aside=None, expected=True)
-    return Opened(store, now, resumed=False, set_aside=str(set_aside), expected=set_aside.expected)
+        return OpenedStore(store, now, resumed=False, set_aside=None, expected=True)
+    return OpenedStore(store, now, resumed=False, set_aside=str(set_aside), expected=set_aside.expected)
 
 
 def _begin(path: Path, header: Header) -> Store:

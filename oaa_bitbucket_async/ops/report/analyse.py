@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, TypeVar
 
+from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot, UserRecord, fold
-from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.permissions import ADMINISTERS, PERMISSIONS, highest
 from oaa_bitbucket_async.oaa.principals import Licensed, identities_of, is_licensed, licensed
 from oaa_bitbucket_async.oaa.values import timestamp

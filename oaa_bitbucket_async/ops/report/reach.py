@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord, fold
-from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.permissions import ADMINISTERS, READS, WRITES
 from oaa_bitbucket_async.ops.report.reach_index import ReachIndex, Repositories
 

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
+from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import GrantSet, ProjectRecord, RepositoryRecord, Snapshot
-from oaa_bitbucket_async.collect.vocabulary import Principal
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, READS
 
 Repositories = int
@@ -39,7 +39,7 @@ class ReachIndex:
         self.repositories += unplaced
 
         self._public_counts = snapshot.public_counts
-        self._unpack = snapshot.vocabulary.unpack
+        self._unpack = snapshot.codec.unpack
         self.on_projects = _by_code(snapshot.project_grants, [p.id for p in self.projects])
         """Numbers of projects in `projects`, by packed grant."""
         self.on_repositories = _by_code(snapshot.repository_grants, [r.id for r in self.repositories])

@@ -23,7 +23,7 @@ class Principal(NamedTuple):
     key: int | str
 
 
-class Vocabulary:
+class GrantCodec:
     """Packs a grant into one integer, by small numbers for its holder and its permission."""
 
     def __init__(self) -> None:

@@ -44,7 +44,7 @@ _WHAT = {
 }
 
 
-def verdict(unit: Unit, snapshot: Snapshot, problem: RequestProblem | None) -> Entry:
+def entry_of(unit: Unit, snapshot: Snapshot, problem: RequestProblem | None) -> Entry:
     """The ledger's entry for a unit that did not end *ok*. `problem` None: gone, and confirmed to be."""
     what = _WHAT[unit.kind].format(_name(unit, snapshot))
     if problem is None:

@@ -7,10 +7,10 @@ import pytest
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Rejected, RequestProblem
 from oaa_bitbucket_async.collect.ledger import Entry, Ledger, Outcome
+from oaa_bitbucket_async.collect.outcome_text import entry_of, missing_scopes
+from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
 from oaa_bitbucket_async.collect.units import LISTINGS, Unit, UnitKind
-from oaa_bitbucket_async.collect.verdicts import missing_scopes, verdict
-from oaa_bitbucket_async.collect.wanted import Wanted
 from oaa_bitbucket_async.settings import Scope
 from tests.collect.test_snapshot import INSTANCE, PROJECTS, REPOSITORIES
 
@@ -30,7 +30,7 @@ def snapshot() -> Snapshot:
 
 
 def entry(unit: Unit, problem: RequestProblem | None = DENIED) -> Entry:
-    return verdict(unit, snapshot(), problem)
+    return entry_of(unit, snapshot(), problem)
 
 
 # --- the ledger -----------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def project(key: str) -> rows.Project:
     ],
 )
 def test_projects_by_pattern_whatever_their_case(scope: Scope, wanted: list[str], unwanted: list[str]) -> None:
-    decides = Wanted(scope)
+    decides = ScopeFilter(scope)
     assert [key for key in wanted + unwanted if decides.project(project(key))] == wanted
     for key in wanted + unwanted:
         for archived in (True, False):
@@ -174,7 +174,7 @@ def test_projects_by_pattern_whatever_their_case(scope: Scope, wanted: list[str]
 
 
 def test_archived_repositories_can_be_left_out() -> None:
-    decides = Wanted(Scope(archived=False))
+    decides = ScopeFilter(Scope(archived=False))
     assert decides.project(project("A"))
     assert decides.repository(rows.Repository(1, "s", "s", project("A")))
     assert not decides.repository(rows.Repository(1, "s", "s", project("A"), archived=True))

@@ -6,7 +6,7 @@ from oaa_bitbucket_async.bitbucket.rows import Project, Repository
 from oaa_bitbucket_async.settings import Scope
 
 
-class Wanted:
+class ScopeFilter:
     """Decides by key or row. Bitbucket compares project keys ignoring case, so the patterns do."""
 
     def __init__(self, scope: Scope) -> None:
