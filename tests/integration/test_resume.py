@@ -22,7 +22,7 @@ from oaa_bitbucket_async.run.collection import journal_of as opened_journal
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Scope, State
 from oaa_bitbucket_async.state import state_paths
-from tests.collect.instance import FINDINGS
+from tests.collect.instance import CAPABILITIES
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
 from tests.integration.process import QUICK_JOURNAL, Process, ended
@@ -457,10 +457,10 @@ def test_a_resume_is_not_promised_if_the_journal_failed(bench: Benches, tmp_path
     (tmp_path / "file").write_bytes(b"")
 
     async def main() -> tuple[str, str]:
-        async with opened_journal(settings, FINDINGS, tmp_path / "file" / "x.journal") as failed:
-            without = how_to_go_on(settings, FINDINGS, failed)
-        async with opened_journal(settings, FINDINGS, tmp_path / "x.journal") as journal:
-            return without, how_to_go_on(settings, FINDINGS, journal)
+        async with opened_journal(settings, CAPABILITIES, tmp_path / "file" / "x.journal") as failed:
+            without = how_to_go_on(settings, CAPABILITIES, failed)
+        async with opened_journal(settings, CAPABILITIES, tmp_path / "x.journal") as journal:
+            return without, how_to_go_on(settings, CAPABILITIES, journal)
 
     without, with_journal = asyncio.run(main())
     assert "may ask for everything again, because what was answered could not be kept in --state-dir" in without
