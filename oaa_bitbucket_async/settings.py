@@ -108,7 +108,10 @@ CREDENTIALS = frozenset({Include.ACCESS_KEYS, Include.TOKENS, Include.SSH_KEYS, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Veza:
-    """Where the payload goes, and under which names. `data_source_name` None: made from Bitbucket's host."""
+    """Where the payload goes, and under which names. `data_source_name` None: made from Bitbucket's host.
+
+    `url` is as `urls.veza_base` gives it: https, without a slash at the end.
+    """
 
     url: str | None = None
     api_key: Secret | None = None

@@ -4,12 +4,11 @@ import hashlib
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from oaa_bitbucket_async.settings import Login
+from oaa_bitbucket_async.urls import base_url_parts
 
 _LAST_PAYLOAD = ".last-payload.gz"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class StatePaths(NamedTuple):
@@ -26,7 +25,7 @@ def state_paths(directory: Path, base_url: str, login: Login) -> StatePaths:
     count: `http://git.example.com` and `https://git.example.com:443` are one server to be careful with.
     """
     instance = _place(base_url)
-    readable = _readable((urlsplit(base_url).hostname or "").lower()) or "bitbucket"
+    readable = _readable(base_url_parts(base_url).host) or "bitbucket"
     return StatePaths(
         journal=directory / f"{readable}-{_digest(instance, login.kind, login.user or '')}.journal",
         lock=directory / f"{readable}-{_digest(instance)}.lock",
@@ -46,9 +45,8 @@ def last_payloads(directory: Path) -> list[Path]:
 
 def _place(url: str) -> str:
     """Host, port and path."""
-    parts = urlsplit(url)
-    port = parts.port if parts.port != _DEFAULT_PORTS.get(parts.scheme) else None
-    return f"{(parts.hostname or '').lower()}:{port or ''}{parts.path.rstrip('/')}"
+    host, port, path = base_url_parts(url)
+    return f"{host}:{port or ''}{path}"
 
 
 def _readable(name: str) -> str:

@@ -14,7 +14,10 @@ import pytest
 
 PACKAGE = "oaa_bitbucket_async"
 ROOT = Path(__file__).parents[1] / PACKAGE
-FOR_ALL = {"", "errors", "secret", "settings", "files", "reading", "state", "redaction", "events", "text"}
+FOR_ALL = {
+    *("", "errors", "secret", "settings", "files", "reading", "state", "redaction", "events", "text", "urls"),
+    "retry_after",
+}
 """Modules at the top that everyone may use ("" is the package itself: its version)."""
 ROOMS = {
     "bitbucket": FOR_ALL | {"bitbucket"},
@@ -36,7 +39,9 @@ AT_THE_TOP = {
     "settings": {"secret"},
     "files": {"errors"},
     "reading": {"errors", "events", "files"},
-    "state": {"settings"},
+    "state": {"settings", "urls"},
+    "urls": set[str](),
+    "retry_after": set[str](),
     "redaction": {"secret", "settings"},
     "events": {"redaction"},
     "text": {"redaction"},

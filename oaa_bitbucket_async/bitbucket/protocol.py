@@ -7,8 +7,6 @@ of the expected shape is an answer at all.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple, NoReturn, TypedDict, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -18,6 +16,7 @@ from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gon
 from oaa_bitbucket_async.bitbucket.rows import Decoder, Page, without_nulls
 from oaa_bitbucket_async.errors import CredentialError
 from oaa_bitbucket_async.redaction import Redact
+from oaa_bitbucket_async.retry_after import retry_after
 from oaa_bitbucket_async.text import as_it_is, quote
 
 USER_HEADER = "X-AUSERNAME"
@@ -166,36 +165,6 @@ def is_json(headers: Mapping[str, str]) -> bool:
     return content_type.startswith("application/json") or content_type.partition(";")[0].strip().lower() == (
         "application/json"
     )
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """`Retry-After` in seconds from now: it is a number of seconds or a date (RFC 9110 section 10.2.3).
-
-    A date is compared with the answer's own `Date` where there is one: our clock may be wrong.
-    """
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value)) if value.strip()[:1].isdigit() else _seconds_until(value, headers, now)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _seconds_until(value: str, headers: Mapping[str, str], now: float) -> float:
-    until = _epoch(value)
-    date = headers.get("Date")
-    try:
-        base = _epoch(date) if date else now
-    except (ValueError, OverflowError):
-        base = now
-    return max(0.0, until - base)
-
-
-def _epoch(date: str) -> float:
-    """An HTTP date as epoch seconds: one without a zone is UTC. Raises ValueError or OverflowError."""
-    parsed: datetime = parsedate_to_datetime(date)
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
 class RateHeaders(TypedDict):

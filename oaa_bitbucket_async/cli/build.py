@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base, veza_base
 from oaa_bitbucket_async.cli.open_files import fit_to_open_files
 from oaa_bitbucket_async.cli.secrets_from import SecretError, read_secret
 from oaa_bitbucket_async.cli.settings_table import values_of
@@ -14,6 +13,7 @@ from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.files import prove_writable
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import MAX_REMOVED, Include, Login, Output, Pace, Scope, Settings, State, Tls, Veza
+from oaa_bitbucket_async.urls import AddressError, bitbucket_base, veza_base
 
 Params = Mapping[str, Any]
 T = TypeVar("T")

@@ -11,7 +11,6 @@ import click
 from click.core import ParameterSource
 
 from oaa_bitbucket_async import __version__
-from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base
 from oaa_bitbucket_async.cli.build import APPLICATION, build_output, build_settings
 from oaa_bitbucket_async.cli.demo import demo
 from oaa_bitbucket_async.cli.diff import diff
@@ -30,6 +29,7 @@ from oaa_bitbucket_async.cli.settings_table import options_of
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.text import escape
+from oaa_bitbucket_async.urls import AddressError, bitbucket_base
 
 
 @click.group(

@@ -5,12 +5,14 @@ cut to what fits a line, and never a reason to try again what was refused (DESIG
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from oaa_bitbucket_async.redaction import CUT, Redact
+from oaa_bitbucket_async.retry_after import retry_after
 from oaa_bitbucket_async.text import LONGEST_QUOTE, one_line
 
 Json = dict[str, object]
@@ -29,7 +31,7 @@ class CallError(Exception):
     """One call that brought no answer of use.
 
     `said` tells people why, and `advice` what to do; both without secrets. `passes`: the same call can succeed later.
-    `retry_after` is the header, as it came.
+    `retry_after`: how many seconds Veza asks to wait.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class CallError(Exception):
         passes: bool,
         advice: str = "",
         status: int | None = None,
-        retry_after: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(said)
         self.said = said
@@ -113,7 +115,7 @@ def _refusal(answer: VezaAnswer, value: object, redact: Redact) -> CallError:
         passes=answer.status in _PASSING_STATUS,
         advice=_advice(answer.status),
         status=answer.status,
-        retry_after=answer.headers.get("Retry-After"),
+        retry_after=retry_after(answer.headers, time.time()),
     )
 
 

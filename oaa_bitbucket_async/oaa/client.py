@@ -8,7 +8,6 @@ import asyncio
 import base64
 import contextlib
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -231,38 +230,10 @@ def _check_proxy(url: str) -> None:
         )
 
 
-def veza_url(text: str) -> str:
-    """The URL that oaaclient is given: a bare host name means https, a path stays (a gateway may need one).
-
-    ConfigurationError for anything that oaaclient would turn into a strange host: `http://` (it would prepend
-    `https://`), user and password, a query.
-    """
-    flag = "--veza-url (VEZA_URL)"
-    scheme, separator, rest = text.strip().partition("://")
-    if not separator:
-        scheme, rest = "https", scheme
-    rest = rest.rstrip("/")
-    if scheme.lower() != "https":
-        raise ConfigurationError(f"{flag} begins with {scheme}://.", "Veza is reached over https only: https://HOST.")
-    try:
-        parts = urlsplit(f"https://{rest}")
-        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        has_host = False
-    if not has_host or re.search(r"[\s\\]", rest):
-        raise ConfigurationError(f"{flag} is not an address.", "Give it as https://HOST or HOST.")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(f"{flag} contains a user or password.", "The key comes from VEZA_API_KEY.")
-    if parts.query or parts.fragment:
-        raise ConfigurationError(f"{flag} has a query or fragment.", f"Give it as https://{parts.hostname}.")
-    return f"https://{rest}"
-
-
 def open_client(veza: Veza) -> VezaClient:
     """A client for these settings; nothing is sent yet. ConfigurationError names the setting that is wrong."""
     if not veza.url:
         raise ConfigurationError("The address of Veza is missing.", "Set --veza-url or VEZA_URL.")
-    url = veza_url(veza.url)
     if not veza.api_key:
         raise ConfigurationError("The key for Veza is missing.", "Set VEZA_API_KEY or VEZA_API_KEY_FILE.")
     key = veza.api_key.reveal().strip()
@@ -271,10 +242,10 @@ def open_client(veza: Veza) -> VezaClient:
             "VEZA_API_KEY can't be a key: it is blank, or has spaces, line breaks or letters outside ASCII.",
             "Copy it again from Veza (Administration, API Keys).",
         )
-    _check_proxy(url)
+    _check_proxy(veza.url)
     environment_number("OAA_API_TIMEOUT", OAAClient.DEFAULT_API_TIMEOUT, least=1)
     environment_number("OAA_API_RETRIES", DEFAULT_RETRIES, least=0)
-    return VezaClient(url, key)
+    return VezaClient(veza.url, key)
 
 
 def environment_number(name: str, default: int, *, least: int) -> int:

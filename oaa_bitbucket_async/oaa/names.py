@@ -5,9 +5,9 @@ passes that check and breaks the filter (`name eq "…"`) by which oaaclient fin
 """
 
 import re
-from urllib.parse import urlsplit
 
 from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.urls import host_of
 
 APPLICATION_TYPE = "Bitbucket Server"
 """Makes Veza's search types (`OAA.Bitbucket Server.Repo`); Bitbucket Cloud's connector has another."""
@@ -15,18 +15,6 @@ APPLICATION_TYPE = "Bitbucket Server"
 _ALLOWED = r" @#$%&*:()!,a-zA-Z0-9_'=.-"
 _NAME = re.compile(f"[{_ALLOWED}]+")
 _ILLEGAL = re.compile(f"[^{_ALLOWED}]+")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-def host_of(base_url: str) -> str:
-    """Host name, with the port where it is not the scheme's own, and the context path: `git.example.com/scm`."""
-    parts = urlsplit(base_url)
-    host = (parts.hostname or "").lower()
-    if ":" in host:
-        host = f"[{host}]"
-    if parts.port is not None and parts.port != _DEFAULT_PORTS.get(parts.scheme):
-        host = f"{host}:{parts.port}"
-    return host + parts.path.rstrip("/")
 
 
 def application_name(host: str) -> str:

@@ -1,10 +1,8 @@
 """Which failures of Veza pass, how long to wait for that, and what to tell when they don't."""
 
 import asyncio
-import email.utils
 import logging
 import random
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -59,7 +57,7 @@ async def ask(client: VezaClient, policy: RetryPolicy, what: str, call: Callable
     """
 
     def wait(state: tenacity.RetryCallState) -> float:
-        asked = _seconds(_problem(state).retry_after)
+        asked = _problem(state).retry_after
         if asked is not None:
             return min(asked, _RETRY_AFTER_MAX)
         return random.uniform(0.5, 1.0) * min(  # noqa: S311  # jitter, no secret
@@ -105,17 +103,3 @@ async def ask(client: VezaClient, policy: RetryPolicy, what: str, call: Callable
 def _problem(state: tenacity.RetryCallState) -> CallError:
     error = state.outcome.exception() if state.outcome is not None else None
     return error if isinstance(error, CallError) else CallError(repr(error), passes=True)
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """`Retry-After`: seconds, or a date."""
-    if retry_after is None:
-        return None
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None

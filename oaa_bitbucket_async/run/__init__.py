@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from oaa_bitbucket_async.events import Figures
-from oaa_bitbucket_async.oaa.names import host_of
 from oaa_bitbucket_async.redaction import Redactor, redactor_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.reporting import reporting
 from oaa_bitbucket_async.settings import Identity, Include, Output, Pace, Question, Scope, Settings, State, Veza
+from oaa_bitbucket_async.urls import host_of
 
 
 def collect_and_upload(settings: Settings, figures: Figures | None = None) -> int:

@@ -19,11 +19,11 @@ from oaa_bitbucket_async.collect.public_access import flagged
 from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
 from oaa_bitbucket_async.errors import TemporaryError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.oaa.names import host_of
 from oaa_bitbucket_async.run.public_access import ask_for_public_access
 from oaa_bitbucket_async.run.session import Session
 from oaa_bitbucket_async.run.signals import Interruption
 from oaa_bitbucket_async.settings import Settings
+from oaa_bitbucket_async.urls import host_of
 
 _log = logging.getLogger(__name__)
 

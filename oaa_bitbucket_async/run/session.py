@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
@@ -21,6 +20,7 @@ from oaa_bitbucket_async.bitbucket.transport import connect
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.settings import Settings
+from oaa_bitbucket_async.urls import base_url_parts
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
     login = Account(kind=settings.login.kind, given_name=settings.login.user, redact=redact)
     async with connect(settings.bitbucket_url, settings.login, settings.tls, pace.request_timeout, redact) as transport:
         client = Client(transport, pacer, stats, login, pace, clock, rng)
-        api = Api(urlsplit(settings.bitbucket_url).path.rstrip("/"), pace.page_size)
+        api = Api(base_url_parts(settings.bitbucket_url).path, pace.page_size)
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(pacer.watch(client.probe))
             timeline = Timeline(stats, pacer, clock) if settings.output.report is not None else None

@@ -347,6 +347,7 @@ AT = {"Retry-After": formatdate(NOW + 90, usegmt=True)}
         ({**AT, "Date": "the day before yesterday"}, 90.0),
         ({**AT, "Date": "Sun, 06 Nov 99999999999 08:49:37 GMT"}, 90.0),
         ({"Retry-After": "Tue Nov 14 22:14:50 2023"}, 90.0),
+        ({"Retry-After": "Tue, 14 Nov 2023 22:14:50 -0000"}, 90.0),
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,10 @@ from oaa_bitbucket_async.bitbucket import bodies
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.bitbucket.transport import connect
-from oaa_bitbucket_async.cli.addresses import bitbucket_base
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Tls
+from oaa_bitbucket_async.urls import bitbucket_base
 from tests.bitbucket.rawserver import OK_JSON, RawServer, Request, Talk, json_answer, raw_server, sending
 
 TOKEN = "t0p-s3cret"

@@ -121,3 +121,11 @@ def test_a_key_that_is_echoed_is_masked_wherever_the_cut_falls(before):
     error = refused(400, {"code": "C", "message": "x" * before + KEY})
     assert KEY[:8] not in error.said
     assert KEY not in refused(302, b"", Location=f"https://h/?k={KEY}").said
+
+
+def test_a_refusal_says_for_how_long_to_wait():
+    """A date that is `-0000` from UTC is in UTC, wherever this machine is."""
+    assert refused(503, b"", **{"Retry-After": "7"}).retry_after == 7.0
+    dates = {"Retry-After": "Tue, 14 Nov 2023 22:14:50 -0000", "Date": "Tue, 14 Nov 2023 22:13:20 GMT"}
+    assert refused(429, b"", **dates).retry_after == 90.0
+    assert refused(429, b"").retry_after is None

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from oaaclient.client import OAAClient
 
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for, host_of
+from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for
+from oaa_bitbucket_async.urls import host_of
 
 
 @pytest.mark.parametrize(

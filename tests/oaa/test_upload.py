@@ -13,7 +13,7 @@ import pytest
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
-from oaa_bitbucket_async.oaa.client import off_loop, open_client, veza_url
+from oaa_bitbucket_async.oaa.client import off_loop, open_client
 from oaa_bitbucket_async.oaa.payload import build_payload
 from oaa_bitbucket_async.oaa.upload import Limits, check_settings, check_veza, count_warnings, default_policy, push
 from oaa_bitbucket_async.secret import Secret
@@ -261,40 +261,6 @@ def test_kinds_without_end_are_told_together():
 
 
 # --- settings ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [
-        ("acme.vezacloud.com", "https://acme.vezacloud.com"),
-        (" https://acme.vezacloud.com/ ", "https://acme.vezacloud.com"),
-        ("HTTPS://acme.vezacloud.com", "https://acme.vezacloud.com"),
-        ("acme.vezacloud.com:8443", "https://acme.vezacloud.com:8443"),
-        ("https://gateway.example.com/veza", "https://gateway.example.com/veza"),
-    ],
-)
-def test_a_bare_host_means_https(text, url):
-    assert veza_url(text) == url
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "http://acme",
-        "ftp://acme",
-        "https://",
-        "",
-        "https://u:p4ss@acme",
-        "https://acme?x=1",
-        "https://acme#x",
-        "a b",
-        "h:x",
-    ],
-)
-def test_addresses_that_can_not_be(text):
-    with pytest.raises(ConfigurationError, match="--veza-url") as raised:
-        veza_url(text)
-    assert "p4ss" not in str(raised.value)
 
 
 @pytest.mark.parametrize("key", ["", "  ", "a b", "a\nb", "ключ", "a\x00b"])

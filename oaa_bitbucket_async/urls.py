@@ -1,7 +1,8 @@
-"""Turns the addresses that people paste into the base URLs that requests are built from."""
+"""Base URLs of Bitbucket and Veza: made from the addresses that people paste, and taken apart again."""
 
 import re
 from ipaddress import IPv6Address
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 _PAGES = {"rest", "projects", "repos", "users", "dashboard", "login", "admin", "profile", "plugins", "account"}
@@ -13,6 +14,17 @@ _LONGEST_NAME = 253
 _PLACE = re.compile(r"(\[[^][]*:[^][]*\]|[^][:]*)(:\d*)?")
 """Host and port: brackets are there for the sake of an IPv6 address's colons."""
 _SCOPE = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+class BaseUrl(NamedTuple):
+    """The parts of a base URL that tell one server from another, and where its API begins."""
+
+    host: str
+    """In small letters, without brackets."""
+    port: int | None
+    """None where it is the scheme's own."""
+    path: str
+    """The context path, without a slash at its end."""
 
 
 class AddressError(ValueError):
@@ -107,3 +119,17 @@ def _base(parts: SplitResult, pages: set[str]) -> tuple[str, bool]:
         kept.append(segment)
     cut = len(kept) < len(segments) or bool(parts.query or parts.fragment)
     return "/".join([f"{parts.scheme}://{host}{port}", *kept]), cut
+
+
+def base_url_parts(base_url: str) -> BaseUrl:
+    """Takes a base URL apart. ValueError for what is none, as a payload of another origin may say."""
+    parts = urlsplit(base_url)
+    port = parts.port if parts.port != _DEFAULT_PORTS.get(parts.scheme) else None
+    return BaseUrl((parts.hostname or "").lower(), port, parts.path.rstrip("/"))
+
+
+def host_of(base_url: str) -> str:
+    """Host name, with the port where it is not the scheme's own, and the context path: `git.example.com/scm`."""
+    host, port, path = base_url_parts(base_url)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}{'' if port is None else f':{port}'}{path}"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.cli.addresses import AddressError, bitbucket_base, veza_base
 from oaa_bitbucket_async.oaa.names import data_source_name_for
+from oaa_bitbucket_async.urls import AddressError, bitbucket_base, veza_base
 
 LONGEST = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}"
 
@@ -49,6 +49,8 @@ def test_bitbucket(text: str, base: str, warnings: int) -> None:
         ("https://example.vezacloud.com/", "https://example.vezacloud.com"),
         ("https://example.vezacloud.com/api/v1/", "https://example.vezacloud.com"),
         ("https://proxy/veza", "https://proxy/veza"),
+        ("HTTPS://proxy", "https://proxy"),
+        ("https://proxy?x=1#y", "https://proxy"),
     ],
 )
 def test_veza(text: str, base: str) -> None:
@@ -72,9 +74,11 @@ def test_refused_without_showing_it(text: str) -> None:
     assert "hunter2" not in str(raised.value)
 
 
-def test_veza_is_not_reached_over_http() -> None:
-    with pytest.raises(AddressError):
-        veza_base("http://example.vezacloud.com")
+@pytest.mark.parametrize("text", ["http://h", "ftp://h", "https://", "", "https://u:hunter2@h", "a b", "h:x", "h:0"])
+def test_what_can_not_be_veza(text: str) -> None:
+    with pytest.raises(AddressError) as raised:
+        veza_base(text)
+    assert "hunter2" not in str(raised.value)
 
 
 @given(st.text() | st.from_regex(r"https?://[a-zA-Z0-9.@:\[\]]*(/[a-z/?#@%.]*)?", fullmatch=True))
