@@ -5,8 +5,10 @@ to one node of a cluster; a followed redirect could carry the credential to anot
 """
 
 import base64
+import logging
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -29,6 +31,7 @@ from oaa_bitbucket_async.settings import Login, Tls
 from oaa_bitbucket_async.text import quote
 
 CONNECT_TIMEOUT = 30.0
+_log = logging.getLogger(__name__)
 _ABOUT_OUR_CERTIFICATE = re.compile(r"(?i)alert.*(certificate|unknown.ca|access.denied|handshake.failure)")
 """How a server says in the handshake that it wants another client certificate than it got, or one at all."""
 _HINT = " (a server that wants a client certificate ends connections so: --client-cert)"
@@ -161,10 +164,35 @@ class HttpTransport:
         return changed
 
 
+class _Told:
+    """A transport that tells the debug log of each request: its path, the status or what came instead, and its time."""
+
+    def __init__(self, transport: Transport, who: str) -> None:
+        self._transport = transport
+        self._who = who
+
+    async def get(self, path: str) -> Answer:
+        """See Transport."""
+        began = time.perf_counter()
+        came: object = "ended early"
+        try:
+            answer = await self._transport.get(path)
+            came = answer.status
+        except Fault as fault:
+            came = fault.detail
+            raise
+        except ConfigurationError as error:
+            came = error.message
+            raise
+        finally:
+            _log.debug("GET %s%s: %s, %.0f ms", path, self._who, came, 1000 * (time.perf_counter() - began))
+        return answer
+
+
 @asynccontextmanager
 async def connect(
     base_url: str, login: Login | None, tls: Tls, request_timeout: float, redact: Redact | None = None
-) -> AsyncIterator[HttpTransport]:
+) -> AsyncIterator[Transport]:
     """A transport to `base_url` that signs every request; closed at the end. Without a login it is anybody's: no
     `Authorization`, no client certificate, and connections of its own, since either can sign in a whole connection.
 
@@ -201,7 +229,7 @@ async def connect(
             **_host_header(base),
             **(proxy.headers if proxy and base.scheme == "http" else {}),  # for https they go with CONNECT alone
         }
-        yield HttpTransport(
+        transport = HttpTransport(
             session,
             base,
             headers,
@@ -210,6 +238,8 @@ async def connect(
             signed=login is not None,
             has_certificate=tls.client_cert is not None,
         )
+        told = _log.isEnabledFor(logging.DEBUG)
+        yield _Told(transport, "" if login is not None else " without a login") if told else transport
 
 
 def ssl_context(tls: Tls) -> ssl.SSLContext:

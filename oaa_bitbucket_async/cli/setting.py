@@ -126,11 +126,12 @@ def _told(default: object) -> str:
 
 
 class AnyValueFlag(Setting):
-    """A flag that any value of its variable switches on, as `OAA_DEBUG=0` does too."""
+    """A switch whose variable takes any other text than the words of a switch for on, as oaaclient's own does."""
 
     def value_from_envvar(self, ctx: click.Context) -> Any:
-        """True if the variable is set and not empty."""
-        return True if self.resolve_envvar_value(ctx) is not None else None
+        """None if the variable is not set or empty, else False for a word that means off, and True."""
+        value = self.resolve_envvar_value(ctx)
+        return None if value is None else value.strip().lower() not in _FALSE
 
 
 class OptionalPath(Setting):

@@ -7,6 +7,7 @@ bounded size, and errors that say the same whatever is wrong with an answer (`an
 import asyncio
 import base64
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -30,6 +31,7 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
 
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 DEFAULT_RETRIES = OAAClient.DEFAULT_RETRY_COUNT
 LARGEST_ANSWER = 32 << 20
@@ -129,6 +131,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
         self, method: str, api_path: str, data: Json | None = None, params: Json | None = None
     ) -> Json:
         """One request; the object that it is answered with. CallError for everything else."""
+        began, came = time.perf_counter(), "no answer"
         try:
             with self._http_adapter.request(
                 method,
@@ -141,11 +144,15 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                came = str(response.status_code)
                 body = self._body(response)
                 answer = VezaAnswer(response.status_code, str(response.reason or ""), response.headers, body)
                 return accepted(answer, self.redact)
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             raise self._no_answer(error) from None
+        finally:
+            spent = 1000 * (time.perf_counter() - began)
+            _log.debug("%s /%s of Veza: %s, %.0f ms", method, api_path.lstrip("/"), came, spent)
 
     def _body(self, response: requests.Response) -> bytes:
         """The answer's body, unpacked. Where the status says no, as much of it as there is."""

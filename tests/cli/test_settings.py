@@ -118,9 +118,13 @@ def test_a_plain_flag_and_its_variable(build: Build, flag: str, variable: str, w
     assert _at(build(**{variable: "1"}).settings, where) is True
 
 
-def test_any_value_of_oaa_debug_counts(build: Build) -> None:
-    assert build(OAA_DEBUG="0").settings.output.debug
-    assert not build(OAA_DEBUG="").settings.output.debug
+@pytest.mark.parametrize(
+    ("value", "debug"),
+    [("1", True), ("on", True), ("all", True), ("2", True), ("0", False), ("No", False), ("false", False), ("", False)],
+)
+def test_oaa_debug_takes_the_words_of_a_switch_and_any_other_text_for_on(build: Build, value: str, debug: bool) -> None:
+    assert build(OAA_DEBUG=value).settings.output.debug is debug
+    assert build("--debug", OAA_DEBUG=value).settings.output.debug
 
 
 @pytest.mark.parametrize(
