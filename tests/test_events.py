@@ -34,7 +34,7 @@ def _calls() -> Iterator[tuple[str, ast.Call]]:
                 and isinstance(node.func, ast.Attribute)
                 and isinstance(node.func.value, ast.Name)
                 and node.func.value.id == "_log"
-                and node.func.attr != "debug"
+                and node.func.attr not in ("debug", "isEnabledFor")
             ):
                 yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node
 
