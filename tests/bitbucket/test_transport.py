@@ -269,7 +269,9 @@ def test_what_is_packed_in_a_way_that_was_not_asked_for_is_no_answer(encoding: s
 
 
 @pytest.mark.parametrize(
-    "packed", [gzip.compress(b"[1]" * 100)[:-1], gzip.compress(b"[1]") + b"x", gzip.compress(b"") * 100]
+    "packed",
+    [gzip.compress(b"[1]" * 100)[:-1], gzip.compress(b"[1]") + b"x", gzip.compress(b"") * 100],
+    ids=["cut", "with a rest", "many parts"],
 )
 def test_a_gzip_stream_that_is_not_whole_is_dropped(packed: bytes) -> None:
     assert refused(sending(json_answer(packed, OK_JSON + b"Content-Encoding: gzip\r\n"))).reason is FaultReason.DROPPED
