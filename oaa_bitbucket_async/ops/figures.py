@@ -23,7 +23,7 @@ _WORTH_A_ROW = 1.0
 """Seconds that a run must take longer than its crawl to have a row for its duration."""
 
 
-class Unit(Enum):
+class Measure(Enum):
     """What a number counts: this decides how it is rounded and written."""
 
     COUNT = "count"
@@ -49,21 +49,21 @@ class Figure:
 
     value: Callable[[RunResult], Value]
     """None where it is not known."""
-    unit: Unit = Unit.COUNT
+    measure: Measure = Measure.COUNT
     key: str | None = None
     """Its name in JSON."""
     heading: str | None = None
     """What people read beside its text."""
     text: Callable[[RunResult], str | None] | None = None
-    """The value in words, with whatever belongs to it; None where it deserves no row. By default value and unit."""
+    """The value in words, with what belongs to it; None where it deserves no row. By default as `measure` says."""
     metric: Metric | None = None
 
     def of(self, result: RunResult) -> Value:
         """The value, rounded: the same in JSON and metrics."""
         value = self.value(result)
-        if isinstance(value, float) and self.unit is Unit.SECONDS:
+        if isinstance(value, float) and self.measure is Measure.SECONDS:
             return round(value, 3)
-        if isinstance(value, float) and self.unit is Unit.PER_SECOND:
+        if isinstance(value, float) and self.measure is Measure.PER_SECOND:
             return round(value, 1)
         return value
 
@@ -74,9 +74,9 @@ class Figure:
         value = self.of(result)
         if not isinstance(value, int | float):
             return None if value is None else str(value)
-        if self.unit is Unit.SECONDS:
+        if self.measure is Measure.SECONDS:
             return duration_text(value)
-        return size_text(value) if self.unit is Unit.BYTES else f"{value:,}"
+        return size_text(value) if self.measure is Measure.BYTES else f"{value:,}"
 
     def samples_of(self, result: RunResult) -> Samples | None:
         """The metric's samples; None if the file has no such metric this time."""
@@ -268,11 +268,11 @@ HOW_IT_WENT = (
         ),
     ),
     Figure(key="requests_by_kind", value=lambda r: dict(r.requests.sent)),
-    Figure(key="requests_per_second", unit=Unit.PER_SECOND, value=lambda r: r.throughput),
+    Figure(key="requests_per_second", measure=Measure.PER_SECOND, value=lambda r: r.throughput),
     Figure(
         key="duration_seconds",
         heading="Duration",
-        unit=Unit.SECONDS,
+        measure=Measure.SECONDS,
         value=lambda r: r.duration,
         text=_duration_text,
         metric=Metric("duration_seconds", "How long the last run took."),
@@ -283,7 +283,7 @@ HOW_IT_WENT = (
         value=lambda r: None if (limit := r.pacing.limit) is None else [limit.start, limit.peak, limit.end],
         text=_limit_text,
     ),
-    Figure(heading="Rate limit", unit=Unit.PER_SECOND, value=lambda r: r.pacing.rate, text=_rate_text),
+    Figure(heading="Rate limit", measure=Measure.PER_SECOND, value=lambda r: r.pacing.rate, text=_rate_text),
     Figure(
         key="retries",
         heading="Retries",
@@ -306,7 +306,7 @@ HOW_IT_WENT = (
     ),
     Figure(
         key="paused_seconds",
-        unit=Unit.SECONDS,
+        measure=Measure.SECONDS,
         value=lambda r: r.pacing.paused_seconds,
         metric=Metric("paused_seconds", "Length of all pauses."),
     ),
@@ -319,7 +319,7 @@ HOW_IT_WENT = (
     ),
     Figure(
         key="outage_seconds",
-        unit=Unit.SECONDS,
+        measure=Measure.SECONDS,
         value=lambda r: r.pacing.outage_seconds,
         metric=Metric("outage_seconds", "Length of all outages."),
     ),
@@ -352,14 +352,14 @@ HOW_IT_WENT = (
     Figure(
         key="payload_bytes",
         heading="Payload",
-        unit=Unit.BYTES,
+        measure=Measure.BYTES,
         value=lambda r: r.payload_bytes,
         text=_payload_text,
         metric=Metric("payload_bytes", "Size of the payload's JSON."),
     ),
     Figure(
         key="upload_bytes",
-        unit=Unit.BYTES,
+        measure=Measure.BYTES,
         value=lambda r: r.upload_bytes,
         metric=Metric("upload_bytes", "Size of what was uploaded."),
     ),

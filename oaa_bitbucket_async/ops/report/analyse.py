@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, TypeVar
 
+from oaa_bitbucket_async.access.levels import GLOBAL_ADMINS
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot, UserRecord, fold
-from oaa_bitbucket_async.oaa.permissions import ADMINISTERS, PERMISSIONS, highest
+from oaa_bitbucket_async.oaa.permissions import PERMISSIONS, highest
 from oaa_bitbucket_async.oaa.principals import Licensed, identities_of, is_licensed, licensed
 from oaa_bitbucket_async.oaa.values import timestamp
 from oaa_bitbucket_async.ops.report.analysis import (
@@ -24,13 +25,10 @@ from oaa_bitbucket_async.ops.report.analysis import (
     Users,
 )
 from oaa_bitbucket_async.ops.report.reach import MOST, groups_that_reach_most, users_that_reach_most
-from oaa_bitbucket_async.ops.report.reach_index import ReachIndex
+from oaa_bitbucket_async.ops.report.reach_index import ADMINISTERS, ReachIndex
 from oaa_bitbucket_async.settings import Identity
 
 T = TypeVar("T")
-GLOBAL_ADMINISTRATORS = frozenset({"ADMIN", "SYS_ADMIN"})
-"""Global permissions with which one can administer every project and repository."""
-
 _MOST_LISTED = 10
 
 
@@ -132,7 +130,7 @@ def _administrators(snapshot: Snapshot, global_holders: dict[Principal, set[str]
     through: dict[int, list[str]] = {}
     system: set[int] = set()
     for principal, permissions in global_holders.items():
-        if permissions.isdisjoint(GLOBAL_ADMINISTRATORS):
+        if permissions.isdisjoint(GLOBAL_ADMINS):
             continue
         if principal.kind == "user":
             members: Iterable[int] = (int(principal.key),)
@@ -155,7 +153,7 @@ def _administrators(snapshot: Snapshot, global_holders: dict[Principal, set[str]
 def _administrator_groups(snapshot: Snapshot, global_holders: dict[Principal, set[str]]) -> list[AdministratorGroup]:
     found = []
     for principal, permissions in global_holders.items():
-        if principal.kind == "group" and not permissions.isdisjoint(GLOBAL_ADMINISTRATORS):
+        if principal.kind == "group" and not permissions.isdisjoint(GLOBAL_ADMINS):
             group, members = snapshot.groups[str(principal.key)], snapshot.members.get(str(principal.key), ())
             active = sum(snapshot.users[member].active for member in members if member in snapshot.users)
             found.append(AdministratorGroup(group.name, len(members), active, "SYS_ADMIN" in permissions, group.listed))

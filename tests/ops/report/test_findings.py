@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
-from oaa_bitbucket_async.oaa.permissions import READS
 from oaa_bitbucket_async.ops.report import reach
 from oaa_bitbucket_async.ops.report.analyse import analyse
-from oaa_bitbucket_async.ops.report.reach_index import ReachIndex
+from oaa_bitbucket_async.ops.report.reach_index import READS, ReachIndex
 from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 from tests.ops.report import plain
