@@ -21,6 +21,7 @@ from tests.integration.harness import Bench, typed_as_printed
 from tests.integration.keyed import EVERYTHING, keyed
 from tests.integration.process import Ended
 from tests.servers import Fault
+from tests.servers.changes import delete_repository
 
 
 def kept_last(bench: Bench) -> Path:
@@ -152,7 +153,7 @@ def test_the_second_run_says_what_changed(bench: Benches, typed: Typed) -> None:
     repository.user_grants[0] = Grant(grant.principal, level)
     gone = next(r for r in reversed(estate.repositories) if r is not repository)
     estate.changed()
-    estate.delete_repository(gone.project.key, gone.slug)
+    delete_repository(estate, gone.project.key, gone.slug)
 
     end = typed(made)
     assert end.code == 0, end.err
