@@ -72,7 +72,7 @@ def cut_off(bench: Bench, match: str = "repository-groups", first: int = 20) -> 
 
 def truth(bench: Bench) -> Ran:
     """What an unbroken run makes of the same server, leaving the bench's own state alone."""
-    settings = bench.settings(state=State(directory=bench.state / "elsewhere", resume=False))
+    settings = bench.settings(state=State(directory=bench.state / "elsewhere", resume=False, keep_last=False))
     ran = bench.run(settings)
     assert ran.code == 0, ran.error
     return ran
