@@ -11,14 +11,11 @@ from oaa_bitbucket_async.collect.filters import Earlier, prove_filters
 from oaa_bitbucket_async.errors import RemovalError
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant
-from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.oaa.saved import Head
 from oaa_bitbucket_async.oaa.target import left_out, scope_words
-from oaa_bitbucket_async.run.keeping import Kept
 from oaa_bitbucket_async.run.last_upload import LastUpload
-from oaa_bitbucket_async.run.push_command import command, push_command
 from oaa_bitbucket_async.run.session import Session
-from oaa_bitbucket_async.settings import Scope, State, Veza
+from oaa_bitbucket_async.settings import Scope
 
 _log = logging.getLogger(__name__)
 MUCH = 5.0
@@ -47,23 +44,31 @@ async def before_crawl(session: Session, data_source: str) -> list[Notice]:
     """
     settings = session.settings
     last = LastUpload.of(settings.state, settings.veza, data_source)
-    head = await last.head(settings.max_removed) if last is not None and settings.scope.limited else None
+    head = await _head_for(settings.scope, last, settings.max_removed)
     earlier = None if head is None else Earlier(_scope_of(head), head.project_keys)
     warnings = await prove_filters(session.client, session.api, settings.scope, earlier)
     notices = [Notice(Event.FILTER_UNMATCHED, warning) for warning in warnings]
-    if head is not None:
-        notices += check_scope(settings.scope, head, settings.max_removed)
-    return notices
+    return notices + _check_scope(settings.scope, head, settings.max_removed)
 
 
-def check_scope(scope: Scope, head: Head, max_removed: float | None) -> list[Notice]:
+async def compare_scope(scope: Scope, last: LastUpload | None, max_removed: float | None) -> list[Notice]:
+    """Compares a payload's scope with that of the last upload, as a run does before its crawl. Raises as that."""
+    return _check_scope(scope, await _head_for(scope, last, max_removed), max_removed)
+
+
+async def _head_for(scope: Scope, last: LastUpload | None, max_removed: float | None) -> Head | None:
+    """Of what the last upload was. None if it is not needed (for the whole of an instance) or not known."""
+    return await last.head(max_removed) if last is not None and scope.limited else None
+
+
+def _check_scope(scope: Scope, head: Head | None, max_removed: float | None) -> list[Notice]:
     """Compares the scope with that of the last upload. RemovalError if a part would replace the whole.
 
     A last upload that does not tell its scope counts as whole.
     """
-    before = _scope_of(head)
-    if not scope.limited:
+    if head is None:
         return []
+    before = _scope_of(head)
     part = " ".join(scope_words(scope))
     if before.limited:
         less = " ".join(left_out(scope, before))
@@ -156,15 +161,3 @@ def _share(
     everything = bool(before) and not kind.after
     share = 100.0 * everything if before < FEW else 100 * lost / before
     return share, f"{lost:,} of the {before:,} {name} ({share:.1f} %)"
-
-
-def refused(
-    error: RemovalError, last: LastUpload | None, kept: Kept, payload: Payload, veza: Veza, state: State
-) -> RemovalError:
-    """The same, with what to do about the payload, which is in `kept`."""
-    advice = [error.advice, kept.told]
-    if kept.path is not None:
-        if last is not None:
-            advice.append(f"`{command('diff', last.path, kept.path)}` shows what would change.")
-        advice.append(f"If it is right, `{push_command(kept.path, payload, veza, state, None)}` uploads it.")
-    return RemovalError(f"{error.message} Nothing was uploaded.", " ".join(filter(None, advice)))

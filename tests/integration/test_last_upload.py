@@ -100,8 +100,7 @@ def test_a_push_keeps_what_it_uploaded(bench: Benches, typed: Typed) -> None:
     made.veza.fail("rejected", 1, "push")
     assert made.run().code == 5
     assert not list(made.state.glob("*.last-payload.gz"))
-    settings = made.settings()
-    assert run.push(settings.veza, settings.output, kept_refused(made), state=settings.state) == 0
+    assert run.push(made.push_settings(compares=True), kept_refused(made)) == 0
     assert gzip.decompress(kept_last(made).read_bytes()) == pushed(made)
     end = typed(made, "--log-format", "json")
     assert "no-last-upload" not in events(end)
@@ -326,9 +325,8 @@ def test_with_the_guard_it_stops_the_upload_and_says_what_to_do(bench: Benches) 
     assert str(path) in ran.error.message
     assert f"Mend {path} or remove it" in ran.error.advice
     kept = kept_refused(made)
-    settings = made.settings()
     with pytest.raises(RemovalError):
-        run.push(settings.veza, Output(progress=False), kept, state=settings.state, max_removed=10)
+        run.push(made.push_settings(compares=True, max_removed=10), kept)
     path.unlink()
     assert made.run(max_removed=10).code == 0
 
