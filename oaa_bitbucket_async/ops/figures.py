@@ -216,17 +216,24 @@ def _changed(result: RunResult) -> Samples | None:
 # --- the figures ----------------------------------------------------------------------------------------------------
 
 
-def _entity(key: str, count: Callable[[RunResult], int]) -> Figure:
+def _removed(result: RunResult) -> Samples | None:
+    if result.changes is None:
+        return None
+    return {(kind,): round(share / 100, 4) for kind, share in result.changes.removed_shares().items()}
+
+
+def _entity(key: str, count: Callable[[RunResult], int | None]) -> Figure:
+    """A count that is None has no sample: nothing of the kind was asked for."""
+
+    def samples(result: RunResult) -> Samples | None:
+        number = count(result)
+        return None if number is None or not _collected(result) else {(key,): number}
+
     return Figure(
         key=key,
         heading=key.capitalize(),
         value=count,
-        metric=Metric(
-            "entities",
-            "What was collected.",
-            ("kind",),
-            lambda result: {(key,): count(result)} if _collected(result) else None,
-        ),
+        metric=Metric("entities", "What was collected.", ("kind",), samples),
     )
 
 
@@ -246,7 +253,7 @@ WHAT_WAS_FOUND = (
             samples=lambda r: {(): r.counts.grants} if _collected(r) else None,
         ),
     ),
-    Figure(key="credentials", heading="Credentials", value=lambda r: r.counts.credentials),
+    _entity("credentials", lambda r: r.counts.credentials),
     Figure(
         key="public_access",
         heading="Public access",
@@ -369,6 +376,12 @@ HOW_IT_WENT = (
         value=lambda r: None if r.changes is None else r.changes.counts(),
         text=lambda r: None if r.changes is None else summed_up(r.changes),
         metric=Metric("changes", "What was added and removed since the last upload.", ("kind", "change"), _changed),
+    ),
+    Figure(
+        value=lambda r: None if r.changes is None else r.changes.removed_shares(),
+        metric=Metric(
+            "removed_ratio", "Share of the last upload that is gone: what --max-removed limits.", ("kind",), _removed
+        ),
     ),
     Figure(key="saved", heading="Saved in", value=lambda r: None if r.saved is None else str(r.saved)),
     Figure(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from oaa_bitbucket_async.collect.filters import Earlier, prove_filters
 from oaa_bitbucket_async.errors import RemovalError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant
+from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.oaa.saved import Head
 from oaa_bitbucket_async.oaa.target import left_out, scope_words
 from oaa_bitbucket_async.run.last_upload import LastUpload
@@ -20,8 +20,6 @@ from oaa_bitbucket_async.settings import Scope
 _log = logging.getLogger(__name__)
 MUCH = 5.0
 """Per cent: an upload that removes more is worth a line."""
-FEW = 20
-"""Below so many, a share says nothing, and only the loss of all of them is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +121,15 @@ def _scope_of(head: Head) -> Scope:
 def check_removed(changes: Changes | None, max_removed: float | None) -> None:
     """Warns if more than 5 per cent of the grants, or of the memberships, would go; RemovalError above `max_removed`.
 
-    Each has its own share: groups that lose their members lose what they hold, and not one grant goes. A grant has
-    gone if its holder has nothing left on that thing (`Changes.grants_lost`). Read rights that public flags no longer
-    give, since public access is off, don't count.
+    Each has its own share (`Changes.removed_shares`): groups that lose their members lose what they hold, and not one
+    grant goes.
     """
     if changes is None:
         return
-    told = [
-        _share(changes.grants, changes.grants_lost, "grants", closed=changes.grants_closed),
-        _share(changes.members, changes.members.removed, "memberships of groups"),
-    ]
+    shares = changes.removed_shares()
+    grants = _of(changes.grants_lost, changes.grants.before - changes.grants_closed, "grants", shares["grants"])
+    members = _of(changes.members.removed, changes.members.before, "memberships of groups", shares["members"])
+    told = [(shares["grants"], grants), (shares["members"], members)]
     since = f" of {changes.since:%Y-%m-%d %H:%M} UTC" if changes.since else ""
     over = [words for share, words in told if max_removed is not None and share > max_removed]
     if over:
@@ -150,14 +147,5 @@ def check_removed(changes: Changes | None, max_removed: float | None) -> None:
         )
 
 
-def _share(
-    kind: Difference[NamedGrant] | Difference[Membership], lost: int, name: str, *, closed: int = 0
-) -> tuple[float, str]:
-    """Per cent of what there was, and in words. Of a few things only the loss of all counts.
-
-    `closed` of them are gone and don't count.
-    """
-    before = kind.before - closed
-    everything = bool(before) and not kind.after
-    share = 100.0 * everything if before < FEW else 100 * lost / before
-    return share, f"{lost:,} of the {before:,} {name} ({share:.1f} %)"
+def _of(lost: int, before: int, name: str, share: float) -> str:
+    return f"{lost:,} of the {before:,} {name} ({share:.1f} %)"

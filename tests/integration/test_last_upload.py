@@ -243,7 +243,7 @@ def test_what_removes_as_much_as_is_allowed_is_uploaded(bench: Benches) -> None:
     halve_grants(made.bitbucket.estate)
     assert made.run(max_removed=100).code == 0
     (made.state / "old").write_bytes(old)
-    share = compare_files(made.state / "old", kept_last(made)).grants.removed_share
+    share = compare_files(made.state / "old", kept_last(made)).removed_shares()["grants"]
     assert 10 < share < 100
     kept_last(made).write_bytes(old)
     assert made.run(max_removed=share - 0.01).code == 3
