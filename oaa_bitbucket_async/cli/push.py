@@ -29,10 +29,17 @@ def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
 
     def work() -> int:
         built = build_push(params, os.environ)
-        settings = built.settings
-        invocation.configure(settings.output, redactor_of(None, settings.veza), built.warnings)
+        invocation.configure(built.output, redactor_of(None, built.veza), built.warnings)
         from oaa_bitbucket_async import run
 
-        return run.push(settings, file, invocation.figures)
+        return run.push(
+            built.veza,
+            built.output,
+            file,
+            invocation.figures,
+            state=built.state,
+            max_removed=built.max_removed,
+            provider_name=built.provider_name,
+        )
 
     return invocation.guard(work)

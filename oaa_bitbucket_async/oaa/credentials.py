@@ -11,7 +11,7 @@ from itertools import chain
 
 from oaaclient.templates import AccessCred, CustomApplication, LocalUser, OAAPropertyType
 
-from oaa_bitbucket_async.collect.included import AccessKey, GpgKey, SshKey, Token
+from oaa_bitbucket_async.collect.included import AccessKey, GpgKey, Included, SshKey, Token
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.oaa.notes import Notes
@@ -201,8 +201,7 @@ class Credentials:
 
     def _shared(self, kind: UnitKind, notes: Notes) -> set[int | str]:
         """A key is one user's. The same for several tells that the server did not look at whom it was asked about."""
-        owners = Counter(row.id for _, row in self._each(kind))
-        shared = {identifier for identifier, count in owners.items() if count > 1}
+        shared = of_several_users(self._snapshot.included, kind)
         if shared:
             self.of_several.add(kind)
             for identifier in sorted(map(str, shared)):
@@ -213,6 +212,12 @@ class Credentials:
         for place, rows in self._snapshot.included.each(kind):
             for row in sorted((row for row in rows if isinstance(row, _Row)), key=_by_id):
                 yield place, row
+
+
+def of_several_users(included: Included, kind: UnitKind) -> set[int | str]:
+    """The ids of those keys and tokens that the server tells of more than one user: whose they are is not known."""
+    owners = Counter(row.id for _, rows in included.each(kind) for row in rows if isinstance(row, _Row))
+    return {identifier for identifier, count in owners.items() if count > 1}
 
 
 def _by_id(row: _Row) -> tuple[int, str]:

@@ -61,7 +61,7 @@ class Reporter:
         if self.output.report is not None:
             self._take_samples()
             with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
-                self.analysis = await asyncio.to_thread(analyse, snapshot, identity=identity)
+                self.analysis = await asyncio.to_thread(analyse, snapshot, identity=identity, now=time.time())
 
     def built(self, payload: Payload) -> None:
         """There is a payload: from now on its own counts hold."""

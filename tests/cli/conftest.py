@@ -6,9 +6,8 @@ import pytest
 from oaa_bitbucket_async.cli.build import APPLICATION, Built, build_settings
 from oaa_bitbucket_async.cli.invocation import Invocation
 from oaa_bitbucket_async.cli.main import cli
-from oaa_bitbucket_async.settings import Settings
 
-Build = Callable[..., Built[Settings]]
+Build = Callable[..., Built]
 MINIMUM = {
     "BITBUCKET_URL": "https://bitbucket.example.com",
     "BITBUCKET_TOKEN": "bitbucket-secret",
@@ -29,7 +28,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def build(monkeypatch: pytest.MonkeyPatch) -> Build:
     """Settings from arguments and variables, on top of what is required; None takes a variable away."""
 
-    def build_from(*arguments: str, **variables: str | None) -> Built[Settings]:
+    def build_from(*arguments: str, **variables: str | None) -> Built:
         for name, value in {**MINIMUM, **variables}.items():
             if value is None:
                 monkeypatch.delenv(name, raising=False)

@@ -8,7 +8,6 @@ from oaa_bitbucket_async.demo.bitbucket import faults
 from oaa_bitbucket_async.demo.bitbucket.answers import Answer
 from oaa_bitbucket_async.demo.bitbucket.routes import Route
 from oaa_bitbucket_async.demo.model import Estate
-from tests.servers.changes import delete_project, delete_repository
 
 FAULTS = {
     **faults.FAULTS,
@@ -42,6 +41,6 @@ class Fault(faults.Fault):
         if self.name != "vanished":
             return
         if where.kind.startswith("repository") and estate.repository(*where.names[:2]) is not None:
-            delete_repository(estate, *where.names[:2])
+            estate.delete_repository(*where.names[:2])
         elif where.kind.startswith("project-") and estate.project(where.names[0]) is not None:
-            delete_project(estate, where.names[0])
+            estate.delete_project(where.names[0])

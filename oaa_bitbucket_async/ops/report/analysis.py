@@ -1,9 +1,10 @@
-"""What there is to say about an instance: the figures and short lists of the report, and what each means."""
+"""What there is to say about an instance: the figures, findings and rankings of the report, and what each means."""
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from oaa_bitbucket_async.collect.snapshot import Instance, PublicAccess
+from oaa_bitbucket_async.ops.report.found import Found
 from oaa_bitbucket_async.ops.report.reach import Reach
 from oaa_bitbucket_async.settings import Identity
 
@@ -72,98 +73,9 @@ class PermissionCount:
         return self.users + self.groups + self.everyone
 
 
-@dataclass(frozen=True, slots=True)
-class Administrator:
-    """A user who can administer everything. `through`: `own grant` and the names of groups."""
-
-    name: str
-    display_name: str
-    active: bool
-    system: bool
-    """By SYS_ADMIN."""
-    through: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AdministratorGroup:
-    """A group whose members can administer everything."""
-
-    name: str
-    members: int
-    active_members: int
-    system: bool
-    listed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Public:
-    """A project with repositories that are called public: readable without an account if public access is on."""
-
-    key: str
-    name: str
-    repositories: int
-    """Those that are public, by themselves or by the project."""
-    of: int
-    """All that the project has."""
-    whole: bool
-    """The project itself is public, and with it each repository that it will ever have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Default:
-    """A project on which everyone who may sign in holds `permission`."""
-
-    key: str
-    name: str
-    permission: str
-    repositories: int
-
-
-@dataclass(frozen=True, slots=True)
-class GoneGroup:
-    """A group that no listing shows, and how many grants still name it."""
-
-    name: str
-    on_projects: int
-    on_repositories: int
-    on_everything: int
-    """Global permissions."""
-
-    @property
-    def grants(self) -> int:
-        """All of them."""
-        return self.on_projects + self.on_repositories + self.on_everything
-
-
-@dataclass(frozen=True, slots=True)
-class Dormant:
-    """A user who can't sign in, and would have access again on the day of being activated, or licensed."""
-
-    name: str
-    display_name: str
-    own_grants: int
-    """Grants of the user's own, global ones included; a personal project counts as one."""
-    groups: int
-    """Groups of the user's that hold a grant."""
-    why: Literal["inactive", "unlicensed"]
-    last_login: str | None
-    """A day, `2026-11-24`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Orphaned:
-    """A project with repositories that only those can administer who can administer everything."""
-
-    key: str
-    name: str
-    repositories: int
-    of: int
-    """All that the project has."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What there is to say about an instance's permissions. Lists are cut; `total` tells the whole."""
+    """What there is to say about an instance's permissions."""
 
     instance: Instance
     identity: Identity
@@ -172,21 +84,9 @@ class Analysis:
     things: Things
     levels: tuple[PermissionCount, ...]
     """Every permission that is known to Bitbucket or was met, in the order of their weight."""
-    administrators: Shown[Administrator]
-    administrator_groups: Shown[AdministratorGroup]
-    public: Shown[Public]
     public_access: PublicAccess
-    defaults: Shown[Default]
-    """By weight of the permission, then by size."""
-    defaults_by_level: dict[str, int]
-    """Projects by their highest default permission."""
-    gone_groups: Shown[GoneGroup]
-    gone_group_grants: int
-    dormant: Shown[Dormant]
-    dormant_by_why: dict[str, int]
-    """How many of them are inactive, how many unlicensed."""
-    orphaned: Shown[Orphaned]
-    orphaned_repositories: int
+    findings: tuple[Found, ...]
+    """Every one that there is, the serious ones first."""
     by_everyone: int
     """Repositories that everyone who may sign in reaches: public, or by a default permission."""
     top_users: tuple[Reach, ...]

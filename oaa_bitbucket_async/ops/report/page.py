@@ -13,44 +13,26 @@ from markupsafe import Markup
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket.timeline import Sample
-from oaa_bitbucket_async.collect.ledger import Entry
-from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.errors import CollectorError, IncompleteError
-from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.ops.figures import EXIT_CODE, HOW_IT_WENT, WHAT_WAS_FOUND, rows_of
 from oaa_bitbucket_async.ops.formats import duration_text
 from oaa_bitbucket_async.ops.report import charts
 from oaa_bitbucket_async.ops.report.analysis import Analysis, Shown
+from oaa_bitbucket_async.ops.report.change_list import access_changes, thing_changes
 from oaa_bitbucket_async.ops.report.charts import Bar
+from oaa_bitbucket_async.ops.report.finding_views import views
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.ops.summary import kind_rows, warning_lines
 from oaa_bitbucket_async.text import escape
 
 _MOST_MISSING = 50
-_MOST_CHANGES = 12
 _IDENTITY_WORDS = {"email": "no e-mail address", "name": "no name", "both": "neither an e-mail address nor a name"}
-
-_PUBLIC_ACCESS = {
-    "on": "public access is on: everybody may read them",
-    "off": "public access is off: nobody may read them by that",
-    "unknown": "whether public access is on could not be told",
-    "none flagged": "nothing is called public",
-}
 
 
 class _Tile(NamedTuple):
     value: str
     label: str
     detail: str
-    anchor: str = ""
-
-
-class _ChangeRow(NamedTuple):
-    """Something that was added or removed."""
-
-    sign: str
-    kind: str
-    text: str
 
 
 def render(
@@ -59,9 +41,13 @@ def render(
     samples: Sequence[Sample] = (),
     *,
     run_id: str = "",
+    in_folder: bool = False,
     clean: Callable[[str], str] = escape,
 ) -> bytes:
-    """The page, in UTF-8. `clean` is what text goes through before it is escaped."""
+    """The page, in UTF-8. `clean` is what text goes through before it is escaped.
+
+    `in_folder`: the CSV files of the findings lie beside it.
+    """
 
     def finalize(value: object) -> object:
         return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
@@ -77,6 +63,7 @@ def render(
     context = {
         "program": f"oaa-bitbucket-async {__version__}",
         "run_id": run_id,
+        "in_folder": in_folder,
         **_about_the_run(result, analysis, samples),
         **(_about_the_instance(result, analysis) if analysis is not None else _NOTHING_KNOWN),
         "charts": {
@@ -99,7 +86,8 @@ def _about_the_run(result: RunResult, analysis: Analysis | None, samples: Sequen
         "verdict": verdict,
         "explanation": _explanation(result, crawled=analysis is not None),
         "changes": result.changes,
-        "change_rows": _change_rows(result.changes) if result.changes else (),
+        "access_changes": access_changes(result.changes) if result.changes else None,
+        "thing_changes": thing_changes(result.changes) if result.changes else None,
         "run": _run(result),
         "failures": any(sample.failed for sample in samples),
         "kinds": kind_rows(result.requests),
@@ -117,13 +105,9 @@ def _about_the_instance(result: RunResult, analysis: Analysis) -> dict[str, obje
         "analysis": analysis,
         "link": instance.base_url if instance.base_url.startswith(("http://", "https://")) else None,
         "version": instance.version,
-        "effective": instance.global_permissions == "effective",
         "identity": _IDENTITY_WORDS[analysis.identity],
         "figures": _tiles_of_figures(result, analysis),
-        "looks": _looks(analysis, result.missing),
-        "levels_by_default": list(analysis.defaults_by_level.items()),
-        "gone_global": any(group.on_everything for group in analysis.gone_groups.first),
-        "public_access": _PUBLIC_ACCESS[analysis.public_access],
+        "findings": views(analysis.findings, result.missing),
     }
 
 
@@ -159,10 +143,6 @@ def _explanation(result: RunResult, *, crawled: bool) -> list[str]:
     return lines
 
 
-def _known(missing: Sequence[Entry], *kinds: UnitKind) -> bool:
-    return not any(entry.unit.kind in kinds for entry in missing)
-
-
 def _tiles_of_figures(result: RunResult, analysis: Analysis) -> list[_Tile]:
     """The figures of what was found, each with what the analysis adds to it."""
     users, things = analysis.users, analysis.things
@@ -177,88 +157,6 @@ def _tiles_of_figures(result: RunResult, analysis: Analysis) -> list[_Tile]:
     }
     texts = {figure.key: figure.text_of(result) for figure in WHAT_WAS_FOUND}
     return [_Tile(text, *details[key]) for key in details if (text := texts[key]) is not None]
-
-
-def _looks(analysis: Analysis, missing: Sequence[Entry]) -> list[_Tile]:
-    administrators, groups, things = analysis.administrators, analysis.administrator_groups, analysis.things
-    inactive = sum(not who.active for who in administrators.first)
-    to_write = sum(count for level, count in analysis.defaults_by_level.items() if level != "PROJECT_READ")
-    groups_known = _known(missing, UnitKind.GROUPS)
-    global_known = _known(missing, UnitKind.GLOBAL_USERS, UnitKind.GLOBAL_GROUPS, UnitKind.EFFECTIVE)
-    return [
-        _Tile(
-            f"{administrators.total:,}" if global_known else "?",
-            "can administer everything",
-            (
-                f"through {_count(groups.total, 'group')} or grants of their own"
-                + (f"; {inactive:,} inactive" if inactive else "")
-            )
-            if global_known
-            else "global permissions could not all be collected",
-            "administrators",
-        ),
-        _Tile(
-            f"{things.public_repositories:,}",
-            "repositories called public",
-            f"{_PUBLIC_ACCESS[analysis.public_access]}; {_count(things.public_projects, 'project')} public as a whole",
-            "public",
-        ),
-        _Tile(
-            f"{analysis.defaults.total:,}",
-            "projects open to everyone who may sign in",
-            f"{to_write:,} of them for more than reading",
-            "defaults",
-        ),
-        _Tile(
-            f"{analysis.gone_group_grants:,}" if groups_known else "?",
-            "grants to groups that no longer exist",
-            _count(analysis.gone_groups.total, "group") if groups_known else "the listing of groups is missing",
-            "gone",
-        ),
-        _Tile(
-            f"{analysis.dormant.total:,}",
-            "users who can’t sign in and hold grants",
-            f"{analysis.dormant_by_why.get('inactive', 0):,} inactive, "
-            f"{analysis.dormant_by_why.get('unlicensed', 0):,} without a licence",
-            "dormant",
-        ),
-        _Tile(
-            f"{analysis.orphaned_repositories:,}",
-            "repositories without an administrator of their own",
-            f"in {_count(analysis.orphaned.total, 'project')}",
-            "orphaned",
-        ),
-    ]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _change_rows(changes: Changes) -> list[_ChangeRow]:
-    """Examples of what changed: what was removed first, for it may be a mistake; grants before the rest."""
-    rows = []
-    for sign, removed in (("−", True), ("+", False)):
-        grants = changes.grants.removed_examples if removed else changes.grants.added_examples
-        rows += [_ChangeRow(sign, "grant", f"{g.permission} of {g.holder} on {g.on or 'everything'}") for g in grants]
-        members = changes.members.removed_examples if removed else changes.members.added_examples
-        rows += [_ChangeRow(sign, "member", f"{m.member} in {m.group}") for m in members]
-        for kind, things in (
-            ("user", changes.users),
-            ("group", changes.groups),
-            ("project", changes.projects),
-            ("repository", changes.repositories),
-            ("credential", changes.credentials),
-        ):
-            examples = things.removed_examples if removed else things.added_examples
-            rows += [_ChangeRow(sign, kind, thing.name) for thing in examples]
-    by_kind: dict[tuple[str, str], int] = {}
-    shown = []
-    for one in rows:
-        count = by_kind[one.sign, one.kind] = by_kind.get((one.sign, one.kind), 0) + 1
-        if count <= _MOST_CHANGES:
-            shown.append(one)
-    return shown
 
 
 def _charts_of_the_instance(analysis: Analysis, clean: Callable[[str], str]) -> dict[str, Markup]:

@@ -10,13 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from oaa_bitbucket_async.access.levels import Level, permissions_of
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import GrantSet, ProjectRecord, RepositoryRecord, Snapshot
-from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ
+from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, READS
 
-READS, WRITES, ADMINISTERS = map(permissions_of, Level)
-"""Permissions whose holder may read, change or administer what they are held on."""
 Repositories = int
 """A set of repositories: the bit at a repository's place is set."""
 
@@ -25,8 +22,8 @@ class ReachIndex:
     """A snapshot's grants by holder, permission and place. Grants on what no listing shows are left out."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self.projects: list[ProjectRecord] = sorted(snapshot.projects.values(), key=lambda p: (p.personal, p.id))
-        """Personal ones last: few hold anything on them, so that most sets are short."""
+        self.projects: list[ProjectRecord] = sorted(snapshot.projects.values(), key=lambda p: (p.personal, p.key, p.id))
+        """By key; personal ones last: few hold anything on them, so that most sets are short."""
         self.repositories: list[RepositoryRecord] = []
         """By place."""
         self.ranges: list[tuple[int, int]] = []
@@ -36,7 +33,7 @@ class ReachIndex:
             by_project[repository.project].append(repository)
         for project in self.projects:
             first = len(self.repositories)
-            self.repositories += sorted(by_project.pop(project.id, ()), key=lambda r: r.id)
+            self.repositories += sorted(by_project.pop(project.id, ()), key=lambda r: (r.slug, r.id))
             self.ranges.append((first, len(self.repositories)))
         unplaced = sorted(chain.from_iterable(by_project.values()), key=lambda r: r.id)
         self.repositories += unplaced

@@ -9,7 +9,7 @@ VOID = {"meta", "br", "hr", "img", "link", "input"}
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "main", "header", "section", "footer", "div", "p", "h1", "h2",
     "h3", "a", "b", "bdi", "i", "small", "span", "strong", "table", "thead", "tbody", "tr", "th", "td", "ul", "li",
-    "dl", "dt", "dd", "svg", "g", "rect", "path", "text",
+    "dl", "dt", "dd", "details", "summary", "caption", "code", "svg", "g", "rect", "path", "text",
 }  # fmt: skip
 """What the template writes. Anything else came from a name."""
 WORDS = {"title", "aria-label", "alt"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot, UserRecord, fold
 
 GRANTED = {
@@ -147,3 +148,85 @@ def administrators(snapshot: Snapshot) -> list[str]:
             keys = [principal.key] if principal.kind == "user" else list(snapshot.members.get(str(principal.key), ()))
             found |= {int(key) for key in keys}
     return sorted(snapshot.users[key].name for key in found)
+
+
+def grants_to_gone_groups(snapshot: Snapshot) -> list[tuple[str, str, str]]:
+    """Group, permission and place; sorted."""
+    return sorted(
+        (snapshot.groups[str(key)].name, permission, place)
+        for kind, key, permission, place in every_grant_with_place(snapshot)
+        if kind == "group" and not snapshot.groups[str(key)].listed
+    )
+
+
+def empty_groups(snapshot: Snapshot) -> list[str]:
+    """Names of listed groups without members that hold something; sorted."""
+    holding = {key for kind, key, _, _ in every_grant_with_place(snapshot) if kind == "group"}
+    return sorted(
+        group.name
+        for key, group in snapshot.groups.items()
+        if group.listed
+        and key in holding
+        and not snapshot.members.get(key)
+        and Missing("group", key) not in snapshot.missing
+    )
+
+
+def redundant_grants(snapshot: Snapshot) -> list[tuple[str, str, str]]:
+    """User, permission and place of own grants that a grant of a group makes superfluous; sorted."""
+    found = []
+    for own_on, place, grants in places(snapshot):
+        for principal, permission in grants:
+            if principal.kind == "user" and any(
+                other.kind == "group"
+                and principal.key in snapshot.members.get(str(other.key), ())
+                and weight(theirs) >= weight(permission)
+                and (permission in WEIGHT or permission == theirs)
+                for there, _, others in places(snapshot)
+                if there in (own_on, own_on[:1])
+                for other, theirs in others
+            ):
+                found.append((snapshot.users[int(principal.key)].name, permission, place))
+    return sorted(found)
+
+
+def places(snapshot: Snapshot) -> Iterator[tuple[tuple[int, ...], str, list[tuple[Principal, str]]]]:
+    """Ids, name and grants of every project, and of every repository of one."""
+    for project in snapshot.projects.values():
+        yield (project.id,), project.key, list(snapshot.grants(snapshot.project_grants.get(project.id)))
+        for repository in snapshot.repositories.values():
+            if repository.project == project.id:
+                grants = list(snapshot.grants(snapshot.repository_grants.get(repository.id)))
+                yield (project.id, repository.id), f"{project.key}/{repository.slug}", grants
+
+
+def marked_public(snapshot: Snapshot) -> set[str]:
+    """Paths of repositories that are marked public, or whose project is."""
+    return {
+        f"{project.key}/{repository.slug}"
+        for repository in snapshot.repositories.values()
+        if (project := snapshot.projects.get(repository.project)) and (repository.public or project.public)
+    }
+
+
+WEIGHT = {
+    "REPO_READ": 1, "PROJECT_READ": 1, "REPO_WRITE": 2, "PROJECT_WRITE": 2, "REPO_CREATE": 3, "REPO_ADMIN": 4,
+    "PROJECT_ADMIN": 4,
+}  # fmt: skip
+
+
+def weight(permission: str) -> int:
+    return WEIGHT.get(permission, 0)
+
+
+def every_grant_with_place(snapshot: Snapshot) -> Iterator[tuple[str, int | str, str, str]]:
+    """(kind of holder, holder, permission, place) of every grant on what is listed."""
+    for principal, permission in snapshot.grants(snapshot.global_grants):
+        yield principal.kind, principal.key, permission, "the whole instance"
+    for project in snapshot.projects.values():
+        for principal, permission in snapshot.grants(snapshot.project_grants.get(project.id)):
+            yield principal.kind, principal.key, permission, project.key
+    for repository in snapshot.repositories.values():
+        key = snapshot.projects[repository.project].key if repository.project in snapshot.projects else "?"
+        for principal, permission in snapshot.grants(snapshot.repository_grants.get(repository.id)):
+            yield principal.kind, principal.key, permission, f"{key}/{repository.slug}"

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.timeline import Sample
+from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.ledger import Entry, Outcome
 from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
 from oaa_bitbucket_async.collect.units import Unit, UnitKind
@@ -22,10 +24,12 @@ from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.ops.report import write_report
 from oaa_bitbucket_async.ops.report.analyse import analyse
+from oaa_bitbucket_async.ops.report.change_list import access_changes
 from oaa_bitbucket_async.ops.report.page import render
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
+from oaa_bitbucket_async.settings import Include
 from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 from tests.ops.report.page_reader import Page, safe
@@ -85,7 +89,7 @@ def page_of(
     **changes: object,
 ) -> Page:
     result = replace(result or RunResult(instance="git.example.com"), finished_at=1_764_000_000.0, **changes)  # type: ignore[arg-type]
-    analysis = None if snapshot is None else analyse(snapshot, identity="email")
+    analysis = None if snapshot is None else analyse(snapshot, identity="email", now=1_764_000_000.0)
     return Page(render(result, analysis, samples, run_id=run_id))
 
 
@@ -101,16 +105,16 @@ def test_whatever_a_thing_is_called_it_is_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("public_access", "words"),
     [
-        ("on", "public access is on: everybody may read them, without signing in"),
-        ("off", "public access is off: nobody may read them by that. They would be open"),
-        ("unknown", "whether public access is on could not be told"),
+        ("on", "▲ High 1 repository that anybody may read without signing in"),
+        ("off", "● Low 1 repository marked public while public access is off"),
+        ("unknown", "▲ High 1 repository that anybody may read without signing in"),
     ],
 )
 def test_what_is_called_public_says_whether_that_gives_anything(public_access: PublicAccess, words: str) -> None:
     snapshot = hostile("x")
     snapshot.public_access = public_access
     page = page_of(snapshot)
-    assert f"1 repositories are called public, and {words}" in page.text
+    assert words in page.text
     (open_to_all,) = re.findall(r"([\d,]+) of 2 repositories are open to everyone", page.text)
     assert open_to_all == "2", "by the default permission, whatever the switch says"
 
@@ -120,9 +124,68 @@ def test_dormant_grants_tell_inactive_from_unlicensed() -> None:
     unlicensed = rows.User(id=9, name="carl")
     snapshot.add_user(unlicensed, listed=True)
     snapshot.add_repository_grants(0, [rows.UserGrant(user=unlicensed, permission="REPO_READ")], 1.0)
-    page = page_of(snapshot).text
-    assert "2 users who can’t sign in and hold grants 1 inactive, 1 without a licence" in page
-    assert "carl unlicensed" in page
+    page = page_of(snapshot)
+    assert "2 people who can’t sign in and hold grants" in page.text
+    rows_shown = [[" ".join(cell) for cell in row] for row in page.rows]
+    assert ["carl", "–", "unlicensed", "1", "0", "–"] in rows_shown
+    assert ["x2", "x", "inactive", "2", "1", "–"] in rows_shown
+
+
+def test_a_finding_lists_what_it_counts_with_what_it_means_and_where_to_change_it() -> None:
+    page = page_of(hostile("x"))
+    part = page.text.split("2 grants to groups that no longer exist", 1)[1]
+    assert part.index("A permission names a group") < part.index("Whoever makes a group of that name")
+    assert part.index("Administration → Global permissions") < part.index("gone x REPO_ADMIN x0/x0")
+    assert part.index("gone x REPO_ADMIN x1/x1")
+
+
+def test_findings_stand_in_the_order_of_their_seriousness() -> None:
+    marks = re.findall("[▲◆●] (High|Medium|Low)", page_of(hostile("x")).text)
+    assert marks == sorted(marks, key=["High", "Medium", "Low"].index)
+    assert set(marks) >= {"High", "Medium"}
+
+
+def test_what_was_looked_for_and_not_found_is_told_apart_from_what_is_not_known() -> None:
+    text = page_of(hostile("x")).text
+    clear, unknown = text.split("Looked for, and none found")[1].split("Not known")
+    assert "repositories marked public while public access is off" in clear
+    assert "tokens that never expire --include tokens tells it" in unknown
+
+
+def test_a_login_that_may_not_see_all_tokens_says_so() -> None:
+    snapshot = hostile("x")
+    snapshot.included = Included({Include.TOKENS})
+    snapshot.included.hide(UnitKind.USER_TOKENS, 1)
+    text = page_of(snapshot).text.split("Not known")[1]
+    assert "tokens that never expire none is known. The login may not see them all: it says nothing of 1 user" in text
+
+
+def test_a_list_of_more_rows_than_the_page_takes_says_so() -> None:
+    snapshot = Snapshot(INSTANCE, public_access="on")
+    project = rows.Project(id=1, key="P", name="", type="NORMAL", public=True)
+    snapshot.add_project(project)
+    for n in range(1234):
+        snapshot.add_repository(rows.Repository(id=n, slug=f"r{n:04}", name="", project=project, public=False))
+    text = page_of(snapshot).text
+    assert "1,234 repositories that anybody may read" in text
+    assert "The first 500 of 1,234 repositories" in text
+    part = text.split("Since the last run")[0].split("1,234 repositories that anybody may read", 1)[1].split("▲")[0]
+    assert part.split("◆")[0].count("P/r") == 500
+    assert "734 more are not on this page: --report-dir writes all of them." in text
+
+
+def test_the_page_is_for_a_screen_reader_too() -> None:
+    """Each table has a caption, each heading cell a scope; no level of heading is left out."""
+    page = page_of(hostile("x"), result_of("x"), exit_code=3)
+    tags = [tag for tag, _ in page.tags]
+    levels = [int(tag[1]) for tag in tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert tags.count("table") == tags.count("caption") > 8
+    assert all(after == "caption" for before, after in pairwise(tags) if before == "table")
+    assert all(attrs.get("scope") in ("col", "row") for tag, attrs in page.tags if tag == "th")
+    assert all(attrs.get("aria-label") for tag, attrs in page.tags if attrs.get("role") == "region")
 
 
 @given(st.integers(0, 2**32), st.sampled_from([INSTANCE, EFFECTIVE]))
@@ -169,7 +232,7 @@ def test_the_top_says_how_the_run_ended(
         result.upload = UploadResult(outcome=upload)  # type: ignore[arg-type]
     snapshot = snapshot_of(steps_of(5)) if collected else None
     page = page_of(snapshot, result, exit_code=exit_code, error=CollectorError("What happened.", "What to do."))
-    top = page.text.split("What deserves a look" if collected else "Since the last run", 1)[0]
+    top = page.text.split("What deserves action" if collected else "Since the last run", 1)[0]
     assert says in top
     assert "What happened." in top
     assert "What to do." in top
@@ -183,14 +246,18 @@ def test_what_was_not_collected_is_not_called_nothing() -> None:
     entry = Entry(Unit(UnitKind.GROUPS), Outcome.DENIED, "the listing of groups", "denied", "grant the right")
     other = Entry(Unit(UnitKind.GLOBAL_USERS), Outcome.DENIED, "global permissions", "denied", "grant the right")
     page = page_of(snapshot_of(steps_of(5)), RunResult(instance="x", missing=[entry, other]), exit_code=3)
-    assert "? grants to groups that no longer exist the listing of groups is missing" in page.text
-    assert "? can administer everything global permissions could not all be collected" in page.text
+    unknown = page.text.split("Not known")[1]
+    assert "grants to groups that no longer exist not all could be collected: the listing of groups" in unknown
+    assert "people who can administer everything not all could be collected: global permissions" in unknown
 
 
 def test_keys_and_tokens_are_counted_where_they_were_collected() -> None:
-    assert "keys and tokens" not in page_of(snapshot_of(steps_of(5))).text
+    assert "keys and tokens collected by" not in page_of(snapshot_of(steps_of(5))).text
     counts = Counts(1, 1, 1, 1, 1, credentials=1234)
-    assert "1,234 keys and tokens" in page_of(snapshot_of(steps_of(5)), RunResult(instance="x", counts=counts)).text
+    assert (
+        "1,234 keys and tokens collected by"
+        in page_of(snapshot_of(steps_of(5)), RunResult(instance="x", counts=counts)).text
+    )
 
 
 def test_without_an_earlier_payload_nothing_is_compared() -> None:
@@ -199,9 +266,25 @@ def test_without_an_earlier_payload_nothing_is_compared() -> None:
     assert "uploaded on 2026-11-23, 00:00 UTC. Nothing changed." in page_of(snapshot_of(steps_of(5)), unchanged).text
     changed = page_of(snapshot_of(steps_of(5)), result_of("ada")).text
     assert "grants 10 9 1 2" in changed
-    assert "− grant ada of ada on everything" in changed
-    assert "+ member ada in ada" in changed
-    assert "− credential ada" in changed
+    assert "Who gained and who lost what 4 changes" in changed
+    assert "ada − lost ada the whole instance" in changed
+    assert "ada + gained membership ada" in changed
+    assert "ada key or token − gone" in changed
+
+
+def test_another_level_is_lost_and_gained_in_two_rows_that_follow_each_other() -> None:
+    grants = Difference(
+        9, 9, 3, 2,
+        (NamedGrant("bob", "P", "PROJECT_READ"), NamedGrant("ada", "P/r", "REPO_WRITE"), NamedGrant("x", "", "ADMIN")),
+        (NamedGrant("ada", "P/r", "REPO_READ"), NamedGrant("devs", "P", "PROJECT_READ", "group")),
+    )  # fmt: skip
+    shown = access_changes(Changes(grants=grants, members=Difference(0, 900, 900, 0)))
+    assert shown.total == 905
+    assert [(one.who, one.word, one.what) for one in shown.first[:2]] == [
+        ("ada", "lost", "REPO_READ"),
+        ("ada", "gained", "REPO_WRITE"),
+    ]
+    assert shown.first[3].kind == "group"
 
 
 def test_long_lists_are_cut_and_say_so() -> None:

@@ -1,0 +1,271 @@
+"""The findings of the report, each one entry of a table. The page and the CSV files are made from it.
+
+Whoever adds an entry to FINDINGS has added a finding: its words, how its rows are found, and what its columns are
+called. Findings are shown by their seriousness, and within it in the order of the table.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from oaa_bitbucket_async.collect.units import INCLUDED, UnitKind
+from oaa_bitbucket_async.ops.report import access_rows, credential_rows
+from oaa_bitbucket_async.ops.report.access_rows import Row
+from oaa_bitbucket_async.ops.report.evidence import Evidence
+from oaa_bitbucket_async.settings import Include
+
+
+class Seriousness(IntEnum):
+    """How soon somebody should act."""
+
+    HIGH = 0
+    """Somebody may get what nobody meant to give."""
+    MEDIUM = 1
+    """More access, or access for longer, than is needed; to be looked at one by one."""
+    LOW = 2
+    """To tidy up."""
+
+    @property
+    def word(self) -> str:
+        """As the page says it."""
+        return self.name.capitalize()
+
+    @property
+    def sign(self) -> str:
+        """A shape of its own for each, so that nobody has to tell them apart by colour."""
+        return "▲◆●"[self]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that deserves action, wherever it is found."""
+
+    key: str
+    """Names the CSV file, and the place on the page."""
+    seriousness: Seriousness
+    one: str
+    """What a row is, where there is one of them: `1 …`."""
+    many: str
+    """Where there are several, or none: `12 …`."""
+    means: str
+    matters: str
+    """Why anybody should care."""
+    change: str
+    """Where in Bitbucket it is put right."""
+    columns: tuple[str, ...]
+    rows: Callable[[Evidence], Iterable[Row]]
+    """In the order in which they are shown. Can be called again."""
+    reads: frozenset[UnitKind] = frozenset()
+    """What it rests on. Without one of these it is not told, or, if `--include` asks for it, told in part."""
+
+    @property
+    def includes(self) -> frozenset[Include]:
+        """What `--include` has to ask for, one of these at least; empty if nothing."""
+        return frozenset(INCLUDED[kind] for kind in self.reads if kind in INCLUDED)
+
+
+_GLOBAL = frozenset({UnitKind.GLOBAL_USERS, UnitKind.GLOBAL_GROUPS, UnitKind.EFFECTIVE})
+
+FINDINGS = (
+    Finding(
+        key="public-repositories",
+        seriousness=Seriousness.HIGH,
+        one="repository that anybody may read without signing in",
+        many="repositories that anybody may read without signing in",
+        means="They, or their projects, are marked public, and public access to the instance is on, or could not be "
+        "told to be off.",
+        matters="Whoever reaches the server on the network can clone the code, without an account and without a trace "
+        "of who it was.",
+        change="Repository settings → Repository permissions → Public access; for a whole project: Project settings → "
+        "Project permissions → Public access.",
+        columns=("repository", "marked public is"),
+        rows=access_rows.public_repositories,
+    ),
+    Finding(
+        key="projects-everyone-may-change",
+        seriousness=Seriousness.HIGH,
+        one="project that everyone who may sign in can change",
+        many="projects that everyone who may sign in can change",
+        means="The project’s default permission is higher than reading.",
+        matters="Every account, also one made tomorrow, can push to all repositories of the project.",
+        change="Project settings → Project permissions → Default permission.",
+        columns=("project", "name", "everyone holds", "repositories"),
+        rows=access_rows.open_for_writing,
+        reads=frozenset({UnitKind.PROJECT_DEFAULT}),
+    ),
+    Finding(
+        key="grants-to-gone-groups",
+        seriousness=Seriousness.HIGH,
+        one="grant to a group that no longer exists",
+        many="grants to groups that no longer exist",
+        means="A permission names a group that no directory shows.",
+        matters="Whoever makes a group of that name gets, with everyone in it, what is granted here.",
+        change="Project or repository settings → permissions → remove the group; for the whole instance: "
+        "Administration → Global permissions.",
+        columns=("group", "permission", "on"),
+        rows=access_rows.grants_to_gone_groups,
+        reads=frozenset({UnitKind.GROUPS}),
+    ),
+    Finding(
+        key="administrators",
+        seriousness=Seriousness.MEDIUM,
+        one="person who can administer everything",
+        many="people who can administer everything",
+        means="They hold the global permission ADMIN or SYS_ADMIN, themselves or through a group.",
+        matters="They reach every project and repository, whatever else is granted, and can give themselves and others "
+        "any right.",
+        change="Administration → Global permissions; who is in a group: Administration → Groups.",
+        columns=("user", "name", "permission", "through", "may sign in", "last login"),
+        rows=access_rows.administrators,
+        reads=_GLOBAL,
+    ),
+    Finding(
+        key="credentials-of-inactive-people",
+        seriousness=Seriousness.MEDIUM,
+        one="key or token of an inactive person",
+        many="keys and tokens of inactive people",
+        means="The account is inactive; its tokens and SSH keys were never revoked.",
+        matters="On the day the account is active again they open what they opened before, for whoever has a copy.",
+        change="Administration → Users → the user: revoke the access tokens and delete the SSH keys.",
+        columns=("user", "kind", "called", "created", "last used", "expires"),
+        rows=credential_rows.credentials_of_inactive_people,
+        reads=frozenset(credential_rows.USER_CREDENTIALS),
+    ),
+    Finding(
+        key="access-keys-that-may-write",
+        seriousness=Seriousness.MEDIUM,
+        one="access key that may write",
+        many="access keys that may write",
+        means="An SSH key that belongs to no person opens a project or repository for more than reading.",
+        matters="Most build servers only read. Whoever has the key’s file can push, and no person stands behind it.",
+        change="Repository settings or Project settings → Access keys: add the key anew with read permission.",
+        columns=("key", "opens", "permission", "created", "last used"),
+        rows=credential_rows.access_keys_that_may_write,
+        reads=frozenset(credential_rows.ACCESS_KEYS),
+    ),
+    Finding(
+        key="tokens-that-never-expire",
+        seriousness=Seriousness.MEDIUM,
+        one="token that never expires",
+        many="tokens that never expire",
+        means="An HTTP access token was made without a date of expiry.",
+        matters="A copy of it that is lost, in a script or a log, works until somebody revokes it.",
+        change="Whose it is revokes it and makes one that expires: Manage account, Project settings or Repository "
+        "settings → HTTP access tokens. Administration → HTTP access tokens can require a date.",
+        columns=("token", "belongs to", "may", "created", "last used"),
+        rows=credential_rows.tokens_that_never_expire,
+        reads=frozenset(credential_rows.TOKENS),
+    ),
+    Finding(
+        key="unused-keys-and-tokens",
+        seriousness=Seriousness.MEDIUM,
+        one=f"key or token not used for {credential_rows.UNUSED_DAYS} days",
+        many=f"keys and tokens not used for {credential_rows.UNUSED_DAYS} days",
+        means="They are valid, and the server knows of no use in that time. Those made since then are left out.",
+        matters="Nobody would miss them, and nobody would notice that somebody else has them.",
+        change="Where they belong: HTTP access tokens, Access keys or SSH keys, in the settings of the repository, the "
+        "project or the account.",
+        columns=("kind", "called", "belongs to", "created", "last used"),
+        rows=credential_rows.unused_credentials,
+        reads=frozenset({*credential_rows.TOKENS, *credential_rows.ACCESS_KEYS, UnitKind.USER_SSH_KEYS}),
+    ),
+    Finding(
+        key="unprotected-default-branches",
+        seriousness=Seriousness.MEDIUM,
+        one="repository with an unprotected default branch",
+        many="repositories with an unprotected default branch",
+        means="No branch restriction keeps people from pushing to the branch that everybody builds from.",
+        matters="Everyone who may write can change it without a pull request and without a review.",
+        change="Repository settings or Project settings → Branch permissions: prevent changes without a pull request.",
+        columns=("repository", "default branch", "restrictions"),
+        rows=credential_rows.unprotected_default_branches,
+        reads=frozenset({UnitKind.REPOSITORY_RESTRICTIONS}),
+    ),
+    Finding(
+        key="dormant-people",
+        seriousness=Seriousness.MEDIUM,
+        one="person who can’t sign in and holds grants",
+        many="people who can’t sign in and hold grants",
+        means="They are inactive or have no licence, but hold grants or are in groups that do.",
+        matters="Activated or licensed again, they have it all back, and nobody decides on it anew.",
+        change="Administration → Users: delete the account, or take it out of its groups; own grants: in the "
+        "permissions of the project or repository.",
+        columns=("user", "name", "why", "own grants", "groups", "last login"),
+        rows=access_rows.dormant_people,
+        reads=_GLOBAL,
+    ),
+    Finding(
+        key="repositories-without-administrator",
+        seriousness=Seriousness.MEDIUM,
+        one="repository without an administrator of its own",
+        many="repositories without an administrator of their own",
+        means="Nobody who may sign in administers them by a grant on the repository or its project.",
+        matters="Nobody answers for who has access: only those can change it who administer everything.",
+        change="Repository settings → Repository permissions, or Project settings → Project permissions: give a group "
+        "the admin permission.",
+        columns=("repository", "project", "archived"),
+        rows=access_rows.orphaned_repositories,
+    ),
+    Finding(
+        key="people-without-identity",
+        seriousness=Seriousness.MEDIUM,
+        one="person without an identity",
+        many="people without an identity",
+        means="They may sign in, and nothing links them to an account of your identity provider.",
+        matters="Veza can’t tell who they are. When they leave the company, nothing takes their access away.",
+        change="Administration → Users: set the e-mail address, or sign in through the identity provider’s directory. "
+        "--identity chooses what links people.",
+        columns=("user", "name", "directory", "last login"),
+        rows=access_rows.people_without_identity,
+        reads=_GLOBAL,
+    ),
+    Finding(
+        key="projects-everyone-may-read",
+        seriousness=Seriousness.LOW,
+        one="project that everyone who may sign in can read",
+        many="projects that everyone who may sign in can read",
+        means="The project’s default permission is to read.",
+        matters="That may be meant so. It also holds for contractors and for accounts of machines.",
+        change="Project settings → Project permissions → Default permission.",
+        columns=("project", "name", "everyone holds", "repositories"),
+        rows=access_rows.open_for_reading,
+        reads=frozenset({UnitKind.PROJECT_DEFAULT}),
+    ),
+    Finding(
+        key="public-if-switched-on",
+        seriousness=Seriousness.LOW,
+        one="repository marked public while public access is off",
+        many="repositories marked public while public access is off",
+        means="They, or their projects, are marked public, and public access to the instance is off: nobody may read "
+        "them by that.",
+        matters="On the day that somebody switches it on, all of them are open to anybody.",
+        change="Repository settings → Repository permissions → Public access; for a whole project: Project settings → "
+        "Project permissions → Public access.",
+        columns=("repository", "marked public is"),
+        rows=access_rows.public_if_switched_on,
+    ),
+    Finding(
+        key="empty-groups-with-grants",
+        seriousness=Seriousness.LOW,
+        one="group that nobody is in and that holds grants",
+        many="groups that nobody is in and that hold grants",
+        means="The group exists, has no member, and permissions name it.",
+        matters="Whoever is put into it gets rights that nobody has looked at for a long time.",
+        change="Administration → Groups: delete it, and its grants go with it.",
+        columns=("group", "highest permission", "grants", "on"),
+        rows=access_rows.empty_groups,
+        reads=frozenset({UnitKind.GROUPS}),
+    ),
+    Finding(
+        key="grants-that-say-nothing-new",
+        seriousness=Seriousness.LOW,
+        one="grant of a person’s own that a group gives anyway",
+        many="grants of people’s own that a group gives anyway",
+        means="The person is in a group that holds as much, or more, on the same place or on its project.",
+        matters="It changes nothing today. Taken out of the group, the person keeps the access, and nobody sees why.",
+        change="Repository settings → Repository permissions, or Project settings → Project permissions: remove the "
+        "person.",
+        columns=("user", "permission", "on", "group", "group holds"),
+        rows=access_rows.redundant_grants,
+    ),
+)
