@@ -42,14 +42,14 @@ async def measure(plan: Plan) -> list[Figure]:
                     again = await command(server, veza, Path(state), "--no-progress")
             found.append((repositories, report))
             answer += figures(repositories, report, again)
-            veza.pushed.clear()
+            veza.payloads.clear()
         answer += growth(found)
         if not plan.quick:
             for outlier, size, what in _OUTLIERS:
                 async with serving(AROUND_OUTLIER, "--outlier", outlier, str(size), seed=plan.seed) as server:
                     report = await collect(server, build=True, veza=veza)
                 answer += of_outlier(what, report)
-                veza.pushed.clear()
+                veza.payloads.clear()
     return answer
 
 

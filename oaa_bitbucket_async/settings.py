@@ -173,6 +173,18 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushSettings:
+    """The settings of `push`."""
+
+    veza: Veza
+    state: State
+    output: Output
+    provider_name: str | None = None
+    """As the user gave it: the payload must be for this provider."""
+    max_removed: float | None = MAX_REMOVED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """Which payload a question is put to, and how the answer is given."""
 

@@ -20,7 +20,6 @@ SERVICE, TIMER = blocks(part("systemd"), "ini")
 (CRON,) = blocks(part("cron"), "text")
 (CRON_JOB,) = blocks(part("Kubernetes"), "yaml")
 (DOCKERFILE,) = blocks(part("Kubernetes"), "dockerfile")
-(RULES,) = blocks(section("Metrics"), "yaml")
 KILLED = 137
 """128 + SIGKILL: no exit code of ours, but what a cluster says of a container that it killed."""
 
@@ -44,7 +43,6 @@ def test_every_exit_code_has_an_answer() -> None:
     assert {75, 130, 143} == RETRY
     assert RETRY | LEAVE | {0} == {int(row[0]) for row in rows(section("Exit codes"))}
     assert _codes(3, "yes") == {1, 2, 3, 4, 5}
-    assert re.search(r"exit_code >= 1 and \S+exit_code <= 5$", RULES, re.MULTILINE)
 
 
 def test_systemd_tries_again_what_the_table_says() -> None:
@@ -125,43 +123,3 @@ def test_a_schedule_s_own_limits_are_outer_ones() -> None:
     assert {"name": "OAA_MAX_DURATION", "value": str(inner)} in container["env"]
     assert container["resources"]["limits"]["memory"]
     assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
-
-
-TESTS = """
-rule_files: [rules.yml]
-evaluation_interval: 1m
-tests:
-  - interval: 1h
-    input_series:
-      - {series: 'oaa_bitbucket_last_success_timestamp_seconds{bitbucket="h"}', values: '0x50'}
-      - {series: 'oaa_bitbucket_exit_code{bitbucket="h"}', values: '75x20 3x30'}
-    alert_rule_test:
-      - {eval_time: 35h, alertname: BitbucketPermissionsOutdated, exp_alerts: []}
-      - eval_time: 37h
-        alertname: BitbucketPermissionsOutdated
-        exp_alerts:
-          - exp_labels: {bitbucket: h}
-            exp_annotations: {summary: "Veza has had no permissions from h for 36 hours"}
-      - {eval_time: 10h, alertname: BitbucketCollectorNeedsSomebody, exp_alerts: []}
-      - eval_time: 25h
-        alertname: BitbucketCollectorNeedsSomebody
-        exp_alerts:
-          - exp_labels: {bitbucket: h}
-            exp_annotations: {summary: "h: exit code 3; the log's last line says what to do"}
-"""
-
-
-def test_the_alerts_ask_for_figures_that_there_are() -> None:
-    told = {name for row in rows(section("Metrics")) for name in re.findall(r"`(\w+)`", row[0])}
-    asked = set(re.findall(r"oaa_bitbucket_(\w+)", " ".join(re.findall(r"expr: (.*)", RULES))))
-    assert asked
-    assert asked <= told
-
-
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus' promtool is not installed")
-def test_the_alerts_fire_when_they_should(tmp_path: Path) -> None:
-    (tmp_path / "rules.yml").write_text(RULES)
-    (tmp_path / "tests.yml").write_text(TESTS)
-    for command in (["check", "rules", "rules.yml"], ["test", "rules", "tests.yml"]):
-        done = _run(["promtool", *command], cwd=tmp_path)
-        assert done.returncode == 0, done.stdout + done.stderr

@@ -38,3 +38,8 @@ GLOBAL_ADMINS = frozenset({"ADMIN", "SYS_ADMIN"})
 def level_of(permission: str) -> Level | None:
     """The level that a permission gives; None for a permission that this version does not know."""
     return LEVELS.get(permission)
+
+
+def permissions_of(level: Level) -> frozenset[str]:
+    """The permissions whose holder may do at least that."""
+    return frozenset(permission for permission, gives in LEVELS.items() if gives >= level)

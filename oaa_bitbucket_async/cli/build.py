@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from oaa_bitbucket_async.cli.open_files import fit_to_open_files
 from oaa_bitbucket_async.cli.secrets_from import SecretError, read_secret
@@ -12,7 +12,19 @@ from oaa_bitbucket_async.cli.settings_table import values_of
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.files import prove_writable
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import MAX_REMOVED, Include, Login, Output, Pace, Scope, Settings, State, Tls, Veza
+from oaa_bitbucket_async.settings import (
+    MAX_REMOVED,
+    Include,
+    Login,
+    Output,
+    Pace,
+    PushSettings,
+    Scope,
+    Settings,
+    State,
+    Tls,
+    Veza,
+)
 from oaa_bitbucket_async.urls import AddressError, bitbucket_base, veza_base
 
 Params = Mapping[str, Any]
@@ -54,26 +66,14 @@ class Problems:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """The settings of a run, and what to warn of before it."""
+class Built(Generic[T]):
+    """The settings of a command, and what to warn of before it."""
 
-    settings: Settings
+    settings: T
     warnings: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltPush:
-    """The settings of a push, and what to warn of before it. `provider_name`: what was given, if anything was."""
-
-    veza: Veza
-    provider_name: str | None
-    output: Output
-    state: State
-    max_removed: float | None
-    warnings: list[str]
-
-
-def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
+def build_settings(params: Params, environ: Mapping[str, str]) -> Built[Settings]:
     """Settings of a run, a dry run or a check. Raises ConfigurationError with all that is wrong."""
     found = Problems()
     if params["dry_run"] and params["check"]:
@@ -114,13 +114,20 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built:
     return Built(settings, found.warnings)
 
 
-def build_push(params: Params, environ: Mapping[str, str]) -> BuiltPush:
+def build_push(params: Params, environ: Mapping[str, str]) -> Built[PushSettings]:
     """Settings of a push. Raises ConfigurationError with all that is wrong."""
     found = Problems()
     veza = _veza(params, environ, found, needed=True)
     state = _state(params, found.problems)
     found.raise_problems()
-    return BuiltPush(veza, params["provider_name"], build_output(params), state, _max_removed(params), found.warnings)
+    settings = PushSettings(
+        veza=veza,
+        state=state,
+        output=build_output(params),
+        provider_name=params["provider_name"],
+        max_removed=_max_removed(params),
+    )
+    return Built(settings, found.warnings)
 
 
 def build_pace(params: Params, warnings: list[str]) -> Pace:

@@ -68,9 +68,9 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
                 "The demo makes its certificates with trustme, which is not installed.",
                 "Install it: pip install 'oaa-bitbucket-async[demo]' (from a checkout: pip install '.[demo]').",
             )
-        from oaa_bitbucket_async import run
+        from oaa_bitbucket_async.run.demonstration import demonstrate
 
-        return run.demo(
+        return demonstrate(
             repositories=repositories,
             seed=seed,
             pace=pace,

@@ -55,8 +55,8 @@ def diff(invocation: Invocation, /, old: Path, new: Path, as_json: bool, limit: 
     def work() -> int:
         if old == new == STANDARD_INPUT:
             raise ConfigurationError("Only one of OLD and NEW can come from the standard input.", "Give a file.")
-        from oaa_bitbucket_async import run
+        from oaa_bitbucket_async.run.diff import show_difference
 
-        return run.diff(old, new, as_json=as_json, limit=limit)
+        return show_difference(old, new, as_json=as_json, limit=limit)
 
     return invocation.guard(work, is_run=False)

@@ -29,17 +29,10 @@ def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
 
     def work() -> int:
         built = build_push(params, os.environ)
-        invocation.configure(built.output, redactor_of(None, built.veza), built.warnings)
+        settings = built.settings
+        invocation.configure(settings.output, redactor_of(None, settings.veza), built.warnings)
         from oaa_bitbucket_async import run
 
-        return run.push(
-            built.veza,
-            built.output,
-            file,
-            invocation.figures,
-            state=built.state,
-            max_removed=built.max_removed,
-            provider_name=built.provider_name,
-        )
+        return run.push(settings, file, invocation.figures)
 
     return invocation.guard(work)

@@ -95,9 +95,9 @@ def who_can(invocation: Invocation, /, level: str, place: str, **params: Any) ->
     """
 
     def work() -> int:
-        from oaa_bitbucket_async import run
+        from oaa_bitbucket_async.run.answering import answer_who_can
 
-        return run.who_can(level, place, _question_of(params))
+        return answer_who_can(level, place, _question_of(params))
 
     return invocation.guard(work, is_run=False)
 
@@ -113,9 +113,9 @@ def what_can(invocation: Invocation, /, user: str, **params: Any) -> int:
     """
 
     def work() -> int:
-        from oaa_bitbucket_async import run
+        from oaa_bitbucket_async.run.answering import answer_what_can
 
-        return run.what_can(user, _question_of(params))
+        return answer_what_can(user, _question_of(params))
 
     return invocation.guard(work, is_run=False)
 

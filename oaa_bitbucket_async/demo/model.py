@@ -1,19 +1,17 @@
 """What exists on an embedded Bitbucket: users, groups, projects, repositories and the grants on them.
 
-Plain, mutable dataclasses: a test builds an Estate by hand, or changes one while the server runs. Whoever
-changes a field directly calls `Estate.changed()` after it; the methods here do so themselves.
+Plain, mutable dataclasses: an Estate can be built by hand, and changed while the server runs. Whoever changes a field
+calls `Estate.changed()` after it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
 from oaa_bitbucket_async.demo.guardrails import NO_CHECKS, MergeChecks, Restriction
 
 NORMAL, PERSONAL = "NORMAL", "PERSONAL"
-
-T = TypeVar("T")
 
 
 class Grant(NamedTuple):
@@ -141,7 +139,6 @@ class Estate:
     renamed: dict[str, Project] = field(default_factory=dict)
     public_access: bool = True
     revision: int = 0
-    _last_ids: dict[str, int] = field(default_factory=dict)
     _index: "_Index | None" = None
 
     # --- finding ----------------------------------------------------------------------------------------------
@@ -175,135 +172,26 @@ class Estate:
         public = at.public or (isinstance(at, Repository) and at.project.public)
         return public and self.public_access
 
-    def grants(self) -> int:
-        """How many grants there are, global and default ones included."""
-        return (
-            len(self.global_users)
-            + len(self.global_groups)
-            + sum(len(p.user_grants) + len(p.group_grants) + len(p.defaults) for p in self.projects)
-            + sum(len(r.user_grants) + len(r.group_grants) for r in self.repositories)
-        )
-
     # --- changing ---------------------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """Forgets what was derived from the fields; to be called after changing one directly."""
+        """Forgets what was derived from the fields; to be called after changing one."""
         self.revision += 1
         self._index = None
 
-    def delete_user(self, name: str) -> None:
-        """The user is no longer listed; its grants show it still."""
-        user = _found(self.user(name), name)
-        user.deleted, user.active = True, False
-        self.changed()
-
-    def delete_group(self, name: str) -> None:
-        """The group is gone; its grants stay."""
-        self.groups.remove(_found(self.group(name), name))
-        self.changed()
-
-    def delete_project(self, key: str) -> None:
-        """The project and its repositories are gone."""
-        project = _found(self.project(key), key)
-        self._retire("repository", self.repositories_of(project))
-        self._retire("project", [project])
-        self.projects.remove(project)
-        self.repositories = [r for r in self.repositories if r.project is not project]
-        self.renamed = {old: new for old, new in self.renamed.items() if new is not project}
-        self.changed()
-
-    def delete_repository(self, key: str, slug: str) -> None:
-        """The repository is gone; forks of it stay, without an origin."""
-        repository = _found(self.repository(key, slug), f"{key}/{slug}")
-        self._retire("repository", [repository])
-        self.repositories.remove(repository)
-        self.moved = {old: new for old, new in self.moved.items() if new is not repository}
-        for other in self.repositories:
-            if other.origin is repository:
-                other.origin = None
-        self.changed()
-
-    def move_repository(
-        self, key: str, slug: str, *, to_key: str | None = None, to_slug: str | None = None, redirect: bool = True
-    ) -> None:
-        """Renames a repository, moves it into another project, or both; the old path redirects, or is 404."""
-        repository = _found(self.repository(key, slug), f"{key}/{slug}")
-        if redirect:
-            self.moved[repository.project.key.upper(), repository.slug.lower()] = repository
-        if to_key is not None:
-            repository.project = _found(self.project(to_key), to_key)
-        if to_slug is not None:
-            repository.slug = to_slug
-        self.moved.pop((repository.project.key.upper(), repository.slug.lower()), None)
-        self.changed()
-
-    def rename_project(self, key: str, new_key: str, *, redirect: bool = True) -> None:
-        """Gives the project another key; the old one redirects, for it and all below it, or is 404."""
-        project = _found(self.project(key), key)
-        if redirect:
-            self.renamed[project.key.upper()] = project
-        project.key = new_key
-        self.renamed.pop(new_key.upper(), None)
-        self.changed()
-
-    def swap_projects(self, key: str, other_key: str) -> None:
-        """Two projects take each other's key: under both paths there is something at all times."""
-        one, other = _found(self.project(key), key), _found(self.project(other_key), other_key)
-        one.key, other.key = other.key, one.key
-        self.changed()
-
-    def swap_repositories(self, path: tuple[str, str], other_path: tuple[str, str]) -> None:
-        """Two repositories, (KEY, slug) each, take each other's path."""
-        one = _found(self.repository(*path), "/".join(path))
-        other = _found(self.repository(*other_path), "/".join(other_path))
-        one.project, other.project = other.project, one.project
-        one.slug, other.slug = other.slug, one.slug
-        self.changed()
-
-    def create_project(self, key: str, **fields: Any) -> Project:
-        """A new project, with an id that no other has had."""
-        project = Project(self._next_id("project", self.projects), key, **fields)
-        self.renamed.pop(key.upper(), None)
+    def create_personal_project(self, user: User) -> Project:
+        """What Bitbucket does when somebody asks for `/projects/~user` and there is none."""
+        project = Project(
+            id=max((project.id for project in self.projects), default=0) + 1,
+            key=personal_key(user),
+            name=user.display_name,
+            type=PERSONAL,
+            owner=user.name,
+            user_grants=[Grant(user.name, "PROJECT_ADMIN")],
+        )
         self.projects.append(project)
         self.changed()
         return project
-
-    def create_repository(self, key: str, slug: str, **fields: Any) -> Repository:
-        """A new repository in the project `key`, with an id that no other has had."""
-        project = _found(self.project(key), key)
-        repository = Repository(self._next_id("repository", self.repositories), project, slug, **fields)
-        self.moved.pop((project.key.upper(), slug.lower()), None)
-        self.repositories.append(repository)
-        self.changed()
-        return repository
-
-    def revoke(self, principal: str, at: "Project | Repository | None" = None) -> None:
-        """Takes all grants of that user or group name from a project or repository, or the global ones (None)."""
-        name = principal.lower()
-        if at is None:
-            self.global_users = [g for g in self.global_users if g.principal.lower() != name]
-            self.global_groups = [g for g in self.global_groups if g.principal.lower() != name]
-        else:
-            at.user_grants = [g for g in at.user_grants if g.principal.lower() != name]
-            at.group_grants = [g for g in at.group_grants if g.principal.lower() != name]
-        self.changed()
-
-    def create_personal_project(self, user: User) -> Project:
-        """What Bitbucket does when somebody asks for `/projects/~user` and there is none."""
-        grants = [Grant(user.name, "PROJECT_ADMIN")]
-        return self.create_project(
-            personal_key(user), name=user.display_name, type=PERSONAL, owner=user.name, user_grants=grants
-        )
-
-    def _next_id(self, kind: str, things: Sequence[Project | Repository]) -> int:
-        """One more than any id so far: that of what was deleted is never given again."""
-        self._retire(kind, things)
-        self._last_ids[kind] += 1
-        return self._last_ids[kind]
-
-    def _retire(self, kind: str, things: Sequence[Project | Repository]) -> None:
-        """None of these ids is given again."""
-        self._last_ids[kind] = max(self._last_ids.get(kind, 0), *(thing.id for thing in things), 0)
 
     def _indexed(self) -> "_Index":
         if self._index is None:
@@ -335,9 +223,3 @@ def slug_of(name: str) -> str:
 def personal_key(user: User) -> str:
     """The key of a user's personal project, as Bitbucket shows it: `~` and the slug in capitals."""
     return "~" + user.slug.upper()
-
-
-def _found(thing: T | None, name: str) -> T:
-    if thing is None:
-        raise KeyError(f"there is no {name} in this estate")
-    return thing

@@ -22,6 +22,8 @@ _C = TypeVar("_C")
 _K = TypeVar("_K")
 MOST_EXAMPLES = 1000
 """Of each kind, added and removed."""
+FEW = 20
+"""Below so many, a share says nothing, and only the loss of all of them is looked for."""
 
 
 class Thing(msgspec.Struct, frozen=True, order=True):
@@ -69,11 +71,6 @@ class Difference(msgspec.Struct, Generic[T], frozen=True):
     added_examples: tuple[T, ...] = ()
     removed_examples: tuple[T, ...] = ()
 
-    @property
-    def removed_share(self) -> float:
-        """Per cent of what there was; 0 if there was nothing."""
-        return 100 * self.removed / self.before if self.before else 0.0
-
     def __bool__(self) -> bool:
         return bool(self.added or self.removed)
 
@@ -113,12 +110,29 @@ class Changes(msgspec.Struct, frozen=True):
         """For each kind, how many were added and removed."""
         return {name: {"added": kind.added, "removed": kind.removed} for name, kind in self.kinds().items()}
 
+    def removed_shares(self) -> dict[str, float]:
+        """Per cent of the older one's grants, and of its memberships, that are gone: what --max-removed limits.
+
+        A grant has gone if its holder has nothing left on that thing (`grants_lost`). Read rights that public flags no
+        longer give, since public access is off, don't count. Of a few things only the loss of all counts.
+        """
+        return {
+            "grants": _gone(self.grants.before - self.grants_closed, self.grants_lost, self.grants.after),
+            "members": _gone(self.members.before, self.members.removed, self.members.after),
+        }
+
     def at(self, since: datetime) -> "Changes":
         """The same, with the time of the older one."""
         return msgspec.structs.replace(self, since=since)
 
     def __bool__(self) -> bool:
         return any(self.kinds().values())
+
+
+def _gone(before: int, lost: int, after: int) -> float:
+    if before < FEW:
+        return 100.0 * (before > 0 and not after)
+    return 100 * lost / before
 
 
 def compare(old: PayloadIndex, new: PayloadIndex, *, most_examples: int = MOST_EXAMPLES) -> Changes:

@@ -7,6 +7,7 @@ passes that check and breaks the filter (`name eq "…"`) by which oaaclient fin
 import re
 
 from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.settings import Veza
 from oaa_bitbucket_async.urls import host_of
 
 APPLICATION_TYPE = "Bitbucket Server"
@@ -40,6 +41,11 @@ def data_source_name_for(base_url: str) -> str:
         )
     host = host.replace("[", "").replace("]", "")
     return _ILLEGAL.sub("-", f"bitbucket-server - {host}{slash}{path}")
+
+
+def data_source_of(veza: Veza, base_url: str) -> str:
+    """The data source's name as it was set, else `data_source_name_for` the address of Bitbucket."""
+    return veza.data_source_name or data_source_name_for(base_url)
 
 
 def check_name(name: str, flag: str) -> str:

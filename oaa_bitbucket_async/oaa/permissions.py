@@ -40,15 +40,6 @@ PERMISSIONS = {
 }
 """All that Bitbucket 7 to 10 grants, in the order of their weight within a level."""
 
-READS = frozenset(name for name, meaning in PERMISSIONS.items() if OAAPermission.DataRead in meaning.canonical)
-"""Whoever holds one of these may read what it is held on."""
-WRITES = frozenset(name for name, meaning in PERMISSIONS.items() if OAAPermission.DataWrite in meaning.canonical)
-"""… may change it."""
-ADMINISTERS = frozenset(
-    name for name, meaning in PERMISSIONS.items() if OAAPermission.MetadataDelete in meaning.canonical
-)
-"""… may administer it."""
-
 _RANK = {name: rank for rank, name in enumerate(PERMISSIONS)}
 
 

@@ -23,7 +23,7 @@ _WORTH_A_ROW = 1.0
 """Seconds that a run must take longer than its crawl to have a row for its duration."""
 
 
-class Unit(Enum):
+class Measure(Enum):
     """What a number counts: this decides how it is rounded and written."""
 
     COUNT = "count"
@@ -49,21 +49,21 @@ class Figure:
 
     value: Callable[[RunResult], Value]
     """None where it is not known."""
-    unit: Unit = Unit.COUNT
+    measure: Measure = Measure.COUNT
     key: str | None = None
     """Its name in JSON."""
     heading: str | None = None
     """What people read beside its text."""
     text: Callable[[RunResult], str | None] | None = None
-    """The value in words, with whatever belongs to it; None where it deserves no row. By default value and unit."""
+    """The value in words, with what belongs to it; None where it deserves no row. By default as `measure` says."""
     metric: Metric | None = None
 
     def of(self, result: RunResult) -> Value:
         """The value, rounded: the same in JSON and metrics."""
         value = self.value(result)
-        if isinstance(value, float) and self.unit is Unit.SECONDS:
+        if isinstance(value, float) and self.measure is Measure.SECONDS:
             return round(value, 3)
-        if isinstance(value, float) and self.unit is Unit.PER_SECOND:
+        if isinstance(value, float) and self.measure is Measure.PER_SECOND:
             return round(value, 1)
         return value
 
@@ -74,9 +74,9 @@ class Figure:
         value = self.of(result)
         if not isinstance(value, int | float):
             return None if value is None else str(value)
-        if self.unit is Unit.SECONDS:
+        if self.measure is Measure.SECONDS:
             return duration_text(value)
-        return size_text(value) if self.unit is Unit.BYTES else f"{value:,}"
+        return size_text(value) if self.measure is Measure.BYTES else f"{value:,}"
 
     def samples_of(self, result: RunResult) -> Samples | None:
         """The metric's samples; None if the file has no such metric this time."""
@@ -216,17 +216,24 @@ def _changed(result: RunResult) -> Samples | None:
 # --- the figures ----------------------------------------------------------------------------------------------------
 
 
-def _entity(key: str, count: Callable[[RunResult], int]) -> Figure:
+def _removed(result: RunResult) -> Samples | None:
+    if result.changes is None:
+        return None
+    return {(kind,): round(share / 100, 4) for kind, share in result.changes.removed_shares().items()}
+
+
+def _entity(key: str, count: Callable[[RunResult], int | None]) -> Figure:
+    """A count that is None has no sample: nothing of the kind was asked for."""
+
+    def samples(result: RunResult) -> Samples | None:
+        number = count(result)
+        return None if number is None or not _collected(result) else {(key,): number}
+
     return Figure(
         key=key,
         heading=key.capitalize(),
         value=count,
-        metric=Metric(
-            "entities",
-            "What was collected.",
-            ("kind",),
-            lambda result: {(key,): count(result)} if _collected(result) else None,
-        ),
+        metric=Metric("entities", "What was collected.", ("kind",), samples),
     )
 
 
@@ -246,7 +253,7 @@ WHAT_WAS_FOUND = (
             samples=lambda r: {(): r.counts.grants} if _collected(r) else None,
         ),
     ),
-    Figure(key="credentials", heading="Credentials", value=lambda r: r.counts.credentials),
+    _entity("credentials", lambda r: r.counts.credentials),
     Figure(
         key="public_access",
         heading="Public access",
@@ -268,11 +275,11 @@ HOW_IT_WENT = (
         ),
     ),
     Figure(key="requests_by_kind", value=lambda r: dict(r.requests.sent)),
-    Figure(key="requests_per_second", unit=Unit.PER_SECOND, value=lambda r: r.throughput),
+    Figure(key="requests_per_second", measure=Measure.PER_SECOND, value=lambda r: r.throughput),
     Figure(
         key="duration_seconds",
         heading="Duration",
-        unit=Unit.SECONDS,
+        measure=Measure.SECONDS,
         value=lambda r: r.duration,
         text=_duration_text,
         metric=Metric("duration_seconds", "How long the last run took."),
@@ -283,7 +290,7 @@ HOW_IT_WENT = (
         value=lambda r: None if (limit := r.pacing.limit) is None else [limit.start, limit.peak, limit.end],
         text=_limit_text,
     ),
-    Figure(heading="Rate limit", unit=Unit.PER_SECOND, value=lambda r: r.pacing.rate, text=_rate_text),
+    Figure(heading="Rate limit", measure=Measure.PER_SECOND, value=lambda r: r.pacing.rate, text=_rate_text),
     Figure(
         key="retries",
         heading="Retries",
@@ -306,7 +313,7 @@ HOW_IT_WENT = (
     ),
     Figure(
         key="paused_seconds",
-        unit=Unit.SECONDS,
+        measure=Measure.SECONDS,
         value=lambda r: r.pacing.paused_seconds,
         metric=Metric("paused_seconds", "Length of all pauses."),
     ),
@@ -319,7 +326,7 @@ HOW_IT_WENT = (
     ),
     Figure(
         key="outage_seconds",
-        unit=Unit.SECONDS,
+        measure=Measure.SECONDS,
         value=lambda r: r.pacing.outage_seconds,
         metric=Metric("outage_seconds", "Length of all outages."),
     ),
@@ -352,14 +359,14 @@ HOW_IT_WENT = (
     Figure(
         key="payload_bytes",
         heading="Payload",
-        unit=Unit.BYTES,
+        measure=Measure.BYTES,
         value=lambda r: r.payload_bytes,
         text=_payload_text,
         metric=Metric("payload_bytes", "Size of the payload's JSON."),
     ),
     Figure(
         key="upload_bytes",
-        unit=Unit.BYTES,
+        measure=Measure.BYTES,
         value=lambda r: r.upload_bytes,
         metric=Metric("upload_bytes", "Size of what was uploaded."),
     ),
@@ -369,6 +376,12 @@ HOW_IT_WENT = (
         value=lambda r: None if r.changes is None else r.changes.counts(),
         text=lambda r: None if r.changes is None else summed_up(r.changes),
         metric=Metric("changes", "What was added and removed since the last upload.", ("kind", "change"), _changed),
+    ),
+    Figure(
+        value=lambda r: None if r.changes is None else r.changes.removed_shares(),
+        metric=Metric(
+            "removed_ratio", "Share of the last upload that is gone: what --max-removed limits.", ("kind",), _removed
+        ),
     ),
     Figure(key="saved", heading="Saved in", value=lambda r: None if r.saved is None else str(r.saved)),
     Figure(

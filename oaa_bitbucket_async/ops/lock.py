@@ -19,7 +19,7 @@ from oaa_bitbucket_async.reading import read_ours
 _log = logging.getLogger(__name__)
 
 
-class Holder(msgspec.Struct, frozen=True):
+class LockHolder(msgspec.Struct, frozen=True):
     """Who holds the lock, for the message of the run that does not get it. `since` is UTC."""
 
     pid: int
@@ -27,13 +27,13 @@ class Holder(msgspec.Struct, frozen=True):
     since: datetime
 
     @classmethod
-    def this_process(cls) -> "Holder":
+    def this_process(cls) -> "LockHolder":
         """Who we are, from now on."""
         return cls(pid=os.getpid(), host=socket.gethostname(), since=datetime.now(UTC).replace(microsecond=0))
 
 
 @contextlib.contextmanager
-def hold(path: Path, holder: Holder | None = None) -> Iterator[None]:
+def hold(path: Path, holder: LockHolder | None = None) -> Iterator[None]:
     """Hold the instance's lock at `path` (`state.state_paths`) as long as the block runs.
 
     The operating system frees it when the process ends, however it ends. A file next to it (`.holder`) only
@@ -49,7 +49,7 @@ def hold(path: Path, holder: Holder | None = None) -> Iterator[None]:
         return
     about = _about(path)
     try:
-        _introduce(about, holder or Holder.this_process())
+        _introduce(about, holder or LockHolder.this_process())
         yield
     finally:
         with contextlib.suppress(OSError):  # the lock is what counts
@@ -82,7 +82,7 @@ def _about(path: Path) -> Path:
     return path.with_name(f"{path.name}.holder")
 
 
-def _introduce(about: Path, holder: Holder) -> None:
+def _introduce(about: Path, holder: LockHolder) -> None:
     try:
         write_private(about, msgspec.json.encode(holder))
     except CollectorError as error:
@@ -91,7 +91,7 @@ def _introduce(about: Path, holder: Holder) -> None:
 
 def _describe(about: Path) -> str:
     try:
-        holder = msgspec.json.decode(read_ours(about), type=Holder)
+        holder = msgspec.json.decode(read_ours(about), type=LockHolder)
     except (OSError, CollectorError, msgspec.MsgspecError):
         return "it has not said who it is"
     return f"process {holder.pid} on {holder.host}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC"

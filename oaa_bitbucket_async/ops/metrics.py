@@ -36,9 +36,8 @@ def write_metrics(path: Path, result: RunResult) -> None:
     """
     success = result.finished_at if result.exit_code == 0 and result.uploaded else _last_success(path, result.instance)
     registry = _registry(result)
-    if success is not None:
-        metric = Metric("last_success_timestamp_seconds", "When a run last uploaded everything.")
-        _gauge(metric, registry).labels(result.instance).set(success)
+    metric = Metric("last_success_timestamp_seconds", "When a run last uploaded everything; 0: never.")
+    _gauge(metric, registry).labels(result.instance).set(success)
     try:
         write_whole(path, generate_latest(registry), mode=FOR_ALL_TO_READ)
     except CollectorError as error:
@@ -69,13 +68,16 @@ def _gauge(metric: Metric, registry: CollectorRegistry) -> Gauge:
     return Gauge(f"{PREFIX}_{metric.name}", metric.help, [LABEL, *metric.labels], registry=registry)
 
 
-def _last_success(path: Path, instance: str) -> float | None:
-    """That of this instance, from the file of the run before; None if there is none, or it can't be read."""
+def _last_success(path: Path, instance: str) -> float:
+    """That of this instance, from the file of the run before; 0 if there is none, or it can't be read.
+
+    An alert compares it with the time: it has to be there for that.
+    """
     try:
         text = read_ours(path, most=_MOST, mode=FOR_ALL_TO_READ).decode("utf-8")
         families = list(text_string_to_metric_families(text))
     except FileNotFoundError:
-        return None
+        return 0.0
     except (CollectorError, ValueError) as error:
         _log.warning(
             "the time of the last success could not be taken over from %s: %s",
@@ -83,6 +85,6 @@ def _last_success(path: Path, instance: str) -> float | None:
             error,
             extra=event(Event.METRICS_FAILED),
         )
-        return None
+        return 0.0
     samples = (sample for family in families for sample in family.samples)
-    return next((s.value for s in samples if s.name == LAST_SUCCESS and s.labels.get(LABEL) == instance), None)
+    return next((s.value for s in samples if s.name == LAST_SUCCESS and s.labels.get(LABEL) == instance), 0.0)

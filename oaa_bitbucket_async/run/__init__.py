@@ -1,7 +1,8 @@
-"""The one place that knows all rooms: it takes settings, lets them work together, and gives an exit code.
+"""The one room that knows all others: it takes settings, lets them work together, and gives an exit code.
 
 Each function blocks until the run is over and may raise a CollectorError, which the command line turns into one
-line and an exit code. `figures` takes in what the run came to, for the last record of the log.
+line and an exit code. `figures` takes in what the run came to, for the last record of the log. What asks no server
+(`diff`, `answering`) or only plays (`demonstration`) is called in its own module.
 """
 
 import time
@@ -11,7 +12,7 @@ from oaa_bitbucket_async.events import Figures
 from oaa_bitbucket_async.redaction import Redactor, redactor_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.reporting import reporting
-from oaa_bitbucket_async.settings import Identity, Include, Output, Pace, Question, Scope, Settings, State, Veza
+from oaa_bitbucket_async.settings import Output, PushSettings, Settings
 from oaa_bitbucket_async.urls import host_of
 
 
@@ -43,68 +44,9 @@ def check(settings: Settings) -> int:
         return run_to_end(check_all(settings, redact))
 
 
-def push(
-    veza: Veza,
-    output: Output,
-    file: Path,
-    figures: Figures | None = None,
-    *,
-    state: State | None = None,
-    max_removed: float | None = None,
-    provider_name: str | None = None,
-) -> int:
-    """Uploads a saved payload; with `state`, compared with the last upload and kept in its place.
-
-    `provider_name` is the provider that the user named, if any; the payload must be for it.
-    """
+def push(settings: PushSettings, file: Path, figures: Figures | None = None) -> int:
+    """Uploads a saved payload; compared with the last upload, and kept in its place."""
     from oaa_bitbucket_async.run.pushing import push_file
 
-    with reporting(str(file), output, redactor_of(None, veza), figures) as reporter:
-        return run_to_end(push_file(veza, file, reporter, state, max_removed, provider_name))
-
-
-def diff(old: Path, new: Path, *, as_json: bool = False, limit: int | None = None) -> int:
-    """Shows what changed from one saved payload to another on standard output. Gives 0 if nothing did, else 1."""
-    from oaa_bitbucket_async.run.differing import show_difference
-
-    return show_difference(old, new, as_json=as_json, limit=limit)
-
-
-def who_can(level: str, place: str, question: Question) -> int:
-    """Shows who can read, write or administer a place. Gives 0 if anybody can, else 1."""
-    from oaa_bitbucket_async.run.answering import answer_who_can
-
-    return answer_who_can(level, place, question)
-
-
-def what_can(holder: str, question: Question) -> int:
-    """Shows what a user or group reaches. Gives 0 if that is anything, else 1."""
-    from oaa_bitbucket_async.run.answering import answer_what_can
-
-    return answer_what_can(holder, question)
-
-
-def demo(
-    *,
-    repositories: int,
-    seed: int,
-    pace: Pace,
-    scope: Scope,
-    output: Output,
-    identity: Identity = "email",
-    include: frozenset[Include] = frozenset(),
-    figures: Figures | None = None,
-) -> int:
-    """The main job against an embedded Bitbucket and an embedded Veza."""
-    from oaa_bitbucket_async.run.demonstration import demonstrate
-
-    return demonstrate(
-        repositories=repositories,
-        seed=seed,
-        pace=pace,
-        scope=scope,
-        output=output,
-        identity=identity,
-        include=include,
-        figures=figures,
-    )
+    with reporting(str(file), settings.output, redactor_of(None, settings.veza), figures) as reporter:
+        return run_to_end(push_file(settings, file, reporter))

@@ -16,7 +16,7 @@ from oaa_bitbucket_async.collect.public_access import Flagged, first
 from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
 from oaa_bitbucket_async.errors import IncompleteError
-from oaa_bitbucket_async.oaa.names import data_source_name_for
+from oaa_bitbucket_async.oaa.names import data_source_of
 from oaa_bitbucket_async.oaa.target import scope_words
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, knows_data_source
 from oaa_bitbucket_async.ops.figures import public_access_text
@@ -147,7 +147,7 @@ async def _tell_veza(tell: Tell, settings: Settings) -> None:
 async def _tell_guards(tell: Tell, session: Session) -> None:
     """What a run would refuse or warn of before its crawl."""
     settings = session.settings
-    data_source = settings.veza.data_source_name or data_source_name_for(settings.bitbucket_url)
+    data_source = data_source_of(settings.veza, settings.bitbucket_url)
     notices = await before_crawl(session, data_source)
     if settings.veza.url is not None and settings.veza.api_key is not None:
         last = LastUpload.of(settings.state, settings.veza, data_source)

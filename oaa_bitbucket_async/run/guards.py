@@ -10,21 +10,16 @@ from dataclasses import dataclass
 from oaa_bitbucket_async.collect.filters import Earlier, prove_filters
 from oaa_bitbucket_async.errors import RemovalError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant
-from oaa_bitbucket_async.oaa.payload import Payload
+from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.oaa.saved import Head
 from oaa_bitbucket_async.oaa.target import left_out, scope_words
-from oaa_bitbucket_async.run.keeping import Kept
 from oaa_bitbucket_async.run.last_upload import LastUpload
-from oaa_bitbucket_async.run.push_command import command, push_command
 from oaa_bitbucket_async.run.session import Session
-from oaa_bitbucket_async.settings import Scope, State, Veza
+from oaa_bitbucket_async.settings import Scope
 
 _log = logging.getLogger(__name__)
 MUCH = 5.0
 """Per cent: an upload that removes more is worth a line."""
-FEW = 20
-"""Below so many, a share says nothing, and only the loss of all of them is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +42,31 @@ async def before_crawl(session: Session, data_source: str) -> list[Notice]:
     """
     settings = session.settings
     last = LastUpload.of(settings.state, settings.veza, data_source)
-    head = await last.head(settings.max_removed) if last is not None and settings.scope.limited else None
+    head = await _head_for(settings.scope, last, settings.max_removed)
     earlier = None if head is None else Earlier(_scope_of(head), head.project_keys)
     warnings = await prove_filters(session.client, session.api, settings.scope, earlier)
     notices = [Notice(Event.FILTER_UNMATCHED, warning) for warning in warnings]
-    if head is not None:
-        notices += check_scope(settings.scope, head, settings.max_removed)
-    return notices
+    return notices + _check_scope(settings.scope, head, settings.max_removed)
 
 
-def check_scope(scope: Scope, head: Head, max_removed: float | None) -> list[Notice]:
+async def compare_scope(scope: Scope, last: LastUpload | None, max_removed: float | None) -> list[Notice]:
+    """Compares a payload's scope with that of the last upload, as a run does before its crawl. Raises as that."""
+    return _check_scope(scope, await _head_for(scope, last, max_removed), max_removed)
+
+
+async def _head_for(scope: Scope, last: LastUpload | None, max_removed: float | None) -> Head | None:
+    """Of what the last upload was. None if it is not needed (for the whole of an instance) or not known."""
+    return await last.head(max_removed) if last is not None and scope.limited else None
+
+
+def _check_scope(scope: Scope, head: Head | None, max_removed: float | None) -> list[Notice]:
     """Compares the scope with that of the last upload. RemovalError if a part would replace the whole.
 
     A last upload that does not tell its scope counts as whole.
     """
-    before = _scope_of(head)
-    if not scope.limited:
+    if head is None:
         return []
+    before = _scope_of(head)
     part = " ".join(scope_words(scope))
     if before.limited:
         less = " ".join(left_out(scope, before))
@@ -118,16 +121,15 @@ def _scope_of(head: Head) -> Scope:
 def check_removed(changes: Changes | None, max_removed: float | None) -> None:
     """Warns if more than 5 per cent of the grants, or of the memberships, would go; RemovalError above `max_removed`.
 
-    Each has its own share: groups that lose their members lose what they hold, and not one grant goes. A grant has
-    gone if its holder has nothing left on that thing (`Changes.grants_lost`). Read rights that public flags no longer
-    give, since public access is off, don't count.
+    Each has its own share (`Changes.removed_shares`): groups that lose their members lose what they hold, and not one
+    grant goes.
     """
     if changes is None:
         return
-    told = [
-        _share(changes.grants, changes.grants_lost, "grants", closed=changes.grants_closed),
-        _share(changes.members, changes.members.removed, "memberships of groups"),
-    ]
+    shares = changes.removed_shares()
+    grants = _of(changes.grants_lost, changes.grants.before - changes.grants_closed, "grants", shares["grants"])
+    members = _of(changes.members.removed, changes.members.before, "memberships of groups", shares["members"])
+    told = [(shares["grants"], grants), (shares["members"], members)]
     since = f" of {changes.since:%Y-%m-%d %H:%M} UTC" if changes.since else ""
     over = [words for share, words in told if max_removed is not None and share > max_removed]
     if over:
@@ -145,26 +147,5 @@ def check_removed(changes: Changes | None, max_removed: float | None) -> None:
         )
 
 
-def _share(
-    kind: Difference[NamedGrant] | Difference[Membership], lost: int, name: str, *, closed: int = 0
-) -> tuple[float, str]:
-    """Per cent of what there was, and in words. Of a few things only the loss of all counts.
-
-    `closed` of them are gone and don't count.
-    """
-    before = kind.before - closed
-    everything = bool(before) and not kind.after
-    share = 100.0 * everything if before < FEW else 100 * lost / before
-    return share, f"{lost:,} of the {before:,} {name} ({share:.1f} %)"
-
-
-def refused(
-    error: RemovalError, last: LastUpload | None, kept: Kept, payload: Payload, veza: Veza, state: State
-) -> RemovalError:
-    """The same, with what to do about the payload, which is in `kept`."""
-    advice = [error.advice, kept.told]
-    if kept.path is not None:
-        if last is not None:
-            advice.append(f"`{command('diff', last.path, kept.path)}` shows what would change.")
-        advice.append(f"If it is right, `{push_command(kept.path, payload, veza, state, None)}` uploads it.")
-    return RemovalError(f"{error.message} Nothing was uploaded.", " ".join(filter(None, advice)))
+def _of(lost: int, before: int, name: str, share: float) -> str:
+    return f"{lost:,} of the {before:,} {name} ({share:.1f} %)"

@@ -18,26 +18,25 @@ from oaa_bitbucket_async.errors import (
 )
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import write_private
-from oaa_bitbucket_async.oaa.names import data_source_name_for
+from oaa_bitbucket_async.oaa.names import data_source_of
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.oaa.target import Target
-from oaa_bitbucket_async.oaa.upload import UploadResult, check_settings, check_veza, push
+from oaa_bitbucket_async.oaa.upload import UploadResult, check_settings, check_veza
 from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.ops.terminal import shows_progress, write_json
 from oaa_bitbucket_async.reading import secure
 from oaa_bitbucket_async.run.collection import Collection, collect, how_to_go_on, journal_of, why_not_resumed
-from oaa_bitbucket_async.run.guards import before_crawl, check_removed, refused, unknown_upload
-from oaa_bitbucket_async.run.keeping import Kept, keep
+from oaa_bitbucket_async.run.delivery import Delivery
+from oaa_bitbucket_async.run.guards import before_crawl
+from oaa_bitbucket_async.run.keeping import Kept, keep, push_command
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
 from oaa_bitbucket_async.run.public_access import settle_public_access
-from oaa_bitbucket_async.run.push_command import push_command
 from oaa_bitbucket_async.run.reporting import Reporter
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import Interruption, listen
-from oaa_bitbucket_async.run.veza_report import report_in_veza
 from oaa_bitbucket_async.settings import CHOOSE_NAME, STANDARD_OUTPUT, Settings
 from oaa_bitbucket_async.state import state_paths
 
@@ -82,7 +81,7 @@ async def _locked(settings: Settings, reporter: Reporter, interruption: Interrup
             if not settings.dry_run:
                 check_settings(settings.veza, settings.bitbucket_url)
                 await check_veza(settings.veza)
-            for notice in await before_crawl(session, _data_source(settings)):
+            for notice in await before_crawl(session, data_source_of(settings.veza, settings.bitbucket_url)):
                 notice.log()
             async with journal_of(settings, capabilities, paths.journal) as journal:
                 try:
@@ -141,7 +140,8 @@ async def _deliver(settings: Settings, reporter: Reporter, collection: Collectio
     ledger, snapshot, result = collection.ledger, collection.snapshot, reporter.result
     result.missing = ledger.missing()
     result.gone = ledger.count(Outcome.GONE)
-    last = LastUpload.of(settings.state, settings.veza, _data_source(settings))
+    data_source = data_source_of(settings.veza, settings.bitbucket_url)
+    last = LastUpload.of(settings.state, settings.veza, data_source)
     await settle_public_access(snapshot, last, result)
     await reporter.crawled(snapshot, settings.identity)
     lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
@@ -152,59 +152,47 @@ async def _deliver(settings: Settings, reporter: Reporter, collection: Collectio
     result.saved = await _save(settings, payload, complete=ledger.complete)
     if lacking:
         raise _incomplete(settings, ledger, result, not_resumed)
-    await _compare(settings, result, payload, last)
+    delivery = Delivery(
+        payload=payload,
+        veza=settings.veza,
+        data_source=data_source,
+        scope=settings.scope,
+        state=settings.state,
+        last=last,
+        result=result,
+    )
+    await delivery.compare(settings.max_removed, lambda: _keep(settings, payload, result))
     if settings.dry_run:
         result.upload = UploadResult(outcome="dry run", reason="nothing was uploaded")
         return
-    unknown = unknown_upload(last, _data_source(settings), settings.scope)
-    uploaded = await _upload(settings, result, payload)
-    if unknown is not None and not uploaded.created_data_source:
-        unknown.log()
-    if last is not None:
-        await last.keep(payload)
-    await report_in_veza(settings.veza, payload, uploaded, result)
+    await _upload(settings, delivery)
 
 
 async def _build(settings: Settings, result: RunResult, snapshot: Snapshot) -> Payload:
     """The snapshot's payload. LostGrantsError, with the payload kept under a name that warns, if it lacks a grant."""
-    target = Target(settings.veza.provider_name, _data_source(settings), settings.scope)
+    target = Target(settings.veza.provider_name, data_source_of(settings.veza, settings.bitbucket_url), settings.scope)
     try:
         return await asyncio.to_thread(build_payload, snapshot, identity=settings.identity, target=target)
     except LostGrantsError as error:
         result.upload = UploadResult(outcome="not uploaded", reason="grants are missing in the payload")
-        kept = await _keep(settings, error.payload, suffix=INCOMPLETE_SUFFIX)
-        result.saved = kept.path
+        kept = await _keep(settings, error.payload, result, suffix=INCOMPLETE_SUFFIX)
         error.advice += f" {kept.told}" + (" Do not upload it." if kept.path else "")
         raise
 
 
-async def _compare(settings: Settings, result: RunResult, payload: Payload, last: LastUpload | None) -> None:
-    """Notes in `result` what the upload will change. RemovalError, with the payload kept, if it removes too much."""
+async def _upload(settings: Settings, delivery: Delivery) -> None:
+    """UploadError, with the payload kept, if Veza does not take it."""
+    result, payload = delivery.result, delivery.payload
     try:
-        result.changes = await last.compare(payload, settings.max_removed) if last is not None else None
-        check_removed(result.changes, settings.max_removed)
-    except RemovalError as error:
-        result.upload = UploadResult(outcome="not uploaded", reason="too much would be removed")
-        kept = await _keep(settings, payload, result.saved)
-        result.saved = kept.path
-        raise refused(error, last, kept, payload, settings.veza, settings.state) from None
-
-
-async def _upload(settings: Settings, result: RunResult, payload: Payload) -> UploadResult:
-    result.upload_bytes = len(payload.compressed)
-    try:
-        result.upload = await push(payload, settings.veza)
+        await delivery.upload()
     except CollectorError as error:
         result.upload = UploadResult(outcome="refused", reason=error.message)
-        kept = await _keep(settings, payload, result.saved)
-        result.saved = kept.path
+        kept = await _keep(settings, payload, result)
         how = ""
         if kept.path is not None:
-            how = (
-                f"`{push_command(kept.path, payload, settings.veza, settings.state, settings.max_removed)}` uploads it."
-            )
+            again = push_command(kept.path, payload, settings.veza, settings.state, settings.max_removed)
+            how = f"`{again}` uploads it."
         raise UploadError(error.message, f"{error.advice} {kept.told} {how}".strip()) from error
-    return result.upload
 
 
 def _incomplete(settings: Settings, ledger: Ledger, result: RunResult, not_resumed: str | None) -> IncompleteError:
@@ -254,18 +242,17 @@ async def _save(settings: Settings, payload: Payload, *, complete: bool) -> Path
     return path
 
 
-async def _keep(settings: Settings, payload: Payload, saved: Path | None = None, *, suffix: str = "") -> Kept:
+async def _keep(settings: Settings, payload: Payload, result: RunResult, *, suffix: str = "") -> Kept:
     """A payload that was not uploaded: where `--save-json` put it, else compressed, in the state folder if it can."""
-    if saved is not None:
-        return Kept.at(saved)
-    return await keep(settings.state.directory, f"{_name(settings)}.json.gz{suffix}", payload.compressed)
+    if result.saved is not None:
+        return Kept.at(result.saved)
+    kept = await keep(settings.state.directory, f"{_name(settings)}.json.gz{suffix}", payload.compressed)
+    result.saved = kept.path
+    return kept
 
 
 def _name(settings: Settings) -> str:
     """Data source and UTC time, without what file systems do not like."""
-    words = "".join(c if c.isalnum() or c in "-._" else "-" for c in _data_source(settings).replace(" - ", "-"))
+    data_source = data_source_of(settings.veza, settings.bitbucket_url)
+    words = "".join(c if c.isalnum() or c in "-._" else "-" for c in data_source.replace(" - ", "-"))
     return f"{words}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-
-
-def _data_source(settings: Settings) -> str:
-    return settings.veza.data_source_name or data_source_name_for(settings.bitbucket_url)

@@ -6,8 +6,9 @@ import pytest
 from oaa_bitbucket_async.cli.build import APPLICATION, Built, build_settings
 from oaa_bitbucket_async.cli.invocation import Invocation
 from oaa_bitbucket_async.cli.main import cli
+from oaa_bitbucket_async.settings import Settings
 
-Build = Callable[..., Built]
+Build = Callable[..., Built[Settings]]
 MINIMUM = {
     "BITBUCKET_URL": "https://bitbucket.example.com",
     "BITBUCKET_TOKEN": "bitbucket-secret",
@@ -28,7 +29,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def build(monkeypatch: pytest.MonkeyPatch) -> Build:
     """Settings from arguments and variables, on top of what is required; None takes a variable away."""
 
-    def build_from(*arguments: str, **variables: str | None) -> Built:
+    def build_from(*arguments: str, **variables: str | None) -> Built[Settings]:
         for name, value in {**MINIMUM, **variables}.items():
             if value is None:
                 monkeypatch.delenv(name, raising=False)

@@ -17,6 +17,17 @@ from oaa_bitbucket_async.demo.bitbucket.endpoints import Endpoints
 from oaa_bitbucket_async.demo.bitbucket.routes import route
 from oaa_bitbucket_async.demo.model import NORMAL, PERSONAL, Estate, Grant, Group, Project, Repository, User
 from oaa_bitbucket_async.demo.rights import Rights
+from tests.servers.changes import (
+    create_personal_project,
+    create_project,
+    create_repository,
+    delete_project,
+    delete_repository,
+    move_repository,
+    rename_project,
+    swap_projects,
+    swap_repositories,
+)
 
 ME = "collector"
 
@@ -62,14 +73,14 @@ def _unused(estate: Estate, key: str) -> str:
 
 
 def _new_project(estate: Estate) -> Project:
-    project = estate.create_project(_unused(estate, "NEW"))
+    project = create_project(estate, _unused(estate, "NEW"))
     project.group_grants = [own("project", project.id)]
     estate.changed()
     return project
 
 
 def _new_repository(estate: Estate, key: str, slug: str) -> Repository:
-    repository = estate.create_repository(key, slug)
+    repository = create_repository(estate, key, slug)
     repository.group_grants = [own("repository", repository.id)]
     estate.changed()
     return repository
@@ -95,13 +106,13 @@ class _Chosen(NamedTuple):
 
 
 def _rename_repository(c: _Chosen) -> set[Subject]:
-    c.estate.move_repository(*_place(c.repository), to_slug=_fresh_slug(c.repository), redirect=c.redirect)
+    move_repository(c.estate, *_place(c.repository), to_slug=_fresh_slug(c.repository), redirect=c.redirect)
     return {Subject("repository", c.repository.id)}
 
 
 def _move_repository(c: _Chosen, target: Project | None = None) -> set[Subject]:
     target, slug = target or c.project, _fresh_slug(c.repository)
-    c.estate.move_repository(*_place(c.repository), to_key=target.key, to_slug=slug, redirect=c.redirect)
+    move_repository(c.estate, *_place(c.repository), to_key=target.key, to_slug=slug, redirect=c.redirect)
     return {Subject("repository", c.repository.id)}
 
 
@@ -112,7 +123,7 @@ def _move_into_new(c: _Chosen) -> set[Subject]:
 def _move_into_personal(c: _Chosen) -> set[Subject]:
     project = c.estate.project("~BOB")
     if project is None:
-        project = c.estate.create_personal_project(c.estate.users[2])
+        project = create_personal_project(c.estate, c.estate.users[2])
         project.user_grants, project.group_grants = [], [own("project", project.id)]
         c.estate.changed()
     return _move_repository(c, project)
@@ -121,18 +132,18 @@ def _move_into_personal(c: _Chosen) -> set[Subject]:
 def _rename_project(c: _Chosen) -> set[Subject]:
     if c.project.type == PERSONAL:
         return set()
-    c.estate.rename_project(c.project.key, _unused(c.estate, "RENAMED"), redirect=c.redirect)
+    rename_project(c.estate, c.project.key, _unused(c.estate, "RENAMED"), redirect=c.redirect)
     return _all_of(c.estate, c.project)
 
 
 def _delete_repository(c: _Chosen) -> set[Subject]:
-    c.estate.delete_repository(*_place(c.repository))
+    delete_repository(c.estate, *_place(c.repository))
     return {Subject("repository", c.repository.id)}
 
 
 def _delete_project(c: _Chosen) -> set[Subject]:
     touched = _all_of(c.estate, c.project)
-    c.estate.delete_project(c.project.key)
+    delete_project(c.estate, c.project.key)
     return touched
 
 
@@ -157,7 +168,7 @@ def _recreate_project(c: _Chosen) -> set[Subject]:
         return set()
     key, slugs = c.project.key, [r.slug for r in c.estate.repositories_of(c.project)]
     touched = _delete_project(c)
-    project = c.estate.create_project(key)
+    project = create_project(c.estate, key)
     project.group_grants = [own("project", project.id)]
     for slug in slugs:
         _new_repository(c.estate, key, slug)
@@ -165,14 +176,14 @@ def _recreate_project(c: _Chosen) -> set[Subject]:
 
 
 def _swap_repositories(c: _Chosen) -> set[Subject]:
-    c.estate.swap_repositories(_place(c.repository), _place(c.other))
+    swap_repositories(c.estate, _place(c.repository), _place(c.other))
     return {Subject("repository", c.repository.id), Subject("repository", c.other.id)}
 
 
 def _swap_projects(c: _Chosen) -> set[Subject]:
     if PERSONAL in (c.project.type, c.another.type):
         return set()
-    c.estate.swap_projects(c.project.key, c.another.key)
+    swap_projects(c.estate, c.project.key, c.another.key)
     return _all_of(c.estate, c.project) | _all_of(c.estate, c.another)
 
 

@@ -7,6 +7,7 @@ import pytest
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from tests.demo.asking import Asker, Reply, ask
 from tests.servers import Fault, RiggedOptions
+from tests.servers.changes import delete_repository, move_repository
 
 OF_PROJECT = {
     "keys/1.0/projects/PRIV/ssh",
@@ -156,12 +157,12 @@ def test_restrictions_of_a_repository_and_those_it_inherits() -> None:
 
 def test_a_moved_repository_leads_on_and_one_that_is_gone_is_404() -> None:
     async def check(asker: Asker) -> None:
-        asker.server.estate.move_repository("PRIV", "tool", to_slug="kit")
+        move_repository(asker.server.estate, "PRIV", "tool", to_slug="kit")
         reply = await rest(asker, "keys/1.0/projects/PRIV/repos/tool/ssh?effective=true")
         assert reply.status == 301
         assert reply.headers["Location"].endswith("/rest/keys/1.0/projects/PRIV/repos/kit/ssh?effective=true")
         assert [r["key"]["id"] for r in (await asker.admin(reply.headers["Location"])).values] == [1, 2, 1]
-        asker.server.estate.delete_repository("PRIV", "kit")
+        delete_repository(asker.server.estate, "PRIV", "kit")
         assert (await rest(asker, "keys/1.0/projects/PRIV/repos/kit/ssh")).exception == "NoSuchRepositoryException"
         assert (await rest(asker, "ssh/1.0/keys?user=gone")).exception == "NoSuchUserException"
         assert (await rest(asker, "access-tokens/1.0/users/gone")).status == 404

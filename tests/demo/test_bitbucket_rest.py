@@ -3,6 +3,14 @@ import pytest
 from oaa_bitbucket_async.demo.model import Estate, Grant, User
 from tests.demo.asking import Asker, ask, escaped, small_estate
 from tests.servers import Capacity, RiggedBitbucket, RiggedOptions, TokenBucket
+from tests.servers.changes import (
+    delete_project,
+    delete_repository,
+    delete_user,
+    move_repository,
+    rename_project,
+    revoke,
+)
 
 
 def names(rows: list[dict[str, str]]) -> list[str]:
@@ -156,14 +164,14 @@ def test_a_principal_has_one_row_with_its_highest_permission() -> None:
 
 def test_what_moved_is_redirected_with_all_that_follows() -> None:
     async def check(asker: Asker) -> None:
-        asker.server.estate.move_repository("PRIV", "tool", to_key="PUB", to_slug="tool 2".replace(" ", "."))
+        move_repository(asker.server.estate, "PRIV", "tool", to_key="PUB", to_slug="tool 2".replace(" ", "."))
         moved = await asker.get("projects/PRIV/repos/tool/permissions/users?limit=3")
         assert moved.status == 301
         assert moved.headers["Location"] == (
             f"{asker.server.url}/rest/api/1.0/projects/PUB/repos/tool.2/permissions/users?limit=3"
         )
         assert (await asker.get(moved.headers["Location"])).values[0]["permission"] == "REPO_ADMIN"
-        asker.server.estate.rename_project("PUB", "OPEN")
+        rename_project(asker.server.estate, "PUB", "OPEN")
         renamed = await asker.get("projects/pub")
         assert (renamed.status, renamed.headers["Location"]) == (
             301,
@@ -178,14 +186,14 @@ def test_what_moved_is_redirected_with_all_that_follows() -> None:
 def test_the_estate_may_change_while_it_runs() -> None:
     async def check(asker: Asker) -> None:
         estate = asker.server.estate
-        estate.revoke("ben+x@example.com", estate.repository("PRIV", "tool"))
+        revoke(estate, "ben+x@example.com", estate.repository("PRIV", "tool"))
         assert (await asker.get("projects/PRIV/repos/tool/permissions/users")).values == []
-        estate.delete_repository("PRIV", "tool")
+        delete_repository(estate, "PRIV", "tool")
         assert (await asker.get("projects/PRIV/repos/tool")).status == 404
         assert "origin" not in (await asker.get("projects/PRIV/repos/old")).json
-        estate.delete_project("PRIV")
+        delete_project(estate, "PRIV")
         assert (await asker.get("projects/PRIV/permissions/users")).exception == "NoSuchProjectException"
-        estate.delete_user("cleo")
+        delete_user(estate, "cleo")
         assert "cleo" not in names((await asker.get("users")).values)
 
     ask(check)

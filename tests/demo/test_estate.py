@@ -12,6 +12,7 @@ from oaa_bitbucket_async.demo.credentials import SshKey
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate, Group, Project, Repository, User, slug_of
 from oaa_bitbucket_async.demo.rights import Rights
+from tests.servers.changes import delete_project, move_repository
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -189,13 +190,13 @@ def test_a_moved_repository_leaves_its_old_path_behind() -> None:
     project, other = Project(1, "ONE"), Project(2, "TWO")
     repository = Repository(1, project, "tool")
     estate = Estate(projects=[project, other], repositories=[repository])
-    estate.move_repository("one", "tool", to_key="two", to_slug="kit")
+    move_repository(estate, "one", "tool", to_key="two", to_slug="kit")
     assert estate.repository("TWO", "kit") is repository
     assert estate.repository("ONE", "tool") is None
     assert estate.moved == {("ONE", "tool"): repository}
-    estate.move_repository("TWO", "kit", to_key="ONE", to_slug="tool")
+    move_repository(estate, "TWO", "kit", to_key="ONE", to_slug="tool")
     assert ("ONE", "tool") not in estate.moved
-    estate.delete_project("ONE")
+    delete_project(estate, "ONE")
     assert estate.repositories == []
     with pytest.raises(KeyError, match="there is no ONE"):
-        estate.delete_project("ONE")
+        delete_project(estate, "ONE")

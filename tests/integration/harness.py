@@ -14,7 +14,7 @@ from oaa_bitbucket_async import run
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.run.loop import exit_code_of
 from oaa_bitbucket_async.secret import Secret
-from oaa_bitbucket_async.settings import Login, Output, Pace, Scope, Settings, State, Veza
+from oaa_bitbucket_async.settings import Login, Output, Pace, PushSettings, Scope, Settings, State, Veza
 from tests.servers import RiggedBitbucket
 from tests.servers.veza import RiggedVeza
 
@@ -95,6 +95,12 @@ class Bench:
     def neutral(self, raw: bytes) -> bytes:
         """A payload without the port, so that it can be compared with one of another server."""
         return raw.replace(self._place.encode(), b"bitbucket.example.com")
+
+    def push_settings(self, *, compares: bool = False, veza: Veza | None = None, **changes: Any) -> PushSettings:
+        """Those of `push`; only with `compares` it knows of the last upload."""
+        state = State(directory=self.state, keep_last=compares)
+        given = veza or self.settings().veza
+        return replace(PushSettings(veza=given, state=state, output=Output(progress=False)), **changes)
 
     def run(self, settings: Settings | None = None, **changes: Any) -> Ran:
         settings = settings or self.settings(**changes)

@@ -16,6 +16,7 @@ from tests.integration.conftest import SMALL, Benches, Typed
 from tests.integration.harness import DATA_SOURCE, Bench, typed_as_printed
 from tests.integration.process import Ended
 from tests.servers import Fault
+from tests.servers.changes import delete_repository
 
 
 def regular(bench: Bench) -> list[str]:
@@ -109,7 +110,7 @@ def test_a_project_that_was_deleted_is_a_warning_if_the_last_upload_had_it(bench
     assert typed(made, "--project", stays, "--project", goes).code == 0
     estate = made.bitbucket.estate
     for repository in [r for r in estate.repositories if r.project.key == goes]:
-        estate.delete_repository(goes, repository.slug)
+        delete_repository(estate, goes, repository.slug)
     estate.projects[:] = [project for project in estate.projects if project.key != goes]
     estate.changed()
     for _ in range(2):  # a schedule does not begin to fail after its first warning

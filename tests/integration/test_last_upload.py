@@ -21,6 +21,7 @@ from tests.integration.harness import Bench, typed_as_printed
 from tests.integration.keyed import EVERYTHING, keyed
 from tests.integration.process import Ended
 from tests.servers import Fault
+from tests.servers.changes import delete_repository
 
 
 def kept_last(bench: Bench) -> Path:
@@ -99,8 +100,7 @@ def test_a_push_keeps_what_it_uploaded(bench: Benches, typed: Typed) -> None:
     made.veza.fail("rejected", 1, "push")
     assert made.run().code == 5
     assert not list(made.state.glob("*.last-payload.gz"))
-    settings = made.settings()
-    assert run.push(settings.veza, settings.output, kept_refused(made), state=settings.state) == 0
+    assert run.push(made.push_settings(compares=True), kept_refused(made)) == 0
     assert gzip.decompress(kept_last(made).read_bytes()) == pushed(made)
     end = typed(made, "--log-format", "json")
     assert "no-last-upload" not in events(end)
@@ -152,7 +152,7 @@ def test_the_second_run_says_what_changed(bench: Benches, typed: Typed) -> None:
     repository.user_grants[0] = Grant(grant.principal, level)
     gone = next(r for r in reversed(estate.repositories) if r is not repository)
     estate.changed()
-    estate.delete_repository(gone.project.key, gone.slug)
+    delete_repository(estate, gone.project.key, gone.slug)
 
     end = typed(made)
     assert end.code == 0, end.err
@@ -243,7 +243,7 @@ def test_what_removes_as_much_as_is_allowed_is_uploaded(bench: Benches) -> None:
     halve_grants(made.bitbucket.estate)
     assert made.run(max_removed=100).code == 0
     (made.state / "old").write_bytes(old)
-    share = compare_files(made.state / "old", kept_last(made)).grants.removed_share
+    share = compare_files(made.state / "old", kept_last(made)).removed_shares()["grants"]
     assert 10 < share < 100
     kept_last(made).write_bytes(old)
     assert made.run(max_removed=share - 0.01).code == 3
@@ -325,9 +325,8 @@ def test_with_the_guard_it_stops_the_upload_and_says_what_to_do(bench: Benches) 
     assert str(path) in ran.error.message
     assert f"Mend {path} or remove it" in ran.error.advice
     kept = kept_refused(made)
-    settings = made.settings()
     with pytest.raises(RemovalError):
-        run.push(settings.veza, Output(progress=False), kept, state=settings.state, max_removed=10)
+        run.push(made.push_settings(compares=True, max_removed=10), kept)
     path.unlink()
     assert made.run(max_removed=10).code == 0
 

@@ -22,6 +22,7 @@ from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
 from tests.servers import Fault, RiggedOptions
 from tests.servers.capacity import Capacity
+from tests.servers.changes import revoke
 
 FEW = replace(QUICK, max_attempts=3, request_timeout=5.0)
 
@@ -79,13 +80,13 @@ def someone(made: Bench, name: str = "") -> str:
     estate = made.bitbucket.estate
     user = next(u for u in estate.users if u.active and not u.deleted and u.name != made.bitbucket.user)
     for place in (*estate.projects, *estate.repositories):
-        estate.revoke(user.name, place)
+        revoke(estate, user.name, place)
     for project in estate.projects:
         project.group_grants = [g for g in project.group_grants if g.permission != "PROJECT_ADMIN"]
         project.defaults = tuple(level for level in project.defaults if level != "PROJECT_ADMIN")
     estate.projects = [p for p in estate.projects if p.owner != user.name]
     estate.repositories = [r for r in estate.repositories if r.project in estate.projects]
-    estate.revoke(user.name)
+    revoke(estate, user.name)
     estate.global_groups = [g for g in estate.global_groups if g.permission not in ("ADMIN", "SYS_ADMIN")]
     estate.global_users.append(Grant(user.name, "LICENSED_USER"))
     estate.changed()
@@ -112,7 +113,7 @@ def test_an_account_without_project_admin(bench: Benches) -> None:
 def test_an_account_that_is_not_licensed(bench: Benches) -> None:
     made = bench()
     name = someone(made)
-    made.bitbucket.estate.revoke(name)
+    revoke(made.bitbucket.estate, name)
     made.bitbucket.estate.global_groups = []
     made.bitbucket.estate.changed()
     ends(made.run(login=Login(user=name, secret=Secret("theirs"))), 4, "not licensed", requests=1)

@@ -10,6 +10,14 @@ from oaa_bitbucket_async.settings import State
 from tests.integration.conftest import Benches
 from tests.integration.test_resume import ONCE, truth
 from tests.servers import Fault, RiggedOptions
+from tests.servers.changes import (
+    create_project,
+    create_repository,
+    delete_project,
+    delete_repository,
+    move_repository,
+    rename_project,
+)
 
 
 def home(estate: Estate, repositories: int = 3) -> Project:
@@ -20,27 +28,27 @@ def home(estate: Estate, repositories: int = 3) -> Project:
 
 
 def rename_the_project(estate: Estate) -> None:
-    estate.rename_project(home(estate).key, "FRESH")
+    rename_project(estate, home(estate).key, "FRESH")
 
 
 def rename_it_without_a_redirect(estate: Estate) -> None:
-    estate.rename_project(home(estate).key, "FRESH", redirect=False)
+    rename_project(estate, home(estate).key, "FRESH", redirect=False)
 
 
 def rename_a_repository(estate: Estate) -> None:
     last = estate.repositories_of(home(estate))[-1]
-    estate.move_repository(last.project.key, last.slug, to_slug="fresh", redirect=False)
+    move_repository(estate, last.project.key, last.slug, to_slug="fresh", redirect=False)
 
 
 def move_into_a_new_project(estate: Estate) -> None:
-    new = estate.create_project("NEW", user_grants=[Grant(estate.users[3].name, "PROJECT_WRITE")])
+    new = create_project(estate, "NEW", user_grants=[Grant(estate.users[3].name, "PROJECT_WRITE")])
     new.defaults = ("PROJECT_READ",)
     last = estate.repositories_of(home(estate))[-1]
-    estate.move_repository(last.project.key, last.slug, to_key="NEW")
+    move_repository(estate, last.project.key, last.slug, to_key="NEW")
 
 
 def delete_the_project(estate: Estate) -> None:
-    estate.delete_project(home(estate).key)
+    delete_project(estate, home(estate).key)
 
 
 CHANGES = [
@@ -86,11 +94,11 @@ def test_a_resume_lists_everything_as_it_is_now(bench: Benches) -> None:
     assert made.run().code == 5
     project = home(estate)
     first, second, *_ = estate.repositories_of(project)
-    estate.delete_repository(project.key, first.slug)
-    estate.create_repository(project.key, "brand-new", group_grants=[Grant(estate.groups[0].name, "REPO_WRITE")])
-    estate.move_repository(project.key, second.slug, to_slug="renamed", redirect=False)
+    delete_repository(estate, project.key, first.slug)
+    create_repository(estate, project.key, "brand-new", group_grants=[Grant(estate.groups[0].name, "REPO_WRITE")])
+    move_repository(estate, project.key, second.slug, to_slug="renamed", redirect=False)
     other = next(p for p in estate.projects if p.type == NORMAL and p is not project)
-    estate.rename_project(other.key, "FRESH")
+    rename_project(estate, other.key, "FRESH")
     estate.users.append(User(9_999, "newcomer"))
     estate.groups.pop()
     estate.global_groups.append(Grant(estate.groups[0].name, "PROJECT_CREATE"))

@@ -28,6 +28,7 @@ from tests.integration.harness import QUICK, Bench, Ran
 from tests.integration.process import QUICK_JOURNAL, Process, ended
 from tests.servers import Fault, LoggedRequest, RiggedOptions
 from tests.servers.capacity import Capacity
+from tests.servers.changes import delete_group, delete_project, delete_repository, move_repository
 
 ONCE = replace(QUICK, max_attempts=1)
 """A fault is not asked again in the same round, so that it takes few requests to make a run incomplete."""
@@ -71,7 +72,7 @@ def cut_off(bench: Bench, match: str = "repository-groups", first: int = 20) -> 
 
 def truth(bench: Bench) -> Ran:
     """What an unbroken run makes of the same server, leaving the bench's own state alone."""
-    settings = bench.settings(state=State(directory=bench.state / "elsewhere", resume=False))
+    settings = bench.settings(state=State(directory=bench.state / "elsewhere", resume=False, keep_last=False))
     ran = bench.run(settings)
     assert ran.code == 0, ran.error
     return ran
@@ -367,7 +368,7 @@ def test_what_only_a_deleted_repository_showed_goes_with_it(bench: Benches) -> N
     first = cut_off(made, match=path, first=0)
     assert first.error is not None
     assert "1 parts" in first.error.message
-    made.bitbucket.estate.delete_repository(repository.project.key, repository.slug)
+    delete_repository(made.bitbucket.estate, repository.project.key, repository.slug)
     ran = made.run()
     assert ran.code == 0, ran.error
     assert str(repository.id) not in names(ran, "repositories")
@@ -379,7 +380,7 @@ def test_a_project_deleted_between_two_runs_takes_its_repositories_along(bench: 
     made = bench()
     project = next(p for p in made.bitbucket.estate.projects if made.bitbucket.estate.repositories_of(p))
     cut_off(made, match=f"/projects/{project.key}/permissions/groups", first=0)
-    made.bitbucket.estate.delete_project(project.key)
+    delete_project(made.bitbucket.estate, project.key)
     ran = made.run()
     assert ran.code == 0, ran.error
     assert ran.raw == truth(made).raw
@@ -389,7 +390,7 @@ def test_a_group_deleted_between_two_runs_keeps_only_its_grants(bench: Benches) 
     made = bench()
     group = next(g for g in made.bitbucket.estate.groups if g.members and g.name != "stash-users")
     cut_off(made, match="more-members", first=0)
-    made.bitbucket.estate.delete_group(group.name)
+    delete_group(made.bitbucket.estate, group.name)
     ran = made.run()
     assert ran.code == 0, ran.error
     assert ran.raw == truth(made).raw
@@ -401,7 +402,7 @@ def test_a_repository_moved_between_two_runs_is_followed(bench: Benches) -> None
     repository = estate.repositories[0]
     target = next(p for p in estate.projects if p is not repository.project and p.type == "NORMAL")
     cut_off(made, match=f"/repos/{repository.slug}/permissions/groups", first=0)
-    estate.move_repository(repository.project.key, repository.slug, to_key=target.key, to_slug="moved-away")
+    move_repository(estate, repository.project.key, repository.slug, to_key=target.key, to_slug="moved-away")
     ran = made.run()
     assert ran.code == 0, ran.error
     assert ran.raw == truth(made).raw
@@ -413,7 +414,7 @@ def test_what_appears_before_a_missing_listing_is_read_is_there(bench: Benches) 
     estate = made.bitbucket.estate
     gone = estate.repositories[3]
     cut_off(made, match=r"/repos\?archived", first=0)
-    estate.delete_repository(gone.project.key, gone.slug)
+    delete_repository(estate, gone.project.key, gone.slug)
     number = max(r.id for r in estate.repositories) + 1
     estate.repositories.append(
         Repository(number, estate.projects[0], "brand-new", group_grants=[Grant(estate.groups[0].name, "REPO_WRITE")])

@@ -60,7 +60,7 @@ def kept(bench: Bench) -> list[Path]:
 def push(bench: Bench, file: Path) -> list[bytes]:
     """What `push FILE` brought to Veza."""
     before = len(bench.veza.pushed)
-    assert run.push(bench.settings().veza, Output(progress=False), file) == 0
+    assert run.push(bench.push_settings(), file) == 0
     return [bench.neutral(pushed.raw) for pushed in bench.veza.pushed[before:]]
 
 
@@ -211,7 +211,7 @@ def test_a_kept_payload_that_veza_still_refuses(bench: Benches) -> None:
     assert made.run().code == 5
     [file] = kept(made)
     with pytest.raises(UploadError, match="rejected on purpose"):
-        run.push(made.settings().veza, Output(progress=False), file)
+        run.push(made.push_settings(), file)
     assert file.exists()
 
 

@@ -233,9 +233,9 @@ def test_push_of_a_file_makes_it_likewise(bench: Benches, tmp_path: Path) -> Non
     file = tmp_path / "saved.json"
     assert made.run(dry_run=True, output=Output(progress=False, save_json=file)).code == 0
     veza = made.settings().veza
-    assert run.push(replace(veza, create_report=False), Output(progress=False), file) == 0
+    assert run.push(made.push_settings(veza=replace(veza, create_report=False)), file) == 0
     assert not made.veza.assessments.reports
-    assert run.push(replace(veza, create_report=True), Output(progress=False), file) == 0
+    assert run.push(made.push_settings(veza=replace(veza, create_report=True)), file) == 0
     assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
 
 

@@ -138,7 +138,8 @@ def test_nothing_changes_from_a_payload_to_itself(seed: int, instance: Any) -> N
     raw = _json(steps_of(seed, instance), instance)
     old, new = _index(raw, raw)
     assert not compare(old, new)
-    assert all(not kind and kind.removed_share == 0 for kind in compare(old, new).kinds().values())
+    assert not any(compare(old, new).kinds().values())
+    assert not any(compare(old, new).removed_shares().values())
 
 
 @given(payloads(), st.integers(0, 5))
@@ -171,8 +172,13 @@ def test_kinds_are_the_fields_in_their_order() -> None:
 
 
 def test_the_share_that_was_removed() -> None:
-    assert Difference(before=8, removed=2).removed_share == 25.0
-    assert Difference(before=0, added=5).removed_share == 0.0
+    changes = Changes(
+        grants=Difference(before=90, after=70, removed=40),
+        members=Difference(added=5),
+        grants_lost=20,
+        grants_closed=10,
+    )
+    assert changes.removed_shares() == {"grants": 25.0, "members": 0.0}
 
 
 # --- payloads of another origin ---------------------------------------------------------------------------------------

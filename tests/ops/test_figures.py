@@ -15,7 +15,7 @@ from rich.console import Console
 from oaa_bitbucket_async.oaa.changes import Changes, Difference
 from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.veza_report import ReportResult
-from oaa_bitbucket_async.ops.figures import FIGURES, HOW_IT_WENT, WHAT_WAS_FOUND, Figure, Unit, fields
+from oaa_bitbucket_async.ops.figures import FIGURES, HOW_IT_WENT, WHAT_WAS_FOUND, Figure, Measure, fields
 from oaa_bitbucket_async.ops.formats import duration_text, size_text
 from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.ops.metrics import write_metrics
@@ -94,9 +94,9 @@ def numbers_in(value: object) -> Iterator[float]:
 
 
 def written(figure: Figure, number: float) -> str:
-    if figure.unit is Unit.SECONDS:
+    if figure.measure is Measure.SECONDS:
         return duration_text(number)
-    return size_text(number) if figure.unit is Unit.BYTES else f"{number:,}"
+    return size_text(number) if figure.measure is Measure.BYTES else f"{number:,}"
 
 
 def test_every_figure_is_the_same_wherever_it_is_told(tmp_path: Path) -> None:

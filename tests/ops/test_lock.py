@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.errors import TemporaryError
-from oaa_bitbucket_async.ops.lock import Holder, hold
+from oaa_bitbucket_async.ops.lock import LockHolder, hold
 
 ROOT = Path(__file__).parents[2]
-HOLDER = Holder(pid=4711, host="collector-1", since=datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
+HOLDER = LockHolder(pid=4711, host="collector-1", since=datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
 CHILD = """
 import sys
 from pathlib import Path

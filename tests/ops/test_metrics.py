@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from oaa_bitbucket_async.oaa.changes import Changes, Difference
+from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant
 from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.ops.metrics import write_metrics
 from oaa_bitbucket_async.ops.result import RunResult
@@ -56,7 +56,7 @@ def test_the_figures_of_a_run(tmp_path: Path) -> None:
 def test_a_failure_keeps_the_time_of_the_last_success(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     write_metrics(path, RunResult(instance="h", exit_code=75, finished_at=500.0))
-    assert ("last_success_timestamp_seconds", "") not in _read(path)
+    assert _read(path)["last_success_timestamp_seconds", ""] == 0
     write_metrics(path, RunResult(instance="h", upload=UPLOADED, exit_code=0, finished_at=1000.0))
     write_metrics(path, RunResult(instance="h", exit_code=3, finished_at=2000.0))
     found = _read(path)
@@ -73,13 +73,32 @@ def test_only_an_upload_of_this_instance_is_a_success(tmp_path: Path) -> None:
     write_metrics(path, RunResult(instance="h", upload=UPLOADED, exit_code=3, finished_at=3000.0))
     assert _read(path)["last_success_timestamp_seconds", ""] == 1000.0
     write_metrics(path, RunResult(instance="another", upload=DRY, exit_code=0, finished_at=4000.0))
-    assert ("last_success_timestamp_seconds", "") not in _read(path)
+    assert _read(path)["last_success_timestamp_seconds", ""] == 0
 
 
 def test_what_was_not_collected_has_no_figure(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     write_metrics(path, RunResult(instance="h", exit_code=75, finished_at=500.0))
     assert {"entities", "grants", "payload_bytes", "upload_warnings"}.isdisjoint(name for name, _ in _read(path))
+
+
+def test_credentials_are_entities_where_they_were_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    result = make_result()
+    write_metrics(path, result)
+    assert ("entities", "credentials") not in _read(path)
+    write_metrics(path, replace(result, counts=replace(result.counts, credentials=7)))
+    assert _read(path)["entities", "credentials"] == 7
+
+
+def test_the_share_that_is_gone_is_what_the_guard_looks_at(tmp_path: Path) -> None:
+    path = tmp_path / "m.prom"
+    grants = Difference[NamedGrant](before=1000, after=700, removed=330)
+    members = Difference[Membership](before=10, after=0, removed=10)
+    changes = Changes(grants=grants, members=members, grants_lost=300)
+    write_metrics(path, RunResult(instance="h", changes=changes, exit_code=3, finished_at=1.0))
+    found = _read(path)
+    assert (found["removed_ratio", "grants"], found["removed_ratio", "members"]) == (0.3, 1.0)
 
 
 def test_what_changed_since_the_last_upload(tmp_path: Path) -> None:
@@ -90,6 +109,7 @@ def test_what_changed_since_the_last_upload(tmp_path: Path) -> None:
     assert found["changes", "removed,grants"] == 3
     assert found["changes", "added,grants"] == 1
     assert found["changes", "removed,users"] == 0
+    assert "removed_ratio" in {name for name, _ in found}
     write_metrics(path, RunResult(instance="h", exit_code=0, finished_at=1.0))
     assert "changes" not in {name for name, _ in _read(path)}
 
@@ -122,6 +142,7 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, content: bytes, caplog: pyte
     path.write_bytes(content)
     write_metrics(path, RunResult(instance="h", exit_code=2, finished_at=2000.0))
     assert _read(path)["exit_code", ""] == 2
+    assert _read(path)["last_success_timestamp_seconds", ""] == 0, "an alert too many rather than one too few"
     assert "last success" in caplog.text
 
 

@@ -8,6 +8,7 @@ from oaa_bitbucket_async.demo.bitbucket import faults
 from oaa_bitbucket_async.demo.bitbucket.answers import Answer
 from oaa_bitbucket_async.demo.bitbucket.routes import Route
 from oaa_bitbucket_async.demo.model import Estate
+from tests.servers.changes import delete_project, delete_repository
 
 FAULTS = {
     **faults.FAULTS,
@@ -41,6 +42,6 @@ class Fault(faults.Fault):
         if self.name != "vanished":
             return
         if where.kind.startswith("repository") and estate.repository(*where.names[:2]) is not None:
-            estate.delete_repository(*where.names[:2])
+            delete_repository(estate, *where.names[:2])
         elif where.kind.startswith("project-") and estate.project(where.names[0]) is not None:
-            estate.delete_project(where.names[0])
+            delete_project(estate, where.names[0])

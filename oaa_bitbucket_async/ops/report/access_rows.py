@@ -4,11 +4,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from oaa_bitbucket_async.access.levels import GLOBAL_ADMINS
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import GrantSet, Missing, Snapshot
-from oaa_bitbucket_async.oaa.permissions import ADMINISTERS, PERMISSIONS, PROJECT_READ, highest
+from oaa_bitbucket_async.oaa.permissions import PERMISSIONS, PROJECT_READ, highest
 from oaa_bitbucket_async.oaa.principals import identities_of
-from oaa_bitbucket_async.ops.report.evidence import GLOBAL_ADMINISTRATORS, Evidence, day, rank
+from oaa_bitbucket_async.ops.report.evidence import Evidence, day, rank
+from oaa_bitbucket_async.ops.report.reach_index import ADMINISTERS
 
 Cell = str | int | None
 Row = tuple[Cell, ...]
@@ -28,7 +30,7 @@ def administrators(evidence: Evidence) -> Iterator[Row]:
     through: dict[int, list[str]] = {}
     permissions: dict[int, set[str]] = {}
     for principal, held in evidence.global_holders.items():
-        if held.isdisjoint(GLOBAL_ADMINISTRATORS):
+        if held.isdisjoint(GLOBAL_ADMINS):
             continue
         if principal.kind == "user":
             members: Iterable[int] = (int(principal.key),)
@@ -38,7 +40,7 @@ def administrators(evidence: Evidence) -> Iterator[Row]:
             how = snapshot.groups[str(principal.key)].name
         for member in members:
             through.setdefault(member, []).append(how)
-            permissions.setdefault(member, set()).update(held & GLOBAL_ADMINISTRATORS)
+            permissions.setdefault(member, set()).update(held & GLOBAL_ADMINS)
     for user in sorted(
         (user for user in evidence.users() if user.id in through),
         key=lambda user: (not user.active, rank(highest(permissions[user.id]) or "")),

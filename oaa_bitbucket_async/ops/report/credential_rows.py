@@ -9,9 +9,9 @@ from oaa_bitbucket_async.collect.protection import branch_of, protected
 from oaa_bitbucket_async.collect.snapshot import UserRecord
 from oaa_bitbucket_async.collect.units import OF_PROJECT, OF_USER, UnitKind
 from oaa_bitbucket_async.oaa.credentials import of_several_users
-from oaa_bitbucket_async.oaa.permissions import WRITES
 from oaa_bitbucket_async.ops.report.access_rows import Row
 from oaa_bitbucket_async.ops.report.evidence import Evidence, day
+from oaa_bitbucket_async.ops.report.reach_index import WRITES
 
 UNUSED_DAYS = 180
 TOKENS = (UnitKind.PROJECT_TOKENS, UnitKind.REPOSITORY_TOKENS, UnitKind.USER_TOKENS)

@@ -10,8 +10,6 @@ from oaa_bitbucket_async.oaa.values import timestamp
 from oaa_bitbucket_async.ops.report.reach_index import ReachIndex
 from oaa_bitbucket_async.settings import Identity
 
-GLOBAL_ADMINISTRATORS = frozenset({"ADMIN", "SYS_ADMIN"})
-"""Global permissions with which one can administer every project and repository."""
 EVERYTHING = "the whole instance"
 _RANK = {permission: rank for rank, permission in enumerate(PERMISSIONS)}
 

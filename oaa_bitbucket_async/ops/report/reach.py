@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord, fold
-from oaa_bitbucket_async.oaa.permissions import ADMINISTERS, READS, WRITES
-from oaa_bitbucket_async.ops.report.reach_index import ReachIndex, Repositories
+from oaa_bitbucket_async.ops.report.reach_index import ADMINISTERS, READS, WRITES, ReachIndex, Repositories
 
 MOST = 20
 

@@ -10,10 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
+from oaa_bitbucket_async.access.levels import Level, permissions_of
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import GrantSet, ProjectRecord, RepositoryRecord, Snapshot
-from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, READS
+from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ
 
+READS, WRITES, ADMINISTERS = map(permissions_of, Level)
+"""Permissions whose holder may read, change or administer what they are held on."""
 Repositories = int
 """A set of repositories: the bit at a repository's place is set."""
 

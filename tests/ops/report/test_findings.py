@@ -14,13 +14,12 @@ from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.included import AccessKey, Included, Restriction, SshKey, Token
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
 from oaa_bitbucket_async.collect.units import UnitKind
-from oaa_bitbucket_async.oaa.permissions import READS
 from oaa_bitbucket_async.ops.report import reach
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.analysis import Analysis
 from oaa_bitbucket_async.ops.report.findings import FINDINGS
 from oaa_bitbucket_async.ops.report.found import MOST_ROWS, Found
-from oaa_bitbucket_async.ops.report.reach_index import ReachIndex
+from oaa_bitbucket_async.ops.report.reach_index import READS, ReachIndex
 from oaa_bitbucket_async.settings import Identity, Include
 from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
