@@ -29,9 +29,7 @@ def servers() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @pytest.fixture(scope="session")
-def upload(
-    servers: asyncio.AbstractEventLoop, veza_server: RiggedVeza, tmp_path_factory: pytest.TempPathFactory
-) -> Upload:
+def upload(servers: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upload]:
     """The JSON that Veza took (`upload(instance, pace=…, faults=…, include=…)`), with the same host for all servers."""
 
     def collect(
@@ -44,14 +42,15 @@ def upload(
         server = RiggedBitbucket(instance.estate, instance.options, faults)
         asyncio.run_coroutine_threadsafe(server.__aenter__(), servers).result(30)
         try:
-            bench = Bench(server, veza_server, state)  # strangers take each other's place: no guard
+            bench = Bench(server, veza, state)  # strangers take each other's place: no guard
             ran = bench.run(basic=instance.basic, pace=pace, include=include, max_removed=None)
         finally:
             asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), servers).result(30)
-            veza_server.pushed.clear()
+            veza.pushed.clear()
         assert ran.code == 0, ran.error
         (raw,) = ran.raw
         return raw
 
     state: Path = tmp_path_factory.mktemp("state")
-    return collect
+    with RiggedVeza() as veza:
+        yield collect

@@ -1,4 +1,4 @@
-"""A bench for each test: its own Bitbucket estate and state folder, the session's Veza."""
+"""A bench for each test: a Bitbucket, a Veza and a state folder of its own."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +18,13 @@ from tests.servers.veza import RiggedVeza
 SMALL = EstateShape(users=40, groups=10, projects=6, repositories=40, personal_projects=3, seed=3)
 Benches = Callable[..., Bench]
 Typed = Callable[..., Ended]
+
+
+@pytest.fixture
+def veza_server() -> Iterator[RiggedVeza]:
+    """A Veza that only this test knows. Who runs something against it trusts it for as long as that takes."""
+    with RiggedVeza() as veza:
+        yield veza
 
 
 @pytest.fixture
@@ -56,9 +63,9 @@ def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) ->
 
 
 @pytest.fixture(scope="session")
-def truth(veza_server: RiggedVeza, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A run in which nothing went wrong, against a bench as it comes."""
-    with serving(RiggedBitbucket(generate(SMALL))) as server:
-        ran = Bench(server, veza_server, tmp_path_factory.mktemp("truth")).run()
+    with RiggedVeza() as veza, serving(RiggedBitbucket(generate(SMALL))) as server:
+        ran = Bench(server, veza, tmp_path_factory.mktemp("truth")).run()
     assert ran.code == 0, ran.error
     return ran

@@ -96,18 +96,26 @@ class Bench:
         """A payload without the port, so that it can be compared with one of another server."""
         return raw.replace(self._place.encode(), b"bitbucket.example.com")
 
-    def push_settings(self, *, compares: bool = False, veza: Veza | None = None, **changes: Any) -> PushSettings:
-        """Those of `push`; only with `compares` it knows of the last upload."""
+    def check(self, **changes: Any) -> int:
+        """`--check`: its exit code."""
+        with self.veza.trusted():
+            return run.check(self.settings(**changes))
+
+    def push(self, file: Path, *, compares: bool = False, create_report: bool | None = None, **changes: Any) -> int:
+        """`push FILE`: its exit code. Only with `compares` it knows of the last upload."""
         state = State(directory=self.state, keep_last=compares)
-        given = veza or self.settings().veza
-        return replace(PushSettings(veza=given, state=state, output=Output(progress=False)), **changes)
+        veza = replace(self.settings().veza, create_report=create_report)
+        settings = replace(PushSettings(veza=veza, state=state, output=Output(progress=False)), **changes)
+        with self.veza.trusted():
+            return run.push(settings, file)
 
     def run(self, settings: Settings | None = None, **changes: Any) -> Ran:
         settings = settings or self.settings(**changes)
         before, pushed_before = len(self.bitbucket.requests), len(self.veza.pushed)
         error: CollectorError | None = None
         try:
-            code = run.collect_and_upload(settings)
+            with self.veza.trusted():
+                code = run.collect_and_upload(settings)
         except CollectorError as problem:
             error, code = problem, exit_code_of(problem)
             logging.getLogger("tests").info("the run ended with: %s", problem)

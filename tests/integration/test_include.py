@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.settings import Include
 from tests.integration.conftest import Benches
@@ -156,7 +155,7 @@ def test_check_tells_the_price_that_a_run_pays(bench: Benches, capsys: pytest.Ca
     made = bench(estate=keyed())
     without = made.run(basic=basic).requests
     capsys.readouterr()
-    assert run.check(made.settings(basic=basic, include=frozenset({Include.TOKENS}))) == 0
+    assert made.check(basic=basic, include=frozenset({Include.TOKENS})) == 0
     said = capsys.readouterr().out
     told = dict(re.findall(r"(?:Include:|^) +([\w-]+): ([\d,]+(?: to [\d,]+)?) requests", said, re.MULTILINE))
     assert told.keys() == set(Include), said
@@ -165,7 +164,7 @@ def test_check_tells_the_price_that_a_run_pays(bench: Benches, capsys: pytest.Ca
         least, _, most = told[include].partition(" to ")
         assert int(least) <= paid <= int(most or least), include
     whole = int(re.search(r"about ([\d,]+) requests", said)[1].replace(",", ""))  # type: ignore[index]
-    assert run.check(made.settings(basic=basic)) == 0
+    assert made.check(basic=basic) == 0
     bare = int(re.search(r"about ([\d,]+) requests", capsys.readouterr().out)[1].replace(",", ""))  # type: ignore[index]
     assert whole - bare == int(told[Include.TOKENS])
     assert ("are not visible to this login" in said) is not basic

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async import run
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Estate, Grant
 from oaa_bitbucket_async.errors import RemovalError
@@ -100,7 +99,7 @@ def test_a_push_keeps_what_it_uploaded(bench: Benches, typed: Typed) -> None:
     made.veza.fail("rejected", 1, "push")
     assert made.run().code == 5
     assert not list(made.state.glob("*.last-payload.gz"))
-    assert run.push(made.push_settings(compares=True), kept_refused(made)) == 0
+    assert made.push(kept_refused(made), compares=True) == 0
     assert gzip.decompress(kept_last(made).read_bytes()) == pushed(made)
     end = typed(made, "--log-format", "json")
     assert "no-last-upload" not in events(end)
@@ -326,7 +325,7 @@ def test_with_the_guard_it_stops_the_upload_and_says_what_to_do(bench: Benches) 
     assert f"Mend {path} or remove it" in ran.error.advice
     kept = kept_refused(made)
     with pytest.raises(RemovalError):
-        run.push(made.push_settings(compares=True, max_removed=10), kept)
+        made.push(kept, compares=True, max_removed=10)
     path.unlink()
     assert made.run(max_removed=10).code == 0
 

@@ -148,19 +148,20 @@ class Place:
             assert set(self.modes().values()) <= {0o600}, self.modes()
 
 
-@pytest.fixture(scope="module")
-def own_veza() -> Iterator[RiggedVeza]:
-    with RiggedVeza(api_key=VEZA_KEY) as veza, veza.trusted():
+@pytest.fixture
+def veza_server() -> Iterator[RiggedVeza]:
+    """One with a key that we know the forms of."""
+    with RiggedVeza(api_key=VEZA_KEY) as veza:
         yield veza
 
 
 @pytest.fixture(params=["basic", "token"])
-def place(own_veza: RiggedVeza, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+def place(veza_server: RiggedVeza, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     bitbucket = RiggedBitbucket(generate(SMALL))
     bitbucket.password, bitbucket.token = PASSWORD, TOKEN
     bitbucket.add_account(bitbucket.user, password=PASSWORD, token=TOKEN)
     with serving(bitbucket):
-        yield Place(Bench(bitbucket, own_veza, tmp_path / "state"), tmp_path, basic=request.param == "basic")
+        yield Place(Bench(bitbucket, veza_server, tmp_path / "state"), tmp_path, basic=request.param == "basic")
 
 
 def test_the_search_finds_what_is_there() -> None:
@@ -258,7 +259,7 @@ def test_a_server_that_repeats_what_it_was_sent(place: Place, before: int) -> No
 
 @pytest.mark.parametrize("arguments", [("--check",), ("--dry-run",)])
 def test_a_server_that_calls_itself_and_us_by_the_credential(
-    own_veza: RiggedVeza, tmp_path: Path, arguments: tuple[str, ...]
+    veza_server: RiggedVeza, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     """Its version and our name are shown, on standard output too."""
     token = "MTIzNDU2Nzg5MDEyOpqrstuvwxyz"
@@ -266,7 +267,7 @@ def test_a_server_that_calls_itself_and_us_by_the_credential(
     bitbucket.token = token
     bitbucket.add_account(token, password=PASSWORD, token=token)
     with serving(bitbucket):
-        end = ended(Bench(bitbucket, own_veza, tmp_path / "state"), *arguments, basic=False)
+        end = ended(Bench(bitbucket, veza_server, tmp_path / "state"), *arguments, basic=False)
     assert end.code == 0, end.err
     assert "9.4.0-***" in end.out + end.err
     assert "as ***" in end.out + end.err

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from oaa_bitbucket_async import run
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Veza
@@ -125,10 +124,10 @@ def test_check_says_so_and_counts_what_it_costs(
 ) -> None:
     made = bench(estate=estate(public_access=on))
     nothing = bench(estate=estate(flags=False))
-    assert run.check(made.settings()) == 0
+    assert made.check() == 0
     told = capsys.readouterr().out
     assert f"Public:      {words}" in told
-    assert run.check(nothing.settings()) == 0
+    assert nothing.check() == 0
     without = capsys.readouterr().out
     assert "Public:      nothing is called public" in without
     assert requests_in(told) - requests_in(without) == made.run().requests - nothing.run().requests == (1 if on else 6)
@@ -142,7 +141,7 @@ def requests_in(text: str) -> int:
 
 def test_check_where_it_can_t_be_told(bench: Benches, capsys: pytest.CaptureFixture[str]) -> None:
     made = bench(faults=[Fault("login-page", match="repository")], estate=estate())
-    assert run.check(made.settings()) == 0
+    assert made.check() == 0
     assert "whether access is on can't be told" in capsys.readouterr().out
 
 

@@ -37,10 +37,11 @@ def _prepare(bench: Bench, etc: Path, **more: str) -> None:
     program.chmod(0o755)
 
 
-def _run(command: list[str], environment: dict[str, str], cwd: Path) -> "subprocess.CompletedProcess[str]":
-    few = {name: value for name, value in os.environ.items() if name in ("PATH", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")}
+def _run(bench: Bench, command: list[str], variables: dict[str, str], cwd: Path) -> "subprocess.CompletedProcess[str]":
+    with bench.veza.trusted():
+        few = {name: os.environ[name] for name in ("PATH", "REQUESTS_CA_BUNDLE", "NO_PROXY")}
     return subprocess.run(
-        command, env={**few, **environment}, cwd=cwd, capture_output=True, text=True, check=False, timeout=60
+        command, env={**few, **variables}, cwd=cwd, capture_output=True, text=True, check=False, timeout=60
     )
 
 
@@ -69,7 +70,7 @@ def test_the_unit(bench: Benches, tmp_path: Path) -> None:
             case "EnvironmentFile":
                 environment |= dict(_pair(line) for line in Path(value).read_text().splitlines())
     before = len(made.veza.pushed)
-    done = _run(shlex.split(dict(settings)["ExecStart"]), environment, tmp_path)
+    done = _run(made, shlex.split(dict(settings)["ExecStart"]), environment, tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(made.veza.pushed) == before + 1
     assert (tmp_path / dict(settings)["StateDirectory"]).is_dir(), "it keeps its state in the unit's folder"
@@ -94,7 +95,7 @@ def test_the_line_of_cron(bench: Benches, tmp_path: Path, times: int, code: int,
     line = command.replace(CONFIGURED, str(etc)).replace(PROGRAM, str(etc / "program"))
     path = f"{etc}:{os.environ['PATH']}"
     before = len(made.veza.pushed)
-    done = _run(["/bin/sh", "-c", line], {"HOME": str(tmp_path), "PATH": path}, tmp_path)
+    done = _run(made, ["/bin/sh", "-c", line], {"HOME": str(tmp_path), "PATH": path}, tmp_path)
     assert (done.stdout, done.stderr) == ("", ""), "cron would send a mail of it every night"
     log = (tmp_path / "oaa-bitbucket.log").read_text()
     assert len(made.veza.pushed) - before == (code == 0), log
@@ -119,7 +120,7 @@ def test_the_pod(bench: Benches, tmp_path: Path) -> None:
     }
     moved |= {"BITBUCKET_URL": made.bitbucket.url, "VEZA_URL": made.veza.url}
     before = len(made.veza.pushed)
-    done = _run([str(etc / "program")], moved, tmp_path)
+    done = _run(made, [str(etc / "program")], moved, tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(made.veza.pushed) == before + 1
     assert state.is_dir()

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import get_args
 
 import pytest
 
-from oaa_bitbucket_async import run
 from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.oaa import upload
 from oaa_bitbucket_async.oaa.retry import RetryPolicy
@@ -47,12 +45,6 @@ def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OAA_API_TIMEOUT", "1")
 
 
-@pytest.fixture(autouse=True)
-def no_faults_left(veza_server: object) -> Iterator[None]:
-    yield
-    veza_server.faults.clear()
-
-
 def kept(bench: Bench) -> list[Path]:
     return sorted(bench.state.glob("*.json.gz"))
 
@@ -60,7 +52,7 @@ def kept(bench: Bench) -> list[Path]:
 def push(bench: Bench, file: Path) -> list[bytes]:
     """What `push FILE` brought to Veza."""
     before = len(bench.veza.pushed)
-    assert run.push(bench.push_settings(), file) == 0
+    assert bench.push(file) == 0
     return [bench.neutral(pushed.raw) for pushed in bench.veza.pushed[before:]]
 
 
@@ -211,7 +203,7 @@ def test_a_kept_payload_that_veza_still_refuses(bench: Benches) -> None:
     assert made.run().code == 5
     [file] = kept(made)
     with pytest.raises(UploadError, match="rejected on purpose"):
-        run.push(made.push_settings(), file)
+        made.push(file)
     assert file.exists()
 
 

@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 import pytest
 
-from oaa_bitbucket_async import run
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
@@ -19,7 +18,7 @@ from oaa_bitbucket_async.oaa.retry import RetryPolicy
 from oaa_bitbucket_async.settings import Include, Output
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench, Ran
-from tests.servers.veza import FaultName, RiggedVeza, Scripted
+from tests.servers.veza import FaultName, Scripted
 
 Json = dict[str, Any]
 REPORT: Json = json.loads(files("oaa_bitbucket_async.oaa").joinpath("veza_report.json").read_text(encoding="utf-8"))
@@ -38,14 +37,6 @@ def policy(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(upload, "default_policy", short)
     monkeypatch.setenv("OAA_API_TIMEOUT", "1")
-
-
-@pytest.fixture(autouse=True)
-def nothing_there_yet(veza_server: RiggedVeza) -> Iterator[None]:
-    for kept in (veza_server.providers, veza_server.assessments.queries, veza_server.assessments.reports):
-        kept.clear()
-    yield
-    veza_server.faults.clear()
 
 
 def ran(bench: Bench, *, create_report: bool | None = None, **changes: Any) -> Ran:
@@ -232,10 +223,9 @@ def test_push_of_a_file_makes_it_likewise(bench: Benches, tmp_path: Path) -> Non
     made = bench()
     file = tmp_path / "saved.json"
     assert made.run(dry_run=True, output=Output(progress=False, save_json=file)).code == 0
-    veza = made.settings().veza
-    assert run.push(made.push_settings(veza=replace(veza, create_report=False)), file) == 0
+    assert made.push(file, create_report=False) == 0
     assert not made.veza.assessments.reports
-    assert run.push(made.push_settings(veza=replace(veza, create_report=True)), file) == 0
+    assert made.push(file, create_report=True) == 0
     assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
 
 
