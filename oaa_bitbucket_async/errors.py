@@ -4,7 +4,6 @@ The exit codes are a contract with people's schedules; README, "Exit codes", lis
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 
 class CollectorError(Exception):
@@ -14,7 +13,7 @@ class CollectorError(Exception):
     them ever holds a secret.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, advice: str = "", points: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -70,13 +69,8 @@ class TemporaryError(CollectorError):
 
 
 class InterruptedRunError(CollectorError):
-    """A signal ended the run. The exit code is 128 + the signal's number, as shells have it."""
+    """A signal ended the run. The exit code is 128 + the signal's number: 130 for SIGINT, 143 for SIGTERM."""
 
     def __init__(self, signal_number: int, message: str, advice: str = "") -> None:
         super().__init__(message, advice)
-        self.signal_number = signal_number
-
-    @property
-    def code(self) -> int:
-        """130 for SIGINT, 143 for SIGTERM."""
-        return 128 + self.signal_number
+        self.exit_code = 128 + signal_number

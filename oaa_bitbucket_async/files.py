@@ -21,12 +21,7 @@ PRIVATE_DIRECTORY = 0o700
 _PASSING = frozenset({errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
-def write_private(path: Path, chunks: bytes | Iterable[bytes]) -> None:
-    """Write a file that only its owner can read; see `write_whole`."""
-    write_whole(path, chunks, mode=PRIVATE_FILE)
-
-
-def write_whole(path: Path, chunks: bytes | Iterable[bytes], *, mode: int) -> None:
+def write_whole(path: Path, chunks: bytes | Iterable[bytes], *, mode: int = PRIVATE_FILE) -> None:
     """Write `chunks` to `path` so that at any moment there is the old file, whole, or the new one, whole.
 
     They go to a temporary file in the same folder, onto the disk, and only then under the name. Whatever ends

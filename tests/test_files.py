@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError, TemporaryError
-from oaa_bitbucket_async.files import explain, private_dir, write_private, write_whole
+from oaa_bitbucket_async.files import explain, private_dir, write_whole
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions, links and limits of POSIX")
 
@@ -25,7 +25,7 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("chunks", [b"content", [b"con", b"", b"tent"], (c for c in [b"con", b"tent"])])
 def test_content(tmp_path: Path, chunks: bytes | list[bytes]) -> None:
-    write_private(tmp_path / "f", chunks)
+    write_whole(tmp_path / "f", chunks)
     assert (tmp_path / "f").read_bytes() == b"content"
     assert names(tmp_path) == ["f"]
 
@@ -44,7 +44,7 @@ def test_only_the_owner_can_read_it_even_if_the_old_one_was_open_to_all(tmp_path
 
     before = os.umask(umask)
     try:
-        write_private(path, chunks())
+        write_whole(path, chunks())
     finally:
         os.umask(before)
     assert mode(path) == 0o600
@@ -68,7 +68,7 @@ def test_what_ends_it_early_leaves_the_old_file(tmp_path: Path, problem: type[Ba
         raise problem
 
     with pytest.raises(problem):
-        write_private(path, chunks())
+        write_whole(path, chunks())
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["f"]
 
@@ -77,7 +77,7 @@ def test_what_ends_it_early_leaves_the_old_file(tmp_path: Path, problem: type[Ba
 def test_readers_see_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "f"
     contents = [bytes([65 + n]) * 200_000 for n in range(2)]
-    write_private(path, contents[0])
+    write_whole(path, contents[0])
     end = threading.Event()
     seen: set[bytes] = set()
 
@@ -88,7 +88,7 @@ def test_readers_see_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for n in range(40):
-        write_private(path, [contents[n % 2][:100_000], contents[n % 2][100_000:]])
+        write_whole(path, [contents[n % 2][:100_000], contents[n % 2][100_000:]])
     end.set()
     reader.join()
     assert seen <= set(contents)
@@ -98,7 +98,7 @@ def test_readers_see_the_old_file_or_the_new_one(tmp_path: Path) -> None:
 def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"theirs")
     (tmp_path / "f").symlink_to("other")
-    write_private(tmp_path / "f", b"ours")
+    write_whole(tmp_path / "f", b"ours")
     assert (tmp_path / "other").read_bytes() == b"theirs"
     assert not (tmp_path / "f").is_symlink()
     assert (tmp_path / "f").read_bytes() == b"ours"
@@ -107,7 +107,7 @@ def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
 @posix
 def test_a_link_to_nothing_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "f").symlink_to("nothing")
-    write_private(tmp_path / "f", b"ours")
+    write_whole(tmp_path / "f", b"ours")
     assert names(tmp_path) == ["f"]
 
 
@@ -119,19 +119,19 @@ def test_what_is_no_file_is_left_alone(tmp_path: Path, kind: str) -> None:
     if kind.startswith("link"):
         path.symlink_to("pipe" if "pipe" in kind else os.devnull)
     with pytest.raises(ConfigurationError, match="not a regular file"):
-        write_private(path, b"x")
+        write_whole(path, b"x")
     assert len(names(tmp_path)) == (1 if kind == "pipe" else 2)
 
 
 def test_a_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     with pytest.raises(ConfigurationError, match="is a folder"):
-        write_private(tmp_path / "d", b"x")
+        write_whole(tmp_path / "d", b"x")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        write_private(tmp_path / "missing" / "f", b"x")
+        write_whole(tmp_path / "missing" / "f", b"x")
     assert str(tmp_path / "missing" / "f") in caught.value.message
     assert "Make the folder" in caught.value.advice
 
@@ -141,7 +141,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir(mode=0o500)
     with pytest.raises(ConfigurationError, match="could not be written"):
-        write_private(tmp_path / "d" / "f", b"x")
+        write_whole(tmp_path / "d" / "f", b"x")
 
 
 @posix
@@ -153,7 +153,7 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
         with pytest.raises(CollectorError, match="could not be written"):
-            write_private(path, (b"x" * 50_000 for _ in range(10)))
+            write_whole(path, (b"x" * 50_000 for _ in range(10)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_bytes() == b"old"
@@ -181,7 +181,7 @@ def test_every_error_names_the_file_and_tells_what_to_do(number: int, kind: type
 @pytest.mark.parametrize("name", ["x" * 255, "ä" * 127, "\U0001f511" * 63])
 def test_a_name_as_long_as_names_can_be(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    write_private(path, b"x")
+    write_whole(path, b"x")
     assert path.read_bytes() == b"x"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.files import write_private
+from oaa_bitbucket_async.files import write_whole
 from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, read_ours, secure
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and permissions of POSIX")
@@ -21,7 +21,7 @@ NOBODY = 65534
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
     path = tmp_path / "f"
-    write_private(path, b"content")
+    write_whole(path, b"content")
     return path
 
 
@@ -140,7 +140,7 @@ def test_all_files_of_ours_in_a_folder_are_mended_with_one_warning(
 ) -> None:
     ours = ["h-1.journal", "h-1.journal-wal", "h-2.lock", "d.last-payload.gz", "d-20260101T000000Z.json.gz"]
     for name in [*ours, "notes.txt"]:
-        write_private(tmp_path / name, b"")
+        write_whole(tmp_path / name, b"")
         os.chown(tmp_path / name, -1, os.getegid())
         (tmp_path / name).chmod(0o660)
     os.mkfifo(tmp_path / "h-3.journal")

@@ -79,7 +79,7 @@ def test_the_exit_codes() -> None:
         and issubclass(error, errors.CollectorError)
         and error is not errors.InterruptedRunError
     }
-    interrupted = {errors.InterruptedRunError(number, "").code for number in (2, 15)}
+    interrupted = {errors.InterruptedRunError(number, "").exit_code for number in (2, 15)}
     assert told == {0, CLOSED_PIPE} | ours | interrupted
 
 

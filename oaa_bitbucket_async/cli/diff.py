@@ -6,7 +6,7 @@ import click
 
 from oaa_bitbucket_async.cli.help import HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
-from oaa_bitbucket_async.cli.setting import Group, Setting
+from oaa_bitbucket_async.cli.setting import Setting, SettingGroup
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.settings import STANDARD_INPUT
 
@@ -28,7 +28,7 @@ _PAYLOAD = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=Tru
     "--json",
     "as_json",
     cls=Setting,
-    group=Group.OUTPUT,
+    group=SettingGroup.OUTPUT,
     envvar="OAA_DIFF_JSON",
     is_flag=True,
     default=False,
@@ -37,7 +37,7 @@ _PAYLOAD = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=Tru
 @click.option(
     "--limit",
     cls=Setting,
-    group=Group.OUTPUT,
+    group=SettingGroup.OUTPUT,
     envvar="OAA_DIFF_LIMIT",
     type=click.IntRange(min=0),
     metavar="N",

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from oaa_bitbucket_async.errors import CollectorError, InterruptedRunError
+from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.events import Event, Figures, json_line
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
@@ -85,8 +85,6 @@ class Invocation:
         try:
             code = work()
             return self.end(code) if is_run else code
-        except InterruptedRunError as error:
-            return self.end(error.code, error.lines, self._trace(error) if self.debug else "")
         except CollectorError as error:
             return self.end(error.exit_code, error.lines, self._trace(error) if self.debug else "")
         except KeyboardInterrupt as error:

@@ -9,7 +9,7 @@ import click
 from oaa_bitbucket_async.cli.build import default_state_dir
 from oaa_bitbucket_async.cli.help import HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
-from oaa_bitbucket_async.cli.setting import Group, Setting
+from oaa_bitbucket_async.cli.setting import Setting, SettingGroup
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.settings import Question
 
@@ -52,7 +52,7 @@ def _options() -> list[click.Parameter]:
         ),
         Setting(
             ["--csv", "as_csv"],
-            group=Group.OUTPUT,
+            group=SettingGroup.OUTPUT,
             envvar="OAA_ANSWER_CSV",
             is_flag=True,
             default=False,
@@ -60,7 +60,7 @@ def _options() -> list[click.Parameter]:
         ),
         Setting(
             ["--json", "as_json"],
-            group=Group.OUTPUT,
+            group=SettingGroup.OUTPUT,
             envvar="OAA_ANSWER_JSON",
             is_flag=True,
             default=False,
@@ -68,7 +68,7 @@ def _options() -> list[click.Parameter]:
         ),
         Setting(
             ["--limit"],
-            group=Group.OUTPUT,
+            group=SettingGroup.OUTPUT,
             envvar="OAA_ANSWER_LIMIT",
             type=click.IntRange(min=0),
             metavar="N",

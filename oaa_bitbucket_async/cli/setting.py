@@ -145,7 +145,7 @@ class OptionalPath(Setting):
         return CHOOSE if value.lower() in _TRUE else value
 
 
-class Group(StrEnum):
+class SettingGroup(StrEnum):
     """The headings of `--help`, in their order."""
 
     BITBUCKET = "Bitbucket"
@@ -196,7 +196,7 @@ class Spec:
         """The field of that part."""
         return self.to.rpartition(".")[2]
 
-    def option(self, group: Group) -> Setting:
+    def option(self, group: SettingGroup) -> Setting:
         """The click option, a new one at each call."""
         default = self._default()
         more: dict[str, Any] = {}

@@ -16,10 +16,10 @@ from oaa_bitbucket_async.cli.setting import (
     CommandName,
     Concurrency,
     Count,
-    Group,
     Number,
     OptionalPath,
     Seconds,
+    SettingGroup,
     Share,
     Spec,
 )
@@ -298,18 +298,18 @@ _MODE_SETTINGS = (
         default=False,
     ),
 )
-SETTINGS: tuple[tuple[Group, tuple[Spec, ...]], ...] = (
-    (Group.BITBUCKET, _BITBUCKET_SETTINGS),
-    (Group.VEZA, _VEZA_SETTINGS),
-    (Group.PACE, _PACE_SETTINGS),
-    (Group.SCOPE, _SCOPE_SETTINGS),
-    (Group.INTEGRITY, _INTEGRITY_SETTINGS),
-    (Group.OUTPUT, _OUTPUT_SETTINGS),
-    (Group.MODE, _MODE_SETTINGS),
+SETTINGS: tuple[tuple[SettingGroup, tuple[Spec, ...]], ...] = (
+    (SettingGroup.BITBUCKET, _BITBUCKET_SETTINGS),
+    (SettingGroup.VEZA, _VEZA_SETTINGS),
+    (SettingGroup.PACE, _PACE_SETTINGS),
+    (SettingGroup.SCOPE, _SCOPE_SETTINGS),
+    (SettingGroup.INTEGRITY, _INTEGRITY_SETTINGS),
+    (SettingGroup.OUTPUT, _OUTPUT_SETTINGS),
+    (SettingGroup.MODE, _MODE_SETTINGS),
 )
 
 
-def all_settings() -> Iterator[tuple[Group, Spec]]:
+def all_settings() -> Iterator[tuple[SettingGroup, Spec]]:
     """Each setting with its group, in the order of the help."""
     for group, specs in SETTINGS:
         for spec in specs:

@@ -54,7 +54,6 @@ class Credentials:
         self, app: CustomApplication, snapshot: Snapshot, users: Mapping[int, LocalUser], notes: Notes
     ) -> None:
         """Attaches users' credentials to `users`, and defines the properties of all."""
-        self._app = app
         self._snapshot = snapshot
         self._active = {user: local.is_active for user, local in users.items()}
         self._permissions: list[str] = []

@@ -115,7 +115,7 @@ class SavedPermission(msgspec.Struct, frozen=True, gc=False):
     apply_to_sub_resources: bool = False
 
 
-class ApplicationProperties(msgspec.Struct, frozen=True):
+class InstanceProperties(msgspec.Struct, frozen=True):
     """Custom properties of the application. All are absent in a payload of another origin."""
 
     base_url: str | None = None
@@ -142,12 +142,12 @@ class SavedApplication(msgspec.Struct):
     local_groups: list[msgspec.Raw]
     resources: list[msgspec.Raw]
     local_access_creds: list[msgspec.Raw] = []
-    custom_properties: ApplicationProperties | None = None
+    custom_properties: InstanceProperties | None = None
 
     @property
-    def about(self) -> ApplicationProperties:
+    def about(self) -> InstanceProperties:
         """Its custom properties, or none."""
-        return self.custom_properties or ApplicationProperties()
+        return self.custom_properties or InstanceProperties()
 
 
 class ResourcePropertyDefinition(msgspec.Struct):

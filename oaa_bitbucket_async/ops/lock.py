@@ -13,7 +13,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from oaa_bitbucket_async.errors import CollectorError, TemporaryError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, write_private
+from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, write_whole
 from oaa_bitbucket_async.reading import read_ours
 
 _log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _about(path: Path) -> Path:
 
 def _introduce(about: Path, holder: LockHolder) -> None:
     try:
-        write_private(about, msgspec.json.encode(holder))
+        write_whole(about, msgspec.json.encode(holder))
     except CollectorError as error:
         _log.debug("a second run will not be told who holds the lock: %s", error)
 

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.faults import Fault
@@ -28,20 +27,12 @@ from oaa_bitbucket_async.urls import host_of
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """What a crawl came to: what was learned, and how every question ended."""
-
-    capabilities: Capabilities
-    snapshot: Snapshot
-    ledger: Ledger
-    counts: CrawlCounts
-
-
 async def collect(
     session: Session, capabilities: Capabilities, journal: Journal, counts: CrawlCounts, interruption: Interruption
-) -> Collection:
-    """Crawls, taking up what the journal has. Everything answered is in the journal when this returns or raises.
+) -> tuple[Snapshot, Ledger]:
+    """Crawls, taking up what the journal has. Gives what was found, and how every question ended.
+
+    Everything answered is in the journal when this returns or raises.
 
     Raises CredentialError, TemporaryError (in an ExceptionGroup), and what `Interruption.error` gives.
     """
@@ -73,7 +64,7 @@ async def collect(
         raise interruption.error("; nothing was uploaded", how_to_go_on(settings, capabilities, journal))
     snapshot.public_access = await ask_for_public_access(session, flagged(snapshot))
     await _prove_again(session)
-    return Collection(capabilities, snapshot, ledger, counts)
+    return snapshot, ledger
 
 
 async def _prove_again(session: Session) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from oaa_bitbucket_async.errors import CollectorError
-from oaa_bitbucket_async.files import private_dir, write_private
+from oaa_bitbucket_async.files import private_dir, write_whole
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.settings import MAX_REMOVED, State, Veza
 
@@ -49,7 +49,7 @@ async def keep(folder: Path, name: str, content: bytes) -> Kept:
 def _write(place: Path | None, name: str, content: bytes) -> Path:
     folder = Path(tempfile.gettempdir()) if place is None else place.absolute()
     path = private_dir(folder) / name
-    write_private(path, content)
+    write_whole(path, content)
     return path
 
 

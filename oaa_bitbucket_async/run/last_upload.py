@@ -9,7 +9,7 @@ from pathlib import Path
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError, RemovalError
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.files import private_dir, write_private
+from oaa_bitbucket_async.files import private_dir, write_whole
 from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.oaa.saved import Head, compare_with_file, head_of_ours
@@ -104,7 +104,7 @@ class LastUpload:
         """`payload` was uploaded: from now on it is the last one. Never raises: the upload stands."""
         try:
             await asyncio.to_thread(private_dir, self.path.parent)
-            await asyncio.to_thread(write_private, self.path, payload.compressed)
+            await asyncio.to_thread(write_whole, self.path, payload.compressed)
         except CollectorError as error:
             _log.warning(
                 "the payload was uploaded, but could not be kept for the next run to compare with: %s",

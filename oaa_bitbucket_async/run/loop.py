@@ -57,8 +57,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def exit_code_of(error: BaseException) -> int:
     """The exit code with which `error` ends the process."""
-    if isinstance(error, InterruptedRunError):
-        return error.code
     return error.exit_code if isinstance(error, CollectorError) else 1
 
 

@@ -17,7 +17,7 @@ from oaa_bitbucket_async.errors import (
     UploadError,
 )
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.files import write_private
+from oaa_bitbucket_async.files import write_whole
 from oaa_bitbucket_async.oaa.names import data_source_of
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.oaa.target import Target
@@ -27,7 +27,7 @@ from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.ops.terminal import shows_progress, write_json
 from oaa_bitbucket_async.reading import secure
-from oaa_bitbucket_async.run.collection import Collection, collect, how_to_go_on, journal_of, why_not_resumed
+from oaa_bitbucket_async.run.collection import collect, how_to_go_on, journal_of, why_not_resumed
 from oaa_bitbucket_async.run.delivery import Delivery
 from oaa_bitbucket_async.run.guards import before_crawl
 from oaa_bitbucket_async.run.keeping import Kept, keep, push_command
@@ -100,13 +100,13 @@ async def _collect_and_deliver(
     async with progress(
         reporter.console, requests=session.stats, counts=reporter.counts, pacer=session.pacer, live=live
     ):
-        collection = await collect(session, capabilities, journal, reporter.counts, interruption)
+        snapshot, ledger = await collect(session, capabilities, journal, reporter.counts, interruption)
     try:
-        await _deliver(settings, reporter, collection, why_not_resumed(settings, capabilities, journal))
+        await _deliver(settings, reporter, snapshot, ledger, why_not_resumed(settings, capabilities, journal))
     except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
         await journal.discard()
         raise
-    if not collection.ledger.complete:  # uploaded nevertheless; the next run asks for what is missing
+    if not ledger.complete:  # uploaded nevertheless; the next run asks for what is missing
         return IncompleteError.exit_code
     await journal.discard()
     return 0
@@ -132,12 +132,14 @@ def introduce(settings: Settings, capabilities: Capabilities) -> None:
         _log.warning("%s", warning, extra=event(Event.PREFLIGHT_WARNING))
 
 
-async def _deliver(settings: Settings, reporter: Reporter, collection: Collection, not_resumed: str | None) -> None:
+async def _deliver(
+    settings: Settings, reporter: Reporter, snapshot: Snapshot, ledger: Ledger, not_resumed: str | None
+) -> None:
     """From the snapshot to Veza. `not_resumed`: see `why_not_resumed`.
 
     Raises IncompleteError and RemovalError before anything is uploaded, UploadError after keeping the payload.
     """
-    ledger, snapshot, result = collection.ledger, collection.snapshot, reporter.result
+    result = reporter.result
     result.missing = ledger.missing()
     result.gone = ledger.count(Outcome.GONE)
     data_source = data_source_of(settings.veza, settings.bitbucket_url)
@@ -237,7 +239,7 @@ async def _save(settings: Settings, payload: Payload, *, complete: bool) -> Path
     path = Path(f"{_name(settings)}.json") if wanted == CHOOSE_NAME else wanted
     if not complete:
         path = path.with_name(path.name + INCOMPLETE_SUFFIX)
-    await asyncio.to_thread(write_private, path, payload.json_chunks())
+    await asyncio.to_thread(write_whole, path, payload.json_chunks())
     _log.info("the payload is in %s", path, extra=event(Event.PAYLOAD_SAVED, path=str(path)))
     return path
 

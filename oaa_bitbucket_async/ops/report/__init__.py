@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.timeline import Sample
-from oaa_bitbucket_async.files import write_private
+from oaa_bitbucket_async.files import write_whole
 from oaa_bitbucket_async.ops.report.analysis import Analysis
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.text import escape
@@ -25,4 +25,4 @@ def write_report(
     from oaa_bitbucket_async.ops.report.page import render  # the plotting library takes its time to load
 
     page = render(result, analysis, samples, run_id=run_id, clean=lambda text: escape(redact(text)))
-    write_private(path, page)
+    write_whole(path, page)
