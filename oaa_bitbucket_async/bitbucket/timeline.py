@@ -10,12 +10,12 @@ MOST_SAMPLES = 400
 FIRST_STEP = 0.05
 """Seconds that a sample lasts at first. Doubled whenever there are too many: 1.6 minutes after ten hours."""
 _LONGEST_LOOK_AWAY = 1.0
-"""Seconds between two looks: a limit that moved in between is not seen."""
+"""Seconds between two looks. What the limit does in between is not seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A piece of a run's time, as sums, so that two neighbours make one. Times in seconds."""
+    """A piece of a run's time. It holds sums, so two neighbours add up to one. Times in seconds."""
 
     seconds: float
     sent: int
@@ -64,7 +64,7 @@ NOTHING = Sample(0.0, 0, 0, 0.0, 0.0, 0.0, 0)
 
 
 class Timeline:
-    """Looks at statistics and pacing now and then, and keeps what it saw in at most MOST_SAMPLES samples."""
+    """Reads statistics and pacing now and then, and keeps at most MOST_SAMPLES samples."""
 
     def __init__(self, stats: RequestStats, pacer: Pacer, clock: Clock) -> None:
         self._stats = stats
@@ -77,7 +77,7 @@ class Timeline:
         self._seen = self._totals()
 
     def samples(self) -> list[Sample]:
-        """What was seen so far, in order of time; each but the last about as long as the others."""
+        """The samples so far, in order of time. All but the last are about equally long."""
         self.look()
         return [*self._closed, self._open] if self._open.seconds else list(self._closed)
 

@@ -1,4 +1,4 @@
-"""What changed between two payloads, for a person."""
+"""What changed between two payloads, in words."""
 
 from collections.abc import Iterator, Sequence
 
@@ -28,7 +28,7 @@ def summed_up(changes: Changes) -> str:
 def show_changes(changes: Changes, console: Console, *, limit: int) -> None:
     """Counts, then for each kind at most `limit` lines of what was removed (-) and added (+).
 
-    Sorted by whom or what it is about: a grant of another level stands as two lines, one below the other.
+    The lines are sorted by holder or name. A grant that changed its level has two lines, one below the other.
     """
     console.print(_counts(changes))
     for name, kind in changes.kinds().items():
@@ -60,7 +60,7 @@ def _show(name: str, lines: Sequence[tuple[str, str]], count: int, console: Cons
 
 
 def _lines(kind: Difference[NamedGrant] | Difference[Membership] | Difference[Thing]) -> Iterator[tuple[str, str]]:
-    """Sign and words of each example, sorted."""
+    """The sign and the words of each example, sorted."""
     found = [
         *(("-", example) for example in kind.removed_examples),
         *(("+", example) for example in kind.added_examples),
@@ -78,7 +78,7 @@ def _place(example: NamedGrant | Membership | Thing) -> tuple[str, ...]:
 
 
 def describe(example: NamedGrant | Membership | Thing) -> str:
-    """`ann: REPO_READ on KEY/slug`; users are the rule, so that only groups are called what they are."""
+    """`ann: REPO_READ on KEY/slug`. Most holders are users, so only others are called what they are: `group dev: …`."""
     if isinstance(example, NamedGrant):
         on = example.on if example.on_kind != "application" else "the instance"
         return f"{_who(example.holder_kind, example.holder)}: {example.permission} on {on}"

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class LockHolder(msgspec.Struct, frozen=True):
-    """Who holds the lock, for the message of the run that does not get it. `since` is UTC."""
+    """The process that holds the lock. A run that does not get the lock names it. `since` is UTC."""
 
     pid: int
     host: str
@@ -28,7 +28,7 @@ class LockHolder(msgspec.Struct, frozen=True):
 
     @classmethod
     def this_process(cls) -> "LockHolder":
-        """Who we are, from now on."""
+        """This process, which holds the lock from now on."""
         return cls(pid=os.getpid(), host=socket.gethostname(), since=datetime.now(UTC).replace(microsecond=0))
 
 
@@ -36,9 +36,9 @@ class LockHolder(msgspec.Struct, frozen=True):
 def hold(path: Path, holder: LockHolder | None = None) -> Iterator[None]:
     """Hold the instance's lock at `path` (`state.state_paths`) as long as the block runs.
 
-    The operating system frees it when the process ends, however it ends. A file next to it (`.holder`) only
-    says who holds it: a stale one means nothing. Where the folder can't be written to there is no lock, and a
-    warning says so: that is no reason not to run.
+    The operating system frees the lock when the process ends, even if it is killed. A file next to it (`.holder`)
+    only says who holds it: a stale one means nothing. If the folder can't be written to there is no lock. A warning
+    says so, and the run goes on.
 
     Raises:
         TemporaryError: another run holds it.

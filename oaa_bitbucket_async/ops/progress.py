@@ -1,4 +1,4 @@
-"""How far the crawl is: a live display on a terminal, a log line now and then elsewhere.
+"""How far the crawl is: a live display on a terminal, or a log line now and then.
 
 It looks at plain numbers a few times a second; nobody tells it anything, and it holds nobody up.
 """
@@ -28,9 +28,9 @@ LOG_EVERY = 30.0
 _WINDOW = 10.0
 """Seconds over which the rates are taken."""
 _QUIET = 5.0
-"""Seconds without any answer from which on that is worth a word."""
+"""After so many seconds without an answer the display says so."""
 _BAR_FROM = 60
-"""Columns from which on there is room for bars."""
+"""A terminal of so many columns has room for bars."""
 
 
 class Meter:
@@ -67,7 +67,7 @@ class Meter:
 
     @property
     def left(self) -> float | None:
-        """Seconds until the repositories are done at the present rate; None while that can't be told."""
+        """Seconds until the repositories are done, at the present rate. None while that is not known."""
         rate = self._per_second(2)
         todo = self.counts.repositories - self.counts.repositories_done
         return todo / rate if rate > 0 and self.counts.repositories_complete and todo > 0 else None
@@ -95,7 +95,7 @@ class Meter:
 async def progress(
     console: Console, *, requests: RequestStats, counts: CrawlCounts, pacer: Pacer, live: bool
 ) -> AsyncIterator[None]:
-    """Shows progress until the end of the block: a display that then disappears if `live`, else log lines."""
+    """Shows progress while the block runs: as a display that disappears at the end if `live`, else as log lines."""
     loop = asyncio.get_running_loop()
     meter = Meter(requests, counts, pacer, loop.time())
     show = _show(console, meter) if live else _tell(meter)

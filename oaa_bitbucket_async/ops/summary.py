@@ -18,14 +18,16 @@ from oaa_bitbucket_async.text import escape
 
 _log = logging.getLogger(__name__)
 _MOST_MISSING = 1000
-"""Each is named; but what lacks thousands lacks a right, and the first of them tell which."""
+"""Where thousands are missing one right is missing, and the first of them say which."""
 _MOST_WARNINGS = 10
 _SHOWN = (*WHAT_WAS_FOUND, *HOW_IT_WENT)
 
 
 def render(result: RunResult, console: Console, output: Output) -> None:
-    """Shows the summary: tables on a terminal, log lines elsewhere. In JSON only what is missing:
-    the figures are in the last record, `run-ended`."""
+    """Shows the summary: tables on a terminal, lines in a log.
+
+    A JSON log gets only what is missing: the figures are in its last record, `run-ended`.
+    """
     for entry in result.missing[_MOST_MISSING:]:
         _log.debug("missing: %s", _sentence(entry))
     if console.is_terminal and output.log_format == "text":
@@ -75,7 +77,7 @@ def _kinds(requests: RequestStats) -> Table:
 
 
 def kind_rows(requests: RequestStats) -> list[tuple[str, int, str, str]]:
-    """By kind of request: sent, median latency, latency that 95 % keep within; the most frequent first."""
+    """Each kind of request: how many were sent, the median latency, and the one of 95 %. The most frequent first."""
     found = []
     for kind, sent in sorted(requests.sent.items(), key=lambda item: (-item[1], item[0])):
         latencies = requests.latencies.get(kind)
@@ -92,7 +94,7 @@ def _kind_lines(requests: RequestStats) -> list[str]:
 
 
 def warning_lines(result: RunResult) -> list[str]:
-    """Our warnings and Veza's, a line for each kind."""
+    """Our warnings, then Veza's: one line for each kind."""
     ours = [f"{kind} ({count:,})" if count > 1 else kind for kind, count in result.warnings.most_common()]
     veza = result.upload.warnings.most_common() if result.upload is not None else []
     return [

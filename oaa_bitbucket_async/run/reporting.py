@@ -1,4 +1,4 @@
-"""What a run tells of itself: the log and progress while it goes on, summary and metrics at its end."""
+"""What a run says of itself: the log while it goes on; summary, metrics and report at its end."""
 
 import asyncio
 import logging
@@ -105,7 +105,7 @@ class Reporter:
 
 @contextmanager
 def _not_worth_the_run(what: str, name: Event) -> Iterator[None]:
-    """What can't be shown or written is a warning: what was collected and uploaded stands."""
+    """What can't be shown or written is a warning. The run goes on, and its result stands."""
     try:
         yield
     except CollectorError as error:
@@ -120,7 +120,7 @@ def _not_worth_the_run(what: str, name: Event) -> Iterator[None]:
 
 @contextmanager
 def reporting(instance: str, output: Output, redact: Redactor, figures: Figures | None = None) -> Iterator[Reporter]:
-    """The log goes to standard error, without what `redact` knows, while the block runs."""
+    """While the block runs the log goes to standard error, without the secrets that `redact` knows."""
     console = error_console()
     with logging_to(console, output, redact=redact):
         yield Reporter(console, output, RunResult(instance=instance), {} if figures is None else figures, redact)

@@ -1,4 +1,4 @@
-"""What every run against Bitbucket needs: a connection, a pace, and someone who asks."""
+"""What every run against Bitbucket needs: a connection, the pacing, and a client."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connection to Bitbucket on which preflight may begin."""
+    """A connection to Bitbucket. The next step is preflight."""
 
     settings: Settings
     api: Api
@@ -39,7 +39,7 @@ class Session:
     clock: Clock
 
     async def examine(self) -> Capabilities:
-        """Preflight; from its end on the server's own rate limit is kept. Raises as `preflight.examine`."""
+        """Preflight. After it the server's own rate limit is kept. Raises as `preflight.examine`."""
         settings = self.settings
         capabilities = await examine(self.client, self.api, settings.bitbucket_url, settings.pace.page_size)
         if capabilities.rate.bucket is not None:
@@ -49,7 +49,7 @@ class Session:
 
 @asynccontextmanager
 async def open_session(settings: Settings) -> AsyncIterator[Session]:
-    """Connects lazily: the first request is preflight's. While the block runs, outages are watched for.
+    """Connects with the first request, which is preflight's. Outages are watched for while the block runs.
 
     Raises TemporaryError, in an ExceptionGroup, if nothing succeeds for `--max-outage`.
     """
@@ -83,7 +83,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
 
 
 async def _follow(timeline: Timeline) -> None:
-    """Only the report needs it, so that a bug in it must not end the run."""
+    """Only the report needs the timeline, so a bug in it must not end the run."""
     try:
         await timeline.follow()
     except Exception:

@@ -1,4 +1,4 @@
-"""The report's plots: SVG without a style of its own (the page has it), without scripts, and without a reference."""
+"""The report's plots, in SVG. They have no scripts and no references; their style is the page's."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from pygal.graph.horizontalstackedbar import HorizontalStackedBar
 from pygal.graph.xy import XY
 from pygal.style import Style
 
-etree.to_etree()  # pygal would take lxml where there is one, and that writes references to other vocabularies
+etree.to_etree()  # where lxml is installed pygal would use it, and lxml writes references to other vocabularies
 _SVG = "{http://www.w3.org/2000/svg}"
 _WIDTH = 340
 _FONT = 11
@@ -28,14 +28,14 @@ Point = tuple[float, float | None]
 
 
 class Bar(NamedTuple):
-    """One bar, of several pieces."""
+    """One bar with one or more pieces."""
 
     label: str
     values: Sequence[int]
 
 
 def bars(title: str, rows: Sequence[Bar]) -> Markup:
-    """Horizontal bars, the first row on top, each with its sum; pieces of one bar in the order of their values."""
+    """Horizontal bars, each with its sum. The first row is on top. The pieces of a bar have the order of `values`."""
     chart = HorizontalStackedBar(_config(height=_ROW * len(rows) + 8, show_x_labels=False, include_x_axis=True))
     chart.x_labels = [f"{bar.label}  {sum(bar.values):,}" for bar in reversed(rows)]
     for n in range(len(rows[0].values)):
@@ -98,7 +98,7 @@ def _config(**options: object) -> Config:
 
 
 def _svg(chart: Graph, title: str, kind: str = "") -> Markup:
-    """The drawing alone: pygal's own styles, scripts, tooltips and comments stay behind."""
+    """The drawing alone, without pygal's styles, scripts, tooltips and comments."""
     root = chart.render_tree()
     for parent in list(root.iter()):
         for child in list(parent):

@@ -1,4 +1,4 @@
-"""Who reaches most: the users and groups with the most repositories, without what administering everything gives."""
+"""The users and groups that reach the most repositories. Global permissions don't count."""
 
 from bisect import insort
 from collections import defaultdict
@@ -12,7 +12,7 @@ from oaa_bitbucket_async.ops.report.reach_index import ADMINISTERS, WRITES, Reac
 
 MOST = 20
 _MOST_KEPT = 1000
-"""Groups whose repositories are kept, up to 12 kB each in an instance of 100,000: users in the ranking share groups."""
+"""Groups whose repositories are kept, since users share groups. Each takes up to 12 kB for 100,000 repositories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Reach:
 def users_that_reach_most(snapshot: Snapshot, index: ReachIndex, may_sign_in: Iterable[UserRecord]) -> list[Reach]:
     """The MOST users who reach the most repositories, by number and then by name.
 
-    A user reaches a repository by a grant on it or on its project, of the user or of a group of the user; by a default
-    permission of the project; because it or its project is public; and as owner of a personal project. Global
-    permissions don't count. Of users who may sign in; who reaches nothing is left out.
+    A user reaches a repository by a grant to the user or to one of their groups, on the repository or its project; by a
+    default permission of the project; because it or its project is public; and as owner of a personal project. Users
+    who reach nothing are left out.
 
-    Exact, though not everybody is counted in full: nobody reaches more than the sum of what the parts reach, so that
-    the users are taken in the order of that sum until it can't make it into the ranking any more.
+    Nobody reaches more than the sum of what each grant reaches. So the users are counted in the order of that sum,
+    until the sum is too small for the ranking. The result is exact, though most users are never counted.
     """
     groups_of, sizes = _groups(snapshot, index)
     everyone = index.of_everyone()
