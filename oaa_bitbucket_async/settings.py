@@ -19,6 +19,9 @@ STANDARD_OUTPUT = Path("-")
 """`--save-json -`: the payload goes to standard output."""
 STANDARD_INPUT = Path("-")
 """`diff - FILE`: a payload comes from standard input."""
+VEZA_NAME_CHARACTERS = r" @#$%&*:()!,a-zA-Z0-9_'=.-"
+"""What the names of providers and data sources are made of: oaaclient's rule, less the double quote, which breaks the
+filter (`name eq "…"`) by which it finds them again."""
 MAX_REMOVED = 30.0
 """`--max-removed` where nothing is said: a day on which a third of all grants goes is rare enough to be looked at."""
 

@@ -14,6 +14,7 @@ from oaa_bitbucket_async.files import prove_writable
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import (
     MAX_REMOVED,
+    VEZA_NAME_CHARACTERS,
     Include,
     Login,
     Output,
@@ -31,8 +32,7 @@ Params = Mapping[str, Any]
 T = TypeVar("T")
 
 APPLICATION = "oaa-bitbucket-async"
-_VEZA_NAME = re.compile(r"[ @#$%&*:()!,a-zA-Z0-9_'=.-]+")
-"""What a provider or data source may be called (oaaclient's rule), less the quotation mark that breaks its search."""
+_VEZA_NAME = re.compile(f"[{VEZA_NAME_CHARACTERS}]+")
 
 
 @dataclass(slots=True)

@@ -1,21 +1,16 @@
-"""Names in Veza: of the application, the provider and the data source.
-
-Veza's rule for provider and data source names is the one that oaaclient checks before it creates them. A double quote
-passes that check and breaks the filter (`name eq "…"`) by which oaaclient finds them again: it is refused here.
-"""
+"""Names in Veza: of the application, the provider and the data source."""
 
 import re
 
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.settings import Veza
+from oaa_bitbucket_async.settings import VEZA_NAME_CHARACTERS, Veza
 from oaa_bitbucket_async.urls import host_of
 
 APPLICATION_TYPE = "Bitbucket Server"
 """Makes Veza's search types (`OAA.Bitbucket Server.Repo`); Bitbucket Cloud's connector has another."""
 
-_ALLOWED = r" @#$%&*:()!,a-zA-Z0-9_'=.-"
-_NAME = re.compile(f"[{_ALLOWED}]+")
-_ILLEGAL = re.compile(f"[^{_ALLOWED}]+")
+_NAME = re.compile(f"[{VEZA_NAME_CHARACTERS}]+")
+_ILLEGAL = re.compile(f"[^{VEZA_NAME_CHARACTERS}]+")
 
 
 def application_name(host: str) -> str:

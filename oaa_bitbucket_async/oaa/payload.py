@@ -13,10 +13,9 @@ import msgspec
 
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import CollectorError
-from oaa_bitbucket_async.oaa.counts import Counts
+from oaa_bitbucket_async.oaa.counts import Counts, credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.encode import GZIP, compress, pieces
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
-from oaa_bitbucket_async.oaa.grant_count import credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
 from oaa_bitbucket_async.oaa.node_types import NodeTypes, node_types, saved_node_types

@@ -15,7 +15,7 @@ from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.events import Event, Figures, event
-from oaa_bitbucket_async.oaa.grant_count import counts_of
+from oaa_bitbucket_async.oaa.counts import counts_of
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.ops.figures import fields
 from oaa_bitbucket_async.ops.logs import logging_to

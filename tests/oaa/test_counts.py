@@ -12,7 +12,7 @@ from oaa_bitbucket_async.bitbucket.credentials import AccessKey, Token
 from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import UnitKind
-from oaa_bitbucket_async.oaa.grant_count import counts_of, credential_grants_of, grants_of
+from oaa_bitbucket_async.oaa.counts import counts_of, credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.settings import Include
 from tests.examples import examples
