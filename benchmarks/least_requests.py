@@ -10,7 +10,7 @@ from math import ceil
 from benchmarks.figures import Figure
 from benchmarks.plan import Plan
 from benchmarks.processes import collect, serving
-from oaa_bitbucket_async.demo.model import Estate, Project
+from oaa_bitbucket_async.demo.model import Estate, ModelProject
 
 GOAL = 1.01
 PAGE = 1000
@@ -35,7 +35,7 @@ def least(estate: Estate, page: int = PAGE) -> dict[str, int]:
     }
 
 
-def visible(estate: Estate) -> list[Project]:
+def visible(estate: Estate) -> list[ModelProject]:
     """Personal projects are no part of the listing of projects; those without a repository show nowhere."""
     with_repositories = {repository.project.id for repository in estate.repositories}
     return [project for project in estate.projects if project.owner is None or project.id in with_repositories]

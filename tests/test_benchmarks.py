@@ -23,7 +23,7 @@ from benchmarks.results import Results, Taken, load, save
 from benchmarks.slots import Slots, least_seconds, ratio
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
-from oaa_bitbucket_async.demo.model import Estate, Group, Project, User
+from oaa_bitbucket_async.demo.model import Estate, ModelGroup, ModelProject, ModelUser
 from tests.servers.veza import RiggedVeza
 
 
@@ -267,9 +267,11 @@ def test_what_a_bucket_allows() -> None:
 
 
 def test_least_requests_by_hand() -> None:
-    users = [User(n, f"u{n}") for n in range(1, 1002)]
-    own = Project(2, "~U1", "U", type="PERSONAL", owner="u1")
-    estate = Estate(users, [Group("a", [u.name for u in users]), Group("b")], [Project(1, "A", "A"), own], [])
+    users = [ModelUser(n, f"u{n}") for n in range(1, 1002)]
+    own = ModelProject(2, "~U1", "U", type="PERSONAL", owner="u1")
+    estate = Estate(
+        users, [ModelGroup("a", [u.name for u in users]), ModelGroup("b")], [ModelProject(1, "A", "A"), own], []
+    )
     wanted = least_requests.least(estate)
     assert wanted == {
         "users": 2,

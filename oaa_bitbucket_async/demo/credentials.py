@@ -14,7 +14,7 @@ _CURVES = {256: "nistp256", 384: "nistp384", 521: "nistp521"}
 
 
 @dataclass(slots=True)
-class SshKey:
+class ModelSshKey:
     """A public SSH key: of a user, or one that opens projects and repositories by itself; an id is used once.
 
     `algorithm` is RSA, ED25519 or ECDSA. It expires `expiry_days` after `created`, or never (None);
@@ -60,15 +60,15 @@ class SshKey:
         return "ssh-ed25519", b"".join(map(_part, (b"ssh-ed25519", _material(f"ed25519 {self.id}", 32))))
 
 
-class AccessKey(NamedTuple):
+class ModelAccessKey(NamedTuple):
     """What a key may do with a project (PROJECT_READ, PROJECT_WRITE) or a repository (REPO_READ, REPO_WRITE)."""
 
-    key: SshKey
+    key: ModelSshKey
     permission: str
 
 
 @dataclass(slots=True)
-class AccessToken:
+class ModelAccessToken:
     """An HTTP access token of a user, a project or a repository. `expires` is None for one that never does."""
 
     id: str
@@ -80,7 +80,7 @@ class AccessToken:
 
 
 @dataclass(slots=True)
-class GpgKey:
+class ModelGpgKey:
     """A GPG key, with which its user signs commits. `id` is the last 16 hexadecimal digits of its fingerprint."""
 
     number: int

@@ -15,16 +15,25 @@ from oaa_bitbucket_async.demo.model import (
     NORMAL,
     PERSONAL,
     Estate,
-    Grant,
-    Group,
-    Project,
-    Repository,
-    User,
+    ModelGrant,
+    ModelGroup,
+    ModelProject,
+    ModelRepository,
+    ModelUser,
     personal_key,
     slug_of,
 )
 
-__all__ = ["Estate", "EstateShape", "Grant", "Group", "Project", "Repository", "User", "generate"]
+__all__ = [
+    "Estate",
+    "EstateShape",
+    "ModelGrant",
+    "ModelGroup",
+    "ModelProject",
+    "ModelRepository",
+    "ModelUser",
+    "generate",
+]
 
 LICENSED_GROUP = "stash-users"
 EVERYWHERE_GROUP, EVERYWHERE_USER = "security-scanners", "svc-scanner"
@@ -101,12 +110,12 @@ class _Builder:
     def __init__(self, shape: EstateShape) -> None:
         self._shape = shape
         self._rng = random.Random(shape.seed)
-        self._grants: dict[Grant, Grant] = {}
-        self._users: list[User] = []
-        self._groups: list[Group] = []
+        self._grants: dict[ModelGrant, ModelGrant] = {}
+        self._users: list[ModelUser] = []
+        self._groups: list[ModelGroup] = []
         self._group_names: list[str] = []
         self._user_names: list[str] = []
-        self._projects: list[Project] = []
+        self._projects: list[ModelProject] = []
 
     def build(self) -> Estate:
         self._make_users()
@@ -143,13 +152,13 @@ class _Builder:
             self._users.append(self._user(number, name, f"{given} {surname}", plain))
         if self._shape.everywhere:
             number = len(self._users) + 1
-            self._users.append(User(number, EVERYWHERE_USER, display_name="Security scanner", type="SERVICE"))
+            self._users.append(ModelUser(number, EVERYWHERE_USER, display_name="Security scanner", type="SERVICE"))
 
-    def _user(self, number: int, name: str, display_name: str, plain: str) -> User:
+    def _user(self, number: int, name: str, display_name: str, plain: str) -> ModelUser:
         rng = self._rng
         service = name.startswith("svc-")
         deleted = number > 3 and self._chance("user deleted")
-        return User(
+        return ModelUser(
             id=number,
             name=name,
             display_name=f"{name} (automation)" if service else display_name,
@@ -166,35 +175,35 @@ class _Builder:
         rng = self._rng
         everyone = [user.name for user in self._users]
         self._groups.append(
-            Group(LICENSED_GROUP, members=[n for n in everyone if rng.random() < 0.95], deletable=False)
+            ModelGroup(LICENSED_GROUP, members=[n for n in everyone if rng.random() < 0.95], deletable=False)
         )
-        self._groups.append(Group("stash-administrators", members=everyone[:2], deletable=False))
+        self._groups.append(ModelGroup("stash-administrators", members=everyone[:2], deletable=False))
         wanted = max(1, self._shape.groups)
         for name in islice(_group_names(), max(0, wanted - len(self._groups))):
             size = min(len(everyone), int(rng.lognormvariate(2.0, 0.9)))
-            self._groups.append(Group(name, members=rng.sample(everyone, size)))
+            self._groups.append(ModelGroup(name, members=rng.sample(everyone, size)))
         for number, parent in enumerate(self._groups[2:], 2):
             if number + 1 < len(self._groups) and rng.random() < 0.06:
                 later = self._groups[number + 1 : number + 40]
                 parent.children = [child.name for child in rng.sample(later, min(len(later), rng.randint(1, 3)))]
         if self._shape.everywhere:
-            self._groups.append(Group(EVERYWHERE_GROUP, members=rng.sample(everyone, min(5, len(everyone)))))
+            self._groups.append(ModelGroup(EVERYWHERE_GROUP, members=rng.sample(everyone, min(5, len(everyone)))))
 
     def _grant_globally(self, estate: Estate) -> None:
-        estate.global_groups = [Grant(LICENSED_GROUP, "LICENSED_USER")]
-        estate.global_groups += [Grant(g.name, "SYS_ADMIN") for g in self._groups[1:2]]
-        estate.global_groups += [Grant(g.name, "PROJECT_CREATE") for g in self._groups[2:4]]
-        estate.global_groups.append(Grant("stash-users-before-2019", "LICENSED_USER"))
-        estate.global_users = [Grant(u.name, "ADMIN") for u in self._users[2:3]]
-        estate.global_users += [Grant(u.name, "LICENSED_USER") for u in self._users if u.type == "SERVICE"]
-        estate.global_users += [Grant(u.name, "PROJECT_CREATE") for u in self._users[5:40:7] if u.type == "NORMAL"]
+        estate.global_groups = [ModelGrant(LICENSED_GROUP, "LICENSED_USER")]
+        estate.global_groups += [ModelGrant(g.name, "SYS_ADMIN") for g in self._groups[1:2]]
+        estate.global_groups += [ModelGrant(g.name, "PROJECT_CREATE") for g in self._groups[2:4]]
+        estate.global_groups.append(ModelGrant("stash-users-before-2019", "LICENSED_USER"))
+        estate.global_users = [ModelGrant(u.name, "ADMIN") for u in self._users[2:3]]
+        estate.global_users += [ModelGrant(u.name, "LICENSED_USER") for u in self._users if u.type == "SERVICE"]
+        estate.global_users += [ModelGrant(u.name, "PROJECT_CREATE") for u in self._users[5:40:7] if u.type == "NORMAL"]
 
     # --- projects ---------------------------------------------------------------------------------------------
 
-    def _normal_project(self, number: int) -> Project:
+    def _normal_project(self, number: int) -> ModelProject:
         team = names.TEAMS[number % len(names.TEAMS)]
         again = number // len(names.TEAMS)
-        project = Project(
+        project = ModelProject(
             id=number + 1,
             key=team[:4].upper() + (str(again) if again else "") + ("_X" if number % 17 == 16 else ""),
             name=f"{team} {again}" if again else team,
@@ -209,8 +218,8 @@ class _Builder:
             project.user_grants.append(self._held(creator.name, "PROJECT_ADMIN"))
         return project
 
-    def _personal_project(self, number: int, owner: User) -> Project:
-        return Project(
+    def _personal_project(self, number: int, owner: ModelUser) -> ModelProject:
+        return ModelProject(
             id=number,
             key=personal_key(owner),
             name=owner.display_name,
@@ -228,9 +237,9 @@ class _Builder:
 
     # --- repositories -----------------------------------------------------------------------------------------
 
-    def _make_repositories(self) -> list[Repository]:
+    def _make_repositories(self) -> list[ModelRepository]:
         rng = self._rng
-        repositories: list[Repository] = []
+        repositories: list[ModelRepository] = []
         in_project: dict[int, set[str]] = {project.id: set() for project in self._projects}
         personal = [p for p in self._projects if p.type == PERSONAL]
         normal = [p for p in self._projects if p.type == NORMAL]
@@ -242,7 +251,7 @@ class _Builder:
             if slug in in_project[project.id]:
                 name, slug = f"{name} {number}", f"{slug}-{number}"
             in_project[project.id].add(slug)
-            repository = Repository(
+            repository = ModelRepository(
                 id=number,
                 project=project,
                 slug=slug,
@@ -263,7 +272,7 @@ class _Builder:
 
     # --- grants, chance ---------------------------------------------------------------------------------------
 
-    def _grant(self, at: Project | Repository, level: str, mean: float) -> None:
+    def _grant(self, at: ModelProject | ModelRepository, level: str, mean: float) -> None:
         """Gives `at` about `mean` grants, half of them to groups; each principal holds one at most."""
         rng = self._rng
         count = min(round(rng.expovariate(1 / mean)) if mean else 0, 60)
@@ -284,9 +293,9 @@ class _Builder:
             return "REPO_CREATE" if level == "PROJECT" else "REPO_WRITE"
         return f"{level}_{kind}"
 
-    def _held(self, principal: str, permission: str) -> Grant:
+    def _held(self, principal: str, permission: str) -> ModelGrant:
         """One object for equal grants: there are many times more grants than different ones."""
-        grant = Grant(principal, permission)
+        grant = ModelGrant(principal, permission)
         return self._grants.setdefault(grant, grant)
 
     def _description(self, of: str) -> str | None:
@@ -297,7 +306,7 @@ class _Builder:
     def _chance(self, share: str) -> bool:
         return self._rng.random() < _SHARES[share]
 
-    def _some(self, repositories: Sequence[Repository], share: str) -> Iterator[Repository]:
+    def _some(self, repositories: Sequence[ModelRepository], share: str) -> Iterator[ModelRepository]:
         return (r for r in repositories if self._chance(share))
 
 
@@ -332,7 +341,7 @@ def _group_names() -> Iterator[str]:
         again += 1
 
 
-def _one_of(projects: Sequence[Project], rng: random.Random) -> Project:
+def _one_of(projects: Sequence[ModelProject], rng: random.Random) -> ModelProject:
     """Few projects hold many repositories, many hold few."""
     return projects[int(len(projects) * rng.random() ** 2)]
 

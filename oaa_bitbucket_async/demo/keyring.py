@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from oaa_bitbucket_async.demo.credentials import DAY, AccessKey, AccessToken, GpgKey, SshKey
-from oaa_bitbucket_async.demo.guardrails import CATEGORIES, Matcher, MergeChecks, Restriction
-from oaa_bitbucket_async.demo.model import Estate, Project, Repository, User
+from oaa_bitbucket_async.demo.branch_permissions import CATEGORIES, ModelMatcher, ModelMergeChecks, ModelRestriction
+from oaa_bitbucket_async.demo.credentials import DAY, ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
+from oaa_bitbucket_async.demo.model import Estate, ModelProject, ModelRepository, ModelUser
 
 _SHARES = {
     "project with access keys": 0.30,
@@ -33,15 +33,15 @@ _LABELS = ("build", "mirror", "backup", "deploy", "scanner", "argo", "jenkins", 
 _TOKENS = ("ci", "migration", "laptop", "release bot", "dashboards", "renovate", "one-off, delete me")
 _BRANCHES = ("master", "develop", "trunk", "release/current")
 _MATCHERS = (
-    Matcher("BRANCH", "refs/heads/main"),
-    Matcher("BRANCH", "refs/heads/master"),
-    Matcher("BRANCH", "refs/heads/develop"),
-    Matcher("PATTERN", "release/*"),
-    Matcher("PATTERN", "*"),
-    Matcher("PATTERN", "ma*"),
-    Matcher("MODEL_BRANCH", "development"),
-    Matcher("MODEL_BRANCH", "production"),
-    *(Matcher("MODEL_CATEGORY", category) for category in CATEGORIES),
+    ModelMatcher("BRANCH", "refs/heads/main"),
+    ModelMatcher("BRANCH", "refs/heads/master"),
+    ModelMatcher("BRANCH", "refs/heads/develop"),
+    ModelMatcher("PATTERN", "release/*"),
+    ModelMatcher("PATTERN", "*"),
+    ModelMatcher("PATTERN", "ma*"),
+    ModelMatcher("MODEL_BRANCH", "development"),
+    ModelMatcher("MODEL_BRANCH", "production"),
+    *(ModelMatcher("MODEL_CATEGORY", category) for category in CATEGORIES),
 )
 _TYPES = ("pull-request-only", "pull-request-only", "fast-forward-only", "no-deletes", "read-only")
 
@@ -76,25 +76,25 @@ class _Keyring:
                 self._equip(user)
         self._estate.changed()
 
-    def _open(self, place: Project | Repository, kind: str, level: str) -> None:
+    def _open(self, place: ModelProject | ModelRepository, kind: str, level: str) -> None:
         """Access keys and tokens of a place."""
         rng = self._rng
         if self._chance(f"{kind} with access keys"):
             chosen = {key.id: key for key in (self._shared_key() for _ in range(rng.randint(1, 3)))}
             place.access_keys = [
-                AccessKey(key, f"{level}_{'WRITE' if rng.random() < 0.3 else 'READ'}") for key in chosen.values()
+                ModelAccessKey(key, f"{level}_{'WRITE' if rng.random() < 0.3 else 'READ'}") for key in chosen.values()
             ]
         if self._chance(f"{kind} with tokens"):
             place.tokens = [self._token(self._levels(level)) for _ in range(rng.randint(1, 2))]
 
-    def _equip(self, user: User) -> None:
+    def _equip(self, user: ModelUser) -> None:
         """Keys and tokens of a user."""
         rng = self._rng
         if self._chance("user with SSH keys"):
             user.ssh_keys = [self._ssh_key(f"{user.slug}@host{n}") for n in range(rng.randint(1, 2))]
         if self._chance("user with GPG keys"):
             expires = rng.choice((None, self._now - 100 * DAY, self._now + 400 * DAY))
-            user.gpg_keys = [GpgKey(next(self._gpg_numbers), user.email, expires, rng.randrange(3))]
+            user.gpg_keys = [ModelGpgKey(next(self._gpg_numbers), user.email, expires, rng.randrange(3))]
         if self._chance("user with tokens"):
             user.tokens = [self._token(self._levels("PROJECT")) for _ in range(rng.randint(1, 3))]
 
@@ -103,12 +103,12 @@ class _Keyring:
         of_repository = f"REPO_{permission}"
         return (of_repository,) if level == "REPO" else (f"PROJECT_{permission}", of_repository)
 
-    def _ssh_key(self, label: str) -> SshKey:
+    def _ssh_key(self, label: str) -> ModelSshKey:
         rng = self._rng
         algorithm, bits = rng.choice(_ALGORITHMS)
         created = self._now - rng.randrange(20 * DAY, 2000 * DAY)
         number = next(self._key_ids)
-        return SshKey(
+        return ModelSshKey(
             id=number,
             label=label if "@" in label else f"{label}-{number}",
             algorithm=algorithm,
@@ -118,14 +118,14 @@ class _Keyring:
             last_authenticated=self._used_since(created),
         )
 
-    def _shared_key(self) -> SshKey:
+    def _shared_key(self) -> ModelSshKey:
         return self._shared[int(len(self._shared) * self._rng.random() ** 2)]
 
-    def _token(self, permissions: tuple[str, ...]) -> AccessToken:
+    def _token(self, permissions: tuple[str, ...]) -> ModelAccessToken:
         rng = self._rng
         created = self._now - rng.randrange(DAY, 1500 * DAY)
         days = rng.choice((30, 90, 365, 1000))
-        return AccessToken(
+        return ModelAccessToken(
             id=str(rng.randrange(10**11, 10**12)),
             name=rng.choice(_TOKENS),
             permissions=permissions,
@@ -137,15 +137,15 @@ class _Keyring:
     def _used_since(self, created: int) -> int | None:
         return None if self._chance("key never used") else self._rng.randrange(created, self._now)
 
-    def _restrict(self, place: Project | Repository, share: str) -> None:
+    def _restrict(self, place: ModelProject | ModelRepository, share: str) -> None:
         if self._chance(share):
             place.restrictions = list(self._restrictions(place))
 
-    def _restrictions(self, place: Project | Repository) -> Iterator[Restriction]:
+    def _restrictions(self, place: ModelProject | ModelRepository) -> Iterator[ModelRestriction]:
         rng = self._rng
         for matcher in dict.fromkeys(rng.choices(_MATCHERS, k=rng.randint(1, 3))):
             keys = [access.key for access in place.access_keys if rng.random() < 0.3]
-            yield Restriction(
+            yield ModelRestriction(
                 next(self._restriction_ids), rng.choice(_TYPES), matcher, self._few(self._users),
                 self._few(self._groups), keys
             )  # fmt: skip
@@ -153,7 +153,7 @@ class _Keyring:
     def _few(self, names: Sequence[str]) -> list[str]:
         return list(dict.fromkeys(self._rng.choices(names, k=self._rng.choice((0, 0, 1, 3))))) if names else []
 
-    def _branches(self, repository: Repository) -> None:
+    def _branches(self, repository: ModelRepository) -> None:
         rng = self._rng
         if self._chance("another default branch"):
             repository.default_branch = f"refs/heads/{rng.choice(_BRANCHES)}"
@@ -167,7 +167,7 @@ class _Keyring:
 
 
 _CHECKS = tuple(
-    MergeChecks(approvers, builds, approvers > 1, builds == 0, strategy)
+    ModelMergeChecks(approvers, builds, approvers > 1, builds == 0, strategy)
     for approvers in (0, 1, 2)
     for builds in (0, 1)
     for strategy in ("no-ff", "ff-only", "squash")

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
-from oaa_bitbucket_async.demo.guardrails import NO_CHECKS, MergeChecks, Restriction
+from oaa_bitbucket_async.demo.branch_permissions import NO_CHECKS, ModelMergeChecks, ModelRestriction
+from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
 
 NORMAL, PERSONAL = "NORMAL", "PERSONAL"
 
 
-class Grant(NamedTuple):
+class ModelGrant(NamedTuple):
     """A permission held by a user or a group, by name: there need not be one of that name (any more)."""
 
     principal: str
@@ -22,7 +22,7 @@ class Grant(NamedTuple):
 
 
 @dataclass(slots=True)
-class User:
+class ModelUser:
     """A user. `slug` is the lower-case, URL-safe form of `name`. Times are milliseconds since 1970.
 
     A `deleted` user is listed nowhere, but its grants still show it for some days.
@@ -39,9 +39,9 @@ class User:
     last_login: int | None = None
     created: int = 1_500_000_000_000
     deleted: bool = False
-    ssh_keys: Sequence[SshKey] = ()
-    gpg_keys: Sequence[GpgKey] = ()
-    tokens: Sequence[AccessToken] = ()
+    ssh_keys: Sequence[ModelSshKey] = ()
+    gpg_keys: Sequence[ModelGpgKey] = ()
+    tokens: Sequence[ModelAccessToken] = ()
 
     def __post_init__(self) -> None:
         self.slug = self.slug or slug_of(self.name)
@@ -49,7 +49,7 @@ class User:
 
 
 @dataclass(slots=True)
-class Group:
+class ModelGroup:
     """A group: the names of its own members, and of the groups in it (a child's members are the parent's too)."""
 
     name: str
@@ -59,7 +59,7 @@ class Group:
 
 
 @dataclass(slots=True, eq=False)
-class Project:
+class ModelProject:
     """A project. `defaults` are the permissions that everyone licensed holds; a personal one has an `owner`.
 
     Its access keys, tokens and restrictions are those of all its repositories too.
@@ -72,12 +72,12 @@ class Project:
     public: bool = False
     description: str | None = None
     owner: str | None = None
-    user_grants: list[Grant] = field(default_factory=list)
-    group_grants: list[Grant] = field(default_factory=list)
+    user_grants: list[ModelGrant] = field(default_factory=list)
+    group_grants: list[ModelGrant] = field(default_factory=list)
     defaults: tuple[str, ...] = ()
-    access_keys: Sequence[AccessKey] = ()
-    tokens: Sequence[AccessToken] = ()
-    restrictions: Sequence[Restriction] = ()
+    access_keys: Sequence[ModelAccessKey] = ()
+    tokens: Sequence[ModelAccessToken] = ()
+    restrictions: Sequence[ModelRestriction] = ()
 
     def __post_init__(self) -> None:
         self.name = self.name or self.key
@@ -87,7 +87,7 @@ class Project:
 
 
 @dataclass(slots=True, eq=False)
-class Repository:
+class ModelRepository:
     """A repository of a project; a fork has an `origin`.
 
     `development` and `production` are the branches of these roles (full names); the first is the default branch
@@ -95,7 +95,7 @@ class Repository:
     """
 
     id: int
-    project: Project
+    project: ModelProject
     slug: str
     name: str = ""
     public: bool = False
@@ -103,16 +103,16 @@ class Repository:
     forkable: bool = True
     state: str = "AVAILABLE"
     description: str | None = None
-    origin: "Repository | None" = None
-    user_grants: list[Grant] = field(default_factory=list)
-    group_grants: list[Grant] = field(default_factory=list)
-    access_keys: Sequence[AccessKey] = ()
-    tokens: Sequence[AccessToken] = ()
-    restrictions: Sequence[Restriction] = ()
+    origin: "ModelRepository | None" = None
+    user_grants: list[ModelGrant] = field(default_factory=list)
+    group_grants: list[ModelGrant] = field(default_factory=list)
+    access_keys: Sequence[ModelAccessKey] = ()
+    tokens: Sequence[ModelAccessToken] = ()
+    restrictions: Sequence[ModelRestriction] = ()
     default_branch: str = "refs/heads/main"
     development: str | None = None
     production: str | None = None
-    checks: MergeChecks = NO_CHECKS
+    checks: ModelMergeChecks = NO_CHECKS
 
     def __post_init__(self) -> None:
         self.name = self.name or self.slug
@@ -129,47 +129,47 @@ class Estate:
     `public_access` is the switch "Allow public access": while it is off, a public flag is shown and gives nothing.
     """
 
-    users: list[User] = field(default_factory=list)
-    groups: list[Group] = field(default_factory=list)
-    projects: list[Project] = field(default_factory=list)
-    repositories: list[Repository] = field(default_factory=list)
-    global_users: list[Grant] = field(default_factory=list)
-    global_groups: list[Grant] = field(default_factory=list)
-    moved: dict[tuple[str, str], Repository] = field(default_factory=dict)
-    renamed: dict[str, Project] = field(default_factory=dict)
+    users: list[ModelUser] = field(default_factory=list)
+    groups: list[ModelGroup] = field(default_factory=list)
+    projects: list[ModelProject] = field(default_factory=list)
+    repositories: list[ModelRepository] = field(default_factory=list)
+    global_users: list[ModelGrant] = field(default_factory=list)
+    global_groups: list[ModelGrant] = field(default_factory=list)
+    moved: dict[tuple[str, str], ModelRepository] = field(default_factory=dict)
+    renamed: dict[str, ModelProject] = field(default_factory=dict)
     public_access: bool = True
     revision: int = 0
     _index: "_Index | None" = None
 
     # --- finding ----------------------------------------------------------------------------------------------
 
-    def user(self, name: str) -> User | None:
+    def user(self, name: str) -> ModelUser | None:
         """By name, ignoring case; deleted ones too."""
         return self._indexed().users.get(name.lower())
 
-    def user_by_slug(self, slug: str) -> User | None:
+    def user_by_slug(self, slug: str) -> ModelUser | None:
         """By slug; deleted ones not."""
         return self._indexed().slugs.get(slug.lower())
 
-    def group(self, name: str) -> Group | None:
+    def group(self, name: str) -> ModelGroup | None:
         """By name, ignoring case."""
         return self._indexed().groups.get(name.lower())
 
-    def project(self, key: str) -> Project | None:
+    def project(self, key: str) -> ModelProject | None:
         """By key, ignoring case."""
         return self._indexed().projects.get(key.upper())
 
-    def repository(self, key: str, slug: str) -> Repository | None:
+    def repository(self, key: str, slug: str) -> ModelRepository | None:
         """By project key and slug, ignoring case."""
         return self._indexed().repositories.get((key.upper(), slug.lower()))
 
-    def repositories_of(self, project: Project) -> list[Repository]:
+    def repositories_of(self, project: ModelProject) -> list[ModelRepository]:
         """The project's repositories, in the order of `repositories`."""
         return self._indexed().of_project.get(project.id, [])
 
-    def anybody_reads(self, at: Project | Repository) -> bool:
+    def anybody_reads(self, at: ModelProject | ModelRepository) -> bool:
         """Whether it is public, for a repository by its project too, and the instance allows that."""
-        public = at.public or (isinstance(at, Repository) and at.project.public)
+        public = at.public or (isinstance(at, ModelRepository) and at.project.public)
         return public and self.public_access
 
     # --- changing ---------------------------------------------------------------------------------------------
@@ -179,15 +179,15 @@ class Estate:
         self.revision += 1
         self._index = None
 
-    def create_personal_project(self, user: User) -> Project:
+    def create_personal_project(self, user: ModelUser) -> ModelProject:
         """What Bitbucket does when somebody asks for `/projects/~user` and there is none."""
-        project = Project(
+        project = ModelProject(
             id=max((project.id for project in self.projects), default=0) + 1,
             key=personal_key(user),
             name=user.display_name,
             type=PERSONAL,
             owner=user.name,
-            user_grants=[Grant(user.name, "PROJECT_ADMIN")],
+            user_grants=[ModelGrant(user.name, "PROJECT_ADMIN")],
         )
         self.projects.append(project)
         self.changed()
@@ -210,7 +210,7 @@ class _Index:
         self.groups = {group.name.lower(): group for group in estate.groups}
         self.projects = {project.key.upper(): project for project in estate.projects}
         self.repositories = {(r.project.key.upper(), r.slug.lower()): r for r in estate.repositories}
-        self.of_project: dict[int, list[Repository]] = {}
+        self.of_project: dict[int, list[ModelRepository]] = {}
         for repository in estate.repositories:
             self.of_project.setdefault(repository.project.id, []).append(repository)
 
@@ -220,6 +220,6 @@ def slug_of(name: str) -> str:
     return "".join(c if (c.isascii() and c.isalnum()) or c in "-._" else "_" for c in name.lower())
 
 
-def personal_key(user: User) -> str:
+def personal_key(user: ModelUser) -> str:
     """The key of a user's personal project, as Bitbucket shows it: `~` and the slug in capitals."""
     return "~" + user.slug.upper()

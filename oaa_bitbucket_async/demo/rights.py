@@ -8,7 +8,7 @@ All but the last need an active, licensed user. Held apart from the collector, s
 
 from collections.abc import Iterable
 
-from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Project, Repository, User
+from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelGroup, ModelProject, ModelRepository, ModelUser
 
 GLOBAL_LEVELS = ("LICENSED_USER", "PROJECT_CREATE", "ADMIN", "SYS_ADMIN")
 PROJECT_LEVELS = ("PROJECT_READ", "PROJECT_WRITE", "REPO_CREATE", "PROJECT_ADMIN")
@@ -75,7 +75,7 @@ class Rights:
         waiting = [name]
         while waiting:
             current = waiting.pop()
-            group: Group | None = self._estate.group(current)
+            group: ModelGroup | None = self._estate.group(current)
             if current in seen or group is None:
                 continue
             seen.add(current)
@@ -96,11 +96,11 @@ class Rights:
 
     # --- permissions of one user ------------------------------------------------------------------------------
 
-    def global_permission(self, user: User) -> str | None:
+    def global_permission(self, user: ModelUser) -> str | None:
         """The highest global permission; None for one who is inactive or not licensed."""
         return self._globals().get(user.name.lower()) if user.active and not user.deleted else None
 
-    def project_permission(self, user: User, project: Project) -> str | None:
+    def project_permission(self, user: ModelUser, project: ModelProject) -> str | None:
         """The highest permission on a project (`public` aside)."""
         held = self.global_permission(user)
         if held is None:
@@ -109,7 +109,7 @@ class Rights:
             return "PROJECT_ADMIN"
         return highest([*self._granted(user, project.user_grants, project.group_grants), *project.defaults])
 
-    def repository_permission(self, user: User, repository: Repository) -> str | None:
+    def repository_permission(self, user: ModelUser, repository: ModelRepository) -> str | None:
         """The highest permission on a repository, by whatever way; `public` gives everyone licensed REPO_READ."""
         if self.global_permission(user) is None:
             return None
@@ -121,7 +121,7 @@ class Rights:
             ways.append("REPO_READ")
         return highest(ways)
 
-    def sees_project(self, user: User, project: Project) -> bool:
+    def sees_project(self, user: ModelUser, project: ModelProject) -> bool:
         """PROJECT_VIEW: any permission on the project, or on a repository in it, or `public`."""
         return (
             self._estate.anybody_reads(project)
@@ -131,16 +131,16 @@ class Rights:
 
     # --- users who hold a permission --------------------------------------------------------------------------
 
-    def holders(self, permission: str, at: Project | Repository | None) -> set[str]:
+    def holders(self, permission: str, at: ModelProject | ModelRepository | None) -> set[str]:
         """Lower-case names of active users who hold a permission or a higher one, effectively.
 
         Like Bitbucket's filter, it also finds users who hold it by a grant but are not licensed.
         """
         if permission in GLOBAL_LEVELS:
             return self._global_holders(permission)
-        if isinstance(at, Project):
+        if isinstance(at, ModelProject):
             found = self._on_project(permission, at)
-        elif isinstance(at, Repository):
+        elif isinstance(at, ModelRepository):
             found = self._by_grants(permission, at.user_grants, at.group_grants) | self.holders("ADMIN", None)
             for level, reached in _ON_REPOSITORIES.items():
                 if satisfies(reached, permission):
@@ -160,7 +160,7 @@ class Rights:
     def _able(self, names: set[str]) -> set[str]:
         return {n for n in names if (user := self._estate.user(n)) is not None and user.active and not user.deleted}
 
-    def _on_project(self, permission: str, project: Project) -> set[str]:
+    def _on_project(self, permission: str, project: ModelProject) -> set[str]:
         found = self._by_grants(permission, project.user_grants, project.group_grants) | self.holders("ADMIN", None)
         if project.owner is not None:
             found.add(project.owner.lower())
@@ -168,14 +168,14 @@ class Rights:
             found |= self.holders("LICENSED_USER", None)
         return found
 
-    def _by_grants(self, permission: str, user_grants: list[Grant], group_grants: list[Grant]) -> set[str]:
+    def _by_grants(self, permission: str, user_grants: list[ModelGrant], group_grants: list[ModelGrant]) -> set[str]:
         found = {g.principal.lower() for g in user_grants if satisfies(g.permission, permission)}
         for grant in group_grants:
             if satisfies(grant.permission, permission):
                 found |= self.members(grant.principal)
         return found
 
-    def _granted(self, user: User, user_grants: list[Grant], group_grants: list[Grant]) -> Iterable[str]:
+    def _granted(self, user: ModelUser, user_grants: list[ModelGrant], group_grants: list[ModelGrant]) -> Iterable[str]:
         name = user.name.lower()
         for grant in user_grants:
             if grant.principal.lower() == name:

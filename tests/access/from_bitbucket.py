@@ -5,7 +5,7 @@ Nothing here is shared with the embedded server's way of deciding it, nor with t
 
 from collections.abc import Iterable
 
-from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Grant, Project, Repository, User
+from oaa_bitbucket_async.demo.model import PERSONAL, Estate, ModelGrant, ModelProject, ModelRepository, ModelUser
 
 _GLOBAL = ["LICENSED_USER", "PROJECT_CREATE", "ADMIN", "SYS_ADMIN"]
 _LEVELS = ["none", "read", "write", "create", "admin"]
@@ -29,7 +29,7 @@ class FromBitbucket:
 
     # --- users and groups ---------------------------------------------------------------------------------------
 
-    def in_group(self, user: User, group: str) -> bool:
+    def in_group(self, user: ModelUser, group: str) -> bool:
         """Whether the user is in a group of that name, or in one of the groups in it, however deep."""
         seen: set[str] = set()
         names = {group.lower()}
@@ -39,7 +39,7 @@ class FromBitbucket:
             names = {child.lower() for g in within for child in g.children}
         return any(_same(m, user.name) for g in self._estate.groups if g.name.lower() in seen for m in g.members)
 
-    def _held(self, user: User, users: list[Grant], groups: list[Grant]) -> list[str]:
+    def _held(self, user: ModelUser, users: list[ModelGrant], groups: list[ModelGrant]) -> list[str]:
         own = [permission for name, permission in users if _same(name, user.name)]
         return own + [permission for name, permission in groups if self.in_group(user, name)]
 
@@ -47,7 +47,7 @@ class FromBitbucket:
         """Ids of those who were deleted; with `inactive_too` the server does not list either who is not active."""
         return {str(user.id) for user in self._estate.users if user.deleted or (inactive_too and not user.active)}
 
-    def unlisted_groups(self, projects: list[Project], *, explicit: bool) -> set[str]:
+    def unlisted_groups(self, projects: list[ModelProject], *, explicit: bool) -> set[str]:
         """`group:` and the small name of those that only grants still name: global ones, and those below `projects`."""
         grants = [*self._estate.global_groups] if explicit else []
         for project in projects:
@@ -59,14 +59,14 @@ class FromBitbucket:
 
     # --- global -------------------------------------------------------------------------------------------------
 
-    def global_permissions(self, user: User) -> set[str]:
+    def global_permissions(self, user: ModelUser) -> set[str]:
         """The highest that the user holds, and all below it; none for one who is inactive or deleted."""
         if user.deleted or not user.active:
             return set()
         held = self._held(user, self._estate.global_users, self._estate.global_groups)
         return {name for name in _GLOBAL if any(_GLOBAL.index(name) <= _GLOBAL.index(other) for other in held)}
 
-    def may_sign_in(self, user: User) -> bool:
+    def may_sign_in(self, user: ModelUser) -> bool:
         """Active, and with any global permission."""
         return bool(self.global_permissions(user))
 
@@ -83,7 +83,7 @@ class FromBitbucket:
 
     # --- projects and repositories ------------------------------------------------------------------------------
 
-    def on_project(self, user: User, project: Project) -> str:
+    def on_project(self, user: ModelUser, project: ModelProject) -> str:
         """none, read, write, create or admin."""
         held = self.global_permissions(user)
         if not held:
@@ -95,7 +95,7 @@ class FromBitbucket:
         public = ["read"] if project.public and self._estate.public_access else []
         return _highest([_ON_PROJECT.get(permission, "none") for permission in granted] + public)
 
-    def on_repository(self, user: User, repository: Repository) -> str:
+    def on_repository(self, user: ModelUser, repository: ModelRepository) -> str:
         """none, read, write or admin."""
         if not self.may_sign_in(user):
             return "none"

@@ -4,9 +4,15 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
-from oaa_bitbucket_async.demo.guardrails import CATEGORIES, RESTRICTION_TYPES, Matcher, MergeChecks, Restriction
-from oaa_bitbucket_async.demo.model import Estate, User
+from oaa_bitbucket_async.demo.branch_permissions import (
+    CATEGORIES,
+    RESTRICTION_TYPES,
+    ModelMatcher,
+    ModelMergeChecks,
+    ModelRestriction,
+)
+from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
+from oaa_bitbucket_async.demo.model import Estate, ModelUser
 from tests.access.strategies import Instance, instances
 
 LABELS = ["", "deploy", "deploy", "a/b", 'q"uote', "日本 ö", "group:devs", "1"]
@@ -21,11 +27,11 @@ PATTERNS = [
     "refs/heads/main", "refs/heads/*", "ma[i]n", "main.", "a/**/main", "in",
 ]  # fmt: skip
 MATCHERS = st.one_of(
-    st.builds(Matcher, st.just("BRANCH"), st.sampled_from(BRANCHES)),
-    st.builds(Matcher, st.just("PATTERN"), st.sampled_from(PATTERNS)),
-    st.builds(Matcher, st.just("MODEL_BRANCH"), st.sampled_from(["development", "production"])),
-    st.builds(Matcher, st.just("MODEL_CATEGORY"), st.sampled_from(sorted(CATEGORIES))),
-    st.just(Matcher("ANY_REF")),
+    st.builds(ModelMatcher, st.just("BRANCH"), st.sampled_from(BRANCHES)),
+    st.builds(ModelMatcher, st.just("PATTERN"), st.sampled_from(PATTERNS)),
+    st.builds(ModelMatcher, st.just("MODEL_BRANCH"), st.sampled_from(["development", "production"])),
+    st.builds(ModelMatcher, st.just("MODEL_CATEGORY"), st.sampled_from(sorted(CATEGORIES))),
+    st.just(ModelMatcher("ANY_REF")),
 )
 TIMES = st.integers(1_400_000_000_000, 1_900_000_000_000)
 DAYS = st.none() | st.integers(1, 1000)
@@ -35,25 +41,25 @@ _role = st.none() | st.sampled_from(BRANCHES)
 
 
 @st.composite
-def _ssh_keys(draw: st.DrawFn, first: int, most: int, least: int = 0) -> list[SshKey]:
+def _ssh_keys(draw: st.DrawFn, first: int, most: int, least: int = 0) -> list[ModelSshKey]:
     keys = []
     for number in range(first, first + draw(st.integers(least, most))):
         algorithm, bits = draw(st.sampled_from(ALGORITHMS))
         label = draw(st.sampled_from(LABELS))
-        keys.append(SshKey(number, label, algorithm, bits, draw(TIMES), draw(DAYS), draw(st.none() | TIMES)))
+        keys.append(ModelSshKey(number, label, algorithm, bits, draw(TIMES), draw(DAYS), draw(st.none() | TIMES)))
     return keys
 
 
-def _access(keys: list[SshKey], permissions: list[str]) -> st.SearchStrategy[list[AccessKey]]:
-    one = st.builds(AccessKey, st.sampled_from(keys), st.sampled_from(permissions))
+def _access(keys: list[ModelSshKey], permissions: list[str]) -> st.SearchStrategy[list[ModelAccessKey]]:
+    one = st.builds(ModelAccessKey, st.sampled_from(keys), st.sampled_from(permissions))
     return st.lists(one, max_size=3, unique_by=lambda access: access.key.id)
 
 
 @st.composite
-def _tokens(draw: st.DrawFn, first: int, prefixes: tuple[str, ...]) -> list[AccessToken]:
+def _tokens(draw: st.DrawFn, first: int, prefixes: tuple[str, ...]) -> list[ModelAccessToken]:
     """Of a project's token each of both kinds of rights may be the higher one, or missing."""
     return [
-        AccessToken(
+        ModelAccessToken(
             str(number),
             draw(st.sampled_from(LABELS)),
             tuple(
@@ -68,11 +74,13 @@ def _tokens(draw: st.DrawFn, first: int, prefixes: tuple[str, ...]) -> list[Acce
 
 
 @st.composite
-def _restrictions(draw: st.DrawFn, ids: "count[int]", estate: Estate, keys: list[SshKey]) -> list[Restriction]:
+def _restrictions(
+    draw: st.DrawFn, ids: "count[int]", estate: Estate, keys: list[ModelSshKey]
+) -> list[ModelRestriction]:
     users = st.lists(st.sampled_from([user.name for user in estate.users]), max_size=3, unique_by=str.lower)
     groups = st.lists(st.sampled_from([*(group.name for group in estate.groups), "gone", "GONE"]), max_size=2)
     return [
-        Restriction(
+        ModelRestriction(
             next(ids),
             draw(st.sampled_from(RESTRICTION_TYPES)),
             draw(MATCHERS),
@@ -99,7 +107,7 @@ def keyed_instances(draw: st.DrawFn) -> Instance:
     )
     estate = instance.estate
     if draw(st.booleans()):
-        estate.users.append(User(max((user.id for user in estate.users), default=0) + 1, instance.options.user))
+        estate.users.append(ModelUser(max((user.id for user in estate.users), default=0) + 1, instance.options.user))
     keys = draw(_ssh_keys(1, 4, least=1))
     ids = count(1)
     for number, project in enumerate(estate.projects):
@@ -113,12 +121,12 @@ def keyed_instances(draw: st.DrawFn) -> Instance:
         repository.default_branch = draw(st.sampled_from(BRANCHES))
         repository.development, repository.production = draw(_role), draw(_role)
         repository.checks = draw(
-            st.builds(MergeChecks, st.integers(0, 3), st.integers(0, 2), st.booleans(), st.booleans())
+            st.builds(ModelMergeChecks, st.integers(0, 3), st.integers(0, 2), st.booleans(), st.booleans())
         )
     for number, user in enumerate(estate.users):
         user.ssh_keys = draw(_ssh_keys(500 + 10 * number, 2))
         user.gpg_keys = [
-            GpgKey(10 * number + n, user.email, draw(st.none() | TIMES)) for n in range(draw(st.integers(0, 2)))
+            ModelGpgKey(10 * number + n, user.email, draw(st.none() | TIMES)) for n in range(draw(st.integers(0, 2)))
         ]
         user.tokens = draw(_tokens(900 + 10 * number, ("PROJECT", "REPO")))
     return instance

@@ -5,7 +5,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Grant, Group, Project, Repository, User, personal_key
+from oaa_bitbucket_async.demo.model import (
+    PERSONAL,
+    Estate,
+    ModelGrant,
+    ModelGroup,
+    ModelProject,
+    ModelRepository,
+    ModelUser,
+    personal_key,
+)
 from tests.servers import RiggedOptions
 
 USER_NAMES = [
@@ -56,20 +65,20 @@ def _cased(draw: st.DrawFn, names: list[str]) -> str:
     return other if other.lower() == name.lower() else name
 
 
-def _grants(names: list[str], permissions: list[str], most: int = 4) -> st.SearchStrategy[list[Grant]]:
+def _grants(names: list[str], permissions: list[str], most: int = 4) -> st.SearchStrategy[list[ModelGrant]]:
     """Each to another holder, as Bitbucket has it: it shows the highest of several."""
     if not names:
         return st.just([])
-    grant = st.builds(Grant, _cased(names), st.sampled_from(permissions))
+    grant = st.builds(ModelGrant, _cased(names), st.sampled_from(permissions))
     return st.lists(grant, max_size=most, unique_by=lambda grant: grant.principal.lower())
 
 
 @st.composite
-def _users(draw: st.DrawFn) -> list[User]:
+def _users(draw: st.DrawFn) -> list[ModelUser]:
     """No two have one slug, as Bitbucket sees to it."""
-    users: list[User] = []
+    users: list[ModelUser] = []
     for number, name in enumerate(draw(_names(USER_NAMES, 6, least=2)), start=1):
-        user = User(
+        user = ModelUser(
             number,
             name,
             email=draw(st.none() | st.just(f"{number}@example.com")),
@@ -86,28 +95,28 @@ def _users(draw: st.DrawFn) -> list[User]:
 
 
 @st.composite
-def _groups(draw: st.DrawFn, users: list[str]) -> list[Group]:
+def _groups(draw: st.DrawFn, users: list[str]) -> list[ModelGroup]:
     """Groups of users and of each other, in circles too."""
     names = draw(_names(GROUP_NAMES, 5))
     members = st.lists(_cased(users), max_size=4) if users else st.just([])
     children = st.lists(_cased(names), max_size=2) if names else st.just([])
-    return [Group(name, draw(members), draw(children)) for name in names]
+    return [ModelGroup(name, draw(members), draw(children)) for name in names]
 
 
 @st.composite
-def _projects(draw: st.DrawFn, users: list[User], groups: list[str], on_project: list[str]) -> list[Project]:
+def _projects(draw: st.DrawFn, users: list[ModelUser], groups: list[str], on_project: list[str]) -> list[ModelProject]:
     names = [user.name for user in users]
     owners = draw(st.lists(st.sampled_from(users), max_size=2, unique_by=lambda u: u.slug)) if users else []
     keys = draw(st.lists(st.sampled_from(PROJECT_KEYS), min_size=1, max_size=3, unique=True))
     defaults = st.lists(st.sampled_from(on_project), max_size=2, unique=True)
     projects = [
-        Project(number, key, name=draw(st.sampled_from([key, "Same", "ö/ä"])), public=draw(_seldom))
+        ModelProject(number, key, name=draw(st.sampled_from([key, "Same", "ö/ä"])), public=draw(_seldom))
         for number, key in enumerate(keys, start=1)
     ]
     for number, owner in enumerate(owners, start=len(keys) + 1):
-        projects.append(Project(number, personal_key(owner), owner.display_name, PERSONAL, owner=owner.name))
+        projects.append(ModelProject(number, personal_key(owner), owner.display_name, PERSONAL, owner=owner.name))
         if draw(_often):
-            projects[-1].user_grants.append(Grant(owner.name, "PROJECT_ADMIN"))
+            projects[-1].user_grants.append(ModelGrant(owner.name, "PROJECT_ADMIN"))
     for project in projects:
         project.user_grants += draw(_grants(names, on_project + UNKNOWN_ON_PROJECT))
         project.group_grants += draw(_grants(groups, on_project + UNKNOWN_ON_PROJECT))
@@ -116,13 +125,15 @@ def _projects(draw: st.DrawFn, users: list[User], groups: list[str], on_project:
 
 
 @st.composite
-def _repositories(draw: st.DrawFn, projects: list[Project], users: list[str], groups: list[str]) -> list[Repository]:
+def _repositories(
+    draw: st.DrawFn, projects: list[ModelProject], users: list[str], groups: list[str]
+) -> list[ModelRepository]:
     places = st.tuples(st.sampled_from(projects), st.sampled_from(SLUGS))
-    found: list[Repository] = []
+    found: list[ModelRepository] = []
     for number, (project, slug) in enumerate(
         draw(st.lists(places, min_size=2, max_size=6, unique_by=lambda place: (place[0].id, place[1]))), start=1
     ):
-        repository = Repository(
+        repository = ModelRepository(
             number,
             project,
             slug,

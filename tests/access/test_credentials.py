@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import branch_permissions
 from oaa_bitbucket_async.collect.protection import protected
-from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
-from oaa_bitbucket_async.demo.guardrails import Matcher
-from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Project, Repository, User
+from oaa_bitbucket_async.demo.branch_permissions import ModelMatcher
+from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
+from oaa_bitbucket_async.demo.model import PERSONAL, Estate, ModelProject, ModelRepository, ModelUser
 from oaa_bitbucket_async.settings import Include
 from tests.access.conftest import Upload
 from tests.access.keyed import BRANCHES, PATTERNS, keyed_instances, take_credentials
@@ -40,24 +40,24 @@ class Expected:
     """A credential that has to be in the payload, whose it is, and of which place."""
 
     kind: str
-    credential: SshKey | AccessToken | GpgKey
+    credential: ModelSshKey | ModelAccessToken | ModelGpgKey
     owner: str | None = None
-    place: Project | Repository | None = None
+    place: ModelProject | ModelRepository | None = None
 
     @property
     def id(self) -> str:
         return f"{self.kind}:{self.credential.id}"
 
-    def opens(self, at: Project | Repository) -> str:
+    def opens(self, at: ModelProject | ModelRepository) -> str:
         permission = None
-        if self.kind == "access-key" and isinstance(self.credential, SshKey):
+        if self.kind == "access-key" and isinstance(self.credential, ModelSshKey):
             permission = key_permission(self.credential.id, at)
-        elif isinstance(self.credential, AccessToken) and self.place is not None:
+        elif isinstance(self.credential, ModelAccessToken) and self.place is not None:
             permission = place_token_permission(self.credential, self.place, at)
         return LEVELS.get((permission or "").rpartition("_")[2], "none")
 
 
-def shown_projects(instance: Instance) -> list[Project]:
+def shown_projects(instance: Instance) -> list[ModelProject]:
     """A personal project without a repository shows nowhere."""
     with_repositories = {repository.project.id for repository in instance.estate.repositories}
     return [p for p in instance.estate.projects if p.type != PERSONAL or p.id in with_repositories]
@@ -69,7 +69,7 @@ def expected(instance: Instance) -> Iterator[Expected]:
     access = {access.key.id: access.key for place in places for access in place.access_keys}
     yield from (Expected("access-key", key) for key in access.values())
     for place in places:
-        kind = "project-token" if isinstance(place, Project) else "repository-token"
+        kind = "project-token" if isinstance(place, ModelProject) else "repository-token"
         yield from (Expected(kind, token, place=place) for token in place.tokens)
     if hides_keys_of_users(instance):
         return
@@ -79,7 +79,7 @@ def expected(instance: Instance) -> Iterator[Expected]:
         yield from (Expected("gpg-key", key, str(user.id)) for key in user.gpg_keys)
 
 
-def listed_users(instance: Instance) -> list[User]:
+def listed_users(instance: Instance) -> list[ModelUser]:
     hides_inactive = not (instance.options.admin_listings or instance.options.inactive_in_users)
     return [user for user in instance.estate.users if not user.deleted and (user.active or not hides_inactive)]
 
@@ -126,42 +126,42 @@ def assert_told_the_truth(instance: Instance, payload: KeysFromPayload) -> None:
     """Dates are those of the credential, or not there; of a key its fingerprint is told."""
     details = instance.options.release >= (8, 0)
     told_use = {type(one.credential) for one in expected(instance) if last_used(one.credential) is not None}
-    told_use -= set() if details else {SshKey}
+    told_use -= set() if details else {ModelSshKey}
     for one in expected(instance):
         credential, shown = one.credential, payload.credentials[one.id]
         told = shown["custom_properties"]
         assert told["kind"] == one.kind
-        tells_dates = details or not isinstance(credential, SshKey)
+        tells_dates = details or not isinstance(credential, ModelSshKey)
         expires = credential.expires if tells_dates else None
         assert milliseconds(shown.get("expires_at")) == expires
         assert told["never_expires"] is (expires is None) is (not shown["can_expire"])
         assert told.get("label", "") == label(credential)
-        if isinstance(credential, AccessToken):
+        if isinstance(credential, ModelAccessToken):
             assert told.get("permission_levels", []) == sorted(credential.permissions)
-        elif isinstance(credential, SshKey):
+        elif isinstance(credential, ModelSshKey):
             assert told["fingerprint"] == f"SHA256:{credential.fingerprint}"
             assert told["algorithm"] == credential.algorithm
             assert told.get("bits") == (credential.bits if details else None)
         else:
             assert told["fingerprint"] == credential.fingerprint
-        if not isinstance(credential, GpgKey):
+        if not isinstance(credential, ModelGpgKey):
             used = last_used(credential) if tells_dates else None
             assert milliseconds(shown.get("created_at")) == (credential.created if tells_dates else None)
             assert milliseconds(shown.get("last_used_at")) == used
             assert told.get("never_used") is ((used is None) if type(credential) in told_use else None)
 
 
-def last_used(credential: SshKey | AccessToken | GpgKey) -> int | None:
-    return None if isinstance(credential, GpgKey) else credential.last_authenticated
+def last_used(credential: ModelSshKey | ModelAccessToken | ModelGpgKey) -> int | None:
+    return None if isinstance(credential, ModelGpgKey) else credential.last_authenticated
 
 
-def label(credential: SshKey | AccessToken | GpgKey) -> str:
+def label(credential: ModelSshKey | ModelAccessToken | ModelGpgKey) -> str:
     match credential:
-        case AccessToken():
+        case ModelAccessToken():
             return credential.name
-        case GpgKey():
+        case ModelGpgKey():
             return credential.email or ""
-        case SshKey():
+        case ModelSshKey():
             return credential.label
 
 
@@ -190,7 +190,7 @@ def assert_guarded_the_same(instance: Instance, payload: KeysFromPayload) -> Non
         assert told["pull_request_requires_all_tasks"] == checks.all_tasks
 
 
-def direct_administrators(repository: Repository) -> set[str]:
+def direct_administrators(repository: ModelRepository) -> set[str]:
     grants = [*repository.user_grants, *repository.project.user_grants]
     found = {g.principal.lower() for g in grants if g.permission in ("REPO_ADMIN", "PROJECT_ADMIN")}
     return found | {(repository.project.owner or "").lower()}
@@ -201,8 +201,8 @@ def direct_administrators(repository: Repository) -> set[str]:
 def test_both_opinions_of_a_pattern_are_one(pattern: str, branch: str) -> None:
     """They were written apart; random instances would seldom bring each pattern together with each branch."""
     collected = branch_permissions.Restriction("read-only", "PATTERN", pattern, True, (), (), ())
-    repository = Repository(1, Project(1, "A"), "app", default_branch=branch)
-    assert protected([collected], branch) == covers(Matcher("PATTERN", pattern), branch, repository)
+    repository = ModelRepository(1, ModelProject(1, "A"), "app", default_branch=branch)
+    assert protected([collected], branch) == covers(ModelMatcher("PATTERN", pattern), branch, repository)
 
 
 @pytest.mark.timeout(600)
@@ -239,12 +239,16 @@ def test_who_asks_for_none_of_it_sees_none_of_it(upload: Upload, instance: Insta
 @pytest.mark.parametrize("basic", [True, False], ids=["password", "token"])
 def test_a_key_of_a_project_and_of_a_repository_in_it(upload: Upload, basic: bool) -> None:
     """Each of both ways may be the wider one; inherited is inherited, and no further."""
-    key, other = SshKey(1, "both"), SshKey(2, "other")
-    first, second = Project(1, "A"), Project(2, "B")
-    app, docs, elsewhere = Repository(1, first, "app"), Repository(2, first, "docs"), Repository(3, second, "app")
-    first.access_keys = [AccessKey(key, "PROJECT_READ"), AccessKey(other, "PROJECT_WRITE")]
-    app.access_keys = [AccessKey(key, "REPO_WRITE"), AccessKey(other, "REPO_READ")]
-    elsewhere.access_keys = [AccessKey(key, "REPO_READ")]
+    key, other = ModelSshKey(1, "both"), ModelSshKey(2, "other")
+    first, second = ModelProject(1, "A"), ModelProject(2, "B")
+    app, docs, elsewhere = (
+        ModelRepository(1, first, "app"),
+        ModelRepository(2, first, "docs"),
+        ModelRepository(3, second, "app"),
+    )
+    first.access_keys = [ModelAccessKey(key, "PROJECT_READ"), ModelAccessKey(other, "PROJECT_WRITE")]
+    app.access_keys = [ModelAccessKey(key, "REPO_WRITE"), ModelAccessKey(other, "REPO_READ")]
+    elsewhere.access_keys = [ModelAccessKey(key, "REPO_READ")]
     instance = Instance(Estate(projects=[first, second], repositories=[app, docs, elsewhere]), basic=basic)
     payload = assert_opens_the_same(instance, upload(instance, include=frozenset({Include.ACCESS_KEYS})))
     assert {

@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Grant, Group, Project, Repository, User
+from oaa_bitbucket_async.demo.model import (
+    PERSONAL,
+    Estate,
+    ModelGrant,
+    ModelGroup,
+    ModelProject,
+    ModelRepository,
+    ModelUser,
+)
 
 Rights = dict[tuple[str, str], str]
 """(user's name, project key or KEY/slug): level. What is not named is none."""
@@ -25,11 +33,11 @@ class _Made:
 
     estate: Estate = field(default_factory=Estate)
 
-    def user(self, name: str, permission: str | None = "LICENSED_USER", **more: object) -> User:
-        user = User(len(self.estate.users) + 1, name, **more)  # type: ignore[arg-type]
+    def user(self, name: str, permission: str | None = "LICENSED_USER", **more: object) -> ModelUser:
+        user = ModelUser(len(self.estate.users) + 1, name, **more)  # type: ignore[arg-type]
         self.estate.users.append(user)
         if permission is not None:
-            self.estate.global_users.append(Grant(name, permission))
+            self.estate.global_users.append(ModelGrant(name, permission))
         return user
 
     def users(self, *names: str) -> None:
@@ -37,20 +45,20 @@ class _Made:
             self.user(name)
 
     def group(self, name: str, *members: str, children: tuple[str, ...] = ()) -> None:
-        self.estate.groups.append(Group(name, list(members), list(children)))
+        self.estate.groups.append(ModelGroup(name, list(members), list(children)))
 
     def licence(self, *groups: str, permission: str = "LICENSED_USER") -> None:
-        self.estate.global_groups += [Grant(group, permission) for group in groups]
+        self.estate.global_groups += [ModelGrant(group, permission) for group in groups]
 
-    def project(self, key: str = "A", *, repos: tuple[str, ...] = ("app",), **more: object) -> Project:
-        project = Project(len(self.estate.projects) + 1, key, **more)  # type: ignore[arg-type]
+    def project(self, key: str = "A", *, repos: tuple[str, ...] = ("app",), **more: object) -> ModelProject:
+        project = ModelProject(len(self.estate.projects) + 1, key, **more)  # type: ignore[arg-type]
         self.estate.projects.append(project)
         for slug in repos:
             self.repository(project, slug)
         return project
 
-    def repository(self, project: Project, slug: str = "app", **more: object) -> Repository:
-        repository = Repository(len(self.estate.repositories) + 1, project, slug, **more)  # type: ignore[arg-type]
+    def repository(self, project: ModelProject, slug: str = "app", **more: object) -> ModelRepository:
+        repository = ModelRepository(len(self.estate.repositories) + 1, project, slug, **more)  # type: ignore[arg-type]
         self.estate.repositories.append(repository)
         return repository
 
@@ -84,7 +92,7 @@ def licensed_through_groups_in_a_circle() -> Trap:
     made.group("middle", children=("INNER",))
     made.group("inner", "ADA", children=("outer",))
     made.licence("Outer", permission="PROJECT_CREATE")
-    made.project(group_grants=[Grant("MIDDLE", "PROJECT_WRITE")])
+    made.project(group_grants=[ModelGrant("MIDDLE", "PROJECT_WRITE")])
     return Trap(made.estate, {("ada", "A"): "write", ("ada", "A/app"): "write"})
 
 
@@ -93,7 +101,7 @@ def grants_of_who_may_not_sign_in() -> Trap:
     made.user("unlicensed", None)
     made.user("inactive", "SYS_ADMIN", active=False)
     made.user("deleted", "ADMIN", active=False, deleted=True)
-    grants = [Grant(user.name, "PROJECT_ADMIN") for user in made.estate.users]
+    grants = [ModelGrant(user.name, "PROJECT_ADMIN") for user in made.estate.users]
     made.project(public=True, defaults=("PROJECT_WRITE",), user_grants=grants)
     made.project("~UNLICENSED", type=PERSONAL, owner="unlicensed")
     return Trap(made.estate, {})
@@ -113,7 +121,7 @@ def a_group_granted_in_capitals() -> Trap:
     made.users("ada", "bob")
     made.group("Straße", "ada")
     made.group("STRASSE", "bob")
-    made.project(group_grants=[Grant("STRAßE", "PROJECT_ADMIN"), Grant("strasse", "PROJECT_READ")])
+    made.project(group_grants=[ModelGrant("STRAßE", "PROJECT_ADMIN"), ModelGrant("strasse", "PROJECT_READ")])
     rights = {("ada", "A"): "admin", ("ada", "A/app"): "admin", ("bob", "A"): "read", ("bob", "A/app"): "read"}
     return Trap(made.estate, rights)
 
@@ -126,7 +134,7 @@ def groups_whose_names_have_to_be_escaped() -> Trap:
         made.group(name, f"in {name}")
     project = made.project(repos=())
     for n, name in enumerate(names):
-        made.repository(project, f"r{n}", group_grants=[Grant(name, "REPO_READ")])
+        made.repository(project, f"r{n}", group_grants=[ModelGrant(name, "REPO_READ")])
     return Trap(made.estate, {(f"in {name}", f"A/r{n}"): "read" for n, name in enumerate(names)})
 
 
@@ -134,8 +142,8 @@ def groups_that_are_gone() -> Trap:
     made = _Made()
     made.users("ada")
     made.licence("gone", permission="SYS_ADMIN")
-    project = made.project(group_grants=[Grant("gone/too", "PROJECT_ADMIN")])
-    made.repository(project, "b", group_grants=[Grant("Gone", "REPO_ADMIN"), Grant("ada", "REPO_READ")])
+    project = made.project(group_grants=[ModelGrant("gone/too", "PROJECT_ADMIN")])
+    made.repository(project, "b", group_grants=[ModelGrant("Gone", "REPO_ADMIN"), ModelGrant("ada", "REPO_READ")])
     return Trap(made.estate, {})
 
 
@@ -145,7 +153,10 @@ def groups_named_like_the_one_of_everyone() -> Trap:
     made.group("Licensed users", "ada")
     made.group("built-in:licensed-users", "bob")
     made.project(
-        group_grants=[Grant("Licensed users", "PROJECT_WRITE"), Grant("built-in:licensed-users", "PROJECT_READ")],
+        group_grants=[
+            ModelGrant("Licensed users", "PROJECT_WRITE"),
+            ModelGrant("built-in:licensed-users", "PROJECT_READ"),
+        ],
     )
     rights = {("ada", "A"): "write", ("ada", "A/app"): "write", ("bob", "A"): "read", ("bob", "A/app"): "read"}
     return Trap(made.estate, rights)
@@ -155,7 +166,7 @@ def a_group_named_like_a_user() -> Trap:
     made = _Made()
     made.users("1", "2")
     made.group("1", "2")
-    made.project(user_grants=[Grant("1", "PROJECT_READ")], group_grants=[Grant("1", "PROJECT_ADMIN")])
+    made.project(user_grants=[ModelGrant("1", "PROJECT_READ")], group_grants=[ModelGrant("1", "PROJECT_ADMIN")])
     rights = {("1", "A"): "read", ("1", "A/app"): "read", ("2", "A"): "admin", ("2", "A/app"): "admin"}
     return Trap(made.estate, rights)
 
@@ -165,16 +176,16 @@ def the_same_slug_in_two_projects() -> Trap:
     made.users("ada", "bob")
     for key, name in (("A", "ada"), ("B", "bob")):
         project = made.project(key, repos=())
-        made.repository(project, "a.b", user_grants=[Grant(name, "REPO_WRITE")])
+        made.repository(project, "a.b", user_grants=[ModelGrant(name, "REPO_WRITE")])
     return Trap(made.estate, {("ada", "A/a.b"): "write", ("bob", "B/a.b"): "write"})
 
 
 def permissions_nobody_knows() -> Trap:
     made = _Made()
     made.users("ada", "bob")
-    unknown = [Grant("ada", "project_admin"), Grant("bob", "PROJECT_AUDIT")]
+    unknown = [ModelGrant("ada", "project_admin"), ModelGrant("bob", "PROJECT_AUDIT")]
     project = made.project(user_grants=unknown)
-    made.repository(project, "b", user_grants=[Grant("ada", "Repo_Admin"), Grant("bob", "REPO_WRITE")])
+    made.repository(project, "b", user_grants=[ModelGrant("ada", "Repo_Admin"), ModelGrant("bob", "REPO_WRITE")])
     return Trap(made.estate, {("bob", "A/b"): "write"})
 
 
@@ -182,7 +193,7 @@ def a_personal_project_without_a_grant() -> Trap:
     made = _Made()
     made.users("Ada", "bob")
     personal = made.project("~ADA", type=PERSONAL, owner="ada", repos=())
-    made.repository(personal, "notes", user_grants=[Grant("bob", "REPO_READ")])
+    made.repository(personal, "notes", user_grants=[ModelGrant("bob", "REPO_READ")])
     return Trap(made.estate, {("Ada", "~ADA"): "admin", ("Ada", "~ADA/notes"): "admin", ("bob", "~ADA/notes"): "read"})
 
 
@@ -199,8 +210,8 @@ def a_fork_is_a_repository_of_its_own() -> Trap:
     made = _Made()
     made.users("ada", "bob")
     project = made.project(repos=())
-    origin = made.repository(project, "app", user_grants=[Grant("ada", "REPO_ADMIN")])
-    made.repository(made.project("B", repos=()), "app", origin=origin, user_grants=[Grant("bob", "REPO_READ")])
+    origin = made.repository(project, "app", user_grants=[ModelGrant("ada", "REPO_ADMIN")])
+    made.repository(made.project("B", repos=()), "app", origin=origin, user_grants=[ModelGrant("bob", "REPO_READ")])
     return Trap(made.estate, {("ada", "A/app"): "admin", ("bob", "B/app"): "read"})
 
 
@@ -213,12 +224,12 @@ def more_of_everything_than_a_page_holds() -> Trap:
         made.group(f"g{n}", names[10 + n])
     project = made.project(
         repos=(),
-        user_grants=[Grant(name, "PROJECT_READ") for name in names[:5]],
-        group_grants=[Grant(f"g{n}", "PROJECT_WRITE") for n in range(9)],
+        user_grants=[ModelGrant(name, "PROJECT_READ") for name in names[:5]],
+        group_grants=[ModelGrant(f"g{n}", "PROJECT_WRITE") for n in range(9)],
     )
     rights: Rights = {(name, "A"): "read" for name in names[:5]} | {(name, "A"): "write" for name in names[10:19]}
     for n in range(7):
-        made.repository(project, f"r{n}", user_grants=[Grant(name, "REPO_ADMIN") for name in names[5:13]])
+        made.repository(project, f"r{n}", user_grants=[ModelGrant(name, "REPO_ADMIN") for name in names[5:13]])
         rights |= {(name, f"A/r{n}"): "read" for name in names[:5]}
         rights |= {(name, f"A/r{n}"): "admin" for name in names[5:13]}
         rights |= {(name, f"A/r{n}"): "write" for name in names[13:19]}
@@ -243,7 +254,7 @@ def the_account_in_another_case() -> Trap:
     made = _Made()
     made.users("ada")
     made.user("Col.Lector+1@Example.COM", None)
-    made.project(user_grants=[Grant("ADA", "REPO_CREATE")])
+    made.project(user_grants=[ModelGrant("ADA", "REPO_CREATE")])
     return Trap(made.estate, {("ada", "A"): "create", ("ada", "A/app"): "write"}, account="col.lector+1@example.com")
 
 
@@ -251,8 +262,8 @@ def a_higher_right_below_a_lower_one_and_the_other_way() -> Trap:
     made = _Made()
     made.users("ada", "bob")
     made.group("devs", "ada", "bob")
-    project = made.project(repos=(), defaults=("PROJECT_READ",), user_grants=[Grant("bob", "PROJECT_ADMIN")])
-    made.repository(project, group_grants=[Grant("devs", "REPO_WRITE")])
+    project = made.project(repos=(), defaults=("PROJECT_READ",), user_grants=[ModelGrant("bob", "PROJECT_ADMIN")])
+    made.repository(project, group_grants=[ModelGrant("devs", "REPO_WRITE")])
     rights = {("ada", "A"): "read", ("ada", "A/app"): "write", ("bob", "A"): "admin", ("bob", "A/app"): "admin"}
     return Trap(made.estate, rights)
 

@@ -12,10 +12,19 @@ from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.units import Subject
 from oaa_bitbucket_async.demo.bitbucket import ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.auth import Caller
+from oaa_bitbucket_async.demo.bitbucket.authenticator import Caller
 from oaa_bitbucket_async.demo.bitbucket.endpoints import Endpoints
 from oaa_bitbucket_async.demo.bitbucket.routes import route
-from oaa_bitbucket_async.demo.model import NORMAL, PERSONAL, Estate, Grant, Group, Project, Repository, User
+from oaa_bitbucket_async.demo.model import (
+    NORMAL,
+    PERSONAL,
+    Estate,
+    ModelGrant,
+    ModelGroup,
+    ModelProject,
+    ModelRepository,
+    ModelUser,
+)
 from oaa_bitbucket_async.demo.rights import Rights
 from tests.servers.changes import (
     create_personal_project,
@@ -35,22 +44,22 @@ ME = "collector"
 def small_estate() -> Estate:
     """Three projects and a personal one with some repositories. On each thing a group of its own holds a permission, so
     that a grant tells which id it was given on."""
-    users = [User(1, ME), User(2, "ann"), User(3, "bob")]
-    personal = Project(4, "~ANN", type=PERSONAL, owner="ann", group_grants=[own("project", 4)])
-    projects = [Project(n, f"P{n}", group_grants=[own("project", n)]) for n in (1, 2, 3)] + [personal]
+    users = [ModelUser(1, ME), ModelUser(2, "ann"), ModelUser(3, "bob")]
+    personal = ModelProject(4, "~ANN", type=PERSONAL, owner="ann", group_grants=[own("project", 4)])
+    projects = [ModelProject(n, f"P{n}", group_grants=[own("project", n)]) for n in (1, 2, 3)] + [personal]
     homes = [0, 0, 0, 1, 1, 2, 0, 1, 3]
     repositories = [
-        Repository(10 + n, projects[home], f"r{n}", group_grants=[own("repository", 10 + n)])
+        ModelRepository(10 + n, projects[home], f"r{n}", group_grants=[own("repository", 10 + n)])
         for n, home in enumerate(homes)
     ]
     return Estate(
-        users, [Group("team", ["ann", "bob"])], projects, repositories, [Grant(ME, "SYS_ADMIN")],
-        [Grant("team", "LICENSED_USER")],
+        users, [ModelGroup("team", ["ann", "bob"])], projects, repositories, [ModelGrant(ME, "SYS_ADMIN")],
+        [ModelGrant("team", "LICENSED_USER")],
     )  # fmt: skip
 
 
-def own(kind: str, number: int) -> Grant:
-    return Grant(f"{kind} {number}", "PROJECT_WRITE" if kind == "project" else "REPO_WRITE")
+def own(kind: str, number: int) -> ModelGrant:
+    return ModelGrant(f"{kind} {number}", "PROJECT_WRITE" if kind == "project" else "REPO_WRITE")
 
 
 class Change(NamedTuple):
@@ -63,7 +72,7 @@ class Change(NamedTuple):
     redirect: bool
 
 
-def _all_of(estate: Estate, project: Project) -> set[Subject]:
+def _all_of(estate: Estate, project: ModelProject) -> set[Subject]:
     below = {Subject("repository", r.id) for r in estate.repositories_of(project)}
     return {Subject("project", project.id)} | below
 
@@ -72,25 +81,25 @@ def _unused(estate: Estate, key: str) -> str:
     return next(name for n in range(1000) if estate.project(name := f"{key}{n}") is None)
 
 
-def _new_project(estate: Estate) -> Project:
+def _new_project(estate: Estate) -> ModelProject:
     project = create_project(estate, _unused(estate, "NEW"))
     project.group_grants = [own("project", project.id)]
     estate.changed()
     return project
 
 
-def _new_repository(estate: Estate, key: str, slug: str) -> Repository:
+def _new_repository(estate: Estate, key: str, slug: str) -> ModelRepository:
     repository = create_repository(estate, key, slug)
     repository.group_grants = [own("repository", repository.id)]
     estate.changed()
     return repository
 
 
-def _place(repository: Repository) -> tuple[str, str]:
+def _place(repository: ModelRepository) -> tuple[str, str]:
     return repository.project.key, repository.slug
 
 
-def _fresh_slug(repository: Repository) -> str:
+def _fresh_slug(repository: ModelRepository) -> str:
     return f"{repository.slug}x{repository.id}"
 
 
@@ -98,10 +107,10 @@ class _Chosen(NamedTuple):
     """What a change happens to."""
 
     estate: Estate
-    repository: Repository
-    other: Repository
-    project: Project
-    another: Project
+    repository: ModelRepository
+    other: ModelRepository
+    project: ModelProject
+    another: ModelProject
     redirect: bool
 
 
@@ -110,7 +119,7 @@ def _rename_repository(c: _Chosen) -> set[Subject]:
     return {Subject("repository", c.repository.id)}
 
 
-def _move_repository(c: _Chosen, target: Project | None = None) -> set[Subject]:
+def _move_repository(c: _Chosen, target: ModelProject | None = None) -> set[Subject]:
     target, slug = target or c.project, _fresh_slug(c.repository)
     move_repository(c.estate, *_place(c.repository), to_key=target.key, to_slug=slug, redirect=c.redirect)
     return {Subject("repository", c.repository.id)}

@@ -8,9 +8,8 @@ from oaa_bitbucket_async.bitbucket.branch_permissions import BranchModel, Defaul
 from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.protection import protected, wanting
 from oaa_bitbucket_async.collect.units import UnitKind
-from oaa_bitbucket_async.demo.guardrails import Matcher
-from oaa_bitbucket_async.demo.guardrails import Restriction as Set
-from oaa_bitbucket_async.demo.model import Project, Repository
+from oaa_bitbucket_async.demo.branch_permissions import ModelMatcher, ModelRestriction
+from oaa_bitbucket_async.demo.model import ModelProject, ModelRepository
 from tests.servers import credential_rights
 
 MAIN = "refs/heads/main"
@@ -120,8 +119,8 @@ patterns = st.lists(st.text("ab.*?", min_size=1, max_size=3) | st.just("**"), mi
 def test_patterns_are_understood_as_bitbucket_does(branch: str, pattern: str, ends: bool) -> None:
     """Against the rules as the embedded Bitbucket has them, which were written apart from this."""
     pattern += "/" if ends else ""
-    repository = Repository(1, Project(1, "P"), "r", default_branch=f"refs/heads/{branch}")
-    repository.restrictions = [Set(1, "read-only", Matcher("PATTERN", pattern))]
+    repository = ModelRepository(1, ModelProject(1, "P"), "r", default_branch=f"refs/heads/{branch}")
+    repository.restrictions = [ModelRestriction(1, "read-only", ModelMatcher("PATTERN", pattern))]
     expected = credential_rights.default_branch_protected(repository)
     assert protected([one("PATTERN", pattern, "read-only")], repository.default_branch) is expected
 

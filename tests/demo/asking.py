@@ -11,9 +11,9 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
-from oaa_bitbucket_async.demo.guardrails import Matcher, MergeChecks, Restriction
-from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Project, Repository, User
+from oaa_bitbucket_async.demo.branch_permissions import ModelMatcher, ModelMergeChecks, ModelRestriction
+from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
+from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelGroup, ModelProject, ModelRepository, ModelUser
 from tests.servers import Fault, RiggedBitbucket, RiggedOptions
 
 
@@ -101,64 +101,70 @@ def ask(
 def small_estate() -> Estate:
     """Four people, nested groups, a public, a private and a personal project; a repository of each kind."""
     users = [
-        User(1, "Ann", email="ann@example.com", last_login=1_700_000_000_000),
-        User(2, "ben+x@example.com", display_name="Ben"),
-        User(3, "cleo"),
-        User(4, "dora", active=False),
-        User(5, "gone", active=False, deleted=True),
+        ModelUser(1, "Ann", email="ann@example.com", last_login=1_700_000_000_000),
+        ModelUser(2, "ben+x@example.com", display_name="Ben"),
+        ModelUser(3, "cleo"),
+        ModelUser(4, "dora", active=False),
+        ModelUser(5, "gone", active=False, deleted=True),
     ]
     groups = [
-        Group("stash-users", ["Ann", "ben+x@example.com", "cleo", "dora"]),
-        Group("R&D 100%/süd", children=["inner"]),
-        Group("inner", ["cleo"]),
+        ModelGroup("stash-users", ["Ann", "ben+x@example.com", "cleo", "dora"]),
+        ModelGroup("R&D 100%/süd", children=["inner"]),
+        ModelGroup("inner", ["cleo"]),
     ]
-    private = Project(
+    private = ModelProject(
         1,
         "PRIV",
-        user_grants=[Grant("Ann", "PROJECT_ADMIN"), Grant("gone", "PROJECT_READ")],
-        group_grants=[Grant("R&D 100%/süd", "PROJECT_WRITE"), Grant("no such group", "PROJECT_ADMIN")],
+        user_grants=[ModelGrant("Ann", "PROJECT_ADMIN"), ModelGrant("gone", "PROJECT_READ")],
+        group_grants=[ModelGrant("R&D 100%/süd", "PROJECT_WRITE"), ModelGrant("no such group", "PROJECT_ADMIN")],
         defaults=("PROJECT_READ", "PROJECT_WRITE"),
     )
-    public = Project(2, "PUB", public=True)
-    personal = Project(3, "~CLEO", "cleo", type="PERSONAL", owner="cleo", user_grants=[Grant("cleo", "PROJECT_ADMIN")])
-    tool = Repository(
+    public = ModelProject(2, "PUB", public=True)
+    personal = ModelProject(
+        3, "~CLEO", "cleo", type="PERSONAL", owner="cleo", user_grants=[ModelGrant("cleo", "PROJECT_ADMIN")]
+    )
+    tool = ModelRepository(
         1,
         private,
         "tool",
-        user_grants=[Grant("ben+x@example.com", "REPO_ADMIN")],
-        group_grants=[Grant("inner", "REPO_READ")],
+        user_grants=[ModelGrant("ben+x@example.com", "REPO_ADMIN")],
+        group_grants=[ModelGrant("inner", "REPO_READ")],
     )
     repositories = [
         tool,
-        Repository(2, public, "tool"),
-        Repository(3, personal, "dot.files", public=True),
-        Repository(4, private, "old", archived=True, origin=tool, description="x" * 300),
+        ModelRepository(2, public, "tool"),
+        ModelRepository(3, personal, "dot.files", public=True),
+        ModelRepository(4, private, "old", archived=True, origin=tool, description="x" * 300),
     ]
     _give_credentials(users[0], private, tool)
-    return Estate(users, groups, [private, public, personal], repositories, [], [Grant("stash-users", "LICENSED_USER")])
+    return Estate(
+        users, groups, [private, public, personal], repositories, [], [ModelGrant("stash-users", "LICENSED_USER")]
+    )
 
 
-def _give_credentials(ann: User, private: Project, tool: Repository) -> None:
+def _give_credentials(ann: ModelUser, private: ModelProject, tool: ModelRepository) -> None:
     """One of everything for Ann, her project and its tool: each kind of key, some used, some that expire."""
-    build = SshKey(1, "build", "RSA", 2048, expiry_days=90, last_authenticated=1_720_000_000_000)
-    backup = SshKey(2, "backup", "ECDSA", 384)
-    ann.ssh_keys = [SshKey(3, "ann@laptop", last_authenticated=1_730_000_000_000)]
-    ann.gpg_keys = [GpgKey(1, "ann@example.com", expires=1_900_000_000_000, sub_keys=2), GpgKey(2)]
-    ann.tokens = [AccessToken("252973515069", "script", ("PROJECT_READ", "REPO_WRITE"), expires=1_800_000_000_000)]
-    private.access_keys = [AccessKey(build, "PROJECT_READ")]
-    private.tokens = [AccessToken("1", "mirror", ("PROJECT_READ", "REPO_READ"), last_authenticated=1_740_000_000_000)]
+    build = ModelSshKey(1, "build", "RSA", 2048, expiry_days=90, last_authenticated=1_720_000_000_000)
+    backup = ModelSshKey(2, "backup", "ECDSA", 384)
+    ann.ssh_keys = [ModelSshKey(3, "ann@laptop", last_authenticated=1_730_000_000_000)]
+    ann.gpg_keys = [ModelGpgKey(1, "ann@example.com", expires=1_900_000_000_000, sub_keys=2), ModelGpgKey(2)]
+    ann.tokens = [ModelAccessToken("252973515069", "script", ("PROJECT_READ", "REPO_WRITE"), expires=1_800_000_000_000)]
+    private.access_keys = [ModelAccessKey(build, "PROJECT_READ")]
+    private.tokens = [
+        ModelAccessToken("1", "mirror", ("PROJECT_READ", "REPO_READ"), last_authenticated=1_740_000_000_000)
+    ]
     private.restrictions = [
-        Restriction(1, "no-deletes", Matcher("PATTERN", "rel*"), ["Ann", "gone"], ["inner"], [build]),
-        Restriction(2, "pull-request-only", Matcher("MODEL_BRANCH", "development")),
+        ModelRestriction(1, "no-deletes", ModelMatcher("PATTERN", "rel*"), ["Ann", "gone"], ["inner"], [build]),
+        ModelRestriction(2, "pull-request-only", ModelMatcher("MODEL_BRANCH", "development")),
     ]
-    tool.access_keys = [AccessKey(build, "REPO_WRITE"), AccessKey(backup, "REPO_READ")]
-    tool.tokens = [AccessToken("2", "pipeline", ("REPO_WRITE",))]
+    tool.access_keys = [ModelAccessKey(build, "REPO_WRITE"), ModelAccessKey(backup, "REPO_READ")]
+    tool.tokens = [ModelAccessToken("2", "pipeline", ("REPO_WRITE",))]
     tool.restrictions = [
-        Restriction(3, "read-only", Matcher("BRANCH", "refs/heads/main"), groups=["inner"]),
-        Restriction(4, "no-creates", Matcher("MODEL_CATEGORY", "RELEASE")),
-        Restriction(5, "fast-forward-only", Matcher("ANY_REF")),
+        ModelRestriction(3, "read-only", ModelMatcher("BRANCH", "refs/heads/main"), groups=["inner"]),
+        ModelRestriction(4, "no-creates", ModelMatcher("MODEL_CATEGORY", "RELEASE")),
+        ModelRestriction(5, "fast-forward-only", ModelMatcher("ANY_REF")),
     ]
-    tool.checks = MergeChecks(required_approvers=2, all_tasks=True)
+    tool.checks = ModelMergeChecks(required_approvers=2, all_tasks=True)
 
 
 def escaped(name: str) -> str:

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from oaa_bitbucket_async.demo.model import Estate, User
+from oaa_bitbucket_async.demo.model import Estate, ModelUser
 from tests.demo.asking import Asker, ask
 from tests.servers import FAULTS, Fault, RiggedOptions
 
@@ -196,7 +196,7 @@ def test_endless_paging_goes_on_behind_the_last_row() -> None:
     ("name", "rows"), [("duplicate-rows", [0, 1, 2, 2, 3, 4, 5, 6]), ("shifted-rows", [0, 1, 2, 4, 5, 6])]
 )
 def test_rows_shift_between_pages(name: str, rows: list[int]) -> None:
-    estate = Estate([User(n, f"user{n}") for n in range(6)])
+    estate = Estate([ModelUser(n, f"user{n}") for n in range(6)])
 
     async def check(asker: Asker) -> None:
         assert [u["id"] for u in await asker.pages("users", limit=3)] == rows

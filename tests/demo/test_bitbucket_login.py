@@ -1,6 +1,6 @@
 import pytest
 
-from oaa_bitbucket_async.demo.model import Grant
+from oaa_bitbucket_async.demo.model import ModelGrant
 from tests.demo.asking import Asker, ask, small_estate
 from tests.servers import RiggedOptions
 
@@ -71,7 +71,7 @@ def test_rights_are_those_of_the_user() -> None:
 def test_without_a_licence_nobody_gets_in() -> None:
     estate = small_estate()
     estate.global_groups = []
-    estate.global_users = [Grant("dora", "ADMIN")]
+    estate.global_users = [ModelGrant("dora", "ADMIN")]
 
     async def check(asker: Asker) -> None:
         for user in ("Ann", "dora", "gone"):

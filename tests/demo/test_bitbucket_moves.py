@@ -2,7 +2,7 @@
 
 import pytest
 
-from oaa_bitbucket_async.demo.model import Estate, Grant, Project, Repository, User
+from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelProject, ModelRepository, ModelUser
 from tests.demo.asking import Asker, ask
 from tests.servers.changes import (
     create_personal_project,
@@ -16,12 +16,12 @@ from tests.servers.changes import (
     swap_repositories,
 )
 
-USER = User(1, "ann")
+USER = ModelUser(1, "ann")
 
 
 def estate() -> Estate:
-    one, two = Project(1, "ONE"), Project(2, "TWO")
-    return Estate([USER], [], [one, two], [Repository(1, one, "a"), Repository(2, two, "b")])
+    one, two = ModelProject(1, "ONE"), ModelProject(2, "TWO")
+    return Estate([USER], [], [one, two], [ModelRepository(1, one, "a"), ModelRepository(2, two, "b")])
 
 
 async def place(asker: Asker, path: str) -> tuple[int, object]:
@@ -48,7 +48,7 @@ def test_a_project_with_another_key_redirects_for_all_below_it_or_is_not_found(r
 def test_a_repository_in_another_project_redirects_or_is_not_found(redirect: bool) -> None:
     async def check(asker: Asker) -> None:
         kept = asker.server.estate
-        create_project(kept, "NEW", user_grants=[Grant("ann", "PROJECT_READ")])
+        create_project(kept, "NEW", user_grants=[ModelGrant("ann", "PROJECT_READ")])
         move_repository(kept, "ONE", "a", to_key="NEW", to_slug="c", redirect=redirect)
         assert await place(asker, "projects/NEW/repos/c") == (200, 1)
         assert await place(asker, "projects/ONE/repos/a") == (

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.demo.bitbucket import ServerOptions
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer
+from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer
 from oaa_bitbucket_async.demo.bitbucket.paging import page_request, render
-from oaa_bitbucket_async.demo.model import Estate, User
+from oaa_bitbucket_async.demo.model import Estate, ModelUser
 from tests.demo.asking import Asker, ask
 from tests.examples import examples
 from tests.servers import RiggedOptions
@@ -27,9 +27,9 @@ from tests.servers.pages import with_gaps
 def test_following_the_next_start_shows_each_row_once(
     rows: int, limit: int, cap: int, gaps: int, empty_pages: bool
 ) -> None:
-    def ask(query: str) -> Answer:
+    def ask(query: str) -> ServerAnswer:
         page = page_request(dict(parse_qsl(query)), cap)
-        return Answer(200, render(range(rows), page, ServerOptions(), msgspec.json.encode))
+        return ServerAnswer(200, render(range(rows), page, ServerOptions(), msgspec.json.encode))
 
     shown: list[int] = []
     start: int | None = 0
@@ -46,7 +46,7 @@ def test_following_the_next_start_shows_each_row_once(
 
 
 def people(count: int) -> Estate:
-    return Estate([User(n, f"user{n}") for n in range(count)])
+    return Estate([ModelUser(n, f"user{n}") for n in range(count)])
 
 
 def test_the_limit_is_lowered_in_silence_and_told() -> None:

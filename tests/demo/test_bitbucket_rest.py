@@ -1,6 +1,6 @@
 import pytest
 
-from oaa_bitbucket_async.demo.model import Estate, Grant, User
+from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelUser
 from tests.demo.asking import Asker, ask, escaped, small_estate
 from tests.servers import Capacity, RiggedBitbucket, RiggedOptions, TokenBucket
 from tests.servers.changes import (
@@ -66,8 +66,8 @@ def test_permission_filters_are_effective_and_all_hold() -> None:
 
 
 def test_a_filtered_page_beyond_half_the_cap_loses_users() -> None:
-    estate = Estate([User(n, f"u{n}") for n in range(1, 21)], global_users=[Grant("u1", "SYS_ADMIN")])
-    estate.global_users += [Grant(f"u{n}", "LICENSED_USER") for n in range(2, 21)]
+    estate = Estate([ModelUser(n, f"u{n}") for n in range(1, 21)], global_users=[ModelGrant("u1", "SYS_ADMIN")])
+    estate.global_users += [ModelGrant(f"u{n}", "LICENSED_USER") for n in range(2, 21)]
 
     async def check(asker: Asker) -> None:
         assert len(await asker.pages("users?permission=LICENSED_USER", limit=5)) == 21
@@ -153,7 +153,7 @@ def test_grants_of_the_deleted_and_the_unknown_are_shown() -> None:
 
 def test_a_principal_has_one_row_with_its_highest_permission() -> None:
     estate = small_estate()
-    estate.repositories[0].user_grants = [Grant("Ann", "REPO_READ"), Grant("Ann", "REPO_WRITE")]
+    estate.repositories[0].user_grants = [ModelGrant("Ann", "REPO_READ"), ModelGrant("Ann", "REPO_WRITE")]
 
     async def check(asker: Asker) -> None:
         rows = (await asker.get("projects/PRIV/repos/tool/permissions/users")).values
@@ -219,7 +219,7 @@ def test_versions_differ(version: str, archived: bool, default_hides: bool, null
 @pytest.mark.parametrize(("version", "shown"), [("8.1.0", "PROJECT_WRITE"), ("8.2.0", "REPO_CREATE")])
 def test_before_8_2_nobody_may_create_repositories_only(version: str, shown: str) -> None:
     estate = small_estate()
-    estate.projects[1].user_grants = [Grant("Ann", "REPO_CREATE")]
+    estate.projects[1].user_grants = [ModelGrant("Ann", "REPO_CREATE")]
 
     async def check(asker: Asker) -> None:
         assert (await asker.get("projects/PUB/permissions/users")).values[0]["permission"] == shown

@@ -1,8 +1,8 @@
 import pytest
 
-from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, SshKey
-from oaa_bitbucket_async.demo.guardrails import Matcher, Restriction
-from oaa_bitbucket_async.demo.model import Project, Repository
+from oaa_bitbucket_async.demo.branch_permissions import ModelMatcher, ModelRestriction
+from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelSshKey
+from oaa_bitbucket_async.demo.model import ModelProject, ModelRepository
 from oaa_bitbucket_async.demo.rights import Rights
 from tests.demo.asking import small_estate
 from tests.servers.credential_rights import (
@@ -24,8 +24,8 @@ def test_a_key_of_a_project_opens_its_repositories_and_nothing_else() -> None:
     assert key_permission(2, tool) == "REPO_READ"
     assert key_permission(2, private) is key_permission(2, old) is None
     assert key_permission(1, public_tool) is key_permission(1, public) is None
-    private.access_keys = [AccessKey(SshKey(1), "PROJECT_WRITE")]
-    tool.access_keys = [AccessKey(SshKey(1), "REPO_READ")]
+    private.access_keys = [ModelAccessKey(ModelSshKey(1), "PROJECT_WRITE")]
+    tool.access_keys = [ModelAccessKey(ModelSshKey(1), "REPO_READ")]
     assert key_permission(1, tool) == "REPO_WRITE", "the project's is the higher one"
 
 
@@ -45,61 +45,63 @@ def test_tokens() -> None:
     (script,) = ann.tokens
     assert user_token_permission(script, ann, tool, rights) == "REPO_WRITE", "less than Ann may"
     assert user_token_permission(script, ann, public_tool, rights) == "REPO_READ", "no more than Ann may"
-    assert user_token_permission(AccessToken("9", "", ("PROJECT_ADMIN",)), ann, tool, rights) == "REPO_ADMIN"
-    assert user_token_permission(AccessToken("9", "", ()), ann, tool, rights) is None
+    assert user_token_permission(ModelAccessToken("9", "", ("PROJECT_ADMIN",)), ann, tool, rights) == "REPO_ADMIN"
+    assert user_token_permission(ModelAccessToken("9", "", ()), ann, tool, rights) is None
     assert user_token_permission(script, estate.users[3], dotfiles, rights) is None, "dora is not active"
 
 
 @pytest.mark.parametrize(
     ("matcher", "branch", "meant"),
     [
-        (Matcher("ANY_REF"), "refs/heads/x", True),
-        (Matcher("BRANCH", "refs/heads/main"), "refs/heads/main", True),
-        (Matcher("BRANCH", "refs/heads/main"), "refs/heads/x/main", False),
-        (Matcher("PATTERN", "*"), "refs/heads/a/b", True),
-        (Matcher("PATTERN", "PROJECT-*"), "refs/heads/stable/PROJECT-new", True),
-        (Matcher("PATTERN", "PROJECT-*"), "refs/heads/PROJECT-1/new", False),
-        (Matcher("PATTERN", "?.?"), "refs/heads/stable/2.X", True),
-        (Matcher("PATTERN", "?.?"), "refs/heads/10.1", False),
-        (Matcher("PATTERN", "tags/"), "refs/heads/stable/tags/some", True),
-        (Matcher("PATTERN", "tags/"), "refs/heads/tag", False),
-        (Matcher("PATTERN", "tags/**"), "refs/tags/1.0", True),
-        (Matcher("PATTERN", "heads/**/main"), "refs/heads/main", True),
-        (Matcher("PATTERN", "heads/**/main"), "refs/heads/a/b/main", True),
-        (Matcher("PATTERN", "heads/*/main"), "refs/heads/main", False),
-        (Matcher("PATTERN", "main"), "refs/heads/maintenance", False),
-        (Matcher("PATTERN", "ma[i]n"), "refs/heads/main", False),
-        (Matcher("MODEL_BRANCH", "development"), "refs/heads/main", True),
-        (Matcher("MODEL_BRANCH", "production"), "refs/heads/main", False),
-        (Matcher("MODEL_CATEGORY", "RELEASE"), "refs/heads/release/1", True),
-        (Matcher("MODEL_CATEGORY", "RELEASE"), "refs/heads/hotfix/release/1", False),
+        (ModelMatcher("ANY_REF"), "refs/heads/x", True),
+        (ModelMatcher("BRANCH", "refs/heads/main"), "refs/heads/main", True),
+        (ModelMatcher("BRANCH", "refs/heads/main"), "refs/heads/x/main", False),
+        (ModelMatcher("PATTERN", "*"), "refs/heads/a/b", True),
+        (ModelMatcher("PATTERN", "PROJECT-*"), "refs/heads/stable/PROJECT-new", True),
+        (ModelMatcher("PATTERN", "PROJECT-*"), "refs/heads/PROJECT-1/new", False),
+        (ModelMatcher("PATTERN", "?.?"), "refs/heads/stable/2.X", True),
+        (ModelMatcher("PATTERN", "?.?"), "refs/heads/10.1", False),
+        (ModelMatcher("PATTERN", "tags/"), "refs/heads/stable/tags/some", True),
+        (ModelMatcher("PATTERN", "tags/"), "refs/heads/tag", False),
+        (ModelMatcher("PATTERN", "tags/**"), "refs/tags/1.0", True),
+        (ModelMatcher("PATTERN", "heads/**/main"), "refs/heads/main", True),
+        (ModelMatcher("PATTERN", "heads/**/main"), "refs/heads/a/b/main", True),
+        (ModelMatcher("PATTERN", "heads/*/main"), "refs/heads/main", False),
+        (ModelMatcher("PATTERN", "main"), "refs/heads/maintenance", False),
+        (ModelMatcher("PATTERN", "ma[i]n"), "refs/heads/main", False),
+        (ModelMatcher("MODEL_BRANCH", "development"), "refs/heads/main", True),
+        (ModelMatcher("MODEL_BRANCH", "production"), "refs/heads/main", False),
+        (ModelMatcher("MODEL_CATEGORY", "RELEASE"), "refs/heads/release/1", True),
+        (ModelMatcher("MODEL_CATEGORY", "RELEASE"), "refs/heads/hotfix/release/1", False),
     ],
 )
-def test_which_branches_are_meant(matcher: Matcher, branch: str, meant: bool) -> None:
-    assert covers(matcher, branch, Repository(1, Project(1, "P"), "r")) == meant
+def test_which_branches_are_meant(matcher: ModelMatcher, branch: str, meant: bool) -> None:
+    assert covers(matcher, branch, ModelRepository(1, ModelProject(1, "P"), "r")) == meant
 
 
 def test_roles_of_branches_are_those_of_the_repository() -> None:
-    repository = Repository(1, Project(1, "P"), "r", development="refs/heads/dev", production="refs/heads/main")
-    assert not covers(Matcher("MODEL_BRANCH", "development"), "refs/heads/main", repository)
-    assert covers(Matcher("MODEL_BRANCH", "production"), "refs/heads/main", repository)
+    repository = ModelRepository(
+        1, ModelProject(1, "P"), "r", development="refs/heads/dev", production="refs/heads/main"
+    )
+    assert not covers(ModelMatcher("MODEL_BRANCH", "development"), "refs/heads/main", repository)
+    assert covers(ModelMatcher("MODEL_BRANCH", "production"), "refs/heads/main", repository)
 
 
 def test_which_default_branches_are_protected() -> None:
-    everything = Matcher("PATTERN", "*")
-    project = Project(1, "P")
-    repository = Repository(1, project, "r")
+    everything = ModelMatcher("PATTERN", "*")
+    project = ModelProject(1, "P")
+    repository = ModelRepository(1, project, "r")
     assert not default_branch_protected(repository)
     for kind in ("no-deletes", "fast-forward-only", "no-creates"):
-        repository.restrictions = [Restriction(1, kind, everything)]
+        repository.restrictions = [ModelRestriction(1, kind, everything)]
         assert not default_branch_protected(repository), kind
     for kind in ("read-only", "pull-request-only"):
-        repository.restrictions = [Restriction(1, kind, everything)]
+        repository.restrictions = [ModelRestriction(1, kind, everything)]
         assert default_branch_protected(repository), kind
-    repository.restrictions = [Restriction(1, "read-only", Matcher("BRANCH", "refs/heads/master"))]
+    repository.restrictions = [ModelRestriction(1, "read-only", ModelMatcher("BRANCH", "refs/heads/master"))]
     assert not default_branch_protected(repository)
     repository.default_branch = "refs/heads/master"
     assert default_branch_protected(repository)
     repository.restrictions = []
-    project.restrictions = [Restriction(1, "pull-request-only", everything)]
+    project.restrictions = [ModelRestriction(1, "pull-request-only", everything)]
     assert default_branch_protected(repository), "inherited"

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
-from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Project, Repository, User
+from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelGroup, ModelProject, ModelRepository, ModelUser
 from oaa_bitbucket_async.demo.rights import (
     GLOBAL_LEVELS,
     PROJECT_LEVELS,
@@ -55,16 +55,16 @@ def test_each_way_to_a_repository() -> None:
     switched_off = Rights(estate)
     assert switched_off.repository_permission(ben, public_tool) is None, "no public access"
     assert not switched_off.sees_project(ben, dotfiles.project)
-    estate.global_users.append(Grant("ben+x@example.com", "ADMIN"))
+    estate.global_users.append(ModelGrant("ben+x@example.com", "ADMIN"))
     estate.changed()
     assert Rights(estate).repository_permission(ben, dotfiles) == "REPO_ADMIN", "administrator"
 
 
 def test_creating_repositories_is_writing_and_not_administering() -> None:
-    project = Project(1, "P", group_grants=[Grant("G", "REPO_CREATE")])
-    repository = Repository(1, project, "r")
-    ann = User(1, "ann")
-    estate = Estate([ann], [Group("g", ["ANN"])], [project], [repository], [Grant("Ann", "LICENSED_USER")])
+    project = ModelProject(1, "P", group_grants=[ModelGrant("G", "REPO_CREATE")])
+    repository = ModelRepository(1, project, "r")
+    ann = ModelUser(1, "ann")
+    estate = Estate([ann], [ModelGroup("g", ["ANN"])], [project], [repository], [ModelGrant("Ann", "LICENSED_USER")])
     rights = Rights(estate)
     assert rights.project_permission(ann, project) == "REPO_CREATE"
     assert rights.repository_permission(ann, repository) == "REPO_WRITE"
@@ -73,8 +73,8 @@ def test_creating_repositories_is_writing_and_not_administering() -> None:
 
 
 def test_without_a_licence_nothing_holds_but_the_filter_finds_the_grant() -> None:
-    project = Project(1, "P", user_grants=[Grant("ann", "PROJECT_ADMIN")], public=True)
-    ann = User(1, "ann")
+    project = ModelProject(1, "P", user_grants=[ModelGrant("ann", "PROJECT_ADMIN")], public=True)
+    ann = ModelUser(1, "ann")
     rights = Rights(Estate([ann], projects=[project]))
     assert rights.project_permission(ann, project) is None
     assert rights.holders("PROJECT_READ", project) == {"ann"}

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer
-from oaa_bitbucket_async.demo.bitbucket.auth import Caller
+from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer
+from oaa_bitbucket_async.demo.bitbucket.authenticator import Caller
 from oaa_bitbucket_async.demo.model import Estate
 from tests.servers import RiggedBitbucket, RiggedOptions
 
@@ -274,7 +274,7 @@ class Fuzzed(RiggedBitbucket):
         self._times = times
         self._answers = 0
 
-    def response(self, answer: Answer, caller: Caller | None) -> web.Response:
+    def response(self, answer: ServerAnswer, caller: Caller | None) -> web.Response:
         response = super().response(answer, caller)
         self._answers += 1
         if self._answers <= self._spared or self._rng.random() >= self._share or answer.status != 200:

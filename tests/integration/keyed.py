@@ -3,20 +3,20 @@
 import re
 from typing import Any
 
-from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
+from oaa_bitbucket_async.demo.branch_permissions import ModelMatcher, ModelMergeChecks, ModelRestriction
+from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
 from oaa_bitbucket_async.demo.estate import generate
-from oaa_bitbucket_async.demo.guardrails import Matcher, MergeChecks, Restriction
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Include
 from tests.integration.conftest import SMALL
 from tests.integration.harness import Bench, Ran
 
 EVERYTHING = frozenset(Include)
-SHARED = SshKey(9001, "deploy@everywhere", "RSA", 3072, last_authenticated=1_710_000_000_000)
+SHARED = ModelSshKey(9001, "deploy@everywhere", "RSA", 3072, last_authenticated=1_710_000_000_000)
 OWN_PATHS = re.compile(
     r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils)/|/settings/|/default-branch"
 )
-MAIN = Matcher("BRANCH", "refs/heads/main")
+MAIN = ModelMatcher("BRANCH", "refs/heads/main")
 
 
 def keyed() -> Estate:
@@ -32,46 +32,51 @@ def keyed() -> Estate:
     normal = [project for project in estate.projects if project.owner is None]
     first, second = normal[:2]
     for project in (first, second):
-        project.access_keys = (AccessKey(SHARED, "PROJECT_READ"), AccessKey(SshKey(9100 + project.id), "PROJECT_WRITE"))
+        project.access_keys = (
+            ModelAccessKey(SHARED, "PROJECT_READ"),
+            ModelAccessKey(ModelSshKey(9100 + project.id), "PROJECT_WRITE"),
+        )
         project.tokens = (
-            AccessToken(f"7{project.id}", "ci", ("PROJECT_READ", "REPO_ADMIN"), expires=1_800_000_000_000),
-            AccessToken(
+            ModelAccessToken(f"7{project.id}", "ci", ("PROJECT_READ", "REPO_ADMIN"), expires=1_800_000_000_000),
+            ModelAccessToken(
                 f"8{project.id}", "reader", ("PROJECT_WRITE", "REPO_WRITE"), last_authenticated=1_720_000_000_000
             ),
         )
         project.restrictions = (
-            Restriction(100 + project.id, "no-deletes", Matcher("ANY_REF"), groups=("release-managers",)),
+            ModelRestriction(100 + project.id, "no-deletes", ModelMatcher("ANY_REF"), groups=("release-managers",)),
         )
     for number, repository in enumerate(estate.repositories):
-        key = SshKey(1000 + repository.id, f"repo {repository.id}", expiry_days=90 if number % 2 else None)
-        repository.access_keys = (AccessKey(key, "REPO_WRITE" if number % 3 else "REPO_READ"),)
-        repository.tokens = (AccessToken(f"9{repository.id}", f"bot {number}", ("REPO_WRITE",)),)
+        key = ModelSshKey(1000 + repository.id, f"repo {repository.id}", expiry_days=90 if number % 2 else None)
+        repository.access_keys = (ModelAccessKey(key, "REPO_WRITE" if number % 3 else "REPO_READ"),)
+        repository.tokens = (ModelAccessToken(f"9{repository.id}", f"bot {number}", ("REPO_WRITE",)),)
         if number % 4 == 0:
             repository.restrictions = (
-                Restriction(
+                ModelRestriction(
                     1000 + repository.id,
                     "pull-request-only",
-                    MAIN if number % 8 else Matcher("PATTERN", "release/*"),
+                    MAIN if number % 8 else ModelMatcher("PATTERN", "release/*"),
                     users=tuple(user.name for user in estate.users[number % 7 : number % 7 + 2]),
                     groups=("Release-Managers",),
                     keys=(key,),
                 ),
-                Restriction(2000 + repository.id, "no-deletes", Matcher("MODEL_BRANCH", "production")),
+                ModelRestriction(2000 + repository.id, "no-deletes", ModelMatcher("MODEL_BRANCH", "production")),
             )
         if number % 4 == 1:
             matcher = (
-                Matcher("MODEL_BRANCH", "development") if number % 8 == 1 else Matcher("MODEL_CATEGORY", "RELEASE")
+                ModelMatcher("MODEL_BRANCH", "development")
+                if number % 8 == 1
+                else ModelMatcher("MODEL_CATEGORY", "RELEASE")
             )
-            repository.restrictions = (Restriction(3000 + repository.id, "pull-request-only", matcher),)
-        repository.checks = MergeChecks(required_approvers=number % 3, all_tasks=number % 2 == 0)
+            repository.restrictions = (ModelRestriction(3000 + repository.id, "pull-request-only", matcher),)
+        repository.checks = ModelMergeChecks(required_approvers=number % 3, all_tasks=number % 2 == 0)
     third = next(repository for repository in estate.repositories if repository.project not in (first, second))
-    third.access_keys = (AccessKey(SHARED, "REPO_WRITE"), *third.access_keys)
+    third.access_keys = (ModelAccessKey(SHARED, "REPO_WRITE"), *third.access_keys)
     for number, user in enumerate(estate.users):
         if number % 2:
-            user.ssh_keys = (SshKey(5000 + user.id, f"{user.name}@laptop", "ECDSA", 256),)
-            user.tokens = (AccessToken(f"6{user.id}", "script", ("PROJECT_ADMIN", "REPO_ADMIN")),)
+            user.ssh_keys = (ModelSshKey(5000 + user.id, f"{user.name}@laptop", "ECDSA", 256),)
+            user.tokens = (ModelAccessToken(f"6{user.id}", "script", ("PROJECT_ADMIN", "REPO_ADMIN")),)
         if number % 5 == 0:
-            user.gpg_keys = (GpgKey(user.id, user.email),)
+            user.gpg_keys = (ModelGpgKey(user.id, user.email),)
     estate.changed()
     return estate
 

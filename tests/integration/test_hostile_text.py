@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.demo.estate import generate
-from oaa_bitbucket_async.demo.model import Grant, Group, User
+from oaa_bitbucket_async.demo.model import ModelGrant, ModelGroup, ModelUser
 from tests.integration.conftest import SMALL
 from tests.integration.harness import Bench, serving
 from tests.integration.process import Ended, ended
@@ -23,12 +23,12 @@ OURS = ("20", "Error: ", "Warning: ", "  ", "Traceback")
 def bench(veza_server: RiggedVeza, tmp_path: Path) -> Iterator[Bench]:
     """A Bitbucket in which a version, a user, two groups, and a repository's name are hostile."""
     estate = generate(SMALL)
-    estate.users.append(User(id=90_001, name=f"{NASTY}user", slug="nasty", email=f"{NASTY}@example.com"))
-    estate.groups.append(Group(name=f"{NASTY}group", members=[f"{NASTY}user"]))
+    estate.users.append(ModelUser(id=90_001, name=f"{NASTY}user", slug="nasty", email=f"{NASTY}@example.com"))
+    estate.groups.append(ModelGroup(name=f"{NASTY}group", members=[f"{NASTY}user"]))
     project = estate.projects[0]
     project.name = f"{NASTY}project"
-    project.group_grants.append(Grant(f"{NASTY}gone", "PROJECT_READ"))
-    project.user_grants.append(Grant(f"{NASTY}user", "PROJECT_READ"))
+    project.group_grants.append(ModelGrant(f"{NASTY}gone", "PROJECT_READ"))
+    project.user_grants.append(ModelGrant(f"{NASTY}user", "PROJECT_READ"))
     estate.changed()
     server = RiggedBitbucket(estate, RiggedOptions(version=f"9.4.0{NASTY}"))
     with serving(server):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from oaa_bitbucket_async.bitbucket.pacing import outage
-from oaa_bitbucket_async.demo.credentials import SshKey
+from oaa_bitbucket_async.demo.credentials import ModelSshKey
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Include
 from oaa_bitbucket_async.state import state_paths
@@ -188,7 +188,7 @@ def texts(estate: Estate) -> list[bytes]:
     """The heart of each key: the base64 of its last bytes, as it stands in an answer, and the bytes themselves."""
     keys = [access.key for place in places(estate) for access in place.access_keys]
     keys += [key for user in estate.users for key in user.ssh_keys]
-    assert all(isinstance(key, SshKey) for key in keys)
+    assert all(isinstance(key, ModelSshKey) for key in keys)
     found = [key.text.split()[1].encode()[-30:] for key in keys]
     found += [base64.b64decode(key.text.split()[1])[-20:] for key in keys]
     found += [line.encode() for user in estate.users for key in user.gpg_keys for line in key.text.splitlines()[2:4]]

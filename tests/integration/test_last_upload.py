@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.demo.estate import generate
-from oaa_bitbucket_async.demo.model import Estate, Grant
+from oaa_bitbucket_async.demo.model import Estate, ModelGrant
 from oaa_bitbucket_async.errors import RemovalError
 from oaa_bitbucket_async.oaa.saved import compare_files
 from oaa_bitbucket_async.settings import Output, State
@@ -148,7 +148,7 @@ def test_the_second_run_says_what_changed(bench: Benches, typed: Typed) -> None:
     repository = next(r for r in estate.repositories if r.user_grants)
     grant = repository.user_grants[0]
     level = "REPO_READ" if grant.permission != "REPO_READ" else "REPO_ADMIN"
-    repository.user_grants[0] = Grant(grant.principal, level)
+    repository.user_grants[0] = ModelGrant(grant.principal, level)
     gone = next(r for r in reversed(estate.repositories) if r is not repository)
     estate.changed()
     delete_repository(estate, gone.project.key, gone.slug)

@@ -15,7 +15,7 @@ import trustme
 from aiohttp import web
 
 from oaa_bitbucket_async.bitbucket import client
-from oaa_bitbucket_async.demo.model import Grant
+from oaa_bitbucket_async.demo.model import ModelGrant
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Output, Pace, Tls
 from tests.integration.conftest import Benches
@@ -88,7 +88,7 @@ def someone(made: Bench, name: str = "") -> str:
     estate.repositories = [r for r in estate.repositories if r.project in estate.projects]
     revoke(estate, user.name)
     estate.global_groups = [g for g in estate.global_groups if g.permission not in ("ADMIN", "SYS_ADMIN")]
-    estate.global_users.append(Grant(user.name, "LICENSED_USER"))
+    estate.global_users.append(ModelGrant(user.name, "LICENSED_USER"))
     estate.changed()
     made.bitbucket.add_account(user.name, password="theirs", token="their token")
     return user.name
@@ -250,8 +250,8 @@ def test_rights_that_are_missing_are_named_one_by_one(bench: Benches, capsys: py
     name = someone(made)
     estate = made.bitbucket.estate
     mine, other = [p for p in estate.projects if p.type == "NORMAL" and estate.repositories_of(p)][:2]
-    mine.user_grants.append(Grant(name, "PROJECT_ADMIN"))
-    other.user_grants.append(Grant(name, "PROJECT_READ"))
+    mine.user_grants.append(ModelGrant(name, "PROJECT_ADMIN"))
+    other.user_grants.append(ModelGrant(name, "PROJECT_READ"))
     estate.changed()
     debug = Output(progress=False, debug=True)
     ran = made.run(login=Login(secret=Secret("their token")), output=debug)

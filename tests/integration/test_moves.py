@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from oaa_bitbucket_async.demo.model import NORMAL, Estate, Grant, Project, User
+from oaa_bitbucket_async.demo.model import NORMAL, Estate, ModelGrant, ModelProject, ModelUser
 from oaa_bitbucket_async.settings import State
 from tests.integration.conftest import Benches
 from tests.integration.test_resume import ONCE, truth
@@ -20,7 +20,7 @@ from tests.servers.changes import (
 )
 
 
-def home(estate: Estate, repositories: int = 3) -> Project:
+def home(estate: Estate, repositories: int = 3) -> ModelProject:
     """A project with some repositories."""
     return next(
         p for p in estate.projects if p.type == NORMAL and len(estate.repositories_of(p)) >= repositories
@@ -41,7 +41,7 @@ def rename_a_repository(estate: Estate) -> None:
 
 
 def move_into_a_new_project(estate: Estate) -> None:
-    new = create_project(estate, "NEW", user_grants=[Grant(estate.users[3].name, "PROJECT_WRITE")])
+    new = create_project(estate, "NEW", user_grants=[ModelGrant(estate.users[3].name, "PROJECT_WRITE")])
     new.defaults = ("PROJECT_READ",)
     last = estate.repositories_of(home(estate))[-1]
     move_repository(estate, last.project.key, last.slug, to_key="NEW")
@@ -95,13 +95,13 @@ def test_a_resume_lists_everything_as_it_is_now(bench: Benches) -> None:
     project = home(estate)
     first, second, *_ = estate.repositories_of(project)
     delete_repository(estate, project.key, first.slug)
-    create_repository(estate, project.key, "brand-new", group_grants=[Grant(estate.groups[0].name, "REPO_WRITE")])
+    create_repository(estate, project.key, "brand-new", group_grants=[ModelGrant(estate.groups[0].name, "REPO_WRITE")])
     move_repository(estate, project.key, second.slug, to_slug="renamed", redirect=False)
     other = next(p for p in estate.projects if p.type == NORMAL and p is not project)
     rename_project(estate, other.key, "FRESH")
-    estate.users.append(User(9_999, "newcomer"))
+    estate.users.append(ModelUser(9_999, "newcomer"))
     estate.groups.pop()
-    estate.global_groups.append(Grant(estate.groups[0].name, "PROJECT_CREATE"))
+    estate.global_groups.append(ModelGrant(estate.groups[0].name, "PROJECT_CREATE"))
     estate.changed()
     ran = made.run()
     assert ran.code == 0, ran.error

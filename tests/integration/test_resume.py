@@ -16,7 +16,7 @@ import pytest
 
 from oaa_bitbucket_async.collect.journal.store import Header, open_store
 from oaa_bitbucket_async.collect.units import UnitKind, subject_of
-from oaa_bitbucket_async.demo.model import Estate, Grant, Group, Repository, User
+from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelGroup, ModelRepository, ModelUser
 from oaa_bitbucket_async.run.collection import how_to_go_on
 from oaa_bitbucket_async.run.collection import journal_of as opened_journal
 from oaa_bitbucket_async.secret import Secret
@@ -213,7 +213,7 @@ def test_a_journal_of_another_user_is_set_aside(bench: Benches, capsys: pytest.C
     made = bench()
     estate = made.bitbucket.estate
     other = next(u.name for u in estate.users if u.active and not u.deleted and u.name != made.bitbucket.user)
-    estate.global_users.append(Grant(other, "SYS_ADMIN"))
+    estate.global_users.append(ModelGrant(other, "SYS_ADMIN"))
     estate.changed()
     made.bitbucket.add_account(other, token="another token")
     unbroken = made.run(basic=False)
@@ -341,16 +341,16 @@ def test_after_exit_5_a_run_uploads_without_another_crawl(bench: Benches) -> Non
 # --- the instance changes between two runs ----------------------------------------------------------------------------
 
 
-def alone(estate: Estate) -> tuple[User, Group, Repository]:
+def alone(estate: Estate) -> tuple[ModelUser, ModelGroup, ModelRepository]:
     """A user and a group that only the grants on one repository show: no listing does."""
     repository = estate.repositories[-1]
     number = max(user.id for user in estate.users) + 1
-    user = User(number, "leaver", deleted=True, active=False)
+    user = ModelUser(number, "leaver", deleted=True, active=False)
     estate.users.append(user)
-    repository.user_grants.append(Grant("leaver", "REPO_WRITE"))
-    repository.group_grants.append(Grant("dissolved", "REPO_READ"))
+    repository.user_grants.append(ModelGrant("leaver", "REPO_WRITE"))
+    repository.group_grants.append(ModelGrant("dissolved", "REPO_READ"))
     estate.changed()
-    return user, Group("dissolved"), repository
+    return user, ModelGroup("dissolved"), repository
 
 
 def names(ran: Ran, what: str) -> set[str]:
@@ -417,7 +417,9 @@ def test_what_appears_before_a_missing_listing_is_read_is_there(bench: Benches) 
     delete_repository(estate, gone.project.key, gone.slug)
     number = max(r.id for r in estate.repositories) + 1
     estate.repositories.append(
-        Repository(number, estate.projects[0], "brand-new", group_grants=[Grant(estate.groups[0].name, "REPO_WRITE")])
+        ModelRepository(
+            number, estate.projects[0], "brand-new", group_grants=[ModelGrant(estate.groups[0].name, "REPO_WRITE")]
+        )
     )
     estate.changed()
     ran = made.run()

@@ -11,8 +11,8 @@ import msgspec
 from aiohttp import web
 
 from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, RateLimit, ServerOptions, faults
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer, not_permitted, nothing_here, refusal
-from oaa_bitbucket_async.demo.bitbucket.auth import Caller
+from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer, not_permitted, nothing_here, refusal
+from oaa_bitbucket_async.demo.bitbucket.authenticator import Caller
 from oaa_bitbucket_async.demo.bitbucket.routes import Route
 from oaa_bitbucket_async.demo.model import PERSONAL, Estate
 from tests.servers.capacity import Capacity, TokenBucket
@@ -71,7 +71,7 @@ class RiggedBitbucket(EmbeddedBitbucket):
     """`requests` is the log, `counts` the number of requests by kind of endpoint, `statuses` by status."""
 
     def __init__(
-        self, estate: Estate, options: ServerOptions | None = None, faults: Sequence[faults.Fault] = ()
+        self, estate: Estate, options: ServerOptions | None = None, faults: Sequence[faults.ServerFault] = ()
     ) -> None:
         rigged = options or RiggedOptions()
         if not isinstance(rigged, RiggedOptions):
@@ -93,7 +93,7 @@ class RiggedBitbucket(EmbeddedBitbucket):
     @property
     def failed_logins(self) -> Counter[str]:
         """Wrong passwords in a row, by lower-case user name."""
-        return self._doorman.failed_logins
+        return self._authenticator.failed_logins
 
     @property
     def created_personal_projects(self) -> list[str]:
@@ -105,7 +105,7 @@ class RiggedBitbucket(EmbeddedBitbucket):
 
     def revoke(self, token: str) -> None:
         """The token is not known from now on."""
-        self._doorman.tokens.pop(token, None)
+        self._authenticator.tokens.pop(token, None)
         self._callers.clear()
 
     def change_at(self, request: int, change: Callable[[Estate], None]) -> None:
@@ -159,7 +159,9 @@ class RiggedBitbucket(EmbeddedBitbucket):
         if capacity is not None:
             await capacity.serve(where.kind)
 
-    def answer(self, path: str, where: Route, caller: Caller | None, struck: Sequence[faults.Fault]) -> Answer:
+    def answer(
+        self, path: str, where: Route, caller: Caller | None, struck: Sequence[faults.ServerFault]
+    ) -> ServerAnswer:
         """The answer of a server like this one."""
         if where.kind in self.rig.missing:
             raise nothing_here(f"{self.url}{path}")
@@ -170,7 +172,7 @@ class RiggedBitbucket(EmbeddedBitbucket):
             fault.change(where, self.estate)
         inner = super().answer
 
-        def ask(query: str) -> Answer:
+        def ask(query: str) -> ServerAnswer:
             return inner(path, where._replace(query=query), caller, struck)
 
         shift = sum(fault.shift for fault in ours)
@@ -184,7 +186,7 @@ class RiggedBitbucket(EmbeddedBitbucket):
             answer.body = msgspec.json.encode(_with_dates(msgspec.json.decode(answer.body)))
         return answer
 
-    def response(self, answer: Answer, caller: Caller | None) -> web.Response:
+    def response(self, answer: ServerAnswer, caller: Caller | None) -> web.Response:
         """The answer as HTTP."""
         response = super().response(answer, caller)
         self._answered += 1

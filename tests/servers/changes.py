@@ -5,7 +5,15 @@ A new project or repository has an id that no other of the estate has had.
 
 from typing import Any, TypeVar
 
-from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Grant, Project, Repository, User, personal_key
+from oaa_bitbucket_async.demo.model import (
+    PERSONAL,
+    Estate,
+    ModelGrant,
+    ModelProject,
+    ModelRepository,
+    ModelUser,
+    personal_key,
+)
 
 T = TypeVar("T")
 _FIRST_NEW_ID = 1_000_000
@@ -91,34 +99,34 @@ def swap_repositories(estate: Estate, path: tuple[str, str], other_path: tuple[s
     estate.changed()
 
 
-def create_project(estate: Estate, key: str, **fields: Any) -> Project:
+def create_project(estate: Estate, key: str, **fields: Any) -> ModelProject:
     """A new project."""
-    project = Project(_FIRST_NEW_ID + estate.revision, key, **fields)
+    project = ModelProject(_FIRST_NEW_ID + estate.revision, key, **fields)
     estate.renamed.pop(key.upper(), None)
     estate.projects.append(project)
     estate.changed()
     return project
 
 
-def create_personal_project(estate: Estate, user: User) -> Project:
+def create_personal_project(estate: Estate, user: ModelUser) -> ModelProject:
     """A new personal project of a user who has none."""
-    grants = [Grant(user.name, "PROJECT_ADMIN")]
+    grants = [ModelGrant(user.name, "PROJECT_ADMIN")]
     return create_project(
         estate, personal_key(user), name=user.display_name, type=PERSONAL, owner=user.name, user_grants=grants
     )
 
 
-def create_repository(estate: Estate, key: str, slug: str, **fields: Any) -> Repository:
+def create_repository(estate: Estate, key: str, slug: str, **fields: Any) -> ModelRepository:
     """A new repository in the project `key`."""
     project = _found(estate.project(key), key)
-    repository = Repository(_FIRST_NEW_ID + estate.revision, project, slug, **fields)
+    repository = ModelRepository(_FIRST_NEW_ID + estate.revision, project, slug, **fields)
     estate.moved.pop((project.key.upper(), slug.lower()), None)
     estate.repositories.append(repository)
     estate.changed()
     return repository
 
 
-def revoke(estate: Estate, principal: str, at: Project | Repository | None = None) -> None:
+def revoke(estate: Estate, principal: str, at: ModelProject | ModelRepository | None = None) -> None:
     """Takes all grants of that user or group name from a project or repository, or the global ones (None)."""
     name = principal.lower()
     if at is None:

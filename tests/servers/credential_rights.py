@@ -7,30 +7,32 @@ that both can be compared.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken
-from oaa_bitbucket_async.demo.guardrails import CATEGORIES, Matcher, Restriction
-from oaa_bitbucket_async.demo.model import Project, Repository, User
+from oaa_bitbucket_async.demo.branch_permissions import CATEGORIES, ModelMatcher, ModelRestriction
+from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken
+from oaa_bitbucket_async.demo.model import ModelProject, ModelRepository, ModelUser
 from oaa_bitbucket_async.demo.rights import PROJECT_LEVELS, REPOSITORY_LEVELS, WEIGHTS, Rights, highest, on_repository
 
 STOPS_PUSHES = frozenset({"read-only", "pull-request-only"})
 """Types of restrictions that keep a branch from being pushed to by everybody who may write to the repository."""
 
 
-def key_permission(key: int, at: Project | Repository) -> str | None:
+def key_permission(key: int, at: ModelProject | ModelRepository) -> str | None:
     """What the access key of that id may do there: of a repository it is the higher of its own and its project's."""
-    if isinstance(at, Project):
+    if isinstance(at, ModelProject):
         return highest(_held(key, at.access_keys))
     return highest([*_held(key, at.access_keys), *_reaching(_held(key, at.project.access_keys))])
 
 
-def place_token_permission(token: AccessToken, of: Project | Repository, at: Project | Repository) -> str | None:
+def place_token_permission(
+    token: ModelAccessToken, of: ModelProject | ModelRepository, at: ModelProject | ModelRepository
+) -> str | None:
     """What a token of a project or repository may do there: a project's reaches the repositories of the project."""
-    if isinstance(at, Project):
+    if isinstance(at, ModelProject):
         return highest(p for p in token.permissions if p in PROJECT_LEVELS) if at is of else None
     return _on_repository(token) if of is at or of is at.project else None
 
 
-def user_token_permission(token: AccessToken, owner: User, at: Repository, rights: Rights) -> str | None:
+def user_token_permission(token: ModelAccessToken, owner: ModelUser, at: ModelRepository, rights: Rights) -> str | None:
     """What a user's token may do with a repository: what both the user and the token may."""
     held, carried = rights.repository_permission(owner, at), _on_repository(token)
     if held is None or carried is None:
@@ -38,12 +40,12 @@ def user_token_permission(token: AccessToken, owner: User, at: Repository, right
     return min(held, carried, key=lambda permission: WEIGHTS.get(permission, -1))
 
 
-def restrictions_of(repository: Repository) -> list[Restriction]:
+def restrictions_of(repository: ModelRepository) -> list[ModelRestriction]:
     """The repository's own, and those of its project."""
     return [*repository.restrictions, *repository.project.restrictions]
 
 
-def default_branch_protected(repository: Repository) -> bool:
+def default_branch_protected(repository: ModelRepository) -> bool:
     """Whether some restriction keeps pushes from the default branch."""
     return any(
         restriction.type in STOPS_PUSHES and covers(restriction.matcher, repository.default_branch, repository)
@@ -51,7 +53,7 @@ def default_branch_protected(repository: Repository) -> bool:
     )
 
 
-def covers(matcher: Matcher, branch: str, repository: Repository) -> bool:
+def covers(matcher: ModelMatcher, branch: str, repository: ModelRepository) -> bool:
     """Whether a branch (its full name) of a repository is one of those that are meant."""
     match matcher.type:
         case "ANY_REF":
@@ -80,11 +82,11 @@ def _fits(pattern: Sequence[str], parts: Sequence[str]) -> bool:
     return bool(parts) and re.fullmatch(letters, parts[0], re.DOTALL) is not None and _fits(pattern[1:], parts[1:])
 
 
-def _held(key: int, access_keys: Iterable[AccessKey]) -> Iterator[str]:
+def _held(key: int, access_keys: Iterable[ModelAccessKey]) -> Iterator[str]:
     return (access.permission for access in access_keys if access.key.id == key)
 
 
-def _on_repository(token: AccessToken) -> str | None:
+def _on_repository(token: ModelAccessToken) -> str | None:
     return highest([*(p for p in token.permissions if p in REPOSITORY_LEVELS), *_reaching(token.permissions)])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from oaa_bitbucket_async.demo.bitbucket import faults
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer
+from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer
 from oaa_bitbucket_async.demo.bitbucket.routes import Route
 from oaa_bitbucket_async.demo.model import Estate
 from tests.servers.changes import delete_project, delete_repository
@@ -20,7 +20,7 @@ FAULTS = {
 
 
 @dataclass(eq=False)
-class Fault(faults.Fault):
+class Fault(faults.ServerFault):
     """A fault of the embedded Bitbucket, or one of a test."""
 
     known: ClassVar[Mapping[str, str]] = FAULTS
@@ -33,9 +33,9 @@ class Fault(faults.Fault):
         """By how many rows later pages are moved."""
         return {"duplicate-rows": -1, "shifted-rows": 1}.get(self.name, 0)
 
-    def instead(self) -> Answer | None:
+    def instead(self) -> ServerAnswer | None:
         """The answer that is given in place of Bitbucket's."""
-        return Answer(self.status, self.body, self.headers) if self.name == "other-answer" else super().instead()
+        return ServerAnswer(self.status, self.body, self.headers) if self.name == "other-answer" else super().instead()
 
     def change(self, where: Route, estate: Estate) -> None:
         """Deletes what a request is about, if this is `vanished`."""

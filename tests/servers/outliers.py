@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Grant, Group, Project, Repository, User, personal_key
+from oaa_bitbucket_async.demo.model import (
+    PERSONAL,
+    Estate,
+    ModelGrant,
+    ModelGroup,
+    ModelProject,
+    ModelRepository,
+    ModelUser,
+    personal_key,
+)
 
 Outlier = Literal["project", "group", "grants", "personal"]
 OUTLIERS: tuple[Outlier, ...] = get_args(Outlier)
@@ -27,38 +36,38 @@ def add_outlier(estate: Estate, outlier: Outlier, size: int) -> None:
 
 
 def _project(estate: Estate, size: int) -> None:
-    project = Project(id=_next(estate.projects), key="OUTLIER", name="All in one")
-    project.user_grants = [Grant(estate.users[0].name, "PROJECT_ADMIN")]
+    project = ModelProject(id=_next(estate.projects), key="OUTLIER", name="All in one")
+    project.user_grants = [ModelGrant(estate.users[0].name, "PROJECT_ADMIN")]
     estate.projects.append(project)
     _repositories(estate, [project] * size)
 
 
 def _group(estate: Estate, size: int) -> None:
     members = [user.name for user in _users(estate, size)]
-    estate.groups.append(Group("everybody", members=members))
-    grant = Grant("everybody", "REPO_READ")
+    estate.groups.append(ModelGroup("everybody", members=members))
+    grant = ModelGrant("everybody", "REPO_READ")
     for repository in estate.repositories:
         repository.group_grants = [*repository.group_grants, grant]
 
 
 def _grants(estate: Estate, size: int) -> None:
-    users, groups = _users(estate, size - size // 2), [Group(f"outlier-group-{n}") for n in range(size // 2)]
+    users, groups = _users(estate, size - size // 2), [ModelGroup(f"outlier-group-{n}") for n in range(size // 2)]
     estate.groups += groups
     repository = estate.repositories[0]
-    repository.user_grants = [Grant(user.name, "REPO_WRITE") for user in users]
-    repository.group_grants = [Grant(group.name, "REPO_READ") for group in groups]
+    repository.user_grants = [ModelGrant(user.name, "REPO_WRITE") for user in users]
+    repository.group_grants = [ModelGrant(group.name, "REPO_READ") for group in groups]
 
 
 def _personal(estate: Estate, size: int) -> None:
     first = _next(estate.projects)
     projects = [
-        Project(
+        ModelProject(
             id=first + n,
             key=personal_key(user),
             name=user.display_name,
             type=PERSONAL,
             owner=user.name,
-            user_grants=[Grant(user.name, "PROJECT_ADMIN")],
+            user_grants=[ModelGrant(user.name, "PROJECT_ADMIN")],
         )
         for n, user in enumerate(_users(estate, size))
     ]
@@ -66,21 +75,21 @@ def _personal(estate: Estate, size: int) -> None:
     _repositories(estate, projects)
 
 
-def _users(estate: Estate, count: int) -> list[User]:
+def _users(estate: Estate, count: int) -> list[ModelUser]:
     first = _next(estate.users)
-    users = [User(first + n, f"outlier.user.{first + n}", email=f"outlier.{n}@example.com") for n in range(count)]
+    users = [ModelUser(first + n, f"outlier.user.{first + n}", email=f"outlier.{n}@example.com") for n in range(count)]
     estate.users += users
     return users
 
 
-def _repositories(estate: Estate, projects: list[Project]) -> None:
+def _repositories(estate: Estate, projects: list[ModelProject]) -> None:
     first = _next(estate.repositories)
-    grant = Grant(estate.groups[0].name, "REPO_READ")
+    grant = ModelGrant(estate.groups[0].name, "REPO_READ")
     estate.repositories += [
-        Repository(id=first + n, project=project, slug=f"repository-{first + n}", group_grants=[grant])
+        ModelRepository(id=first + n, project=project, slug=f"repository-{first + n}", group_grants=[grant])
         for n, project in enumerate(projects)
     ]
 
 
-def _next(things: list[User] | list[Project] | list[Repository]) -> int:
+def _next(things: list[ModelUser] | list[ModelProject] | list[ModelRepository]) -> int:
     return max((thing.id for thing in things), default=0) + 1

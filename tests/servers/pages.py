@@ -5,13 +5,13 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer
+from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer
 
-Ask = Callable[[str], Answer]
+Ask = Callable[[str], ServerAnswer]
 """The answer to a query."""
 
 
-def moved(query: str, shift: int, ask: Ask) -> Answer:
+def moved(query: str, shift: int, ask: Ask) -> ServerAnswer:
     """A page after the first, with rows that begin `shift` later than they should."""
     asked = dict(parse_qsl(query, keep_blank_values=True))
     start = _number(asked, "start")
@@ -21,7 +21,7 @@ def moved(query: str, shift: int, ask: Ask) -> Answer:
     return _with(answer, {"start": start}) if answer.status == 200 else ask(query)
 
 
-def with_gaps(query: str, gaps: int, ask: Ask, *, empty_pages: bool) -> Answer:
+def with_gaps(query: str, gaps: int, ask: Ask, *, empty_pages: bool) -> ServerAnswer:
     """The row at index i is at the place i * (gaps + 1), and a page points to the first place after its last row.
 
     With `empty_pages`, that place has a page without rows, which leads to the next row.
@@ -54,5 +54,5 @@ def _at(asked: Mapping[str, str], start: int) -> str:
     return urlencode({**asked, "start": str(start)})
 
 
-def _with(answer: Answer, changes: Mapping[str, object]) -> Answer:
-    return Answer(200, msgspec.json.encode(msgspec.json.decode(answer.body) | changes), answer.headers)
+def _with(answer: ServerAnswer, changes: Mapping[str, object]) -> ServerAnswer:
+    return ServerAnswer(200, msgspec.json.encode(msgspec.json.decode(answer.body) | changes), answer.headers)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.demo.veza.assessments import OTHER_SYSTEMS, QUERIES, REPORTS, Assessments, NodeTypes, Query
-from oaa_bitbucket_async.demo.veza.refusal import Json, Refusal
+from oaa_bitbucket_async.demo.veza.refusal import Json, VezaRefusal
 from oaa_bitbucket_async.demo.veza.server import as_json
 from oaa_bitbucket_async.demo.veza.sources import DataSource, Provider
 
@@ -221,7 +221,7 @@ def _call_of(path: str) -> Call:
 
 
 def _refuse(status: int, code: str, message: str, details: list[str] | None = None) -> web.Response:
-    return as_json(Refusal(status, code, message, details).body, status)
+    return as_json(VezaRefusal(status, code, message, details).body, status)
 
 
 def _scripted(answer: Scripted) -> web.Response:

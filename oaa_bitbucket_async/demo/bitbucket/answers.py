@@ -10,7 +10,7 @@ _AUTHORISATION = "com.atlassian.bitbucket.AuthorisationException"
 
 
 @dataclass(slots=True)
-class Answer:
+class ServerAnswer:
     """Status, body and headers. `content_type` is None for an answer without a body."""
 
     status: int
@@ -22,7 +22,7 @@ class Answer:
 class RefusedError(Exception):
     """Ends the handling of a request with `answer`."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: ServerAnswer) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
@@ -33,7 +33,7 @@ def refusal(
     """Bitbucket's error; `exception` is the full class name, `headers` have `_` for `-`."""
     body = {"errors": [{"context": context, "message": message, "exceptionName": exception}]}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return RefusedError(Answer(status, msgspec.json.encode(body), named))
+    return RefusedError(ServerAnswer(status, msgspec.json.encode(body), named))
 
 
 def not_permitted(message: str = "You are not permitted to access this resource") -> RefusedError:
@@ -73,5 +73,5 @@ def no_group(name: str) -> RefusedError:
 def nothing_here(url: str) -> RefusedError:
     """404 for a path that Bitbucket does not have: below `/rest/` in the words of its REST module, as recorded."""
     if "/rest/" not in url:
-        return RefusedError(Answer(404, b"", content_type=None))
-    return RefusedError(Answer(404, msgspec.json.encode({"message": f"null for uri: {url}", "status-code": 404})))
+        return RefusedError(ServerAnswer(404, b"", content_type=None))
+    return RefusedError(ServerAnswer(404, msgspec.json.encode({"message": f"null for uri: {url}", "status-code": 404})))

@@ -6,8 +6,8 @@ import msgspec
 
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.render import Renderer
-from oaa_bitbucket_async.demo.credentials import AccessKey, AccessToken, GpgKey, SshKey
-from oaa_bitbucket_async.demo.model import Project, Repository
+from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
+from oaa_bitbucket_async.demo.model import ModelProject, ModelRepository
 
 _encode = msgspec.json.encode
 
@@ -15,8 +15,8 @@ _encode = msgspec.json.encode
 class Opened(NamedTuple):
     """An access key, and the place that it opens."""
 
-    access: AccessKey
-    place: Project | Repository
+    access: ModelAccessKey
+    place: ModelProject | ModelRepository
 
 
 class CredentialRenderer:
@@ -26,11 +26,11 @@ class CredentialRenderer:
         self._places = places
         self._has_details = options.release >= (8, 0)
 
-    def ssh_key(self, key: SshKey) -> bytes:
+    def ssh_key(self, key: ModelSshKey) -> bytes:
         """An SSH key. Servers before 8.0 say less of it."""
         return _encode(self.ssh_key_fields(key))
 
-    def ssh_key_fields(self, key: SshKey) -> dict[str, object]:
+    def ssh_key_fields(self, key: ModelSshKey) -> dict[str, object]:
         """The same, to be put into something else."""
         fields: dict[str, object] = {"id": key.id, "text": key.text, "label": key.label}
         if not self._has_details:
@@ -50,13 +50,13 @@ class CredentialRenderer:
     def access_key(self, row: Opened) -> bytes:
         """A key with what it may do, and where."""
         access, place = row
-        if isinstance(place, Project):
+        if isinstance(place, ModelProject):
             where = b'"project":%s' % self._places.project(place)
         else:
             where = b'"repository":%s' % self._places.repository(place)
         return b'{"key":%s,"permission":"%s",%s}' % (self.ssh_key(access.key), access.permission.encode(), where)
 
-    def token(self, token: AccessToken, owner: bytes) -> bytes:
+    def token(self, token: ModelAccessToken, owner: bytes) -> bytes:
         """A token with its `owner`, as a field of JSON. The token itself was shown once, when it was made."""
         fields: dict[str, object] = {
             "id": token.id,
@@ -70,7 +70,7 @@ class CredentialRenderer:
             fields["lastAuthenticated"] = token.last_authenticated
         return b"%s,%s}" % (_encode(fields)[:-1], owner)
 
-    def gpg_key(self, key: GpgKey) -> bytes:
+    def gpg_key(self, key: ModelGpgKey) -> bytes:
         """A GPG key with its sub-keys."""
         fields: dict[str, object] = {"id": key.id, "fingerprint": key.fingerprint, "text": key.text}
         if key.email is not None:
@@ -80,7 +80,7 @@ class CredentialRenderer:
         fields["subKeys"] = [self._sub_key(key, number) for number in range(key.sub_keys)]
         return _encode(fields)
 
-    def _sub_key(self, key: GpgKey, number: int) -> dict[str, object]:
+    def _sub_key(self, key: ModelGpgKey, number: int) -> dict[str, object]:
         fields: dict[str, object] = {"fingerprint": key.sub_fingerprint(number)}
         if key.expires is not None:
             fields["expiryDate"] = key.expires

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import msgspec
 
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer
+from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer
 from oaa_bitbucket_async.demo.bitbucket.routes import KINDS, Route
 
 FAULTS = {
@@ -43,7 +43,7 @@ CONNECTION = frozenset({"reset", "down", "half-body", "hanging"})
 
 
 @dataclass(eq=False)
-class Fault:
+class ServerFault:
     """One fault. `match` is a kind of endpoint (`routes.KINDS`) or a pattern searched for in path and query.
 
     The first `first` matching requests are spared; of the others a `share` is struck, by chance from `seed`, until
@@ -86,7 +86,7 @@ class Fault:
         self.struck += 1
         return True
 
-    def instead(self) -> Answer | None:
+    def instead(self) -> ServerAnswer | None:
         """The answer that is given in place of Bitbucket's; None if Bitbucket's own is."""
         later = {}
         if self.retry_after is not None:
@@ -94,22 +94,22 @@ class Fault:
             later = {"Retry-After": date if self.as_date else f"{self.retry_after:g}"}
         match self.name:
             case "rate-limited":
-                return Answer(429, _error("You have been rate limited.", "RateLimitExceededException"), later)
+                return ServerAnswer(429, _error("You have been rate limited.", "RateLimitExceededException"), later)
             case "unavailable":
-                return Answer(503, b"<html><body><h1>Service Unavailable</h1></body></html>", later, "text/html")
+                return ServerAnswer(503, b"<html><body><h1>Service Unavailable</h1></body></html>", later, "text/html")
             case "error":
-                return Answer(500, _error("An error occurred while processing the request.", "ServerException"))
+                return ServerAnswer(500, _error("An error occurred while processing the request.", "ServerException"))
             case "login-page":
                 page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form></form></body></html>"
-                return Answer(200, page, content_type="text/html;charset=UTF-8")
+                return ServerAnswer(200, page, content_type="text/html;charset=UTF-8")
             case "sso-redirect":
-                return Answer(302, b"", {"Location": "https://sso.example.com/saml?back=bitbucket"}, None)
+                return ServerAnswer(302, b"", {"Location": "https://sso.example.com/saml?back=bitbucket"}, None)
             case "not-json":
-                return Answer(200, b'{"values": [ <%= rows %>')
+                return ServerAnswer(200, b'{"values": [ <%= rows %>')
             case _:
                 return None
 
-    def spoiled(self, answer: Answer) -> Answer:
+    def spoiled(self, answer: ServerAnswer) -> ServerAnswer:
         """Bitbucket's answer, spoiled by `bad-shape` and both kinds of paging; other faults leave it as it is."""
         if answer.status != 200 or self.name not in ("bad-shape", "stuck-paging", "endless-paging"):
             return answer
@@ -122,7 +122,7 @@ class Fault:
                 content |= {"isLastPage": False, "nextPageStart": content["start"] + step}
         else:
             _misshape(content, self.struck)
-        return Answer(200, msgspec.json.encode(content), answer.headers)
+        return ServerAnswer(200, msgspec.json.encode(content), answer.headers)
 
 
 def _error(message: str, exception: str) -> bytes:

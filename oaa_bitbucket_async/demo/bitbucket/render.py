@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
-from oaa_bitbucket_async.demo.model import PERSONAL, Estate, Grant, Project, Repository, User
+from oaa_bitbucket_async.demo.model import PERSONAL, Estate, ModelGrant, ModelProject, ModelRepository, ModelUser
 
 _encode = msgspec.json.encode
 
@@ -29,14 +29,14 @@ class Renderer:
 
     # --- principals -------------------------------------------------------------------------------------------
 
-    def user(self, user: User) -> bytes:
+    def user(self, user: ModelUser) -> bytes:
         """A user as `/users`, owners and permissions show it."""
         rendered = self._users.get(user.name)
         if rendered is None:
             rendered = self._users[user.name] = _encode(self._user_fields(user))
         return rendered
 
-    def detailed_user(self, user: User) -> bytes:
+    def detailed_user(self, user: ModelUser) -> bytes:
         """A user as `/admin/users` and `more-members` show it; without a last login if there was none."""
         local = user.directory == "Bitbucket Internal Directory"
         fields = self._user_fields(user) | {
@@ -51,7 +51,7 @@ class Renderer:
             fields["createdTimestamp"] = user.created
         return _encode(fields)
 
-    def _user_fields(self, user: User) -> dict[str, object]:
+    def _user_fields(self, user: ModelUser) -> dict[str, object]:
         fields: dict[str, object] = {"name": user.name}
         if user.email is not None:
             fields["emailAddress"] = user.email
@@ -74,14 +74,14 @@ class Renderer:
 
     # --- grants -----------------------------------------------------------------------------------------------
 
-    def user_grant(self, grant: Grant) -> bytes:
+    def user_grant(self, grant: ModelGrant) -> bytes:
         """A row of `permissions/users`. The user exists, maybe deleted."""
         user = self._estate.user(grant.principal)
         if user is None:
             raise KeyError(f"a grant names the user {grant.principal}, whom the estate does not have")
         return b'{"user":%s,"permission":"%s"}' % (self.user(user), self._permission(grant))
 
-    def group_grant(self, grant: Grant) -> bytes:
+    def group_grant(self, grant: ModelGrant) -> bytes:
         """A row of `permissions/groups`: by name, whether or not there is such a group."""
         name = grant.principal
         rendered = self._groups.get(name)
@@ -89,7 +89,7 @@ class Renderer:
             rendered = self._groups[name] = _encode({"name": name})
         return b'{"group":%s,"permission":"%s"}' % (rendered, self._permission(grant))
 
-    def _permission(self, grant: Grant) -> bytes:
+    def _permission(self, grant: ModelGrant) -> bytes:
         """The permission's name; where REPO_CREATE does not exist yet, what it is without the creating."""
         if grant.permission == "REPO_CREATE" and not self._has_repo_create:
             return b"PROJECT_WRITE"
@@ -97,14 +97,14 @@ class Renderer:
 
     # --- projects and repositories ----------------------------------------------------------------------------
 
-    def project(self, project: Project) -> bytes:
+    def project(self, project: ModelProject) -> bytes:
         """A project. A personal one has an owner and no `public`."""
         rendered = self._projects.get(project.id)
         if rendered is None:
             rendered = self._projects[project.id] = self._project(project)
         return rendered
 
-    def _project(self, project: Project) -> bytes:
+    def _project(self, project: ModelProject) -> bytes:
         fields: dict[str, object] = {"key": project.key, "id": project.id, "name": project.name}
         if project.description is not None:
             fields["description"] = project.description
@@ -118,7 +118,7 @@ class Renderer:
         fields["links"] = _self(self._base + _place(project))
         return _encode(fields)
 
-    def repository(self, repository: Repository) -> bytes:
+    def repository(self, repository: ModelRepository) -> bytes:
         """A repository, with its project, and its origin if it is a fork."""
         place = f"{_place(repository.project)}/repos/{quote(repository.slug)}"
         fields: dict[str, object] = {
@@ -150,13 +150,13 @@ def _self(href: str) -> dict[str, object]:
     return {"self": [{"href": href}]}
 
 
-def _place(project: Project) -> str:
+def _place(project: ModelProject) -> str:
     if project.type == PERSONAL:
         return f"/users/{quote(project.key[1:].lower())}"
     return f"/projects/{quote(project.key)}"
 
 
-def _root(repository: Repository) -> Repository:
+def _root(repository: ModelRepository) -> ModelRepository:
     seen = 0
     while repository.origin is not None and seen < 100:
         repository, seen = repository.origin, seen + 1

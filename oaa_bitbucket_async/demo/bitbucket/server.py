@@ -11,13 +11,13 @@ from typing import Self
 
 from aiohttp import web
 
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer, RefusedError, not_permitted
-from oaa_bitbucket_async.demo.bitbucket.auth import Caller, Doorman, captcha, unknown_token
+from oaa_bitbucket_async.demo.bitbucket.answers import RefusedError, ServerAnswer, not_permitted
+from oaa_bitbucket_async.demo.bitbucket.authenticator import Authenticator, Caller, captcha, unknown_token
 from oaa_bitbucket_async.demo.bitbucket.endpoints import Endpoints
-from oaa_bitbucket_async.demo.bitbucket.faults import CONNECTION, Fault
+from oaa_bitbucket_async.demo.bitbucket.faults import CONNECTION, ServerFault
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.routes import Route, route
-from oaa_bitbucket_async.demo.model import Estate, Grant, User
+from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelUser
 from oaa_bitbucket_async.demo.rights import Rights
 
 _LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -33,7 +33,9 @@ class EmbeddedBitbucket:
     `response` makes HTTP of that, and `done` is told how it ended.
     """
 
-    def __init__(self, estate: Estate, options: ServerOptions | None = None, faults: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self, estate: Estate, options: ServerOptions | None = None, faults: Sequence[ServerFault] = ()
+    ) -> None:
         self.estate = estate
         self.options = options or ServerOptions()
         self.faults = list(faults)
@@ -42,7 +44,7 @@ class EmbeddedBitbucket:
         self.password = secrets.token_urlsafe(16)
         self.token = secrets.token_urlsafe(24)
         self.in_flight = 0
-        self._doorman = Doorman(self.options)
+        self._authenticator = Authenticator(self.options)
         self._closing = asyncio.Event()
         self._runner: web.ServerRunner | None = None
         self._endpoints: Endpoints | None = None
@@ -58,18 +60,18 @@ class EmbeddedBitbucket:
         estate = self.estate
         if estate.user(self.user) is None:
             number = max((user.id for user in estate.users), default=0) + 1
-            estate.users.append(User(number, self.user, email=f"{self.user}@example.com"))
-        if all(g != Grant(self.user, "SYS_ADMIN") for g in estate.global_users):
-            estate.global_users.append(Grant(self.user, "SYS_ADMIN"))
+            estate.users.append(ModelUser(number, self.user, email=f"{self.user}@example.com"))
+        if all(g != ModelGrant(self.user, "SYS_ADMIN") for g in estate.global_users):
+            estate.global_users.append(ModelGrant(self.user, "SYS_ADMIN"))
         estate.changed()
         self.add_account(self.user, password=self.password, token=self.token)
 
     def add_account(self, user: str, *, password: str | None = None, token: str | None = None) -> None:
         """Lets a user of the estate sign in with a password, a token, or both. The rights are the estate's."""
         if password is not None:
-            self._doorman.passwords[user.lower()] = password
+            self._authenticator.passwords[user.lower()] = password
         if token is not None:
-            self._doorman.tokens[token] = user
+            self._authenticator.tokens[token] = user
         self._callers.clear()
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -83,7 +85,7 @@ class EmbeddedBitbucket:
         port = self._runner.addresses[0][1]
         host = f"[{options.host}]" if ":" in options.host else options.host
         self.url = f"http{'s' if options.tls else ''}://{host}:{port}{options.context_path}"
-        self._doorman.captcha_url = f"{self.url}/login"
+        self._authenticator.captcha_url = f"{self.url}/login"
         return self
 
     async def __aexit__(
@@ -116,10 +118,10 @@ class EmbeddedBitbucket:
             self.done(request, where, caller, status)
 
     async def _answer(
-        self, request: web.BaseRequest, path: str, where: Route, struck: list[Fault]
-    ) -> tuple[Caller | None, Answer]:
+        self, request: web.BaseRequest, path: str, where: Route, struck: list[ServerFault]
+    ) -> tuple[Caller | None, ServerAnswer]:
         if request.method != "GET":
-            return None, Answer(405, b"", {"Allow": "GET"}, None)
+            return None, ServerAnswer(405, b"", {"Allow": "GET"}, None)
         for fault in struck:
             if fault.name == "slow":
                 await asyncio.sleep(fault.seconds)
@@ -142,7 +144,7 @@ class EmbeddedBitbucket:
     async def admit(self, request: web.BaseRequest, where: Route, caller: Caller | None) -> None:
         """Lets a request in. A subclass may wait here, or raise RefusedError."""
 
-    def answer(self, path: str, where: Route, caller: Caller | None, struck: Sequence[Fault]) -> Answer:
+    def answer(self, path: str, where: Route, caller: Caller | None, struck: Sequence[ServerFault]) -> ServerAnswer:
         """The answer, before the faults that struck it spoil it."""
         return self._current().answer(path, where, caller)
 
@@ -158,23 +160,23 @@ class EmbeddedBitbucket:
             self._endpoints = Endpoints(self.estate, self._rights, self.options, self.url)
         return self._endpoints
 
-    def _identify(self, request: web.BaseRequest, struck: list[Fault]) -> Caller | None:
+    def _identify(self, request: web.BaseRequest, struck: list[ServerFault]) -> Caller | None:
         for fault in struck:
             if fault.name == "forgotten":
                 return None
             if fault.name == "revoked":
                 raise unknown_token()
             if fault.name == "captcha":
-                raise captcha(self._doorman.captcha_url)
+                raise captcha(self._authenticator.captcha_url)
         self._current()
         authorization = request.headers.get("Authorization")
         if authorization in self._callers:
             return self._callers[authorization]
-        caller = self._doorman.identify(authorization, self.estate, self._rights)
+        caller = self._authenticator.identify(authorization, self.estate, self._rights)
         self._callers[authorization] = caller
         return caller
 
-    def response(self, answer: Answer, caller: Caller | None) -> web.Response:
+    def response(self, answer: ServerAnswer, caller: Caller | None) -> web.Response:
         """The answer as HTTP."""
         self._numbers += 1
         headers = {
@@ -188,7 +190,7 @@ class EmbeddedBitbucket:
             headers["Content-Type"] = answer.content_type
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
-    async def _break(self, fault: Fault, request: web.BaseRequest, response: web.Response) -> web.StreamResponse:
+    async def _break(self, fault: ServerFault, request: web.BaseRequest, response: web.Response) -> web.StreamResponse:
         """Lets the connection fail as the fault wants it."""
         transport = request.transport
         if fault.name == "hanging":

@@ -1,13 +1,15 @@
 """The permission filters of `/users`: `permission`, `permission.1` …, each with the thing that it is about."""
 
 from oaa_bitbucket_async.demo.bitbucket.answers import bad_argument
-from oaa_bitbucket_async.demo.model import Estate, Project, Repository, User
+from oaa_bitbucket_async.demo.model import Estate, ModelProject, ModelRepository, ModelUser
 from oaa_bitbucket_async.demo.rights import GLOBAL_LEVELS, PROJECT_LEVELS, REPOSITORY_LEVELS, Rights
 
 MOST_FILTERS = 50
 
 
-def filtered_users(users: list[User], query: dict[str, str], estate: Estate, rights: Rights) -> tuple[list[User], bool]:
+def filtered_users(
+    users: list[ModelUser], query: dict[str, str], estate: Estate, rights: Rights
+) -> tuple[list[ModelUser], bool]:
     """The users that pass all filters, and whether there was one. Raises RefusedError (400)."""
     roots = ["permission"] if "permission" in query else []
     number = 1
@@ -31,7 +33,7 @@ def _holders(root: str, query: dict[str, str], estate: Estate, rights: Rights) -
     raise bad_argument(f"{permission} is no permission.", root)
 
 
-def _project(root: str, query: dict[str, str], estate: Estate) -> Project:
+def _project(root: str, query: dict[str, str], estate: Estate) -> ModelProject:
     if wanted := query.get(f"{root}.projectId"):
         found = next((p for p in estate.projects if str(p.id) == wanted), None)
     elif wanted := query.get(f"{root}.projectKey"):
@@ -43,7 +45,7 @@ def _project(root: str, query: dict[str, str], estate: Estate) -> Project:
     return found
 
 
-def _repository(root: str, query: dict[str, str], estate: Estate) -> Repository:
+def _repository(root: str, query: dict[str, str], estate: Estate) -> ModelRepository:
     key, slug = query.get(f"{root}.projectKey", ""), query.get(f"{root}.repositorySlug", "")
     if wanted := query.get(f"{root}.repositoryId"):
         found = next((r for r in estate.repositories if str(r.id) == wanted), None)

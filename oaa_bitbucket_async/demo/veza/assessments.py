@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from oaa_bitbucket_async.demo.veza.refusal import Json, Refusal, pages
+from oaa_bitbucket_async.demo.veza.refusal import Json, VezaRefusal, pages
 
 QUERIES = "/api/v1/assessments/queries"
 REPORTS = "/api/preview/assessments/reports"
@@ -131,36 +131,36 @@ class Assessments:
             case "PUT", ["reports", report_id, "queries", query_id]:
                 report = self._report(report_id)
                 if query_id not in self.queries:
-                    raise Refusal(404, "NotFound", "no such query")
+                    raise VezaRefusal(404, "NotFound", "no such query")
                 if query_id not in report.queries:
                     report.queries.append(query_id)
                 return {"value": self._row(report)}
-        raise Refusal(404, "NotFound", f"no such call: {method} {path}")
+        raise VezaRefusal(404, "NotFound", f"no such call: {method} {path}")
 
     def _create_query(self, data: Json) -> Query:
         name = data.get("name")
         if not isinstance(name, str) or not name.strip():
-            raise Refusal(400, "InvalidArgument", "a query needs a name")
+            raise VezaRefusal(400, "InvalidArgument", "a query needs a name")
         if any(query.name == name for query in self.queries.values()):
-            raise Refusal(400, "InvalidArgument", "invalid query", ["A query with this name already exists"])
+            raise VezaRefusal(400, "InvalidArgument", "invalid query", ["A query with this name already exists"])
         wrong = list(_violations(data, self.node_types()))
         if wrong:
-            raise Refusal(400, "InvalidArgument", "invalid query", wrong)
+            raise VezaRefusal(400, "InvalidArgument", "invalid query", wrong)
         return self.add_query(data)
 
     def _create_report(self, data: Json) -> Report:
         name, queries = data.get("name"), data.get("queries")
         if not isinstance(name, str) or not name.strip():
-            raise Refusal(400, "InvalidArgument", "a report needs a name")
+            raise VezaRefusal(400, "InvalidArgument", "a report needs a name")
         ids = [str(one.get("query")) for one in queries if isinstance(one, dict)] if isinstance(queries, list) else []
         unknown = [one for one in ids if one not in self.queries]
         if unknown:
-            raise Refusal(400, "InvalidArgument", "unknown queries", unknown)
+            raise VezaRefusal(400, "InvalidArgument", "unknown queries", unknown)
         return self.add_report(name, ids)
 
     def _report(self, report_id: str) -> Report:
         if report_id not in self.reports:
-            raise Refusal(404, "NotFound", "no such report")
+            raise VezaRefusal(404, "NotFound", "no such report")
         return self.reports[report_id]
 
     def _row(self, report: Report) -> Json:

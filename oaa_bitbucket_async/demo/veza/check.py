@@ -9,12 +9,12 @@ from datetime import datetime
 import msgspec
 
 from oaa_bitbucket_async.demo.veza.shape import (
-    Application,
-    Definition,
-    Payload,
+    OaaApplication,
+    OaaDefinition,
+    OaaPayload,
+    OaaResource,
     PropertyType,
     PropertyValue,
-    Resource,
 )
 
 DESCRIPTION_BYTES = 256
@@ -27,7 +27,7 @@ def check_payload(text: bytes) -> list[str]:
     A wrong shape (an unknown key, a wrong type) is reported alone: nothing else can be checked then.
     """
     try:
-        payload = msgspec.json.decode(text, type=Payload)
+        payload = msgspec.json.decode(text, type=OaaPayload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return [str(error)]
     (application,) = payload.applications
@@ -40,12 +40,12 @@ def check_payload(text: bytes) -> list[str]:
 
 def warnings_for(text: bytes, knows: Callable[[str], bool]) -> list[str]:
     """One warning for each identity that no identity provider knows, as Veza answers a push with."""
-    (application,) = msgspec.json.decode(text, type=Payload).applications
+    (application,) = msgspec.json.decode(text, type=OaaPayload).applications
     unknown = (name for user in application.local_users for name in user.identities if not knows(name))
     return [f"Cannot find identity by names [{name}]" for name in unknown]
 
 
-def _application(application: Application, definition: Definition) -> Iterator[str]:
+def _application(application: OaaApplication, definition: OaaDefinition) -> Iterator[str]:
     if definition.application_type != application.application_type:
         yield f"properties are defined for {definition.application_type!r}, not for {application.application_type!r}"
     yield from _properties("application", application.custom_properties, definition.application_properties)
@@ -85,7 +85,7 @@ def _application(application: Application, definition: Definition) -> Iterator[s
     yield from _resources(application.resources, types)
 
 
-def _resources(resources: list[Resource], types: Mapping[str, Mapping[str, PropertyType]]) -> Iterator[str]:
+def _resources(resources: list[OaaResource], types: Mapping[str, Mapping[str, PropertyType]]) -> Iterator[str]:
     yield from _repeated("resource id", (resource.id for resource in resources))
     for resource in resources:
         what = f"{resource.resource_type} {resource.id}"
@@ -95,7 +95,7 @@ def _resources(resources: list[Resource], types: Mapping[str, Mapping[str, Prope
         yield from _resources(resource.sub_resources, types)
 
 
-def _permissions(payload: Payload, application: Application) -> Iterator[str]:
+def _permissions(payload: OaaPayload, application: OaaApplication) -> Iterator[str]:
     yield from _repeated("permission", (permission.name for permission in payload.permissions))
     permissions = {permission.name for permission in payload.permissions}
     resources = set(_keys(application.resources, ""))
@@ -118,7 +118,7 @@ def _permissions(payload: Payload, application: Application) -> Iterator[str]:
             yield from _repeated(f"{what}: {grant.permission} on resource", grant.resources)
 
 
-def _keys(resources: list[Resource], prefix: str) -> Iterator[str]:
+def _keys(resources: list[OaaResource], prefix: str) -> Iterator[str]:
     for resource in resources:
         yield prefix + resource.id
         yield from _keys(resource.sub_resources, f"{prefix}{resource.id}.")

@@ -3,7 +3,7 @@
 Json = dict[str, object]
 
 
-class Refusal(Exception):  # noqa: N818  # an answer, not a failure of this program
+class VezaRefusal(Exception):  # noqa: N818  # an answer, not a failure of this program
     """A 4xx answer as Veza gives it."""
 
     def __init__(self, status: int, code: str, message: str, details: list[str] | None = None) -> None:

@@ -26,7 +26,7 @@ from aiohttp import web
 
 from oaa_bitbucket_async.demo.veza.assessments import QUERIES, REPORTS, Assessments
 from oaa_bitbucket_async.demo.veza.check import check_payload, warnings_for
-from oaa_bitbucket_async.demo.veza.refusal import Json, Refusal
+from oaa_bitbucket_async.demo.veza.refusal import Json, VezaRefusal
 from oaa_bitbucket_async.demo.veza.sources import DataSource, Provider
 from oaa_bitbucket_async.errors import ConfigurationError
 
@@ -144,13 +144,13 @@ class EmbeddedVeza:
         """The answer. None: the connection ends without one."""
         try:
             if request.headers.get("authorization") != f"Bearer {self.api_key}":
-                raise Refusal(401, "Unauthenticated", "invalid API key")
+                raise VezaRefusal(401, "Unauthenticated", "invalid API key")
             if request.path.startswith((QUERIES, REPORTS)):
                 data = _object(body) if request.method == "POST" else {}
                 token = request.query.get("page_token", "")
                 return as_json(self.assessments.answer(request.method, request.path, token, data))
             return as_json(self._route(request.method, request.path, request.query.get("filter", ""), body))
-        except Refusal as refusal:
+        except VezaRefusal as refusal:
             return as_json(refusal.body, refusal.status)
 
     def _route(self, method: str, path: str, where: str, body: bytes) -> Json:
@@ -172,29 +172,29 @@ class EmbeddedVeza:
                 data_source_id, _, operation = target.rpartition(":")
                 provider = self._provider(provider_id)
                 if data_source_id not in provider.data_sources:
-                    raise Refusal(404, "NotFound", "no such data source")
+                    raise VezaRefusal(404, "NotFound", "no such data source")
                 data_source = provider.data_sources[data_source_id]
                 if operation == "push":
                     return self._push(provider, data_source, data)
                 return self._parts(provider, data_source, data)
-        raise Refusal(404, "NotFound", f"no such call: {method} {path}")
+        raise VezaRefusal(404, "NotFound", f"no such call: {method} {path}")
 
     # --- what the calls do ------------------------------------------------------------------------------
 
     def _provider(self, provider_id: str) -> Provider:
         if provider_id not in self.providers:
-            raise Refusal(404, "NotFound", "no such provider")
+            raise VezaRefusal(404, "NotFound", "no such provider")
         return self.providers[provider_id]
 
     def create_provider(self, data: Json) -> Provider:
         """A new custom provider. Raises Refusal."""
         name, template = data.get("name"), data.get("custom_template")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise Refusal(400, "InvalidArgument", "invalid provider name")
+            raise VezaRefusal(400, "InvalidArgument", "invalid provider name")
         if template not in ("application", "identity_provider"):
-            raise Refusal(400, "InvalidArgument", "unknown template")
+            raise VezaRefusal(400, "InvalidArgument", "unknown template")
         if any(one.name == name for one in self.providers.values()):
-            raise Refusal(409, "AlreadyExists", "a provider of this name exists")
+            raise VezaRefusal(409, "AlreadyExists", "a provider of this name exists")
         provider = Provider(f"provider-{next(self._ids)}", name, str(template))
         self.providers[provider.id] = provider
         return provider
@@ -202,26 +202,26 @@ class EmbeddedVeza:
     def _create_data_source(self, provider: Provider, data: Json) -> DataSource:
         name = data.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise Refusal(400, "InvalidArgument", "invalid data source name")
+            raise VezaRefusal(400, "InvalidArgument", "invalid data source name")
         if any(one.name == name for one in provider.data_sources.values()):
-            raise Refusal(409, "AlreadyExists", "a data source of this name exists")
+            raise VezaRefusal(409, "AlreadyExists", "a data source of this name exists")
         data_source = DataSource(f"datasource-{next(self._ids)}", name, provider.id)
         provider.data_sources[data_source.id] = data_source
         return data_source
 
     def _push(self, provider: Provider, data_source: DataSource, data: Json) -> Json:
         if data.keys() != {"id", "data_source_id", "json_data", "compression_type"}:
-            raise Refusal(400, "InvalidArgument", "unknown or missing keys", sorted(data))
+            raise VezaRefusal(400, "InvalidArgument", "unknown or missing keys", sorted(data))
         if (data["id"], data["data_source_id"]) != (provider.id, data_source.id):
-            raise Refusal(400, "InvalidArgument", "the ids in the body are not those of the path")
+            raise VezaRefusal(400, "InvalidArgument", "the ids in the body are not those of the path")
         encoded = str(data["json_data"])
         if len(encoded) > self.max_body:
-            raise Refusal(413, "InvalidArgument", "the payload is too large")
+            raise VezaRefusal(413, "InvalidArgument", "the payload is too large")
         body = _decoded(encoded)
         try:
             raw = gzip.decompress(body)
         except (OSError, EOFError, zlib.error):
-            raise Refusal(400, "InvalidArgument", "json_data is not gzip") from None
+            raise VezaRefusal(400, "InvalidArgument", "json_data is not gzip") from None
         return self.take(provider, data_source, raw, body)
 
     def _parts(self, provider: Provider, data_source: DataSource, data: Json) -> Json:
@@ -232,22 +232,22 @@ class EmbeddedVeza:
             return {"upload_id": upload_id}
         parts = self._uploads.get(str(data.get("upload_id")))
         if parts is None:
-            raise Refusal(404, "NotFound", "no such upload")
+            raise VezaRefusal(404, "NotFound", "no such upload")
         if operation == "upload" and isinstance(sequence := data.get("sequence_number"), int):
             parts[sequence] = _decoded(str(data.get("data")))
             return {}
         if operation == "complete":
             if sorted(parts) != list(range(1, len(parts) + 1)) or data.get("sequence_count") != len(parts):
-                raise Refusal(400, "InvalidArgument", "parts are missing", [str(sorted(parts))])
+                raise VezaRefusal(400, "InvalidArgument", "parts are missing", [str(sorted(parts))])
             raw = b"".join(parts[sequence] for sequence in sorted(parts))
             return self.take(provider, data_source, raw, None)
-        raise Refusal(400, "InvalidArgument", f"unknown operation {operation!r}")
+        raise VezaRefusal(400, "InvalidArgument", f"unknown operation {operation!r}")
 
     def take(self, provider: Provider, data_source: DataSource, raw: bytes, body: bytes | None) -> Json:
         """Keeps a payload. `raw` is its JSON, `body` the gzip it came in (None if it came in parts). Raises Refusal."""
         violations = check_payload(raw)
         if violations:
-            raise Refusal(400, "InvalidArgument", "invalid payload", violations[:_DETAILS])
+            raise VezaRefusal(400, "InvalidArgument", "invalid payload", violations[:_DETAILS])
         self.payloads[data_source.name] = raw
         self.parse(data_source)
         return {"warnings": [{"message": message} for message in warnings_for(raw, self.knows)]}
@@ -267,7 +267,7 @@ def _filtered(where: str) -> str | None:
         return None
     found = re.fullmatch(r'name eq "([^"]*)"', where)
     if found is None:
-        raise Refusal(400, "InvalidArgument", "invalid filter")
+        raise VezaRefusal(400, "InvalidArgument", "invalid filter")
     return found[1]
 
 
@@ -275,14 +275,14 @@ def _object(body: bytes) -> Json:
     try:
         return msgspec.json.decode(body, type=Json)
     except msgspec.MsgspecError:
-        raise Refusal(400, "InvalidArgument", "the body is not a JSON object") from None
+        raise VezaRefusal(400, "InvalidArgument", "the body is not a JSON object") from None
 
 
 def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise Refusal(400, "InvalidArgument", "data is not base64") from None
+        raise VezaRefusal(400, "InvalidArgument", "data is not base64") from None
 
 
 def as_json(body: Json, status: int = 200) -> web.Response:

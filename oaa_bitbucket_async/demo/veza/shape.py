@@ -33,7 +33,7 @@ class Strict(msgspec.Struct, forbid_unknown_fields=True):
     """Base of all shapes."""
 
 
-class User(Strict):
+class OaaUser(Strict):
     """A local user."""
 
     name: Name
@@ -49,7 +49,7 @@ class User(Strict):
     custom_properties: dict[str, PropertyValue] = {}
 
 
-class Group(Strict):
+class OaaGroup(Strict):
     """A local group; `groups` are those that it is a member of."""
 
     name: Name
@@ -60,7 +60,7 @@ class Group(Strict):
     custom_properties: dict[str, PropertyValue] = {}
 
 
-class Credential(Strict):
+class OaaCredential(Strict):
     """An access credential: a key or token."""
 
     name: Name
@@ -73,42 +73,42 @@ class Credential(Strict):
     custom_properties: dict[str, PropertyValue] = {}
 
 
-class Resource(Strict):
+class OaaResource(Strict):
     """A resource or sub-resource."""
 
     name: Name
     id: Name
     resource_type: Name
     description: str | None = None
-    sub_resources: "list[Resource]" = []
+    sub_resources: "list[OaaResource]" = []
     custom_properties: dict[str, PropertyValue] = {}
 
 
-class Application(Strict):
+class OaaApplication(Strict):
     """The one application of a payload."""
 
     name: Name
     application_type: Name
-    local_users: list[User]
-    local_groups: list[Group]
-    resources: list[Resource]
+    local_users: list[OaaUser]
+    local_groups: list[OaaGroup]
+    resources: list[OaaResource]
     description: str | None = None
     local_roles: Nothing = []
-    local_access_creds: list[Credential] = []
+    local_access_creds: list[OaaCredential] = []
     local_agents: Nothing = []
     local_models: Nothing = []
     tags: Nothing = []
     custom_properties: dict[str, PropertyValue] = {}
 
 
-class ResourceDefinition(Strict):
+class OaaResourceDefinition(Strict):
     """The properties of a type of resource."""
 
     resource_type: Name
     properties: PropertyTypes
 
 
-class Definition(Strict):
+class OaaDefinition(Strict):
     """The properties of an application and of what is in it."""
 
     application_type: Name
@@ -116,16 +116,16 @@ class Definition(Strict):
     local_user_properties: PropertyTypes = {}
     local_group_properties: PropertyTypes = {}
     local_access_creds_properties: PropertyTypes = {}
-    resources: list[ResourceDefinition] = []
+    resources: list[OaaResourceDefinition] = []
 
 
-class Definitions(Strict):
+class OaaDefinitions(Strict):
     """For each application type one definition."""
 
-    applications: Annotated[list[Definition], msgspec.Meta(min_length=1, max_length=1)]
+    applications: Annotated[list[OaaDefinition], msgspec.Meta(min_length=1, max_length=1)]
 
 
-class Permission(Strict):
+class OaaPermission(Strict):
     """A custom permission."""
 
     name: Name
@@ -134,7 +134,7 @@ class Permission(Strict):
     resource_types: list[str]
 
 
-class Grant(Strict):
+class OaaGrant(Strict):
     """A permission on the application or on resources."""
 
     application: Name
@@ -143,18 +143,18 @@ class Grant(Strict):
     apply_to_application: bool = False
 
 
-class Holder(Strict):
+class OaaHolder(Strict):
     """Who holds which permissions."""
 
     identity: Name
     identity_type: Literal["local_user", "local_group", "local_access_creds"]
-    application_permissions: Annotated[list[Grant], msgspec.Meta(min_length=1)]
+    application_permissions: Annotated[list[OaaGrant], msgspec.Meta(min_length=1)]
 
 
-class Payload(Strict):
+class OaaPayload(Strict):
     """The whole."""
 
-    custom_property_definition: Definitions
-    applications: Annotated[list[Application], msgspec.Meta(min_length=1, max_length=1)]
-    permissions: list[Permission]
-    identity_to_permissions: list[Holder]
+    custom_property_definition: OaaDefinitions
+    applications: Annotated[list[OaaApplication], msgspec.Meta(min_length=1, max_length=1)]
+    permissions: list[OaaPermission]
+    identity_to_permissions: list[OaaHolder]

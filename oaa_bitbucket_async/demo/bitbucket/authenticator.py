@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer, RefusedError, refusal
+from oaa_bitbucket_async.demo.bitbucket.answers import RefusedError, ServerAnswer, refusal
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
-from oaa_bitbucket_async.demo.model import NORMAL, Estate, Project, Repository, User
+from oaa_bitbucket_async.demo.model import NORMAL, Estate, ModelProject, ModelRepository, ModelUser
 from oaa_bitbucket_async.demo.rights import Rights, satisfies
 
 FAILURES_BEFORE_CAPTCHA = 3
@@ -20,7 +20,7 @@ _AUTH = "com.atlassian.bitbucket.auth"
 class Caller:
     """A signed-in user on one revision of the estate. `kind` is 'basic' or 'token'."""
 
-    def __init__(self, user: User, kind: str, estate: Estate, rights: Rights) -> None:
+    def __init__(self, user: ModelUser, kind: str, estate: Estate, rights: Rights) -> None:
         self.user = user
         self.kind = kind
         self._estate = estate
@@ -33,30 +33,30 @@ class Caller:
         """Global ADMIN, which no token carries, whoever its owner is."""
         return self.kind == "basic" and self._is_admin
 
-    def on_project(self, permission: str, project: Project) -> bool:
+    def on_project(self, permission: str, project: ModelProject) -> bool:
         """Whether the caller holds a permission on a project; a token carries those of its owner."""
         return self._is_admin or satisfies(self._rights.project_permission(self.user, project), permission)
 
-    def on_repository(self, permission: str, repository: Repository) -> bool:
+    def on_repository(self, permission: str, repository: ModelRepository) -> bool:
         """Whether the caller holds a permission on a repository."""
         return self._is_admin or satisfies(self._rights.repository_permission(self.user, repository), permission)
 
-    def sees_project(self, project: Project) -> bool:
+    def sees_project(self, project: ModelProject) -> bool:
         """PROJECT_VIEW."""
         return self._is_admin or self._rights.sees_project(self.user, project)
 
     @cached_property
-    def projects(self) -> list[Project]:
+    def projects(self) -> list[ModelProject]:
         """What `/projects` shows: normal projects that the caller may see."""
         return [p for p in self._estate.projects if p.type == NORMAL and self.sees_project(p)]
 
     @cached_property
-    def repositories(self) -> list[Repository]:
+    def repositories(self) -> list[ModelRepository]:
         """What `/repos` shows, archived ones included."""
         return [r for r in self._estate.repositories if self.on_repository("REPO_READ", r)]
 
 
-class Doorman:
+class Authenticator:
     """The accounts of a server, and the way each request's Authorization header is judged."""
 
     def __init__(self, options: ServerOptions) -> None:
@@ -81,7 +81,7 @@ class Doorman:
     def _basic(self, value: str, estate: Estate, rights: Rights) -> Caller:
         if not self._options.takes_basic:
             message = {"message": "Basic Authentication has been disabled on this instance."}
-            raise RefusedError(Answer(403, msgspec.json.encode(message)))
+            raise RefusedError(ServerAnswer(403, msgspec.json.encode(message)))
         try:
             name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
@@ -108,7 +108,7 @@ class Doorman:
         raise unknown_token()
 
     @staticmethod
-    def _admit(user: User, kind: str, estate: Estate, rights: Rights) -> Caller:
+    def _admit(user: ModelUser, kind: str, estate: Estate, rights: Rights) -> Caller:
         if rights.global_permission(user) is None:
             raise refusal(401, "You are not licensed to use this application.", f"{_AUTH}.InactiveUserException")
         return Caller(user, kind, estate, rights)

@@ -5,18 +5,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer, bad_argument, not_permitted
-from oaa_bitbucket_async.demo.bitbucket.ground import Ground, Handler, Question
-from oaa_bitbucket_async.demo.guardrails import (
+from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer, bad_argument, not_permitted
+from oaa_bitbucket_async.demo.bitbucket.base_endpoints import BaseEndpoints, Handler, ServerRequest
+from oaa_bitbucket_async.demo.branch_permissions import (
     CATEGORIES,
     MATCHER_TYPES,
     NO_CHECKS,
     RESTRICTION_TYPES,
-    Matcher,
-    MergeChecks,
-    Restriction,
+    ModelMatcher,
+    ModelMergeChecks,
+    ModelRestriction,
 )
-from oaa_bitbucket_async.demo.model import Project, Repository
+from oaa_bitbucket_async.demo.model import ModelProject, ModelRepository
 
 _APPROVERS = "com.atlassian.bitbucket.server.bundled-hooks.requiredApproversMergeHook"
 _BUILDS = "com.atlassian.bitbucket.server.bitbucket-build.requiredBuildsMergeCheck"
@@ -31,11 +31,11 @@ _STRATEGIES = {"no-ff": "Merge commit", "ff": "Fast-forward", "ff-only": "Fast-f
 
 
 class _Placed(NamedTuple):
-    restriction: Restriction
-    place: Project | Repository
+    restriction: ModelRestriction
+    place: ModelProject | ModelRepository
 
 
-class GuardrailEndpoints(Ground):
+class BranchPermissionEndpoints(BaseEndpoints):
     """Branch restrictions, the default branch, and what a pull request needs to be merged."""
 
     def handlers(self) -> dict[str, Handler]:
@@ -51,15 +51,15 @@ class GuardrailEndpoints(Ground):
 
     # --- restrictions -----------------------------------------------------------------------------------------
 
-    def _project_restrictions(self, question: Question) -> Answer:
-        return self._restrictions(question, _of(self._administered_project(question)))
+    def _project_restrictions(self, request: ServerRequest) -> ServerAnswer:
+        return self._restrictions(request, _of(self._administered_project(request)))
 
-    def _repository_restrictions(self, question: Question) -> Answer:
-        repository = self._administered_repository(question)
-        return self._restrictions(question, [*_of(repository), *_of(repository.project)])
+    def _repository_restrictions(self, request: ServerRequest) -> ServerAnswer:
+        repository = self._administered_repository(request)
+        return self._restrictions(request, [*_of(repository), *_of(repository.project)])
 
-    def _restrictions(self, question: Question, rows: "Iterator[_Placed] | list[_Placed]") -> Answer:
-        query = question.query
+    def _restrictions(self, request: ServerRequest, rows: "Iterator[_Placed] | list[_Placed]") -> ServerAnswer:
+        query = request.query
         kind, matcher, matched = query.get("type"), query.get("matcherType"), query.get("matcherId")
         if kind and kind not in RESTRICTION_TYPES:
             raise bad_argument(f"{kind} is no type of restriction.", "type")
@@ -74,12 +74,12 @@ class GuardrailEndpoints(Ground):
             and (not matcher or row.restriction.matcher.type == matcher)
             and (not matched or row.restriction.matcher.id == matched)
         ]
-        return self._page(question, found, self._restriction)
+        return self._page(request, found, self._restriction)
 
     def _restriction(self, row: _Placed) -> bytes:
         restriction, place = row
         users = [user for name in restriction.users if (user := self._estate.user(name)) is not None]
-        scope = "PROJECT" if isinstance(place, Project) else "REPOSITORY"
+        scope = "PROJECT" if isinstance(place, ModelProject) else "REPOSITORY"
         return msgspec.json.encode(
             {
                 "id": restriction.id,
@@ -94,21 +94,21 @@ class GuardrailEndpoints(Ground):
 
     # --- default branch, merge checks -------------------------------------------------------------------------
 
-    def _default_branch(self, question: Question) -> Answer:
-        branch = self._readable_repository(question).default_branch
+    def _default_branch(self, request: ServerRequest) -> ServerAnswer:
+        branch = self._readable_repository(request).default_branch
         short = branch.removeprefix("refs/heads/")
-        return Answer(200, msgspec.json.encode({"id": branch, "displayId": short, "type": "BRANCH"}))
+        return ServerAnswer(200, msgspec.json.encode({"id": branch, "displayId": short, "type": "BRANCH"}))
 
-    def _branch_model(self, question: Question) -> Answer:
-        repository = self._administered_repository(question)
+    def _branch_model(self, request: ServerRequest) -> ServerAnswer:
+        repository = self._administered_repository(request)
         roles = {"development": _role(repository.development, default=True)}
         if repository.production is not None:
             roles["production"] = _role(repository.production, default=False)
         types = [{"id": category, "enabled": True, "prefix": prefix} for category, prefix in CATEGORIES.items()]
-        return Answer(200, msgspec.json.encode(roles | {"types": types}))
+        return ServerAnswer(200, msgspec.json.encode(roles | {"types": types}))
 
-    def _repository_settings(self, question: Question) -> Answer:
-        checks = self._readable_repository(question).checks
+    def _repository_settings(self, request: ServerRequest) -> ServerAnswer:
+        checks = self._readable_repository(request).checks
         fields = {
             "mergeConfig": _merge_config(checks, "repository" if checks is not NO_CHECKS else "default"),
             "requiredAllApprovers": checks.all_approvers,
@@ -118,27 +118,27 @@ class GuardrailEndpoints(Ground):
             _APPROVERS: {"enabled": checks.required_approvers > 0, "count": checks.required_approvers},
             _BUILDS: {"enabled": checks.required_builds > 0, "count": checks.required_builds},
         }
-        return Answer(200, msgspec.json.encode(fields))
+        return ServerAnswer(200, msgspec.json.encode(fields))
 
-    def _project_settings(self, question: Question) -> Answer:
-        project = self._find_project(question, creates=False)
-        caller = question.caller
+    def _project_settings(self, request: ServerRequest) -> ServerAnswer:
+        project = self._find_project(request, creates=False)
+        caller = request.caller
         if not self._estate.anybody_reads(project) and not (
             caller is not None and caller.on_project("PROJECT_READ", project)
         ):
             raise not_permitted()
-        return Answer(200, msgspec.json.encode({"mergeConfig": _merge_config(NO_CHECKS, "default")}))
+        return ServerAnswer(200, msgspec.json.encode({"mergeConfig": _merge_config(NO_CHECKS, "default")}))
 
 
 def _role(branch: str | None, *, default: bool) -> dict[str, object]:
     return {"refId": branch, "useDefault": default and branch is None}
 
 
-def _of(place: Project | Repository) -> Iterator[_Placed]:
+def _of(place: ModelProject | ModelRepository) -> Iterator[_Placed]:
     return (_Placed(restriction, place) for restriction in place.restrictions)
 
 
-def _matcher(matcher: Matcher) -> dict[str, object]:
+def _matcher(matcher: ModelMatcher) -> dict[str, object]:
     shown: Callable[[str], str] = str.title if matcher.type.startswith("MODEL") else str
     identity = "ANY_REF_MATCHER_ID" if matcher.type == "ANY_REF" else matcher.id
     return {
@@ -149,7 +149,7 @@ def _matcher(matcher: Matcher) -> dict[str, object]:
     }
 
 
-def _merge_config(checks: MergeChecks, of: str) -> dict[str, object]:
+def _merge_config(checks: ModelMergeChecks, of: str) -> dict[str, object]:
     strategies = [
         {"id": strategy, "name": name, "enabled": strategy == checks.strategy, "flag": f"--{strategy}"}
         for strategy, name in _STRATEGIES.items()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from oaa_bitbucket_async.demo.credentials import SshKey
+from oaa_bitbucket_async.demo.credentials import ModelSshKey
 
 RESTRICTION_TYPES = ("read-only", "no-deletes", "fast-forward-only", "pull-request-only", "no-creates")
 MATCHER_TYPES = ("BRANCH", "PATTERN", "MODEL_CATEGORY", "MODEL_BRANCH", "ANY_REF")
@@ -12,7 +12,7 @@ CATEGORIES = {"FEATURE": "feature/", "BUGFIX": "bugfix/", "HOTFIX": "hotfix/", "
 """The categories of the branching model that every repository has at first, and their prefixes."""
 
 
-class Matcher(NamedTuple):
+class ModelMatcher(NamedTuple):
     """Which branches are meant. `type` is one of MATCHER_TYPES.
 
     `id` is a full name (`refs/heads/main`), a pattern, `development` or `production`, one of CATEGORIES, or for
@@ -24,19 +24,19 @@ class Matcher(NamedTuple):
 
 
 @dataclass(slots=True)
-class Restriction:
+class ModelRestriction:
     """A branch restriction of a project or repository; `users`, `groups` (by name) and `keys` are exempt from it."""
 
     id: int
     type: str
-    matcher: Matcher
+    matcher: ModelMatcher
     users: Sequence[str] = ()
     groups: Sequence[str] = ()
-    keys: Sequence[SshKey] = ()
+    keys: Sequence[ModelSshKey] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class MergeChecks:
+class ModelMergeChecks:
     """What a pull request needs before it can be merged, and how it is merged. 0: that check is off."""
 
     required_approvers: int = 0
@@ -46,4 +46,4 @@ class MergeChecks:
     strategy: str = "no-ff"
 
 
-NO_CHECKS = MergeChecks()
+NO_CHECKS = ModelMergeChecks()

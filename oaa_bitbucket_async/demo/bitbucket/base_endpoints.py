@@ -4,19 +4,25 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
-from oaa_bitbucket_async.demo.bitbucket.answers import Answer, RefusedError, no_project, no_repository, not_permitted
-from oaa_bitbucket_async.demo.bitbucket.auth import Caller
+from oaa_bitbucket_async.demo.bitbucket.answers import (
+    RefusedError,
+    ServerAnswer,
+    no_project,
+    no_repository,
+    not_permitted,
+)
+from oaa_bitbucket_async.demo.bitbucket.authenticator import Caller
 from oaa_bitbucket_async.demo.bitbucket.credential_render import CredentialRenderer
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.paging import page_request, render
 from oaa_bitbucket_async.demo.bitbucket.render import Renderer
-from oaa_bitbucket_async.demo.model import Estate, Project, Repository
+from oaa_bitbucket_async.demo.model import Estate, ModelProject, ModelRepository
 from oaa_bitbucket_async.demo.rights import Rights
 
 T = TypeVar("T")
 
 
-class Question(NamedTuple):
+class ServerRequest(NamedTuple):
     """A request for one endpoint. `caller` is None for an anonymous one."""
 
     kind: str
@@ -27,10 +33,10 @@ class Question(NamedTuple):
     caller: Caller | None
 
 
-Handler = Callable[[Question], Answer]
+Handler = Callable[[ServerRequest], ServerAnswer]
 
 
-class Ground:
+class BaseEndpoints:
     """One revision of an estate, and the questions that every endpoint has to ask about it."""
 
     def __init__(
@@ -48,37 +54,37 @@ class Ground:
         self._render = renderer or Renderer(estate, options, base)
         self._keys = CredentialRenderer(options, self._render)
 
-    def _administered_project(self, question: Question) -> Project:
-        caller = signed_in(question)
-        project = self._find_project(question, creates=False)
+    def _administered_project(self, request: ServerRequest) -> ModelProject:
+        caller = signed_in(request)
+        project = self._find_project(request, creates=False)
         if not caller.on_project("PROJECT_ADMIN", project):
             raise not_permitted("You need PROJECT_ADMIN permission on this project.")
         return project
 
-    def _find_project(self, question: Question, *, creates: bool) -> Project:
+    def _find_project(self, request: ServerRequest, *, creates: bool) -> ModelProject:
         """The project that is asked for. Asking for that of a user who has none creates it, as Bitbucket does."""
-        key = question.names[0]
+        key = request.names[0]
         project = self._estate.project(key)
         if project is not None:
             return project
         moved = self._estate.renamed.get(key.upper())
         if moved is not None:
-            raise self._redirect(question, 1, f"/projects/{quote(moved.key, safe='~')}")
-        if creates and key.startswith("~") and question.caller is not None:
+            raise self._redirect(request, 1, f"/projects/{quote(moved.key, safe='~')}")
+        if creates and key.startswith("~") and request.caller is not None:
             user = self._estate.user_by_slug(key[1:])
             if user is not None:
                 return self._estate.create_personal_project(user)
         raise no_project(key)
 
-    def _administered_repository(self, question: Question) -> Repository:
-        caller = signed_in(question)
-        repository = self._find_repository(question)
+    def _administered_repository(self, request: ServerRequest) -> ModelRepository:
+        caller = signed_in(request)
+        repository = self._find_repository(request)
         if not caller.on_repository("REPO_ADMIN", repository):
             raise not_permitted("You need REPO_ADMIN permission on this repository.")
         return repository
 
-    def _find_repository(self, question: Question) -> Repository:
-        key, slug = question.names[:2]
+    def _find_repository(self, request: ServerRequest) -> ModelRepository:
+        key, slug = request.names[:2]
         repository = self._estate.repository(key, slug)
         if repository is not None:
             return repository
@@ -88,44 +94,44 @@ class Ground:
             moved = self._estate.repository(project.key, slug)
         if moved is not None:
             place = f"/projects/{quote(moved.project.key, safe='~')}/repos/{quote(moved.slug, safe='')}"
-            raise self._redirect(question, 3, place)
+            raise self._redirect(request, 3, place)
         if project is None:
             raise no_project(key)
         raise no_repository(key, slug)
 
-    def _readable_repository(self, question: Question) -> Repository:
-        repository = self._find_repository(question)
-        caller = question.caller
+    def _readable_repository(self, request: ServerRequest) -> ModelRepository:
+        repository = self._find_repository(request)
+        caller = request.caller
         public = self._estate.anybody_reads(repository)
         if not public and not (caller is not None and caller.on_repository("REPO_READ", repository)):
             raise not_permitted()
         return repository
 
-    def _redirect(self, question: Question, skip: int, place: str) -> RefusedError:
+    def _redirect(self, request: ServerRequest, skip: int, place: str) -> RefusedError:
         """301 to the same endpoint at `place`; `skip` names of the old path are replaced by it."""
-        root, _, rest = question.path.partition("/projects/")
+        root, _, rest = request.path.partition("/projects/")
         tail = "".join(f"/{segment}" for segment in rest.split("/")[skip:])
-        query = f"?{question.raw_query}" if question.raw_query else ""
+        query = f"?{request.raw_query}" if request.raw_query else ""
         location = f"{self._base}{root}{place}{tail}{query}"
-        return RefusedError(Answer(301, b"", {"Location": location}, content_type=None))
+        return RefusedError(ServerAnswer(301, b"", {"Location": location}, content_type=None))
 
     def _page(
-        self, question: Question, rows: Sequence[T], each: Callable[[T], bytes], keep: int | None = None
-    ) -> Answer:
-        request = page_request(question.query, self._options.page_cap)
-        return Answer(200, render(rows, request, self._options, each, keep))
+        self, request: ServerRequest, rows: Sequence[T], each: Callable[[T], bytes], keep: int | None = None
+    ) -> ServerAnswer:
+        page = page_request(request.query, self._options.page_cap)
+        return ServerAnswer(200, render(rows, page, self._options, each, keep))
 
 
-def signed_in(question: Question) -> Caller:
+def signed_in(request: ServerRequest) -> Caller:
     """Who asks; refuses an anonymous caller."""
-    if question.caller is None:
+    if request.caller is None:
         raise not_permitted()
-    return question.caller
+    return request.caller
 
 
-def administrator(question: Question) -> Caller:
+def administrator(request: ServerRequest) -> Caller:
     """Who asks; refuses everybody but a global administrator."""
-    caller = signed_in(question)
+    caller = signed_in(request)
     if not caller.is_admin():
         raise not_permitted()
     return caller
