@@ -1,4 +1,4 @@
-"""What narrows the way to a branch: restrictions with those who are exempt from them, and merge checks."""
+"""What protects a branch: restrictions, those who are exempt from them, and merge checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ CATEGORIES = {"FEATURE": "feature/", "BUGFIX": "bugfix/", "HOTFIX": "hotfix/", "
 
 
 class ModelMatcher(NamedTuple):
-    """Which branches are meant. `type` is one of MATCHER_TYPES.
+    """The branches that a restriction protects. `type` is one of MATCHER_TYPES.
 
     `id` is a full name (`refs/heads/main`), a pattern, `development` or `production`, one of CATEGORIES, or for
     ANY_REF nothing.

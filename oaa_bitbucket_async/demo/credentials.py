@@ -1,7 +1,7 @@
 """Keys and tokens of an embedded Bitbucket. Their texts are made up, and shaped like real ones.
 
-Times are milliseconds since 1970. A text is not kept: it is made from the key's id whenever it is wanted, always the
-same, so that a hundred thousand keys cost next to nothing.
+Times are milliseconds since 1970. A key's text is not stored. It is derived from the key's id on each use, so that a
+hundred thousand keys need almost no memory.
 """
 
 import base64
@@ -15,7 +15,7 @@ _CURVES = {256: "nistp256", 384: "nistp384", 521: "nistp521"}
 
 @dataclass(slots=True)
 class ModelSshKey:
-    """A public SSH key: of a user, or one that opens projects and repositories by itself; an id is used once.
+    """A public SSH key: of a user, or an access key of projects and repositories. No two have the same id.
 
     `algorithm` is RSA, ED25519 or ECDSA. It expires `expiry_days` after `created`, or never (None);
     `last_authenticated` is None for one that was never used.
@@ -69,7 +69,7 @@ class ModelAccessKey(NamedTuple):
 
 @dataclass(slots=True)
 class ModelAccessToken:
-    """An HTTP access token of a user, a project or a repository. `expires` is None for one that never does."""
+    """An HTTP access token of a user, a project or a repository. `expires` is None if it never does."""
 
     id: str
     name: str

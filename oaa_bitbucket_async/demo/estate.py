@@ -1,6 +1,6 @@
 """A synthetic estate of any size: the same shape gives the same people, projects and grants.
 
-It holds the kinds of things that real instances hold and collectors stumble over; `_SHARES` says how often.
+It has what real instances have and what collectors stumble over; `_SHARES` says how often.
 """
 
 import random
@@ -97,7 +97,7 @@ class EstateShape:
 
 
 def generate(shape: EstateShape) -> Estate:
-    """An estate of that shape: the same shape, the same estate."""
+    """An estate of that shape. The same shape always gives the same estate."""
     estate = _Builder(shape).build()
     if shape.credentials:
         add_credentials(estate, shape.seed, _NOW)
@@ -105,7 +105,7 @@ def generate(shape: EstateShape) -> Estate:
 
 
 class _Builder:
-    """Makes one estate. All chance comes from one generator, so that the order of calls is the recipe."""
+    """Makes one estate. One generator gives all random numbers, so the order of the calls decides the result."""
 
     def __init__(self, shape: EstateShape) -> None:
         self._shape = shape
@@ -294,7 +294,7 @@ class _Builder:
         return f"{level}_{kind}"
 
     def _held(self, principal: str, permission: str) -> ModelGrant:
-        """One object for equal grants: there are many times more grants than different ones."""
+        """Equal grants share one object: most grants are equal to many others."""
         grant = ModelGrant(principal, permission)
         return self._grants.setdefault(grant, grant)
 
@@ -311,7 +311,7 @@ class _Builder:
 
 
 def _user_name(kind: int, given: str, surname: str, plain: str, number: int) -> str:
-    """Most are `given.surname`; every so often one that has to be escaped somewhere."""
+    """Most are `given.surname`; some have characters that must be escaped somewhere."""
     odd = {
         0: f"{plain}@example.com",
         1: f"{plain}+{number}",

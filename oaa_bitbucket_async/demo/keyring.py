@@ -1,6 +1,6 @@
 """Gives a synthetic estate its keys, tokens, branch restrictions and merge checks, as real instances have them.
 
-Its chance is its own: whatever is changed here, the people, places and grants of a seed stay what they are.
+It has its own random numbers: no change here changes the people, places and grants of a seed.
 """
 
 import random

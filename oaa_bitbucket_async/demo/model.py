@@ -15,7 +15,7 @@ NORMAL, PERSONAL = "NORMAL", "PERSONAL"
 
 
 class ModelGrant(NamedTuple):
-    """A permission held by a user or a group, by name: there need not be one of that name (any more)."""
+    """A permission of a user or group, by name. A user or group of that name need not exist (any more)."""
 
     principal: str
     permission: str
@@ -50,7 +50,7 @@ class ModelUser:
 
 @dataclass(slots=True)
 class ModelGroup:
-    """A group: the names of its own members, and of the groups in it (a child's members are the parent's too)."""
+    """A group: the names of its own members, and of the groups in it. Members of a child are members of the parent."""
 
     name: str
     members: list[str] = field(default_factory=list)
@@ -62,7 +62,7 @@ class ModelGroup:
 class ModelProject:
     """A project. `defaults` are the permissions that everyone licensed holds; a personal one has an `owner`.
 
-    Its access keys, tokens and restrictions are those of all its repositories too.
+    Its access keys, tokens and restrictions hold for all its repositories too.
     """
 
     id: int
@@ -175,7 +175,7 @@ class Estate:
     # --- changing ---------------------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """Forgets what was derived from the fields; to be called after changing one."""
+        """Forgets what was derived from the fields. Call it after changing one."""
         self.revision += 1
         self._index = None
 

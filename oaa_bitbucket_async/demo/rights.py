@@ -3,7 +3,7 @@
 Ways to a repository: the user's own grants and those of the user's groups (nested groups included) on the
 repository and on its project, the project's default permissions, global ADMIN and SYS_ADMIN, and `public`, where
 the instance allows public access.
-All but the last need an active, licensed user. Held apart from the collector, so that both can be compared.
+All but the last need an active, licensed user. It shares no code with the collector, so that the two can be compared.
 """
 
 from collections.abc import Iterable
@@ -97,7 +97,7 @@ class Rights:
     # --- permissions of one user ------------------------------------------------------------------------------
 
     def global_permission(self, user: ModelUser) -> str | None:
-        """The highest global permission; None for one who is inactive or not licensed."""
+        """The highest global permission; None for a user who is inactive or not licensed."""
         return self._globals().get(user.name.lower()) if user.active and not user.deleted else None
 
     def project_permission(self, user: ModelUser, project: ModelProject) -> str | None:

@@ -37,7 +37,7 @@ def refusal(
 
 
 def not_permitted(message: str = "You are not permitted to access this resource") -> RefusedError:
-    """401: for a caller without the right as for one who is not signed in; only X-AUSERNAME tells them apart."""
+    """401: the caller lacks the right, or is not signed in. Only X-AUSERNAME tells the two apart."""
     return refusal(401, message, _AUTHORISATION)
 
 
@@ -71,7 +71,7 @@ def no_group(name: str) -> RefusedError:
 
 
 def nothing_here(url: str) -> RefusedError:
-    """404 for a path that Bitbucket does not have: below `/rest/` in the words of its REST module, as recorded."""
+    """404 for a path that Bitbucket does not have. Below `/rest/` its REST module words the answer, as recorded."""
     if "/rest/" not in url:
         return RefusedError(ServerAnswer(404, b"", content_type=None))
     return RefusedError(ServerAnswer(404, msgspec.json.encode({"message": f"null for uri: {url}", "status-code": 404})))

@@ -30,7 +30,7 @@ class Caller:
         self.headers = {"X-AUSERNAME": quote(user.name, safe=""), "X-AUSERID": str(user.id)}
 
     def is_admin(self) -> bool:
-        """Global ADMIN, which no token carries, whoever its owner is."""
+        """Global ADMIN. No token carries it, whoever owns the token."""
         return self.kind == "basic" and self._is_admin
 
     def on_project(self, permission: str, project: ModelProject) -> bool:
@@ -104,7 +104,7 @@ class Authenticator:
         if user is not None:
             return self._admit(user, "token", estate, rights)
         if self._options.release >= (10, 0):
-            return None  # nobody is told that the token is unknown: the public's view is served instead
+            return None  # the server does not say that the token is unknown; it serves what the public may see
         raise unknown_token()
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What all endpoints stand on: who asks, what is meant by a path, and how an answer is paged."""
+"""What all endpoints share: who asks, what a path means, and how an answer is paged."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
@@ -37,7 +37,7 @@ Handler = Callable[[ServerRequest], ServerAnswer]
 
 
 class BaseEndpoints:
-    """One revision of an estate, and the questions that every endpoint has to ask about it."""
+    """One revision of an estate, and what every endpoint has to find out about it."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class BaseEndpoints:
         return project
 
     def _find_project(self, request: ServerRequest, *, creates: bool) -> ModelProject:
-        """The project that is asked for. Asking for that of a user who has none creates it, as Bitbucket does."""
+        """The project in the path. As in Bitbucket, a request for a user's personal project creates it."""
         key = request.names[0]
         project = self._estate.project(key)
         if project is not None:
@@ -108,7 +108,7 @@ class BaseEndpoints:
         return repository
 
     def _redirect(self, request: ServerRequest, skip: int, place: str) -> RefusedError:
-        """301 to the same endpoint at `place`; `skip` names of the old path are replaced by it."""
+        """301 to the same endpoint at `place`, which replaces the first `skip` parts of the old path."""
         root, _, rest = request.path.partition("/projects/")
         tail = "".join(f"/{segment}" for segment in rest.split("/")[skip:])
         query = f"?{request.raw_query}" if request.raw_query else ""

@@ -84,7 +84,7 @@ class CredentialEndpoints(BaseEndpoints):
 
     def _user_ssh_keys(self, request: ServerRequest) -> ServerAnswer:
         query = request.query
-        # before 8.0 `userName` is not known, and who asks with it is shown the keys of its own
+        # before 8.0 the server ignores `userName` and shows the caller's own keys
         name = query.get("user") or (query.get("userName") if self._options.release >= (8, 0) else None)
         return self._page(request, self._named(request, name).ssh_keys, self._keys.ssh_key)
 
@@ -97,7 +97,7 @@ class CredentialEndpoints(BaseEndpoints):
         return self._own_or_administrated(request, self._estate.user(name), name)
 
     def _own_or_administrated(self, request: ServerRequest, user: ModelUser | None, name: str) -> ModelUser:
-        """The user, if the caller is that one or an administrator; who is neither is not told whether there is one."""
+        """The user, if the caller is that user or an administrator. Others don't learn whether the user exists."""
         caller = signed_in(request)
         if not caller.is_admin() and user is not caller.user:
             raise not_permitted()

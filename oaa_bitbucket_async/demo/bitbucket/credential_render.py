@@ -27,7 +27,7 @@ class CredentialRenderer:
         self._has_details = options.release >= (8, 0)
 
     def ssh_key(self, key: ModelSshKey) -> bytes:
-        """An SSH key. Servers before 8.0 say less of it."""
+        """An SSH key. Servers before 8.0 show fewer fields."""
         return _encode(self.ssh_key_fields(key))
 
     def ssh_key_fields(self, key: ModelSshKey) -> dict[str, object]:

@@ -32,7 +32,7 @@ from oaa_bitbucket_async.demo.rights import PROJECT_LEVELS, REPOSITORY_LEVELS, W
 
 
 class Endpoints(BaseEndpoints):
-    """Answers questions about one revision of an estate."""
+    """Answers requests about one revision of an estate."""
 
     def __init__(self, estate: Estate, rights: Rights, options: ServerOptions, base: str) -> None:
         super().__init__(estate, rights, options, base)

@@ -1,7 +1,7 @@
-"""Faults by name: what a Bitbucket, or what stands before it, does wrong now and then.
+"""Faults by name: what a Bitbucket, or a proxy in front of it, does wrong now and then.
 
-Some replace the answer, some spoil it, some change who is signed in. Which requests one strikes is decided by
-`match`, `first`, `times` and `share`, and is the same in each run with the same requests.
+Some replace the answer, some spoil it, some change who is signed in. `match`, `first`, `times` and `share` decide which
+requests a fault strikes. With the same requests it strikes the same ones in each run.
 """
 
 import random
@@ -46,8 +46,8 @@ CONNECTION = frozenset({"reset", "down", "half-body", "hanging"})
 class ServerFault:
     """One fault. `match` is a kind of endpoint (`routes.KINDS`) or a pattern searched for in path and query.
 
-    The first `first` matching requests are spared; of the others a `share` is struck, by chance from `seed`, until
-    it was `times` of them (None: no end). `struck` and `seen` count them.
+    A fault spares the first `first` matching requests. Of the others it strikes a `share`, by chance from `seed`, until
+    it has struck `times` of them (None: no end). `seen` counts the matching requests, `struck` those it struck.
     """
 
     known: ClassVar[Mapping[str, str]] = FAULTS
@@ -87,7 +87,7 @@ class ServerFault:
         return True
 
     def instead(self) -> ServerAnswer | None:
-        """The answer that is given in place of Bitbucket's; None if Bitbucket's own is."""
+        """The answer in place of Bitbucket's. None: Bitbucket's own is sent."""
         later = {}
         if self.retry_after is not None:
             date = formatdate(time.time() + self.retry_after, usegmt=True)

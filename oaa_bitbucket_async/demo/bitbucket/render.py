@@ -1,7 +1,7 @@
-"""The JSON of an embedded Bitbucket: one function for each thing, in the words of a real one.
+"""The JSON of an embedded Bitbucket: one function for each kind of thing, with the field names of a real server.
 
-Users and groups are rendered once and kept, because permissions show the same ones again and again; their
-bytes are put together without an encoder, which is what lets one process answer thousands of requests a second.
+Users and groups are rendered once and kept, because permissions show the same ones again and again. Pages are put
+together from these bytes without an encoder, so that one process can answer thousands of requests a second.
 """
 
 from urllib.parse import quote
@@ -37,7 +37,7 @@ class Renderer:
         return rendered
 
     def detailed_user(self, user: ModelUser) -> bytes:
-        """A user as `/admin/users` and `more-members` show it; without a last login if there was none."""
+        """A user as `/admin/users` and `more-members` show it. A user who never signed in has no last login."""
         local = user.directory == "Bitbucket Internal Directory"
         fields = self._user_fields(user) | {
             "directoryName": user.directory,
@@ -75,7 +75,7 @@ class Renderer:
     # --- grants -----------------------------------------------------------------------------------------------
 
     def user_grant(self, grant: ModelGrant) -> bytes:
-        """A row of `permissions/users`. The user exists, maybe deleted."""
+        """A row of `permissions/users`. The user exists, but may be deleted."""
         user = self._estate.user(grant.principal)
         if user is None:
             raise KeyError(f"a grant names the user {grant.principal}, whom the estate does not have")
@@ -90,7 +90,7 @@ class Renderer:
         return b'{"group":%s,"permission":"%s"}' % (rendered, self._permission(grant))
 
     def _permission(self, grant: ModelGrant) -> bytes:
-        """The permission's name; where REPO_CREATE does not exist yet, what it is without the creating."""
+        """The permission's name. Before 8.2 there is no REPO_CREATE; such a grant shows as PROJECT_WRITE."""
         if grant.permission == "REPO_CREATE" and not self._has_repo_create:
             return b"PROJECT_WRITE"
         return grant.permission.encode()

@@ -1,4 +1,4 @@
-"""Which endpoint is meant by a path: the GETs that an embedded Bitbucket has."""
+"""Finds the endpoint of a path. An embedded Bitbucket has only GETs."""
 
 import re
 from typing import NamedTuple
@@ -65,7 +65,7 @@ _MEMBERS_OF_REPOSITORY = {"users": "repository-users", "groups": "repository-gro
 
 
 class Route(NamedTuple):
-    """A request understood: `kind` is one of KINDS, `names` the decoded names in its path, `query` as it came."""
+    """The endpoint of a request: `kind` is one of KINDS, `names` are the decoded names in the path, `query` is raw."""
 
     kind: str
     names: tuple[str, ...]

@@ -29,8 +29,8 @@ class EmbeddedBitbucket:
     `url` is the base URL with the context path. `user`, `password` and `token` belong to an account with
     SYS_ADMIN. `faults` may be changed while it runs, and so may the estate.
 
-    A subclass can change each step of a request: `handle` is all of it, `admit` lets it in, `answer` finds the answer,
-    `response` makes HTTP of that, and `done` is told how it ended.
+    A subclass can override each step of a request: `handle` does all of it, `admit` lets it in, `answer` finds the
+    answer, `response` turns the answer into HTTP, and `done` learns how it ended.
     """
 
     def __init__(
@@ -145,11 +145,11 @@ class EmbeddedBitbucket:
         """Lets a request in. A subclass may wait here, or raise RefusedError."""
 
     def answer(self, path: str, where: Route, caller: Caller | None, struck: Sequence[ServerFault]) -> ServerAnswer:
-        """The answer, before the faults that struck it spoil it."""
+        """The answer, before any of the faults in `struck` spoils it."""
         return self._current().answer(path, where, caller)
 
     def done(self, request: web.BaseRequest, where: Route, caller: Caller | None, status: int) -> None:
-        """Told of each request when it is over. `status` is 0 if no answer was sent."""
+        """Called at the end of each request. `status` is 0 if no answer was sent."""
 
     def _current(self) -> Endpoints:
         """The endpoints of the estate as it is now."""
@@ -191,7 +191,7 @@ class EmbeddedBitbucket:
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     async def _break(self, fault: ServerFault, request: web.BaseRequest, response: web.Response) -> web.StreamResponse:
-        """Lets the connection fail as the fault wants it."""
+        """Breaks the connection in the fault's way."""
         transport = request.transport
         if fault.name == "hanging":
             await self._closing.wait()
@@ -206,7 +206,7 @@ class EmbeddedBitbucket:
         if transport is not None:
             connection = transport.get_extra_info("socket")
             if connection is not None and fault.name != "hanging":
-                # closed with a reset, not with a polite end, which a client may take for an idle connection's
+                # a reset: a client may take a normal close for the end of an idle connection
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
             transport.abort()
         return response

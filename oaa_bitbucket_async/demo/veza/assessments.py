@@ -1,6 +1,6 @@
-"""Saved queries and reports as Veza keeps them: the calls of oaaclient's report builder, strict about what it is given.
+"""Saved queries and reports as Veza keeps them: the calls of oaaclient's report builder, with strict checks.
 
-A query may name only what there is: the node types and properties of custom applications come from what was pushed.
+A query may name only what exists: custom applications get their node types and properties from pushed payloads.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from oaa_bitbucket_async.demo.veza.refusal import Json, VezaRefusal, pages
 QUERIES = "/api/v1/assessments/queries"
 REPORTS = "/api/preview/assessments/reports"
 _PAGE = 10
-"""Rows of a page: few, so that a reader has to turn pages."""
+"""Rows of a page: few, so that a client has to read several pages."""
 
 OTHER_SYSTEMS = frozenset({"OktaUser", "AzureADUser", "ActiveDirectoryUser"})
 _BUILT_IN = {
@@ -104,7 +104,7 @@ class Assessments:
         self._ids = itertools.count(1)
 
     def add_query(self, definition: Json) -> Query:
-        """Saves a query, unasked whether it makes sense."""
+        """Saves a query without checking it."""
         query = Query(f"query-{next(self._ids)}", definition)
         self.queries[query.id] = query
         return query

@@ -1,6 +1,6 @@
 """What Veza would find wrong with an OAA application payload, as far as its rules are known.
 
-Written from the rules, not from the code that makes payloads, and imports none of it.
+It follows the rules and imports none of the code that makes payloads.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -129,7 +129,7 @@ def _unknown(what: str, names: Iterable[str], known: set[str]) -> Iterator[str]:
 
 
 def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:
-    """Veza does not tell names apart that differ only in case."""
+    """Names that differ only in case are the same for Veza."""
     seen = set()
     for name in names:
         folded = name.lower()

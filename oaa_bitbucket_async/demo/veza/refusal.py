@@ -1,4 +1,4 @@
-"""The forms of Veza's answers that all its calls share."""
+"""What the answers of all of Veza's calls share."""
 
 Json = dict[str, object]
 
@@ -19,7 +19,7 @@ class VezaRefusal(Exception):  # noqa: N818  # an answer, not a failure of this 
 
 
 def pages(rows: list[Json], token: str, size: int) -> Json:
-    """The page of `rows` that begins where `token` says."""
+    """The page of `rows` that begins at `token`."""
     start = int(token) if token.isdigit() else 0
     following = start + size
     more = following < len(rows)

@@ -1,6 +1,6 @@
-"""A Veza over TLS that the real oaaclient can talk to: the calls of a push, strict about what it is pushed.
+"""A Veza over TLS for the real oaaclient: it has the calls of a push, and checks each payload strictly.
 
-It runs in a thread of its own, so that a blocking client and a test's event loop can both be on the other side.
+It runs in a thread of its own, so that a blocking client can talk to it, and one in an event loop.
 """
 
 import asyncio
@@ -63,9 +63,9 @@ class EmbeddedVeza:
 
     @contextmanager
     def trusted(self) -> Iterator[None]:
-        """In this block oaaclient accepts our certificate and takes no proxy to us.
+        """In this block oaaclient accepts our certificate and uses no proxy.
 
-        It knows no other way to be told than the process's environment, which is as it was before afterwards.
+        oaaclient reads both from the environment. After the block the environment is as before.
         """
         names = ("REQUESTS_CA_BUNDLE", "NO_PROXY", "no_proxy")
         before = {name: os.environ.get(name) for name in names}

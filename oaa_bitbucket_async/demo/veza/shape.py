@@ -1,6 +1,6 @@
 """The shape of an OAA application payload: which keys there may be, and of what type. Unknown keys are refused.
 
-From the documentation of Veza's application template, as far as payloads without roles need it.
+The source is the documentation of Veza's application template. Roles are left out: this connector has none.
 """
 
 from typing import Annotated, Literal

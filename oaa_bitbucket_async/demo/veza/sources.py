@@ -26,7 +26,7 @@ class Provider:
 
 @dataclass(slots=True)
 class DataSource:
-    """A data source, and how far Veza is with what was pushed to it."""
+    """A data source, and how far Veza has parsed what was pushed to it."""
 
     id: str
     name: str
@@ -36,15 +36,15 @@ class DataSource:
     parsed: int = 0
     """The last push that was parsed, by number."""
     next_statuses: list[str] = field(default_factory=list)
-    """What the next looks at it will show."""
+    """The statuses that the next looks will show."""
 
     def push(self, statuses: list[str]) -> None:
-        """Takes a payload. Parsing goes on as the data source is looked at."""
+        """Takes a payload. Each look at the data source then moves the parsing one step on."""
         self.pushes += 1
         self.next_statuses = statuses
 
     def row(self) -> Json:
-        """As Veza shows it; each look brings it one step on."""
+        """As Veza shows it. Each look moves the parsing one step on."""
         if self.next_statuses:
             self.status = self.next_statuses.pop(0)
             if self.status == "SUCCESS" and not self.next_statuses:
