@@ -38,6 +38,22 @@ class ConfigurationError(CollectorError):
     exit_code = 2
 
 
+class WrongAddressError(ConfigurationError):
+    """What answers at an address is not what belongs there, or nothing ever will: no repetition mends that.
+
+    Unless a run has succeeded with this address before: then it is the network that changed, and `after_success` is
+    the error to end with.
+    """
+
+    def __init__(self, message: str, advice: str = "", *, after_success: CollectorError | None = None) -> None:
+        super().__init__(message, advice)
+        self.after_success = after_success or TemporaryError(
+            message,
+            "A run has succeeded with this address before, so the network or the server is what changed: run again "
+            f"later. If it is so for good: {advice}",
+        )
+
+
 class IncompleteError(CollectorError):
     """Something could not be collected, so what was collected is not the truth and was not uploaded."""
 

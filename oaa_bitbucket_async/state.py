@@ -32,6 +32,12 @@ def state_paths(directory: Path, base_url: str, login: Login) -> StatePaths:
     )
 
 
+def known_path(directory: Path, base_url: str) -> Path:
+    """The mark that a run has signed in at exactly this URL before: here the scheme counts."""
+    readable = _readable(base_url_parts(base_url).host) or "bitbucket"
+    return directory / f"{readable}-{_digest(base_url)}.known"
+
+
 def last_payload_path(directory: Path, veza_url: str, provider: str, data_source: str) -> Path:
     """Where the payload lies that was last uploaded to a data source: an upload replaces that one, and no other."""
     readable = _readable(data_source.lower().replace(" - ", "-")) or "data-source"

@@ -16,7 +16,7 @@ PACKAGE = "oaa_bitbucket_async"
 ROOT = Path(__file__).parents[1] / PACKAGE
 FOR_ALL = {
     *("", "errors", "secret", "settings", "files", "reading", "state", "redaction", "events", "text", "urls"),
-    "retry_after",
+    *("retry_after", "unreached"),
 }
 """Modules at the top that everyone may use ("" is the package itself: its version)."""
 ROOMS = {
@@ -45,6 +45,7 @@ AT_THE_TOP = {
     "redaction": {"secret", "settings"},
     "events": {"redaction"},
     "text": {"redaction"},
+    "unreached": {"redaction", "text"},
 }
 
 WIRE = {"aiohttp", "yarl"}

@@ -4,17 +4,20 @@ The login is proven first and with one request: a wrong password must not cost t
 """
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Endpoint, Listing
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
+from oaa_bitbucket_async.bitbucket.protocol import StrangersRefusalError
 from oaa_bitbucket_async.bitbucket.rows import Project, RateSettings, User
-from oaa_bitbucket_async.errors import ConfigurationError, CredentialError, TemporaryError
+from oaa_bitbucket_async.errors import CollectorError, CredentialError, TemporaryError, WrongAddressError
 from oaa_bitbucket_async.text import quote
 
 T = TypeVar("T")
+_ADDRESS_ADVICE = "Give --bitbucket-url as people see it in the browser, up to and including the context path."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +87,35 @@ class Capabilities:
         return found
 
 
-async def examine(client: Client, api: Api, base_url: str, page_size: int) -> Capabilities:
-    """All of preflight.
+async def examine(
+    client: Client,
+    api: Api,
+    base_url: str,
+    page_size: int,
+    is_bitbucket: Callable[[], Awaitable[bool]],
+) -> Capabilities:
+    """All of preflight. `is_bitbucket` tells, without a login, whether Bitbucket answers there at all.
 
-    Raises CredentialError (the login is not good, or is of no use), ConfigurationError (this is no Bitbucket, or its
-    certificate can't be verified), TemporaryError (out of reach after all attempts).
+    Raises CredentialError (the login is not good, or is of no use), WrongAddressError (this is no Bitbucket, or
+    nothing), ConfigurationError (its certificate can't be verified), TemporaryError (out of reach after all attempts).
     """
     try:
         return await _examine(client, api, base_url, page_size)
+    except StrangersRefusalError as error:
+        if await is_bitbucket():
+            raise
+        raise WrongAddressError(
+            f"{base_url} is no Bitbucket Server or Data Center: something else answers, and refused the login.",
+            _ADDRESS_ADVICE,
+            after_success=error,
+        ) from None
     except Fault as fault:
         if fault.reason is FaultReason.NOT_JSON:
-            raise CredentialError(
-                f"{base_url} does not answer with Bitbucket's REST API but with something else: {fault}.",
-                "If that is a login or single sign-on page, let the REST paths (/rest/) pass it; check the base URL "
-                "and its context path.",
-            ) from None
+            raise await _not_bitbucket(fault, base_url, is_bitbucket) from None
         if fault.reason is FaultReason.BAD_SHAPE:
-            raise ConfigurationError(
+            raise WrongAddressError(
                 f"{base_url} answers with JSON, but not with Bitbucket's: {fault}.",
-                "Give --bitbucket-url as people see it in the browser, up to and including the context path. If that "
-                "is what it is, a proxy on the way changes the answers.",
+                f"{_ADDRESS_ADVICE} If that is what it is, a proxy on the way changes the answers.",
             ) from None
         raise TemporaryError(
             f"{base_url} gave no usable answer, after all attempts: {fault}.",
@@ -115,10 +127,18 @@ async def examine(client: Client, api: Api, base_url: str, page_size: int) -> Ca
             "The account needs the global permission Bitbucket User (LICENSED_USER).",
         ) from None
     except (Gone, Moved, Rejected) as problem:
-        raise ConfigurationError(
-            f"{base_url} is not the base URL of a Bitbucket Server or Data Center: {problem}.",
-            "Give --bitbucket-url as people see it in the browser, up to and including the context path.",
+        raise WrongAddressError(
+            f"{base_url} is not the base URL of a Bitbucket Server or Data Center: {problem}.", _ADDRESS_ADVICE
         ) from None
+
+
+async def _not_bitbucket(fault: Fault, base_url: str, is_bitbucket: Callable[[], Awaitable[bool]]) -> CollectorError:
+    """What to end with where something else than JSON comes back."""
+    said = f"{base_url} does not answer with Bitbucket's REST API but with something else: {fault}."
+    advice = "If that is a login or single sign-on page, let the REST paths (/rest/) pass it"
+    if await is_bitbucket():
+        return CredentialError(said, f"{advice}; check the base URL and its context path.")
+    return WrongAddressError(said, f"{_ADDRESS_ADVICE} {advice}.")
 
 
 async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> Capabilities:

@@ -34,6 +34,10 @@ _LONGEST_LOCATION = 2000
 T = TypeVar("T")
 
 
+class StrangersRefusalError(CredentialError):
+    """The first request was refused, in words that are not Bitbucket's: it may be somebody else who did it."""
+
+
 class Answer(NamedTuple):
     """An HTTP answer that arrived whole. `headers` are looked up ignoring case."""
 
@@ -327,7 +331,7 @@ def _raise_for_refusal(path: str, answer: Answer, login: Account, message: str, 
             "Nothing was uploaded. Check whether the token was revoked or the account locked, then run again.",
         )
     what = "user name or password" if login.kind == "basic" else "HTTP access token"
-    raise CredentialError(
+    raise (CredentialError if exception else StrangersRefusalError)(
         f"Bitbucket refused the {what} (status {status} on {path}).{said}",
         "Check BITBUCKET_USER and BITBUCKET_TOKEN." if login.kind == "basic" else "Check BITBUCKET_TOKEN.",
     )

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from urllib.request import getproxies, proxy_bypass
 
@@ -25,18 +26,26 @@ from oaa_bitbucket_async.bitbucket import bodies
 from oaa_bitbucket_async.bitbucket.bodies import Bodies
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
-from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.errors import ConfigurationError, WrongAddressError
 from oaa_bitbucket_async.redaction import Redact, Redactor
 from oaa_bitbucket_async.settings import Login, Tls
 from oaa_bitbucket_async.text import quote
+from oaa_bitbucket_async.unreached import Cause, unreached
 
 CONNECT_TIMEOUT = 30.0
 _log = logging.getLogger(__name__)
 _ABOUT_OUR_CERTIFICATE = re.compile(r"(?i)alert.*(certificate|unknown.ca|access.denied|handshake.failure)")
 """How a server says in the handshake that it wants another client certificate than it got, or one at all."""
 _HINT = " (a server that wants a client certificate ends connections so: --client-cert)"
-_OTHER_NAME = frozenset({62, 64})
-"""OpenSSL's codes for a certificate of another host name or IP address."""
+_WRONG_ADDRESS = MappingProxyType(
+    {
+        Cause.NO_SUCH_HOST: "Check the host name in --bitbucket-url (BITBUCKET_URL).",
+        Cause.NO_TLS: "Write http:// in --bitbucket-url (BITBUCKET_URL), or give the port on which it speaks TLS.",
+        Cause.OTHER_NAME: "Give --bitbucket-url (BITBUCKET_URL) with a name that the certificate has. --ca-file does "
+        "not help here.",
+    }
+)
+"""What to do where something else than Bitbucket, or nothing, is at the address."""
 _NO_CERTIFICATE = b"No required SSL certificate was sent"
 """What nginx answers, with status 400, to who shows no certificate."""
 
@@ -101,12 +110,10 @@ class HttpTransport:
                         raise bodies.too_large(path)
                 else:
                     body = await self._bodies.read(path, content.iter_any(), response.content_length)
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise _untrusted(error, self._words(error.certificate_error)) from None
         except TimeoutError:
             raise _fault(path, FaultReason.TIMEOUT, "no complete answer in time") from None
         except aiohttp.ClientConnectorError as error:
-            raise self._broken(path, FaultReason.CONNECT, "no connection", error.os_error) from None
+            raise self._not_connected(path, error) from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError) as error:
             raise self._broken(path, FaultReason.DROPPED, "the connection broke", error) from None
         except aiohttp.ClientHttpProxyError as error:
@@ -132,12 +139,29 @@ class HttpTransport:
             return Answer(status, self._within_origin(path, headers), body)
         return Answer(status, headers, body)
 
+    def _not_connected(self, path: str, error: aiohttp.ClientConnectorError) -> Exception:
+        """What to raise where there is no connection: what no waiting mends is a setting, until there was an answer.
+
+        Names the server by the connection: it may be the proxy that is meant.
+        """
+        inner = getattr(error, "certificate_error", None) or error.os_error
+        words, cause = unreached(inner, self._redact)
+        place = f"{error.host}:{error.port}"
+        if cause is Cause.UNTRUSTED:
+            return _untrusted(place, words)
+        if cause in _WRONG_ADDRESS and not self._answered:
+            advice = _WRONG_ADDRESS[cause]
+            if self._proxy is not None and error.host == self._proxy.url.host:
+                advice = f"It is the proxy that {self._proxy.variable} names: mend that."
+            return WrongAddressError(f"{place} can't be reached: {words}.", advice)
+        return self._broken(path, FaultReason.CONNECT, f"no connection to {place}", inner)
+
     def _broken(self, path: str, reason: FaultReason, what: str, error: BaseException) -> Exception:
         """What to raise for a connection that could not be made, or broke; a refused client certificate is final."""
-        words = self._words(error)
+        words = unreached(error, self._redact).words
         if self._scheme != "https":
             return _fault(path, reason, f"{what}: {words}")
-        if self._signed and _ABOUT_OUR_CERTIFICATE.search(words):
+        if self._signed and _ABOUT_OUR_CERTIFICATE.search(str(error)):
             return _client_certificate(self._origin_url, words)
         ended = reason is FaultReason.DROPPED or isinstance(error, ConnectionResetError)
         hint = _HINT if ended and self._signed and not (self._answered or self._has_certificate) else ""
@@ -311,12 +335,10 @@ def _fault(path: str, reason: FaultReason, detail: str) -> Fault:
     return Fault(path, detail, reason=reason)
 
 
-def _untrusted(error: aiohttp.ClientConnectorCertificateError, words: str) -> ConfigurationError:
-    """Names the server by the connection: it may be a proxy's certificate that is meant."""
+def _untrusted(place: str, words: str) -> ConfigurationError:
+    """`place` is the server of the connection: it may be a proxy's certificate that is meant."""
     advice = "Give the certificate of the authority that signed it with --ca-file (OAA_CA_FILE)."
-    if getattr(error.certificate_error, "verify_code", 0) in _OTHER_NAME:
-        advice = "It is for another name: give the URL with a name that it has. --ca-file does not help here."
-    return ConfigurationError(f"The certificate of {error.host}:{error.port} can't be verified: {words}.", advice)
+    return ConfigurationError(f"{place} can't be reached: {words}.", advice)
 
 
 def _client_certificate(origin: URL, words: str) -> ConfigurationError:

@@ -14,6 +14,7 @@ import msgspec
 from oaa_bitbucket_async.redaction import CUT, Redact
 from oaa_bitbucket_async.retry_after import retry_after
 from oaa_bitbucket_async.text import LONGEST_QUOTE, one_line
+from oaa_bitbucket_async.unreached import Cause
 
 Json = dict[str, object]
 """A JSON object as oaaclient takes and gives it."""
@@ -31,7 +32,7 @@ class CallError(Exception):
     """One call that brought no answer of use.
 
     `said` tells people why, and `advice` what to do; both without secrets. `passes`: the same call can succeed later.
-    `retry_after`: how many seconds Veza asks to wait.
+    `retry_after`: how many seconds Veza asks to wait. `unreached`: there was no answer at all, for this reason.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class CallError(Exception):
         advice: str = "",
         status: int | None = None,
         retry_after: float | None = None,
+        unreached: Cause | None = None,
     ) -> None:
         super().__init__(said)
         self.said = said
@@ -49,6 +51,7 @@ class CallError(Exception):
         self.advice = advice
         self.status = status
         self.retry_after = retry_after
+        self.unreached = unreached
 
 
 class VezaAnswer(NamedTuple):

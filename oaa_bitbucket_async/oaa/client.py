@@ -9,9 +9,11 @@ import base64
 import contextlib
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -29,6 +31,7 @@ from oaa_bitbucket_async.oaa.answers import CallError, Json, VezaAnswer, accepte
 from oaa_bitbucket_async.redaction import Redactor, proxy_secrets
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
+from oaa_bitbucket_async.unreached import LASTING, Cause, unreached
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -43,11 +46,21 @@ LARGEST_LISTING = 2 * LARGEST_ANSWER
 _CHUNK = 64 << 10
 _MOST_PAGES = 1000
 _PROVIDERS = "/api/v1/providers/custom"
-_LASTING_FAULTS = (
-    requests.exceptions.SSLError,
+_WRONG_REQUESTS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidSchema,
+)
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+"""How http.client says what a proxy answered to CONNECT."""
+_ADVICE = MappingProxyType(
+    {
+        Cause.NO_SUCH_HOST: "Check the host name in --veza-url (VEZA_URL).",
+        Cause.NO_TLS: "Check the port in --veza-url (VEZA_URL): Veza is reached over https only.",
+        Cause.OTHER_NAME: "Check the host name in --veza-url (VEZA_URL). REQUESTS_CA_BUNDLE does not help here.",
+        Cause.UNTRUSTED: "If Veza's certificate is signed by your own authority, name its file in REQUESTS_CA_BUNDLE.",
+        Cause.HANDSHAKE: "Check --veza-url (VEZA_URL), and any proxy on the way.",
+    }
 )
 
 
@@ -173,19 +186,29 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
         return b"".join(chunks)[:most]
 
     def _no_answer(self, error: Exception) -> CallError:
-        """Why there was no answer. The libraries wrap the reason in a text longer than what we repeat."""
-        inner = error.args[0] if error.args else None
-        reason = getattr(inner, "reason", None) or inner or error
-        said = f"no connection to {self.url}: {heard(str(reason), self.redact) or type(error).__name__}"
-        if isinstance(error, requests.exceptions.ProxyError) and " 407 " in str(error):
-            advice = "The proxy does not take the login in HTTPS_PROXY: set user and password there."
-        elif isinstance(error, requests.exceptions.SSLError):
-            advice = "If Veza's certificate is signed by your own authority, name its file in REQUESTS_CA_BUNDLE."
-        elif not isinstance(error, (requests.exceptions.RequestException, HTTPError)):  # a file of certificates
-            advice = "Check REQUESTS_CA_BUNDLE."
-        else:
-            return CallError(said, passes=not isinstance(error, _LASTING_FAULTS))
-        return CallError(said, passes=False, advice=advice)
+        """Why there was no answer, in our words, and what to do about it."""
+        if isinstance(error, requests.exceptions.ProxyError):
+            return self._proxy_in_the_way(error)
+        if not isinstance(error, (requests.exceptions.RequestException, HTTPError)):
+            said = heard(str(error), self.redact) or type(error).__name__
+            return CallError(said, passes=False, advice="Check REQUESTS_CA_BUNDLE.", unreached=Cause.UNTRUSTED)
+        words, cause = unreached(error, self.redact)
+        wrong = isinstance(error, _WRONG_REQUESTS)
+        if cause not in LASTING and not wrong:
+            return CallError(f"no answer from {self.url}: {words}", passes=True)
+        return CallError(
+            words, passes=False, advice=_ADVICE.get(cause, "Check --veza-url (VEZA_URL)."), unreached=cause
+        )
+
+    def _proxy_in_the_way(self, error: Exception) -> CallError:
+        said = str(error)
+        if " 407 " in said:
+            advice = "Set user and password in HTTPS_PROXY."
+            words = "the proxy does not take the login in HTTPS_PROXY (status 407)"
+            return CallError(words, passes=False, advice=advice, unreached=Cause.HANDSHAKE)
+        refused = _TUNNEL.search(said)
+        words = f"the proxy answers with status {refused[1]}" if refused else unreached(error, self.redact).words
+        return CallError(f"no answer from {self.url}, through the proxy of HTTPS_PROXY: {words}", passes=True)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -14,6 +14,7 @@ from oaa_bitbucket_async.errors import UploadError
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.answers import CallError, heard
 from oaa_bitbucket_async.oaa.client import VezaClient, off_loop
+from oaa_bitbucket_async.unreached import Cause
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -23,6 +24,14 @@ _RETRY_AFTER_MAX = 300.0
 
 class VezaFailingError(UploadError):
     """Veza could not be reached, or went on failing, for as long as we were patient."""
+
+
+class VezaUnreachableError(UploadError):
+    """Veza can't be reached, and no repetition mends that. `cause` is what stands in the way."""
+
+    def __init__(self, message: str, advice: str, cause: Cause) -> None:
+        super().__init__(message, advice)
+        self.cause = cause
 
 
 class VezaRefusedError(UploadError):
@@ -52,7 +61,8 @@ class RetryPolicy:
 async def ask(client: VezaClient, policy: RetryPolicy, what: str, call: Callable[[], _T]) -> _T:
     """Makes one call of oaaclient, off the loop, and again for as long as its failure can pass.
 
-    VezaRefusedError if Veza refuses it, VezaFailingError if it goes on failing; `what` completes "Veza refused …". An
+    VezaRefusedError if Veza refuses it, VezaUnreachableError if it can't be reached with these settings,
+    VezaFailingError if it goes on failing; `what` completes "Veza refused …". An
     answer of another shape than oaaclient reads (a proxy's, say) counts as failing.
     """
 
@@ -92,9 +102,12 @@ async def ask(client: VezaClient, policy: RetryPolicy, what: str, call: Callable
     try:
         return await retrying(off_loop, understood)
     except CallError as error:
+        if error.unreached is not None:
+            message = f"{client.url} can't be reached: {error.said}."
+            raise VezaUnreachableError(message, error.advice, error.unreached) from None
         if error.passes:
             raise VezaFailingError(
-                f"Veza went on failing at {what}, {policy.attempts} times; the last answer: {error.said}.",
+                f"Veza went on failing at {what}, {policy.attempts} times; the last time: {error.said}.",
                 "Try again later.",
             ) from None
         raise VezaRefusedError(f"Veza refused {what}: {error.said}.", error.advice, status=error.status) from None

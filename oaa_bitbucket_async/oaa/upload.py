@@ -16,17 +16,24 @@ from typing import Literal
 
 from oaaclient.client import OAAClient
 
-from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
+from oaa_bitbucket_async.errors import (
+    CollectorError,
+    ConfigurationError,
+    TemporaryError,
+    UploadError,
+    WrongAddressError,
+)
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.answers import CallError, Json, heard
 from oaa_bitbucket_async.oaa.client import DEFAULT_RETRIES, VezaClient, environment_number, open_client
 from oaa_bitbucket_async.oaa.follow import Following, status_of, tells_times
 from oaa_bitbucket_async.oaa.names import check_name, data_source_name_for
 from oaa_bitbucket_async.oaa.payload import Payload
-from oaa_bitbucket_async.oaa.retry import RetryPolicy, VezaFailingError, VezaRefusedError, ask
+from oaa_bitbucket_async.oaa.retry import RetryPolicy, VezaFailingError, VezaRefusedError, VezaUnreachableError, ask
 from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.settings import Veza
 from oaa_bitbucket_async.text import one_line
+from oaa_bitbucket_async.unreached import Cause
 
 _log = logging.getLogger(__name__)
 
@@ -103,7 +110,8 @@ def check_settings(veza: Veza, base_url: str | None) -> str:
 async def check_veza(veza: Veza, *, policy: RetryPolicy | None = None) -> None:
     """Asks Veza whether the address and the key are good; meant for the time before a crawl.
 
-    UploadError if Veza refuses, TemporaryError if it can't be reached or goes on failing.
+    UploadError if Veza refuses, TemporaryError if it goes on failing or can't be reached for now, WrongAddressError or
+    another ConfigurationError if it can't be reached with these settings.
     """
     with closing(open_client(veza)) as client:
         try:
@@ -113,8 +121,17 @@ async def check_veza(veza: Veza, *, policy: RetryPolicy | None = None) -> None:
                 "the check of the API key",
                 lambda: client.api_get("/api/v1/providers/custom/templates"),
             )
-        except VezaFailingError as error:
-            raise TemporaryError(error.message, "Check --veza-url and the network, or try again later.") from None
+        except (VezaFailingError, VezaUnreachableError) as error:
+            raise _before_a_crawl(error) from None
+
+
+def _before_a_crawl(error: VezaFailingError | VezaUnreachableError) -> CollectorError:
+    """Nothing is lost yet, so that it is a setting to mend, or to be tried again, and no failed upload."""
+    if isinstance(error, VezaFailingError):
+        return TemporaryError(error.message, "Check --veza-url and the network, or try again later.")
+    if error.cause in (Cause.NO_SUCH_HOST, Cause.NO_TLS, Cause.OTHER_NAME):
+        return WrongAddressError(error.message, error.advice)
+    return ConfigurationError(error.message, error.advice)
 
 
 async def knows_data_source(veza: Veza, data_source: str, *, policy: RetryPolicy | None = None) -> bool:
@@ -129,8 +146,8 @@ async def knows_data_source(veza: Veza, data_source: str, *, policy: RetryPolicy
             return await ask(
                 client, policy or default_policy(at_most=_TRIES_OF_A_CHECK), "the search for the data source", look
             )
-        except VezaFailingError as error:
-            raise TemporaryError(error.message, "Check --veza-url and the network, or try again later.") from None
+        except (VezaFailingError, VezaUnreachableError) as error:
+            raise _before_a_crawl(error) from None
 
 
 async def push(
@@ -269,7 +286,7 @@ class _Push:
             waited += self._policy.poll_every
             try:
                 row = await ask(self._client, self._policy, "the data source's status", look) or {}
-            except (VezaFailingError, VezaRefusedError) as error:
+            except (VezaFailingError, VezaRefusedError, VezaUnreachableError) as error:
                 _log.warning(
                     "Veza took the payload, and whether it could parse it can't be told: %s",
                     error,

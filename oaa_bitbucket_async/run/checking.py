@@ -23,6 +23,7 @@ from oaa_bitbucket_async.ops.figures import public_access_text
 from oaa_bitbucket_async.ops.formats import duration_text
 from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.run.guards import before_crawl, unknown_upload
+from oaa_bitbucket_async.run.known import passing_if
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import weightiest
 from oaa_bitbucket_async.run.public_access import ask_for_public_access
@@ -140,7 +141,9 @@ async def _tell_veza(tell: Tell, settings: Settings) -> None:
         tell("Veza", "not checked: no --veza-url or no VEZA_API_KEY")
         return
     name = check_settings(settings.veza, settings.bitbucket_url)
-    await check_veza(settings.veza)
+    last = LastUpload.of(settings.state, settings.veza, name)
+    with passing_if(lambda: last is not None and last.known):
+        await check_veza(settings.veza)
     tell("Veza", f"{settings.veza.url} accepts the key; data source {name}")
 
 

@@ -31,6 +31,7 @@ from oaa_bitbucket_async.run.collection import collect, how_to_go_on, journal_of
 from oaa_bitbucket_async.run.delivery import Delivery
 from oaa_bitbucket_async.run.guards import before_crawl
 from oaa_bitbucket_async.run.keeping import Kept, keep, push_command
+from oaa_bitbucket_async.run.known import passing_if, remember
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
 from oaa_bitbucket_async.run.public_access import settle_public_access
@@ -38,7 +39,7 @@ from oaa_bitbucket_async.run.reporting import Reporter
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import Interruption, listen
 from oaa_bitbucket_async.settings import CHOOSE_NAME, STANDARD_OUTPUT, Settings
-from oaa_bitbucket_async.state import state_paths
+from oaa_bitbucket_async.state import known_path, state_paths
 
 _log = logging.getLogger(__name__)
 INCOMPLETE_SUFFIX = ".incomplete"
@@ -77,10 +78,15 @@ async def _locked(settings: Settings, reporter: Reporter, interruption: Interrup
         async with open_session(settings) as session:
             reporter.session = session
             capabilities = await session.examine()
+            await remember(known_path(settings.state.directory, settings.bitbucket_url), settings.bitbucket_url)
             introduce(settings, capabilities)
             if not settings.dry_run:
                 check_settings(settings.veza, settings.bitbucket_url)
-                await check_veza(settings.veza)
+                last = LastUpload.of(
+                    settings.state, settings.veza, data_source_of(settings.veza, settings.bitbucket_url)
+                )
+                with passing_if(lambda: last is not None and last.known):
+                    await check_veza(settings.veza)
             for notice in await before_crawl(session, data_source_of(settings.veza, settings.bitbucket_url)):
                 notice.log()
             async with journal_of(settings, capabilities, paths.journal) as journal:

@@ -14,6 +14,7 @@ from oaa_bitbucket_async.reading import secure
 from oaa_bitbucket_async.run.delivery import Delivery
 from oaa_bitbucket_async.run.guards import compare_scope
 from oaa_bitbucket_async.run.keeping import Kept
+from oaa_bitbucket_async.run.known import passing_if
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.reporting import Reporter
 from oaa_bitbucket_async.settings import PushSettings, Scope, Veza
@@ -32,9 +33,10 @@ async def push_file(settings: PushSettings, file: Path, reporter: Reporter) -> i
     veza = _addressed(settings, payload.target, file)
     data_source = check_settings(veza, payload.base_url)
     _tell(veza, data_source, payload.target, file)
-    await check_veza(veza)
-    secure(settings.state.directory)
     last = LastUpload.of(settings.state, veza, data_source)
+    with passing_if(lambda: last is not None and last.known):
+        await check_veza(veza)
+    secure(settings.state.directory)
     scope = payload.target.scope if payload.target is not None else Scope()
     for notice in await compare_scope(scope, last, settings.max_removed):
         notice.log()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
+from oaa_bitbucket_async.bitbucket.faults import Fault
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities, examine
@@ -19,7 +20,9 @@ from oaa_bitbucket_async.bitbucket.timeline import Timeline
 from oaa_bitbucket_async.bitbucket.transport import connect
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.redaction import redactor_of
+from oaa_bitbucket_async.run.known import is_there, passing_if
 from oaa_bitbucket_async.settings import Settings
+from oaa_bitbucket_async.state import known_path
 from oaa_bitbucket_async.urls import base_url_parts
 
 _log = logging.getLogger(__name__)
@@ -41,10 +44,26 @@ class Session:
     async def examine(self) -> Capabilities:
         """Preflight. After it the server's own rate limit is kept. Raises as `preflight.examine`."""
         settings = self.settings
-        capabilities = await examine(self.client, self.api, settings.bitbucket_url, settings.pace.page_size)
+        mark = known_path(settings.state.directory, settings.bitbucket_url)
+        with passing_if(lambda: is_there(mark)):
+            capabilities = await examine(
+                self.client, self.api, settings.bitbucket_url, settings.pace.page_size, self._is_bitbucket
+            )
         if capabilities.rate.bucket is not None:
             self.pacer.set_server_rate(capabilities.rate.bucket.capacity, capabilities.rate.bucket.fill_rate)
         return capabilities
+
+    async def _is_bitbucket(self) -> bool:
+        """Whether Bitbucket answers to somebody without a login; True where that can't be told."""
+        settings = self.settings
+        if settings.tls.client_cert is not None:  # without it nobody gets through to what is behind
+            return True
+        timeout, redact = settings.pace.request_timeout, redactor_of(settings.login, settings.veza)
+        async with connect(settings.bitbucket_url, None, settings.tls, timeout, redact) as nobody:
+            try:
+                return await self.client.ask_anonymously(nobody, self.api.application_properties()) is not None
+            except Fault:
+                return True
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Preflight: each thing that can be wrong with a login or a server gets its own end and its own words."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -9,7 +9,13 @@ from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities, RateFinding, examine
 from oaa_bitbucket_async.bitbucket.protocol import Account, Answer
 from oaa_bitbucket_async.bitbucket.rows import RateSettings
-from oaa_bitbucket_async.errors import CollectorError, ConfigurationError, CredentialError, TemporaryError
+from oaa_bitbucket_async.errors import (
+    CollectorError,
+    ConfigurationError,
+    CredentialError,
+    TemporaryError,
+    WrongAddressError,
+)
 from tests.bitbucket.answers import API, HTML, ME, Wire, answer, client_of, error, ok, page
 from tests.virtual_clock import run_virtual
 
@@ -64,18 +70,28 @@ def examined(changes: Changes, *, kind: str = "basic", user: str | None = ME) ->
 
     async def main() -> Capabilities:
         login = Account(kind=kind, given_name=ME if kind == "basic" else None)
-        return await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000)
+        return await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000, known_to_be_bitbucket)
 
     return run_virtual(main()), wire
 
 
-def fails(changes: Changes, error_type: type[CollectorError], *, kind: str = "basic") -> tuple[str, int]:
+async def known_to_be_bitbucket() -> bool:
+    return True
+
+
+def fails(
+    changes: Changes,
+    error_type: type[CollectorError],
+    *,
+    kind: str = "basic",
+    is_bitbucket: Callable[[], Awaitable[bool]] = known_to_be_bitbucket,
+) -> tuple[str, int]:
     wire = Wire(server(changes))
 
     async def main() -> str:
         login = Account(kind=kind, given_name=ME if kind == "basic" else None)
         with pytest.raises(error_type) as caught:
-            await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000)
+            await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000, is_bitbucket)
         assert caught.value.advice
         return str(caught.value)
 
@@ -181,6 +197,35 @@ def test_a_sign_on_page_in_the_way() -> None:
         assert requests == 3
 
 
+@pytest.mark.parametrize(
+    "strange",
+    [
+        answer(401, b"<html>who are you?</html>", content_type=HTML),
+        answer(401, b'{"message": "401 Unauthorized"}'),
+        answer(403, b"<html>no</html>", content_type=HTML),
+        answer(200, b"<html>sign in</html>", content_type=HTML),
+        answer(404, b"<html>what?</html>", content_type=HTML),
+        answer(302, b"", {"Location": "https://sso.example.com/"}, content_type=None),
+    ],
+)
+def test_whether_it_is_a_bitbucket_is_looked_at_before_the_login_is_judged(strange: Answer) -> None:
+    async def is_none() -> bool:
+        return False
+
+    message, _ = fails({PROOF: strange}, WrongAddressError, is_bitbucket=is_none)
+    assert URL in message
+    assert "--bitbucket-url" in message
+    fails({PROOF: strange}, CredentialError)
+
+
+def test_a_refusal_in_bitbucket_s_own_words_is_not_doubted() -> None:
+    async def is_none() -> bool:
+        raise AssertionError("nothing more is asked")
+
+    refusal = error(401, "wrong", exception="x.IncorrectPasswordAuthenticationException", user=None)
+    fails({PROOF: refusal}, CredentialError, is_bitbucket=is_none)
+
+
 @pytest.mark.parametrize("path", [PROOF, "/application-properties", "/projects?permission"])
 def test_json_of_something_else_is_a_wrong_address(path: str) -> None:
     for other in ([], {"ok": True}, {"values": 3}):
@@ -211,7 +256,7 @@ def test_an_empty_page_of_projects_that_is_not_the_last_is_read_on(kind: str) ->
 
     async def main() -> Capabilities:
         login = Account(kind=kind, given_name=ME if kind == "basic" else None)
-        return await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000)
+        return await examine(client_of(wire, login=login, max_attempts=3), API, URL, 1000, known_to_be_bitbucket)
 
     assert "REPO_CREATE" in run_virtual(main()).default_levels
     asked = [path.partition("?")[2] for path in wire.paths if "permission=PROJECT_ADMIN" in path]
@@ -234,7 +279,9 @@ def test_empty_pages_to_the_end_are_no_project() -> None:
 
     async def main() -> None:
         with pytest.raises(CredentialError, match="administers no project"):
-            await examine(client_of(Wire(serve_pages), login=Account(kind="token")), API, URL, 1000)
+            await examine(
+                client_of(Wire(serve_pages), login=Account(kind="token")), API, URL, 1000, known_to_be_bitbucket
+            )
 
     run_virtual(main())
 

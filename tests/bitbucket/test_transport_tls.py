@@ -14,10 +14,11 @@ import trustme
 
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.transport import connect, ssl_context
-from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.errors import ConfigurationError, WrongAddressError
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Tls
 from tests.bitbucket.rawserver import json_answer, raw_server, sending
+from tests.servers.plain import plain_server
 
 LOGIN = Login(secret=Secret("t0p-s3cret"))
 
@@ -72,16 +73,29 @@ def ask(server_tls: ssl.SSLContext, tls: Tls, said: bytes = json_answer()) -> tu
 def test_a_certificate_of_nobody_we_know_is_refused_before_anything_is_sent(certificates: Certificates) -> None:
     outcome, requests = ask(certificates.server(), Tls())
     assert isinstance(outcome, ConfigurationError)
-    assert "verify failed" in outcome.message
+    assert "signed by an authority that is not trusted here" in outcome.message
     assert "--ca-file" in outcome.advice
     assert requests == 0
 
 
 def test_a_certificate_for_another_host_is_refused(certificates: Certificates) -> None:
     outcome, requests = ask(certificates.server("git.example.com"), Tls(ca_file=certificates.ca_file))
-    assert isinstance(outcome, ConfigurationError)
-    assert "another name" in outcome.advice
+    assert isinstance(outcome, WrongAddressError)
+    assert "its certificate is for another name" in outcome.message
     assert requests == 0
+
+
+def test_https_towards_a_port_that_speaks_none() -> None:
+    async def main(port: int) -> WrongAddressError:
+        async with connect(f"https://127.0.0.1:{port}", LOGIN, Tls(), 5.0) as transport:
+            with pytest.raises(WrongAddressError) as caught:
+                await transport.get("/x")
+        return caught.value
+
+    with plain_server() as port:
+        error = asyncio.run(main(port))
+    assert error.message == f"127.0.0.1:{port} can't be reached: it does not speak TLS on this port."
+    assert "http://" in error.advice
 
 
 def test_an_authority_of_one_s_own(certificates: Certificates) -> None:

@@ -18,6 +18,7 @@ from oaa_bitbucket_async.bitbucket import client
 from oaa_bitbucket_async.demo.model import ModelGrant
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Output, Pace, Tls
+from oaa_bitbucket_async.state import known_path
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
 from tests.servers import Fault, RiggedOptions
@@ -124,7 +125,14 @@ def test_an_account_that_is_not_licensed(bench: Benches) -> None:
 
 @pytest.mark.parametrize(("name", "words"), [("login-page", "HTML page"), ("sso-redirect", "sso.example.com")])
 def test_single_sign_on_before_everything(bench: Benches, name: str, words: str) -> None:
-    ends(bench(faults=[Fault(name)]).run(pace=FEW), 4, words, "sign-on", "/rest/", requests=3)
+    """It may stand before a Bitbucket or at a wrong address: either is to be mended. Once it was good, it passes."""
+    fault = Fault(name)
+    made = bench(faults=[fault])
+    ends(made.run(pace=FEW), 2, words, "sign-on", "/rest/", "--bitbucket-url", requests=4)
+    made.bitbucket.faults.remove(fault)
+    assert made.run(pace=FEW, dry_run=True).code == 0
+    made.bitbucket.faults.append(fault)
+    ends(made.run(pace=FEW), 75, words, "has succeeded with this address before")
 
 
 @dataclass(frozen=True)
@@ -140,12 +148,14 @@ class Other:
 
 
 OTHERS = [
-    Other("html 404", 404, "text/html", "<html>Not found</html>", 4, "not answer with Bitbucket's REST API"),
+    Other("html 404", 404, "text/html", "<html>Not found</html>", 2, "not answer with Bitbucket's REST API"),
     Other("json 404", 404, "application/json", '{"message": "no route"}', 2, "not the base URL of a Bitbucket"),
     Other("empty 404", 404, "text/plain", "", 2, "not the base URL of a Bitbucket"),
-    Other("html 200", 200, "text/html", "<html>Welcome</html>", 4, "not answer with Bitbucket's REST API"),
+    Other("html 200", 200, "text/html", "<html>Welcome</html>", 2, "not answer with Bitbucket's REST API"),
     Other("other json", 200, "application/json", '{"ok": true}', 2, "expected shape"),
     Other("list", 200, "application/json", "[]", 2, "expected shape"),
+    Other("html 401", 401, "text/html", "<html>Who?</html>", 2, "is no Bitbucket"),
+    Other("json 401", 401, "application/json", '{"message": "401 Unauthorized"}', 2, "is no Bitbucket"),
     Other("bad gateway", 502, "text/html", "<html>Bad gateway</html>", 75, "no usable answer"),
 ]
 
@@ -194,7 +204,23 @@ def test_nothing_listens(bench: Benches) -> None:
 
 
 def test_a_host_that_has_no_address(bench: Benches) -> None:
-    ends(bench().run(bitbucket_url="http://bitbucket.invalid", pace=FEW), 75, "no connection", "bitbucket.invalid")
+    ran = bench().run(bitbucket_url="http://bitbucket.invalid", pace=FEW)
+    if ran.code == 75:  # this machine has no resolver
+        ends(ran, 75, "can't be resolved at the moment", "bitbucket.invalid")
+    else:
+        ends(ran, 2, "bitbucket.invalid:80 can't be reached: there is no host of this name", "--bitbucket-url")
+
+
+def test_https_towards_a_plain_port(bench: Benches) -> None:
+    made = bench()
+    url = made.bitbucket.url.replace("http:", "https:")
+    ends(made.run(bitbucket_url=url, pace=FEW), 2, "does not speak TLS on this port", "http://", requests=0)
+    remember = known_path(made.state, url)
+    remember.touch()
+    ends(made.run(bitbucket_url=url, pace=FEW), 75, "does not speak TLS on this port", "run again later")
+    remember.unlink()
+    assert made.run(dry_run=True).code == 0
+    ends(made.run(bitbucket_url=url, pace=FEW), 2, "TLS")
 
 
 def test_an_instance_at_an_ipv6_address(bench: Benches) -> None:
@@ -217,7 +243,7 @@ def test_an_untrusted_certificate_names_the_flag_and_is_not_tried_again(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     made = bench(RiggedOptions(tls=context))
-    ends(made.run(), 2, "certificate", "can't be verified", "--ca-file", requests=0)
+    ends(made.run(), 2, "certificate", "not trusted here", "--ca-file", requests=0)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     assert made.run(tls=Tls(ca_file=tmp_path / "ca.pem")).code == 0
     assert made.run(tls=Tls(insecure=True)).code == 0
@@ -227,7 +253,11 @@ def test_a_certificate_for_another_name(bench: Benches, authority: trustme.CA, t
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("bitbucket.example.com").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    ends(bench(RiggedOptions(tls=context)).run(tls=Tls(ca_file=tmp_path / "ca.pem")), 2, "can't be verified")
+    ends(
+        bench(RiggedOptions(tls=context)).run(tls=Tls(ca_file=tmp_path / "ca.pem")),
+        2,
+        "certificate is for another name",
+    )
 
 
 # --- a login that is good, but not all --------------------------------------------------------------------------------
@@ -337,5 +367,5 @@ def test_an_untrusted_certificate_is_a_setting_at_any_pace(bench: Benches, autho
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     began = time.monotonic()
-    ends(bench(RiggedOptions(tls=context)).run(pace=pace), 2, "can't be verified", "--ca-file", requests=0)
+    ends(bench(RiggedOptions(tls=context)).run(pace=pace), 2, "not trusted here", "--ca-file", requests=0)
     assert time.monotonic() - began < 20.0, "a wait of a minute would be tried again"

@@ -153,14 +153,14 @@ def test_certificates_are_checked_whatever_oaaclients_variable_says(server, poli
     monkeypatch.setenv("VEZA_UNSAFE_HTTPS", "true")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(UploadError, match="REQUESTS_CA_BUNDLE"):
+    with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
         asyncio.run(check_veza(veza(server), policy=policy))
     assert server.requests == []
 
 
 def test_a_file_of_certificates_that_is_not_there(server, policy, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
-    with pytest.raises(UploadError, match="REQUESTS_CA_BUNDLE"):
+    with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
         asyncio.run(check_veza(veza(server), policy=policy))
 
 
@@ -205,4 +205,4 @@ def test_a_proxy_gets_its_login_in_utf_8_and_the_password_is_never_shown(monkeyp
     assert str(status) in said
     for secret in (PASSWORD, ESCAPED, login, "pr0xy"):
         assert secret not in said
-    assert ("HTTPS_PROXY" in said, len(requests)) == ((True, 1) if status == 407 else (False, 6))
+    assert ("HTTPS_PROXY" in said, len(requests)) == ((True, 1) if status == 407 else (True, 6))

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import itertools
 import logging
+import re
 import threading
 import time
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError
+from oaa_bitbucket_async.errors import ConfigurationError, TemporaryError, UploadError, WrongAddressError
 from oaa_bitbucket_async.oaa.client import off_loop, open_client
 from oaa_bitbucket_async.oaa.payload import build_payload
 from oaa_bitbucket_async.oaa.upload import Limits, check_settings, check_veza, count_warnings, default_policy, push
@@ -20,6 +21,7 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
 from tests.oaa.conftest import veza
 from tests.oaa.estates import INSTANCE
+from tests.servers.plain import plain_server
 from tests.servers.veza import RiggedVeza
 
 DATA_SOURCE = "bitbucket-server - git.example.com-scm"
@@ -200,8 +202,35 @@ def test_a_veza_that_is_not_there_is_temporary(server, policy, sleeps):
 def test_a_certificate_of_an_unknown_authority_is_refused_at_once(server, policy, sleeps, monkeypatch):
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    with pytest.raises(UploadError, match="REQUESTS_CA_BUNDLE"):
+    with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE") as raised:
         asyncio.run(check_veza(veza(server), policy=policy))
+    said = f"{server.url} can't be reached: its certificate is signed by an authority that is not trusted here."
+    assert raised.value.message == said
+    assert sleeps.seconds == []
+
+
+def test_a_veza_whose_address_is_wrong_is_a_setting_in_our_words(server, payload, policy, sleeps):
+    """Neither urllib3's words nor "refused", where nothing was refused; after a crawl it is a failed upload."""
+    _, _, port = server.url.removeprefix("https://").partition(":")
+    for url, words in (
+        (f"https://localhost.localdomain.invalid:{port}", "there is no host of this name|can't be resolved"),
+        (f"https://localhost:{port}", "its certificate is for another name"),
+    ):
+        elsewhere = replace(veza(server), url=url)
+        with pytest.raises((WrongAddressError, TemporaryError), match=words) as raised:
+            asyncio.run(check_veza(elsewhere, policy=policy))
+        if isinstance(raised.value, WrongAddressError):
+            assert "--veza-url" in raised.value.advice
+            assert isinstance(raised.value.after_success, TemporaryError)
+            assert sleeps.seconds == []
+            with pytest.raises(UploadError, match=words):
+                asyncio.run(push(payload, elsewhere, policy=policy))
+        assert not re.search("(?i)pool|urllib|refuse|errno|ssl", str(raised.value))
+
+
+def test_a_veza_that_speaks_no_tls(payload, policy, sleeps):
+    with plain_server() as port, pytest.raises(WrongAddressError, match="does not speak TLS on this port"):
+        asyncio.run(check_veza(Veza(url=f"https://127.0.0.1:{port}", api_key=Secret("k")), policy=policy))
     assert sleeps.seconds == []
 
 
