@@ -24,7 +24,7 @@ def who_can(graph: AccessGraph, level: Level, places: Iterable[Place]) -> Iterat
         if place.is_project:  # those who reach single repositories of it are counted
             key = place.name
             names |= {f"{place.key}.{r.id}": r.path_below(key) for r in graph.project_of(place).sub_resources}
-    yield from _Asker(graph, level, graph.grants(names)).answers(wanted)
+    yield from map(_Asker(graph, level, graph.grants(names)).answer, wanted)
 
 
 class _Asker:
@@ -38,11 +38,7 @@ class _Asker:
         groups = [holder for holder in holders if holder in graph.groups]
         self._members = {group: frozenset(members) for group, members in graph.members(groups).items()}
 
-    def answers(self, places: Iterable[Place]) -> Iterator[WhoCan]:
-        for place in places:
-            yield self._answer(place)
-
-    def _answer(self, place: Place) -> WhoCan:
+    def answer(self, place: Place) -> WhoCan:
         graph = self._graph
         project = graph.project_of(place)
         held = list(self._reaching(place))

@@ -36,8 +36,6 @@ class Payload:
     """gzip; the same state gives the same bytes."""
     raw_size: int
     """Bytes of the JSON within."""
-    application: str
-    """The application's name."""
     base_url: str | None
     """Bitbucket's, as the payload's application says it; a payload of another origin may lack it."""
     counts: Counts
@@ -93,7 +91,6 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: T
     payload = Payload(
         compressed=compressed,
         raw_size=raw_size,
-        application=app.name,
         base_url=snapshot.instance.base_url,
         counts=counts,
         warnings=tuple(notes.lines()),
@@ -137,7 +134,6 @@ def load_payload(path: Path) -> Payload:
     return Payload(
         compressed=file.content if file.compressed else compress([file.text])[0],
         raw_size=len(file.text),
-        application=application.name,
         base_url=about.base_url,
         target=target,
         node_types=saved_node_types(saved.custom_property_definition, counts),

@@ -1,8 +1,8 @@
 """The shape of an OAA application payload, as far as this program reads one back. The only place that describes it.
 
-The long lists stay raw JSON: their entries are decoded one at a time, since each is many times larger than what is
-kept of it. A payload of another origin may hold anything in custom properties of our names, so those that only answer
-questions are `object`, and whoever reads one asks for its value.
+The long lists stay raw JSON, and their entries are decoded one at a time: an entry is many times larger than what is
+kept of it. Other collectors may use the names of our custom properties for values of another type. Most of these
+properties are therefore typed `object`, and code that reads one compares it with the value that it looks for.
 
 Source: VEZA.md section 1.1, and what oaaclient's `CustomApplication.get_payload` writes.
 """

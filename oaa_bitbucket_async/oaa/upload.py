@@ -9,10 +9,10 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from oaaclient.client import OAAClient
 
@@ -36,6 +36,7 @@ from oaa_bitbucket_async.text import one_line
 from oaa_bitbucket_async.unreached import Cause
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 TEMPLATE = "application"
 _MOST_KINDS = 50
@@ -113,14 +114,25 @@ async def check_veza(veza: Veza, *, policy: RetryPolicy | None = None) -> None:
     UploadError if Veza refuses, TemporaryError if it goes on failing or can't be reached for now, WrongAddressError or
     another ConfigurationError if it can't be reached with these settings.
     """
+    await _look(
+        veza, policy, "the check of the API key", lambda client: client.api_get("/api/v1/providers/custom/templates")
+    )
+
+
+async def knows_data_source(veza: Veza, data_source: str, *, policy: RetryPolicy | None = None) -> bool:
+    """Whether Veza has this data source already; meant for the time before a crawl. Raises as `check_veza`."""
+
+    def search(client: VezaClient) -> bool:
+        provider = client.get_provider(veza.provider_name)
+        return bool(provider and client.get_data_source(data_source, str(provider["id"])))
+
+    return await _look(veza, policy, "the search for the data source", search)
+
+
+async def _look(veza: Veza, policy: RetryPolicy | None, what: str, call: Callable[[VezaClient], _T]) -> _T:
     with closing(open_client(veza)) as client:
         try:
-            await ask(
-                client,
-                policy or default_policy(at_most=_TRIES_OF_A_CHECK),
-                "the check of the API key",
-                lambda: client.api_get("/api/v1/providers/custom/templates"),
-            )
+            return await ask(client, policy or default_policy(at_most=_TRIES_OF_A_CHECK), what, lambda: call(client))
         except (VezaFailingError, VezaUnreachableError) as error:
             raise _before_a_crawl(error) from None
 
@@ -132,22 +144,6 @@ def _before_a_crawl(error: VezaFailingError | VezaUnreachableError) -> Collector
     if error.cause in (Cause.NO_SUCH_HOST, Cause.NO_TLS, Cause.OTHER_NAME):
         return WrongAddressError(error.message, error.advice)
     return ConfigurationError(error.message, error.advice)
-
-
-async def knows_data_source(veza: Veza, data_source: str, *, policy: RetryPolicy | None = None) -> bool:
-    """Whether Veza has this data source already; meant for the time before a crawl. Raises as `check_veza`."""
-    with closing(open_client(veza)) as client:
-
-        def look() -> bool:
-            provider = client.get_provider(veza.provider_name)
-            return bool(provider and client.get_data_source(data_source, str(provider["id"])))
-
-        try:
-            return await ask(
-                client, policy or default_policy(at_most=_TRIES_OF_A_CHECK), "the search for the data source", look
-            )
-        except (VezaFailingError, VezaUnreachableError) as error:
-            raise _before_a_crawl(error) from None
 
 
 async def push(

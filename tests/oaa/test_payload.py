@@ -194,8 +194,7 @@ def test_a_saved_payload_is_the_payload(tmp_path, compressed):
     assert loaded.compressed == payload.compressed
     assert loaded.counts == payload.counts
     assert loaded.raw_size == payload.raw_size
-    assert (loaded.application, loaded.base_url) == (payload.application, payload.base_url)
-    assert loaded.base_url == INSTANCE.base_url
+    assert loaded.base_url == payload.base_url == INSTANCE.base_url
 
 
 @pytest.mark.parametrize(
