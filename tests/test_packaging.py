@@ -82,7 +82,15 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    others = {"CHANGELOG.md", "README.md", "pyproject.toml", "requirements.txt", "PKG-INFO", ".gitignore"}
+    others = {
+        "CHANGELOG.md",
+        "README.md",
+        "pyproject.toml",
+        "requirements.txt",
+        "PKG-INFO",
+        ".gitignore",
+        ".dockerignore",
+    }
     docs = {file.relative_to(ROOT).as_posix() for file in (ROOT / "docs").rglob("*") if file.is_file()}
     assert names == PACKAGE | docs | others
 

@@ -1,4 +1,4 @@
-"""The README's schedules, run: what they put into the environment is all that a run needs."""
+"""The schedules in docs/, run: what they put into the environment is all that a run needs."""
 
 import os
 import shlex
@@ -18,9 +18,11 @@ from tests.readme import blocks, part
 from tests.servers import Fault
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="schedules of POSIX")
-SERVICE = blocks(part("systemd"), "ini")[0]
-CRON = blocks(part("cron"), "text")[0].strip()
-CRON_JOB = blocks(part("Kubernetes"), "yaml")[0]
+DOCS = ROOT / "docs"
+SERVICE = (DOCS / "systemd" / "oaa-bitbucket@.service").read_text("utf-8")
+CRON = (DOCS / "cron" / "oaa-bitbucket-run").read_text("utf-8")
+CRON_JOB = (DOCS / "kubernetes" / "cronjob.yaml").read_text("utf-8")
+LINE = blocks(part("cron"), "text")[0].strip()
 PROGRAM = "/opt/oaa-bitbucket-async/bin/oaa-bitbucket-async"
 CONFIGURED = "/etc/oaa-bitbucket"
 
@@ -55,7 +57,7 @@ def test_the_unit(bench: Benches, tmp_path: Path) -> None:
     unit = SERVICE.replace(CONFIGURED, str(etc)).replace(PROGRAM, str(etc / "program"))
     for specifier, value in {"%i": "main", "%d": str(credentials), "%S": str(tmp_path)}.items():
         unit = unit.replace(specifier, value)
-    lines = [line.partition("=") for line in unit.splitlines() if "=" in line]
+    lines = [line.partition("=") for line in unit.splitlines() if "=" in line and not line.startswith("#")]
     settings = [(key, value) for key, _, value in lines]
     credentials.mkdir()
     environment: dict[str, str] = {}
@@ -82,27 +84,68 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("times", "code", "starts"), [(0, 0, 1), (2, 0, 3), (99, 75, 4)])
-def test_the_line_of_cron(bench: Benches, tmp_path: Path, times: int, code: int, starts: int) -> None:
+def test_cron(bench: Benches, tmp_path: Path, times: int, code: int, starts: int) -> None:
     etc = tmp_path / "etc"
     made = bench(faults=[Fault("unavailable", match="application-properties|/users", retry_after=0, times=times)])
     secrets = {"BITBUCKET_TOKEN_FILE": f"{etc}/main.token", "VEZA_API_KEY_FILE": f"{etc}/main.veza-key"}
     _prepare(made, etc, **secrets, OAA_MAX_ATTEMPTS="1", OAA_STATE_DIR=str(made.state))
-    (etc / "sleep").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/slept\n')
-    (etc / "sleep").chmod(stat.S_IRWXU)
-    minute, hour, *_, command = CRON.split(" ", 5)
-    assert (minute, hour) == ("0", "2")
-    assert "%" not in command, "cron takes it for a line break"
-    line = command.replace(CONFIGURED, str(etc)).replace(PROGRAM, str(etc / "program"))
-    path = f"{etc}:{os.environ['PATH']}"
     before = len(made.veza.pushed)
-    done = _run(made, ["/bin/sh", "-c", line], {"HOME": str(tmp_path), "PATH": path}, tmp_path)
-    assert (done.stdout, done.stderr) == ("", ""), "cron would send a mail of it every night"
-    log = (tmp_path / "oaa-bitbucket.log").read_text()
+    done = _night(made, tmp_path)
+    log = (tmp_path / "oaa-bitbucket-main.log").read_text()
+    assert done.returncode == code, log
     assert len(made.veza.pushed) - before == (code == 0), log
     assert log.count("Error: ") == starts - (code == 0)
-    slept = (tmp_path / "slept").read_text().split() if starts > 1 else []
-    assert len(slept) == (starts - 1 if code == 0 else starts)
-    assert set(slept) <= {"900"}
+    assert _slept(tmp_path) == ["900"] * (starts - 1), "not after the last try"
+    assert done.stderr == ""
+    if code == 0:
+        assert done.stdout == "", "cron would send a mail of it every night"
+    else:
+        assert done.stdout.splitlines() == [
+            f"exit code 75; the last line of {tmp_path}/oaa-bitbucket-main.log:",
+            *log.splitlines()[-1:],
+        ]
+
+
+def test_cron_asks_once_where_no_repetition_helps(bench: Benches, tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    made = bench()
+    _prepare(made, etc, BITBUCKET_TOKEN="", VEZA_API_KEY_FILE=f"{etc}/main.veza-key", OAA_STATE_DIR=str(made.state))
+    assert _night(made, tmp_path).returncode == 2
+    assert _slept(tmp_path) == []
+
+
+def test_cron_s_log_is_rotated(bench: Benches, tmp_path: Path) -> None:
+    etc, log, old = tmp_path / "etc", tmp_path / "oaa-bitbucket-main.log", tmp_path / "oaa-bitbucket-main.log.1"
+    made = bench()
+    _prepare(made, etc, BITBUCKET_TOKEN="")
+    log.write_text("x" * 10_000_000)
+    _night(made, tmp_path)
+    assert not old.exists()
+    log.write_text("x" * 10_000_001)
+    _night(made, tmp_path)
+    assert old.stat().st_size == 10_000_001
+    assert log.stat().st_size < 10_000
+
+
+def _night(made: Bench, home: Path) -> "subprocess.CompletedProcess[str]":
+    """What cron does with the line of the README, `sleep` apart."""
+    etc = home / "etc"
+    script = etc / "oaa-bitbucket-run"
+    script.write_text(CRON.replace(CONFIGURED, str(etc)).replace(PROGRAM, str(etc / "program")))
+    script.chmod(stat.S_IRWXU)
+    (etc / "sleep").write_text(f'#!/bin/sh\necho "$@" >>{home}/slept\n')
+    (etc / "sleep").chmod(stat.S_IRWXU)
+    minute, hour, *_, command = LINE.split(" ", 5)
+    assert (minute, hour) == ("0", "2")
+    assert "%" not in command, "cron takes it for a line break"
+    assert f"# {LINE}" in " ".join(CRON.split()), "the script tells the same line"
+    line = command.replace(str(Path(PROGRAM).parent), str(etc))
+    return _run(made, ["/bin/sh", "-c", line], {"HOME": str(home), "PATH": f"{etc}:{os.environ['PATH']}"}, home)
+
+
+def _slept(home: Path) -> list[str]:
+    slept = home / "slept"
+    return slept.read_text().split() if slept.exists() else []
 
 
 def test_the_pod(bench: Benches, tmp_path: Path) -> None:
