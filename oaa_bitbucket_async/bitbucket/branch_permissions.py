@@ -2,7 +2,7 @@
 
 import msgspec
 
-from oaa_bitbucket_async.bitbucket.credentials import Reduced
+from oaa_bitbucket_async.bitbucket.credentials import MappedDecoder
 from oaa_bitbucket_async.bitbucket.rows import Id, Name, Number, Page, Row, without_nulls
 
 
@@ -99,7 +99,7 @@ class _Restrictions:
     """Decodes a page of restrictions, row by row where one can't be read."""
 
     def __init__(self) -> None:
-        self._page = Reduced(msgspec.json.Decoder(Page[_Restriction]), _restriction)
+        self._page = MappedDecoder(msgspec.json.Decoder(Page[_Restriction]), _restriction)
         self._rows = msgspec.json.Decoder(Page[msgspec.Raw])
         self._row = msgspec.json.Decoder(_Restriction)
 

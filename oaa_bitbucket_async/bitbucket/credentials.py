@@ -61,7 +61,7 @@ class GpgKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
     expires: int | None
 
 
-class Reduced(Generic[W, T]):
+class MappedDecoder(Generic[W, T]):
     """Decodes a page and keeps of each row only what `keep` makes of it."""
 
     def __init__(self, wire: "msgspec.json.Decoder[Page[W]]", keep: Callable[[W], T]) -> None:
@@ -210,7 +210,7 @@ def _gpg_key(wire: _GpgKey) -> GpgKey:
     )
 
 
-ACCESS_KEYS = Reduced(msgspec.json.Decoder(Page[_AccessKey]), _access_key)
-SSH_KEYS = Reduced(msgspec.json.Decoder(Page[_Key]), _ssh_key)
-TOKENS = Reduced(msgspec.json.Decoder(Page[_Token]), _token)
-GPG_KEYS = Reduced(msgspec.json.Decoder(Page[_GpgKey]), _gpg_key)
+ACCESS_KEYS = MappedDecoder(msgspec.json.Decoder(Page[_AccessKey]), _access_key)
+SSH_KEYS = MappedDecoder(msgspec.json.Decoder(Page[_Key]), _ssh_key)
+TOKENS = MappedDecoder(msgspec.json.Decoder(Page[_Token]), _token)
+GPG_KEYS = MappedDecoder(msgspec.json.Decoder(Page[_GpgKey]), _gpg_key)

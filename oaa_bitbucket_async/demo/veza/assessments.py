@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from oaa_bitbucket_async.demo.veza.refusal import Json, VezaRefusal, pages
+from oaa_bitbucket_async.demo.veza.shape import OaaPayload, OaaResource
 
 QUERIES = "/api/v1/assessments/queries"
 REPORTS = "/api/preview/assessments/reports"
@@ -29,41 +30,6 @@ _BUILT_IN = {
 }
 NodeTypes = Mapping[str, set[str]]
 """The properties that a query may name, by node type."""
-
-
-class _OfResource(msgspec.Struct):
-    resource_type: str
-    properties: dict[str, str] = {}
-
-
-class _Definition(msgspec.Struct):
-    application_type: str
-    application_properties: dict[str, str] = {}
-    local_user_properties: dict[str, str] = {}
-    local_group_properties: dict[str, str] = {}
-    local_access_creds_properties: dict[str, str] = {}
-    resources: list[_OfResource] = []
-
-
-class _Definitions(msgspec.Struct):
-    applications: list[_Definition]
-
-
-class _Resource(msgspec.Struct):
-    resource_type: str
-    sub_resources: "list[_Resource]" = []
-
-
-class _Application(msgspec.Struct):
-    local_users: list[msgspec.Raw] = []
-    local_groups: list[msgspec.Raw] = []
-    resources: list[_Resource] = []
-    local_access_creds: list[msgspec.Raw] = []
-
-
-class _Pushed(msgspec.Struct):
-    custom_property_definition: _Definitions
-    applications: list[_Application]
 
 
 @dataclass(slots=True)
@@ -178,7 +144,7 @@ class Assessments:
 
 def _node_types(raw: bytes) -> Iterator[tuple[str, set[str]]]:
     """What a pushed payload brings to Veza's graph."""
-    payload = msgspec.json.decode(raw, type=_Pushed)
+    payload = msgspec.json.decode(raw, type=OaaPayload)
     (definition,) = payload.custom_property_definition.applications
     prefix = f"OAA.{definition.application_type}"
     custom = {"Application": definition.application_properties, "Permission": {}}
@@ -197,7 +163,7 @@ def _node_types(raw: bytes) -> Iterator[tuple[str, set[str]]]:
         yield f"{prefix}.{resource_type}.{kind}", _BUILT_IN[kind] | {f"customprop_{name}" for name in names}
 
 
-def _kinds(resources: list[_Resource], kind: str) -> Iterator[tuple[str, str]]:
+def _kinds(resources: list[OaaResource], kind: str) -> Iterator[tuple[str, str]]:
     for resource in resources:
         yield resource.resource_type, kind
         yield from _kinds(resource.sub_resources, "SubResource")
