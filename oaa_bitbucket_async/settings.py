@@ -151,6 +151,13 @@ class Output:
     """On every record of the JSON log."""
     report: Path | None = None
     """Where the report goes, an HTML page."""
+    report_dir: Path | None = None
+    """A folder for the same page, with a table (CSV) for each finding."""
+
+    @property
+    def wants_report(self) -> bool:
+        """Whether any report is to be written."""
+        return self.report is not None or self.report_dir is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ PACKAGE = "oaa_bitbucket_async"
 ROOT = Path(__file__).parents[1] / PACKAGE
 FOR_ALL = {
     *("", "errors", "secret", "settings", "files", "reading", "state", "redaction", "events", "text", "urls"),
-    *("retry_after", "unreached"),
+    *("retry_after", "unreached", "folders"),
 }
 """Modules at the top that everyone may use ("" is the package itself: its version)."""
 ROOMS = {
@@ -38,6 +38,7 @@ AT_THE_TOP = {
     "secret": set[str](),
     "settings": {"secret"},
     "files": {"errors"},
+    "folders": {"errors", "files"},
     "reading": {"errors", "events", "files"},
     "state": {"settings", "urls"},
     "urls": set[str](),

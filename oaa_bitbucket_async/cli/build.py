@@ -11,6 +11,7 @@ from oaa_bitbucket_async.cli.secrets_from import SecretError, read_secret
 from oaa_bitbucket_async.cli.settings_table import values_of
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.files import prove_writable
+from oaa_bitbucket_async.folders import prove_folder
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import (
     MAX_REMOVED,
@@ -165,11 +166,18 @@ def build_include(values: tuple[str, ...], problems: list[str]) -> frozenset[Inc
 
 def check_report(params: Params, problems: list[str]) -> None:
     """Notes a problem if the report can't be written where it is wanted: better known before the crawl than after."""
-    if params["report"] is not None:
-        try:
-            prove_writable(params["report"])
-        except CollectorError as error:
-            problems.append(f"--report (OAA_REPORT): {error}")
+    page, folder = params["report"], params["report_dir"]
+    for flag, path, prove in (
+        ("--report (OAA_REPORT)", page, prove_writable),
+        ("--report-dir (OAA_REPORT_DIR)", folder, prove_folder),
+    ):
+        if path is not None:
+            try:
+                prove(path)
+            except CollectorError as error:
+                problems.append(f"{flag}: {error}")
+    if page is not None and folder is not None and folder.resolve() in page.resolve().parents:
+        problems.append(f"--report (OAA_REPORT): {page} is in {folder}, which --report-dir replaces as a whole.")
 
 
 def build_output(params: Params) -> Output:

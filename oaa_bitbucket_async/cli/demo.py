@@ -85,5 +85,5 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
 
 
 for _option in demo.params:  # a variable that is set for real runs must not send the demo's files over theirs
-    if _option.name in ("save_json", "metrics_file", "report"):
+    if _option.name in ("save_json", "metrics_file", "report", "report_dir"):
         _option.envvar = str(_option.envvar).replace("OAA_", "OAA_DEMO_", 1)

@@ -2,8 +2,11 @@
 
 import dataclasses
 import math
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
@@ -16,6 +19,8 @@ CommandName = Literal["run", "push", "demo"]
 
 MAX_CONCURRENCY = 4096
 CHOOSE = str(CHOOSE_NAME)
+_DATED = "YmdHMSjyGVu%"
+"""What a date in a path may be made of: figures only, the same in every language and on every system."""
 _FALSE = {"0", "false", "no", "off", "n", "f"}
 _TRUE = {"1", "true", "yes", "on", "y", "t"}
 _SECTIONS = MappingProxyType(
@@ -84,6 +89,19 @@ class Share(click.ParamType[float | None]):
             return Number(min=0, max=100).convert(value, param, ctx)
         except click.BadParameter:
             self.fail(f"{value!r} is neither 'off' nor a number from 0 to 100.", param, ctx)
+
+
+class DatedPath(click.Path):
+    """A path that may hold the date, as `strftime` writes it (UTC): `bitbucket-%Y-%m-%d.html`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path of today. Raises click.BadParameter for what is no date or time in figures."""
+        pattern = os.fspath(value)
+        for part in re.findall("%.?", pattern, re.DOTALL):
+            if part[1:] not in set(_DATED):
+                known = ", ".join(f"%{letter}" for letter in _DATED)
+                self.fail(f"{part!r} in {pattern!r} is no part of a date. Known are {known}.", param, ctx)
+        return super().convert(datetime.now(UTC).strftime(pattern) if "%" in pattern else pattern, param, ctx)
 
 
 class Setting(click.Option):

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from oaa_bitbucket_async.access.answers import KeyOrToken, Person, Way, WhatCan, WhoCan
 from oaa_bitbucket_async.access.graph import ON_EVERYTHING
+from oaa_bitbucket_async.ops.csv_cells import cells
 from oaa_bitbucket_async.ops.terminal import write_json
 from oaa_bitbucket_async.text import escape
 
 WHO_COLUMNS = ("place", "level", "name", "id", "highest", "active", "licensed", "kind", "through", "permission", "on")
 WHAT_COLUMNS = ("name", "place", "highest", "kind", "through", "permission", "on")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _EVERYTHING = "the whole instance"
 _VERBS = MappingProxyType({"read": "read", "write": "write to", "admin": "administer"})
 
@@ -35,11 +35,11 @@ def write_who_csv(answers: Iterable[WhoCan], limit: int | None, file: TextIO) ->
         for person in [*answer.people[:limit], *answer.unknown[:limit]]:
             for way in person.ways:
                 about = (person.name, person.id, person.highest, person.active, person.licensed)
-                table.writerow(_cells(answer.place, answer.level, *about, *_way(way)))
+                table.writerow(cells(answer.place, answer.level, *about, *_way(way)))
         for opener in answer.credentials[:limit]:
             for way in opener.ways:
                 about = (f"{opener.kind} {opener.name}", opener.id, opener.highest, opener.active, None)
-                table.writerow(_cells(answer.place, answer.level, *about, *_way(way)))
+                table.writerow(cells(answer.place, answer.level, *about, *_way(way)))
 
 
 def write_what_csv(answer: WhatCan, limit: int | None, file: TextIO) -> None:
@@ -48,7 +48,7 @@ def write_what_csv(answer: WhatCan, limit: int | None, file: TextIO) -> None:
     table.writerow(WHAT_COLUMNS)
     for reached in answer.places[:limit]:
         for way in reached.ways:
-            table.writerow(_cells(answer.name, reached.place, reached.highest, *_way(way)))
+            table.writerow(cells(answer.name, reached.place, reached.highest, *_way(way)))
 
 
 def show_who(answer: WhoCan, limit: int, console: Console) -> None:
@@ -156,17 +156,6 @@ def _as_json(answer: WhoCan | WhatCan, limit: int | None) -> dict[str, object]:
 
 def _way(way: Way) -> tuple[str, str | None, str, str]:
     return way.kind, way.through, way.permission, way.on
-
-
-def _cells(*values: object) -> Iterator[object]:
-    """A spreadsheet takes a cell that begins like a formula for one: such a name gets an apostrophe in front."""
-    for value in values:
-        if isinstance(value, bool):
-            yield str(value).lower()
-        elif isinstance(value, str):
-            yield escape(f"'{value}" if value.startswith(_FORMULA) else value)
-        else:
-            yield value
 
 
 def _table(*headings: str) -> Table:

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 
@@ -20,7 +21,7 @@ from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.ops.figures import fields
 from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.ops.metrics import write_metrics
-from oaa_bitbucket_async.ops.report import write_report
+from oaa_bitbucket_async.ops.report import Report
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.analysis import Analysis
 from oaa_bitbucket_async.ops.result import PacingSummary, RunResult
@@ -32,6 +33,7 @@ from oaa_bitbucket_async.settings import Identity, Output
 
 _log = logging.getLogger(__name__)
 REPORT = "--report (OAA_REPORT)"
+REPORT_DIR = "--report-dir (OAA_REPORT_DIR)"
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Reporter:
         """The crawl is over."""
         self.result.crawl_duration = time.monotonic() - self.began
         self.result.counts = await asyncio.to_thread(counts_of, snapshot)
-        if self.output.report is not None:
+        if self.output.wants_report:
             self._take_samples()
             with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
                 self.analysis = await asyncio.to_thread(analyse, snapshot, identity=identity, now=time.time())
@@ -78,14 +80,26 @@ class Reporter:
         if (metrics_file := self.output.metrics_file) is not None:
             with _not_worth_the_run("--metrics-file (OAA_METRICS_FILE)", Event.METRICS_FAILED):
                 await asyncio.to_thread(write_metrics, metrics_file, self.result)
-        if (report := self.output.report) is not None and self.shown:
+        if self.output.wants_report and self.shown:
             if not self.samples:
                 self._take_samples()
-            with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
-                await asyncio.to_thread(
-                    write_report, report, self.result, self.analysis, self.samples, self.output.run_id, self.redact
-                )
-                _log.info("the report is in %s", report, extra=event(Event.REPORT_SAVED, path=str(report)))
+            report = Report(
+                result=self.result,
+                analysis=self.analysis,
+                samples=self.samples,
+                run_id=self.output.run_id,
+                redact=self.redact,
+            )
+            await self._write(REPORT, report.write_page, self.output.report)
+            await self._write(REPORT_DIR, report.write_folder, self.output.report_dir)
+
+    async def _write(self, flag: str, write: Callable[[Path], Path], wanted: Path | None) -> None:
+        if wanted is None:
+            return
+        with _not_worth_the_run(flag, Event.REPORT_FAILED):
+            there = await asyncio.to_thread(write, wanted)
+            aside = "" if there == wanted else f"; {wanted} stays as it was"
+            _log.info("the report is in %s%s", there, aside, extra=event(Event.REPORT_SAVED, path=str(there)))
 
     def _sum_up(self, exit_code: int) -> None:
         result = self.result

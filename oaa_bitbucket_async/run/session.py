@@ -91,7 +91,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
         api = Api(base_url_parts(settings.bitbucket_url).path, pace.page_size)
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(pacer.watch(client.probe))
-            timeline = Timeline(stats, pacer, clock) if settings.output.report is not None else None
+            timeline = Timeline(stats, pacer, clock) if settings.output.wants_report else None
             follow = None if timeline is None else group.create_task(_follow(timeline))
             try:
                 yield Session(settings, api, client, pacer, stats, timeline, clock)

@@ -52,6 +52,7 @@ TWINS = [
     ("--log-format", "OAA_LOG_FORMAT", "json", "text", "output.log_format"),
     ("--metrics-file", "OAA_METRICS_FILE", "a", "b", "output.metrics_file"),
     ("--report", "OAA_REPORT", "a", "b", "output.report"),
+    ("--report-dir", "OAA_REPORT_DIR", "a", "b", "output.report_dir"),
     ("--save-json", "OAA_SAVE_JSON", "a", "b", "output.save_json"),
     ("--bitbucket-url", "BITBUCKET_URL", "https://a", "https://b", "bitbucket_url"),
     ("--veza-url", "VEZA_URL", "https://a", "https://b", "veza.url"),

@@ -1,5 +1,7 @@
 """`--report` in whole runs: what the page says must be what happened."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -102,7 +104,8 @@ def test_an_incomplete_run_says_so_at_the_top(bench: Benches, tmp_path: Path, pa
     path = tmp_path / "report.html"
     end = ended(made, "--report", str(path), *(["--allow-partial"] if partial else []))
     assert end.code == 3, end.err
-    page = read(path)
+    page = read(path if partial else path.with_name("report.failed.html"))
+    assert path.exists() == partial
     safe(page, made.bitbucket.url)
     top = page.text.split("What deserves action")[0]
     how = "and uploaded nevertheless" if partial else "nothing was uploaded"
@@ -114,7 +117,7 @@ def test_a_run_that_veza_refuses_keeps_its_report(bench: Benches, tmp_path: Path
     made, path = bench(), tmp_path / "report.html"
     end = Process(made, "--report", str(path), first=NO_CHECK_OF_VEZA, VEZA_API_KEY="wrong-key").end()
     assert end.code == 5, end.err
-    page = read(path)
+    page = read(tmp_path / "report.failed.html")
     assert "Everything was collected, but Veza did not take it." in page.text
     assert "The payload is kept in" in page.text
     assert figure(page, "repositories") == len(made.bitbucket.estate.repositories)
@@ -122,17 +125,39 @@ def test_a_run_that_veza_refuses_keeps_its_report(bench: Benches, tmp_path: Path
 
 def test_a_run_that_is_stopped_in_the_crawl_tells_how_far_it_went(bench: Benches, tmp_path: Path) -> None:
     made = bench(RiggedOptions(capacity=Capacity(slots=4, service="fixed", seconds=0.05)))
-    path = tmp_path / "report.html"
-    process = Process(made, "--report", str(path))
+    path, folder = tmp_path / "report.html", tmp_path / "report"
+    path.write_text("yesterday's")
+    process = Process(made, "--report", str(path), "--report-dir", str(folder))
     process.until_requests(40)
     process.send(signal.SIGTERM)
     end = process.end()
     assert end.code == 143, end.err
-    page = read(path)
+    end.said(f"the report is in {tmp_path / 'report.failed.html'}; {path} stays as it was")
+    assert path.read_text() == "yesterday's"
+    assert [one.name for one in tmp_path.glob("report*/*.html")] == ["index.html"]
+    assert (tmp_path / "report.failed" / "index.html").exists()
+    page = read(tmp_path / "report.failed.html")
     safe(page, made.bitbucket.url)
     assert "Interrupted, nothing was uploaded." in page.text
     assert "The crawl did not come to its end." in page.text
     assert "What deserves action" not in page.text
+
+
+def test_a_folder_has_the_page_and_every_list_whole(bench: Benches, tmp_path: Path) -> None:
+    made, folder = bench(estate=hostile()), tmp_path / "access-%Y"
+    end = ended(made, "--include", "tokens", OAA_REPORT_DIR=str(folder))
+    assert end.code == 0, end.err
+    (folder,) = tmp_path.glob("access-2*")
+    end.said(f"the report is in {folder}")
+    tables = {one.name: list(csv.reader(io.StringIO(one.read_text("utf-8")))) for one in folder.glob("*.csv")}
+    page = read(folder / "index.html")
+    safe(page, made.bitbucket.url, tables)
+    for what, key in (("tokens that never expire", "tokens-that-never-expire"), ("people who", "administrators")):
+        assert len(tables[f"{key}.csv"]) - 1 == figure(page, what) > 0
+    assert "unprotected-default-branches.csv" not in tables
+    end = ended(made, OAA_REPORT_DIR=str(folder))
+    assert end.code == 0, end.err
+    assert not (folder / "tokens-that-never-expire.csv").exists(), "replaced as a whole"
 
 
 def test_a_path_that_can_not_be_written_ends_the_run_before_it_begins(bench: Benches, tmp_path: Path) -> None:
@@ -142,6 +167,17 @@ def test_a_path_that_can_not_be_written_ends_the_run_before_it_begins(bench: Ben
         assert end.code == 2, end.err
         assert "--report" in end.err
         assert str(path) in end.err
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "thesis").write_text("")
+    for flags, words in (
+        (["--report-dir", str(tmp_path / "report")], "holds other files than ours: thesis"),
+        (["--report", "report-%Q.html"], "'%Q' in 'report-%Q.html' is no part of a date"),
+        (["--report-dir", "report-%"], "'%' in 'report-%' is no part of a date"),
+        (["--report-dir", str(tmp_path / "new"), "--report", str(tmp_path / "new" / "x.html")], "--report"),
+    ):
+        end = ended(made, *flags)
+        assert end.code == 2, end.err
+        assert words in " ".join(end.err.split())
     assert made.bitbucket.requests == []
     assert list(tmp_path.glob("**/*.tmp")) == []
 

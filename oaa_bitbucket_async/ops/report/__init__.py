@@ -1,28 +1,71 @@
-"""The run's report: one HTML page that shows what was found and how it went."""
+"""The run's report: one HTML page that shows what was found and how it went, or a folder with that page and tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.timeline import Sample
+from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.files import write_whole
+from oaa_bitbucket_async.folders import write_folder
 from oaa_bitbucket_async.ops.report.analysis import Analysis
+from oaa_bitbucket_async.ops.report.tables import csv_chunks, csv_name
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.text import escape
 
+_PAGE_SUFFIXES = (".html", ".htm")
 
-def write_report(
-    path: Path,
-    result: RunResult,
-    analysis: Analysis | None,
-    samples: Sequence[Sample],
-    run_id: str,
-    redact: Callable[[str], str],
-) -> None:
-    """Writes the page, whole, for its owner only. Blocks: call it off the event loop.
 
-    Without `analysis` the page tells how the run went, and nothing of Bitbucket. Raises as `files.write_whole`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What is told of a run. Without `analysis`, how it went, and nothing of Bitbucket.
+
+    The report of a run that failed goes beside the last good one. Writing blocks: call it off the event loop.
     """
-    from oaa_bitbucket_async.ops.report.page import render  # the plotting library takes its time to load
 
-    page = render(result, analysis, samples, run_id=run_id, clean=lambda text: escape(redact(text)))
-    write_whole(path, page)
+    result: RunResult
+    analysis: Analysis | None = None
+    samples: Sequence[Sample] = ()
+    run_id: str = ""
+    redact: Callable[[str], str]
+
+    def write_page(self, path: Path) -> Path:
+        """Writes the page, whole, for its owner only; gives where to. Raises as `files.write_whole`."""
+        there = path if stands(self.result) else failed_page(path)
+        write_whole(there, self._page(in_folder=False))
+        return there
+
+    def write_folder(self, folder: Path) -> Path:
+        """Writes the page and a table for each finding, whole; gives where to. Raises as `folders.write_folder`."""
+        there = folder if stands(self.result) else failed_folder(folder)
+        found = [one for one in self.analysis.findings if one.asked] if self.analysis is not None else []
+        tables: list[tuple[str, Iterable[bytes]]] = [(csv_name(one), csv_chunks(one, self._clean)) for one in found]
+        write_folder(there, [("index.html", (self._page(in_folder=True),)), *tables])
+        return there
+
+    def _page(self, *, in_folder: bool) -> bytes:
+        from oaa_bitbucket_async.ops.report.page import render  # the plotting library takes its time to load
+
+        return render(
+            self.result, self.analysis, self.samples, run_id=self.run_id, in_folder=in_folder, clean=self._clean
+        )
+
+    def _clean(self, text: str) -> str:
+        return escape(self.redact(text))
+
+
+def stands(result: RunResult) -> bool:
+    """Whether the run did what it was to do, so that its report takes the place of the last one."""
+    return result.exit_code == 0 or (result.exit_code == IncompleteError.exit_code and result.uploaded)
+
+
+def failed_page(path: Path) -> Path:
+    """Beside the page: `bitbucket.html` becomes `bitbucket.failed.html`."""
+    if path.suffix.lower() in _PAGE_SUFFIXES:
+        return path.with_name(f"{path.stem}.failed{path.suffix}")
+    return path.with_name(f"{path.name}.failed.html")
+
+
+def failed_folder(path: Path) -> Path:
+    """Beside the folder: `report` becomes `report.failed`."""
+    return path.with_name(f"{path.name}.failed")

@@ -1,6 +1,7 @@
 """Reads a page as a browser's parser would have to, and refuses what no browser should have to mend."""
 
 import re
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -85,11 +86,14 @@ class Page(HTMLParser):
         return [str(attrs["id"]) for _, attrs in self.tags if "id" in attrs]
 
 
-def safe(page: Page, base_url: str) -> None:
-    """Nothing runs, nothing is loaded, nothing but the template's own elements is there."""
+def safe(page: Page, base_url: str, beside: Iterable[str] = ()) -> None:
+    """Nothing runs, nothing is loaded, nothing but the template's own elements is there.
+
+    `beside`: files in its folder.
+    """
     assert {tag for tag, _ in page.tags} <= TAGS
     assert [a for _, attrs in page.tags for a in attrs if a.startswith("on")] == []
     anchors = {f"#{one}" for one in page.ids}
-    assert page.references - {base_url} <= anchors, "a reference that leads elsewhere, or nowhere"
+    assert page.references - {base_url, *beside} <= anchors, "a reference that leads elsewhere, or nowhere"
     assert len(set(page.ids)) == len(page.ids)
     assert {one for one in page.addresses if not one.startswith(base_url)} <= {"http://www.w3.org/2000/svg"}

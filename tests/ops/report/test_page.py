@@ -1,5 +1,7 @@
 """The page: what it says for each end of a run, and that no name from Bitbucket is ever more than text."""
 
+import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -22,9 +24,10 @@ from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing
 from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.upload import UploadResult
-from oaa_bitbucket_async.ops.report import write_report
+from oaa_bitbucket_async.ops.report import Report, failed_page
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.change_list import access_changes
+from oaa_bitbucket_async.ops.report.findings import FINDINGS
 from oaa_bitbucket_async.ops.report.page import render
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.redaction import Redactor
@@ -304,11 +307,81 @@ def test_written_whole_for_its_owner_only_and_without_secrets(tmp_path: Path) ->
     path = tmp_path / "report.html"
     path.write_text("yesterday's")
     path.chmod(0o644)
-    result = replace(result_of("s3cret-s3cret"), exit_code=3, error=CollectorError("s3cret-s3cret!"))
-    write_report(path, result, None, (), "r1", Redactor([Secret("s3cret-s3cret")]))
+    result = result_of("s3cret-s3cret")
+    report = Report(result=result, run_id="r1", redact=Redactor([Secret("s3cret-s3cret")]))
+    assert report.write_page(path) == path
     assert "s3cret" not in path.read_text(encoding="utf-8")
     assert "***" in path.read_text(encoding="utf-8")
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(ConfigurationError):
-        write_report(tmp_path / "none" / "report.html", result, None, (), "r1", Redactor())
+        report.write_page(tmp_path / "none" / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "outcome", "stands"),
+    [(0, "uploaded", True), (0, "dry run", True), (3, "uploaded", True), (3, "not uploaded", False),
+     (5, "refused", False), (1, "uploaded", False), (75, None, False), (143, None, False)],
+)  # fmt: skip
+def test_a_run_that_failed_does_not_replace_the_last_good_report(
+    tmp_path: Path, exit_code: int, outcome: str | None, stands: bool
+) -> None:
+    page, folder = tmp_path / "report.html", tmp_path / "report"
+    good = Report(result=RunResult(instance="good"), redact=str)
+    good.write_page(page)
+    good.write_folder(folder)
+    upload = None if outcome is None else UploadResult(outcome=outcome)  # type: ignore[arg-type]
+    other = Report(result=RunResult(instance="other", exit_code=exit_code, upload=upload), redact=str)
+    written = [other.write_page(page), other.write_folder(folder)]
+    if stands:
+        assert written == [page, folder]
+        assert "other" in page.read_text(encoding="utf-8")
+    else:
+        assert written == [tmp_path / "report.failed.html", tmp_path / "report.failed"]
+        assert "good" in page.read_text(encoding="utf-8")
+        assert "good" in (folder / "index.html").read_text(encoding="utf-8")
+        assert "other" in (written[1] / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "failed"),
+    [("a.html", "a.failed.html"), ("a.b.HTM", "a.b.failed.HTM"), ("a", "a.failed.html"), ("a.11", "a.11.failed.html")],
+)
+def test_the_page_of_a_run_that_failed_has_a_name_of_its_own(name: str, failed: str) -> None:
+    assert failed_page(Path(name)) == Path(failed)
+
+
+def test_the_folder_has_every_list_whole_as_a_table(tmp_path: Path) -> None:
+    snapshot = Snapshot(INSTANCE, public_access="on")
+    project = rows.Project(id=1, key="P", name="", type="NORMAL", public=True)
+    snapshot.add_project(project)
+    for n in range(1234):
+        snapshot.add_repository(rows.Repository(id=n, slug=f"r{n:04}", name="", project=project, public=False))
+    analysis = analyse(snapshot, identity="email", now=1_764_000_000.0)
+    Report(result=RunResult(instance="x"), analysis=analysis, redact=str).write_folder(tmp_path / "report")
+    tables = {one.name: one.read_text(encoding="utf-8") for one in (tmp_path / "report").glob("*.csv")}
+    asked = {f"{one.key}.csv" for one in FINDINGS if not one.includes}
+    assert tables.keys() == asked, "what was not looked at has no table"
+    lines = tables["public-repositories.csv"].splitlines()
+    assert lines[:2] == ["repository,marked public is", "P/r0000,the project"]
+    assert len(lines) == 1235
+    page = Page((tmp_path / "report" / "index.html").read_bytes())
+    safe(page, INSTANCE.base_url, tables)
+    assert "public-repositories.csv has all of it as a table" in page.text
+
+
+@pytest.mark.parametrize(
+    "text", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "a\x1b[31m", 'a"b,c', "a\nb", "s3cret-s3cret"]
+)
+def test_no_cell_of_a_table_is_a_formula_a_secret_or_two_lines(tmp_path: Path, text: str) -> None:
+    analysis = analyse(hostile(text), identity="email", now=1_764_000_000.0)
+    redact = Redactor([Secret("s3cret-s3cret")])
+    Report(result=RunResult(instance="x"), analysis=analysis, redact=redact).write_folder(tmp_path / "report")
+    for one in (tmp_path / "report").glob("*.csv"):
+        table = one.read_text(encoding="utf-8")
+        found = list(csv.reader(io.StringIO(table)))
+        assert len({len(row) for row in found}) == 1
+        assert len(found) == len(table.splitlines())
+        assert not [cell for row in found for cell in row if cell.startswith(("=", "+", "-", "@", "\t"))]
+        assert "s3cret" not in table
+        assert all(c.isprintable() for c in table.replace("\n", ""))
