@@ -150,11 +150,10 @@ async def _tell_veza(tell: Tell, settings: Settings) -> None:
 async def _tell_guards(tell: Tell, session: Session) -> None:
     """What a run would refuse or warn of before its crawl."""
     settings = session.settings
-    data_source = data_source_of(settings.veza, settings.bitbucket_url)
-    notices = await before_crawl(session, data_source)
+    notices = await before_crawl(session)
     if settings.veza.url is not None and settings.veza.api_key is not None:
-        last = LastUpload.of(settings.state, settings.veza, data_source)
-        unknown = unknown_upload(last, data_source, settings.scope)
+        data_source = data_source_of(settings.veza, settings.bitbucket_url)
+        unknown = unknown_upload(LastUpload.of_run(settings), data_source, settings.scope)
         if unknown is not None and await knows_data_source(settings.veza, data_source):
             notices.append(unknown)
     if settings.scope.limited:

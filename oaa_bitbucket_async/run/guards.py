@@ -34,15 +34,14 @@ class Notice:
         _log.warning("%s", self.text, extra=event(self.event))
 
 
-async def before_crawl(session: Session, data_source: str) -> list[Notice]:
+async def before_crawl(session: Session) -> list[Notice]:
     """Asks all that can be asked before the crawl whether its upload may replace the last one.
 
     Raises ConfigurationError for a filter that matches nothing, RemovalError for a part that would replace the whole,
     and what `prove_filters` and `LastUpload.head` raise.
     """
     settings = session.settings
-    last = LastUpload.of(settings.state, settings.veza, data_source)
-    head = await _head_for(settings.scope, last, settings.max_removed)
+    head = await _head_for(settings.scope, LastUpload.of_run(settings), settings.max_removed)
     earlier = None if head is None else Earlier(_scope_of(head), head.project_keys)
     warnings = await prove_filters(session.client, session.api, settings.scope, earlier)
     notices = [Notice(Event.FILTER_UNMATCHED, warning) for warning in warnings]

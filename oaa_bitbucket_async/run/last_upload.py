@@ -11,9 +11,10 @@ from oaa_bitbucket_async.errors import CollectorError, ConfigurationError, Remov
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import private_dir, write_whole
 from oaa_bitbucket_async.oaa.changes import Changes
+from oaa_bitbucket_async.oaa.names import data_source_of
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.oaa.saved import Head, compare_with_file, head_of_ours
-from oaa_bitbucket_async.settings import State, Veza
+from oaa_bitbucket_async.settings import Settings, State, Veza
 from oaa_bitbucket_async.state import last_payload_path
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,11 @@ class LastUpload:
         if not state.keep_last or veza.url is None:
             return None
         return cls(last_payload_path(state.directory, veza.url, veza.provider_name, data_source))
+
+    @classmethod
+    def of_run(cls, settings: Settings) -> "LastUpload | None":
+        """That of the data source to which a run with these settings uploads."""
+        return cls.of(settings.state, settings.veza, data_source_of(settings.veza, settings.bitbucket_url))
 
     @property
     def known(self) -> bool:

@@ -82,12 +82,10 @@ async def _locked(settings: Settings, reporter: Reporter, interruption: Interrup
             introduce(settings, capabilities)
             if not settings.dry_run:
                 check_settings(settings.veza, settings.bitbucket_url)
-                last = LastUpload.of(
-                    settings.state, settings.veza, data_source_of(settings.veza, settings.bitbucket_url)
-                )
+                last = LastUpload.of_run(settings)
                 with passing_if(lambda: last is not None and last.known):
                     await check_veza(settings.veza)
-            for notice in await before_crawl(session, data_source_of(settings.veza, settings.bitbucket_url)):
+            for notice in await before_crawl(session):
                 notice.log()
             async with journal_of(settings, capabilities, paths.journal) as journal:
                 try:
@@ -148,8 +146,7 @@ async def _deliver(
     result = reporter.result
     result.missing = ledger.missing()
     result.gone = ledger.count(Outcome.GONE)
-    data_source = data_source_of(settings.veza, settings.bitbucket_url)
-    last = LastUpload.of(settings.state, settings.veza, data_source)
+    last = LastUpload.of_run(settings)
     await settle_public_access(snapshot, last, result)
     await reporter.crawled(snapshot, settings.identity)
     lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
@@ -163,7 +160,7 @@ async def _deliver(
     delivery = Delivery(
         payload=payload,
         veza=settings.veza,
-        data_source=data_source,
+        data_source=data_source_of(settings.veza, settings.bitbucket_url),
         scope=settings.scope,
         state=settings.state,
         last=last,
