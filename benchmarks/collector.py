@@ -178,7 +178,7 @@ async def work(job: Job) -> Report:
         at_first = await stats_of(job.url)
         clocks.begin()
         async with open_session(settings) as session:
-            findings = await session.examine()
+            capabilities = await session.examine()
             clocks.end("preflight")
             before = await stats_of(job.url)
             sent_before = session.stats.sent.copy()
@@ -186,11 +186,11 @@ async def work(job: Job) -> Report:
             clocks.begin()
             began = asyncio.get_running_loop().time()
             if job.journal:
-                async with journal_of(settings, findings, path) as journal:
-                    collection = await collect(session, findings, journal, counts, interruption)
+                async with journal_of(settings, capabilities, path) as journal:
+                    snapshot, ledger = await collect(session, capabilities, journal, counts, interruption)
                 await journal.discard()
             else:
-                collection = await collect(session, findings, Journal(path), counts, interruption)
+                snapshot, ledger = await collect(session, capabilities, Journal(path), counts, interruption)
             clocks.end("crawl")
             if profiler is not None:
                 profiler.disable()
@@ -198,7 +198,6 @@ async def work(job: Job) -> Report:
             after = await stats_of(job.url)
             limit = [(c.at - began, c.old, c.new, c.reason) for c in session.pacer.history if c.at >= began]
             sent = dict(session.stats.sent - sent_before)
-    snapshot = collection.snapshot
     clocks.begin()
     payload = await asyncio.to_thread(build_payload, snapshot) if job.build else None
     clocks.end("build")
@@ -211,7 +210,7 @@ async def work(job: Job) -> Report:
         server=after - before,
         server_all=after - at_first,
         limit=limit,
-        complete=collection.ledger.complete,
+        complete=ledger.complete,
         found={
             "users": len(snapshot.users),
             "groups": len(snapshot.groups),
