@@ -14,7 +14,9 @@ from oaa_bitbucket_async.files import prove_writable
 from oaa_bitbucket_async.folders import prove_folder
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import (
+    CHOOSE_NAME,
     MAX_REMOVED,
+    STANDARD_OUTPUT,
     VEZA_NAME_CHARACTERS,
     Include,
     Login,
@@ -96,7 +98,7 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built[Settings
         )
     _check_user(user, found)
     veza = _veza(params, environ, found, needed=not params["dry_run"] and not params["check"])
-    check_report(params, found.problems)
+    check_outputs(params, found)
     include = build_include(params["include"], found.problems)
     settings = Settings(
         login=Login(secret=secret or Secret(""), user=user),
@@ -164,20 +166,28 @@ def build_include(values: tuple[str, ...], problems: list[str]) -> frozenset[Inc
     return frozenset(Include(name.lower()) for name in names if name not in unknown)
 
 
-def check_report(params: Params, problems: list[str]) -> None:
-    """Notes a problem if the report can't be written where it is wanted: better known before the crawl than after."""
+def check_outputs(params: Params, found: Problems, *, prefix: str = "OAA_") -> None:
+    """Notes a problem for what can't be written where it is wanted: better known before the crawl than after.
+
+    A disk that is full now may have room by then, so that is a warning.
+    """
     page, folder = params["report"], params["report_dir"]
-    for flag, path, prove in (
-        ("--report (OAA_REPORT)", page, prove_writable),
-        ("--report-dir (OAA_REPORT_DIR)", folder, prove_folder),
-    ):
-        if path is not None:
-            try:
-                prove(path)
-            except CollectorError as error:
-                problems.append(f"{flag}: {error}")
+    for name in ("save_json", "metrics_file", "report", "report_dir"):
+        path: Path | None = params[name]
+        if path is None or path == STANDARD_OUTPUT:
+            continue
+        what = f"--{name.replace('_', '-')} ({prefix}{name.upper()})"
+        prove = prove_folder if name == "report_dir" else prove_writable
+        try:
+            prove(Path(".payload") if path == CHOOSE_NAME else path)
+        except ConfigurationError as error:
+            found.problems.append(f"{what}: {error}")
+        except CollectorError as error:
+            found.warnings.append(f"{what}: {error}")
     if page is not None and folder is not None and folder.resolve() in page.resolve().parents:
-        problems.append(f"--report (OAA_REPORT): {page} is in {folder}, which --report-dir replaces as a whole.")
+        found.problems.append(
+            f"--report ({prefix}REPORT): {page} is in {folder}, which --report-dir replaces as a whole."
+        )
 
 
 def build_output(params: Params) -> Output:

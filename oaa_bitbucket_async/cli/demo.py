@@ -1,6 +1,7 @@
 """`oaa-bitbucket-async demo`: the main job against an embedded Bitbucket and Veza."""
 
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from oaa_bitbucket_async.cli.build import (
     build_output,
     build_pace,
     build_scope,
-    check_report,
+    check_outputs,
 )
 from oaa_bitbucket_async.cli.help import HelpCommand
 from oaa_bitbucket_async.cli.invocation import Invocation
@@ -41,6 +42,9 @@ _SHAPE: tuple[click.Parameter, ...] = (
     ),
 )
 
+_FILES = MappingProxyType({"save_json": "demo-payload.json", "report": "demo-report.html"})
+"""What the demo leaves behind, unless it is told another place."""
+
 
 @click.command(
     cls=HelpCommand,
@@ -59,7 +63,7 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
         pace = build_pace(params, found.warnings)
         scope = build_scope(params, found.problems)
         include = build_include(params["include"], found.problems)
-        check_report(params, found.problems)
+        check_outputs(params, found, prefix="OAA_DEMO_")
         found.raise_problems()
         output = build_output(params)
         invocation.configure(output, Redactor(), found.warnings)
@@ -87,3 +91,5 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
 for _option in demo.params:  # a variable that is set for real runs must not send the demo's files over theirs
     if _option.name in ("save_json", "metrics_file", "report", "report_dir"):
         _option.envvar = str(_option.envvar).replace("OAA_", "OAA_DEMO_", 1)
+    if isinstance(_option, Setting) and _option.name in _FILES:
+        _option.default = _option.default_text = _FILES[_option.name]

@@ -26,7 +26,8 @@ from oaa_bitbucket_async.cli.invocation import (
 from oaa_bitbucket_async.cli.push import push
 from oaa_bitbucket_async.cli.questions import what_can, who_can
 from oaa_bitbucket_async.cli.settings_table import options_of
-from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
+from oaa_bitbucket_async.files import prove_writable
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.text import escape
 from oaa_bitbucket_async.urls import AddressError, bitbucket_base
@@ -80,7 +81,8 @@ def _tell_metrics(params: dict[str, Any], exit_code: int) -> None:
         return
     try:
         base, _ = bitbucket_base(params["bitbucket_url"] or "")
-    except AddressError:  # no Bitbucket that the figures could be about
+        prove_writable(params["metrics_file"])
+    except (AddressError, CollectorError):  # no Bitbucket that the figures could be about, or nowhere to put them
         return
     from oaa_bitbucket_async import run
 

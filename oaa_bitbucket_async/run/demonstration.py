@@ -31,9 +31,6 @@ from oaa_bitbucket_async.settings import (
     Veza,
 )
 
-PAYLOAD = Path("demo-payload.json")
-REPORT = Path("demo-report.html")
-
 _FOR_REAL = """
 That was the main job, with nothing left out but the real servers. For yours,
 with an HTTP access token (Project admin) of a Bitbucket administrator:
@@ -59,10 +56,6 @@ def demonstrate(
 ) -> int:
     """Runs it, prints the same summary as a real run, and leaves payload and report in files. Gives the exit code."""
     estate = generate(EstateShape.for_repositories(repositories, seed=seed))
-    if output.save_json is None:
-        output = replace(output, save_json=PAYLOAD)
-    if output.report is None:
-        output = replace(output, report=REPORT)
 
     async def play(settings: Settings) -> int:
         async with EmbeddedBitbucket(estate) as bitbucket:

@@ -5,10 +5,13 @@ they do the right thing when they are typed as printed, anywhere.
 """
 
 import asyncio
+import logging
 import os
+import re
 import shlex
 import subprocess
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +19,11 @@ from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.files import private_dir, write_whole
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.settings import MAX_REMOVED, State, Veza
+
+MOST_KEPT = 3
+"""Payloads of one data source that stay in the state folder."""
+_ENDING = ".json.gz"
+_log = logging.getLogger(__name__)
 
 
 class Kept(NamedTuple):
@@ -30,20 +38,42 @@ class Kept(NamedTuple):
         return cls(path, f"The payload is kept in {path}{f' ({why})' if why else ''}.")
 
 
-async def keep(folder: Path, name: str, content: bytes) -> Kept:
-    """Write `content` to the file `name` in `folder`, else in the working folder, else in the temporary one.
+async def keep(folder: Path, data_source: str, content: bytes, *, suffix: str = "") -> Kept:
+    """Write `content` to a new file in `folder`, else in the working folder, else in the temporary one.
 
-    Never raises a CollectorError: why the payload was not uploaded is what the user has to read.
+    Its name is `kept_name`, with `suffix`. In `folder` the last three of a data source stay. Never raises a
+    CollectorError: why the payload was not uploaded is what the user has to read.
     """
-    problems = []
+    name, problems = f"{kept_name(data_source)}{_ENDING}{suffix}", []
     for place in (folder, Path(), None):
         try:
             kept = await asyncio.to_thread(_write, place, name, content)
         except (CollectorError, OSError) as error:
             problems.append(error.message if isinstance(error, CollectorError) else str(error))
             continue
+        if place is folder:
+            await asyncio.to_thread(_remove_older, folder, data_source)
         return Kept.at(kept, problems[0].rstrip(".") if problems else "")
     return Kept(None, f"The payload could not be kept anywhere, so it is lost. {' '.join(problems)}")
+
+
+def kept_name(data_source: str) -> str:
+    """Data source and UTC time, without what file systems do not like."""
+    return f"{_words(data_source)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _words(data_source: str) -> str:
+    return "".join(c if c.isalnum() or c in "-._" else "-" for c in data_source.replace(" - ", "-"))
+
+
+def _remove_older(folder: Path, data_source: str) -> None:
+    """A Veza that refuses every night must not fill the disk. The names sort by time."""
+    name = re.compile(rf"{re.escape(_words(data_source))}-\d{{8}}T\d{{6}}Z{re.escape(_ENDING)}(\.\w+)?")
+    for old in sorted(path for path in folder.iterdir() if name.fullmatch(path.name))[:-MOST_KEPT]:
+        try:
+            old.unlink()
+        except OSError as error:
+            _log.debug("an older payload stays: %s", error)
 
 
 def _write(place: Path | None, name: str, content: bytes) -> Path:

@@ -32,11 +32,14 @@ def passing_if(been_there: Callable[[], bool]) -> Iterator[None]:
         raise
 
 
-async def remember(mark: Path, base_url: str) -> None:
-    """A run has signed in at `base_url`. Never raises: without the mark a later trouble gets exit code 2."""
+async def remember(mark: Path) -> None:
+    """A run has signed in. The mark is empty, so that it takes no room.
+
+    Never raises: without the mark a later trouble gets exit code 2.
+    """
     if is_there(mark):
         return
     try:
-        await asyncio.to_thread(write_whole, mark, f"{base_url}\n".encode())
+        await asyncio.to_thread(write_whole, mark, b"")
     except CollectorError as error:
         _log.debug("that this URL is good can't be kept: %s", error)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities
@@ -30,7 +29,7 @@ from oaa_bitbucket_async.reading import secure
 from oaa_bitbucket_async.run.collection import collect, how_to_go_on, journal_of, why_not_resumed
 from oaa_bitbucket_async.run.delivery import Delivery
 from oaa_bitbucket_async.run.guards import before_crawl
-from oaa_bitbucket_async.run.keeping import Kept, keep, push_command
+from oaa_bitbucket_async.run.keeping import Kept, keep, kept_name, push_command
 from oaa_bitbucket_async.run.known import passing_if, remember
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
@@ -78,7 +77,7 @@ async def _locked(settings: Settings, reporter: Reporter, interruption: Interrup
         async with open_session(settings) as session:
             reporter.session = session
             capabilities = await session.examine()
-            await remember(known_path(settings.state.directory, settings.bitbucket_url), settings.bitbucket_url)
+            await remember(known_path(settings.state.directory, settings.bitbucket_url))
             introduce(settings, capabilities)
             if not settings.dry_run:
                 check_settings(settings.veza, settings.bitbucket_url)
@@ -239,7 +238,9 @@ async def _save(settings: Settings, payload: Payload, *, complete: bool) -> Path
                 extra=event(Event.PAYLOAD_NOT_PRINTED),
             )
         return None
-    path = Path(f"{_name(settings)}.json") if wanted == CHOOSE_NAME else wanted
+    path = wanted
+    if wanted == CHOOSE_NAME:
+        path = Path(f"{kept_name(data_source_of(settings.veza, settings.bitbucket_url))}.json")
     if not complete:
         path = path.with_name(path.name + INCOMPLETE_SUFFIX)
     await asyncio.to_thread(write_whole, path, payload.json_chunks())
@@ -251,13 +252,7 @@ async def _keep(settings: Settings, payload: Payload, result: RunResult, *, suff
     """A payload that was not uploaded: where `--save-json` put it, else compressed, in the state folder if it can."""
     if result.saved is not None:
         return Kept.at(result.saved)
-    kept = await keep(settings.state.directory, f"{_name(settings)}.json.gz{suffix}", payload.compressed)
+    data_source = data_source_of(settings.veza, settings.bitbucket_url)
+    kept = await keep(settings.state.directory, data_source, payload.compressed, suffix=suffix)
     result.saved = kept.path
     return kept
-
-
-def _name(settings: Settings) -> str:
-    """Data source and UTC time, without what file systems do not like."""
-    data_source = data_source_of(settings.veza, settings.bitbucket_url)
-    words = "".join(c if c.isalnum() or c in "-._" else "-" for c in data_source.replace(" - ", "-"))
-    return f"{words}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
