@@ -19,6 +19,7 @@ from benchmarks.least_requests import PAGE, pages, visible
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, client, collect, serving
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Endpoint, Listing
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
 
@@ -40,18 +41,18 @@ def questions(estate: Estate, api: Api) -> list[tuple[str, str]]:
         return endpoint.kind, endpoint.path
 
     asked = listing(api.users(detailed=True), sum(not user.deleted for user in estate.users))
-    asked += listing(api.groups(), len(estate.groups))
+    asked += listing(api.groups(detailed=True), len(estate.groups))
     asked += [single(api.global_users()), single(api.global_groups())]
     asked += listing(api.projects(), sum(project.owner is None for project in estate.projects))
     asked += listing(api.repositories(), len(estate.repositories))
     for group in estate.groups:
         asked += listing(api.members(group.name, detailed=True), len(group.members))
     for project in visible(estate):
-        asked += [single(api.project_users(project.key)), single(api.project_groups(project.key))]
+        asked += [single(kind.at(api, project.key)) for kind in (kinds.PROJECT_USERS, kinds.PROJECT_GROUPS)]
         asked += [single(api.project_default(project.key, level)) for level in (*DEFAULT_LEVELS, REPO_CREATE)]
     for repository in estate.repositories:
-        key, slug = repository.project.key, repository.slug
-        asked += [single(api.repository_users(key, slug)), single(api.repository_groups(key, slug))]
+        names = repository.project.key, repository.slug
+        asked += [single(kind.at(api, *names)) for kind in (kinds.REPOSITORY_USERS, kinds.REPOSITORY_GROUPS)]
     return asked
 
 

@@ -2,8 +2,7 @@
 
 import msgspec
 
-from oaa_bitbucket_async.bitbucket.credentials import MappedDecoder
-from oaa_bitbucket_async.bitbucket.rows import Id, Name, Number, Page, Row, without_nulls
+from oaa_bitbucket_async.bitbucket.rows import Id, MappedDecoder, MappedPages, Name, Number, Page, Row, without_nulls
 
 
 class Restriction(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -99,7 +98,7 @@ class _Restrictions:
     """Decodes a page of restrictions, row by row where one can't be read."""
 
     def __init__(self) -> None:
-        self._page = MappedDecoder(msgspec.json.Decoder(Page[_Restriction]), _restriction)
+        self._page = MappedPages(msgspec.json.Decoder(Page[_Restriction]), _restriction)
         self._rows = msgspec.json.Decoder(Page[msgspec.Raw])
         self._row = msgspec.json.Decoder(_Restriction)
 
@@ -136,24 +135,16 @@ class _BranchModel(Row, frozen=True):
     types: tuple[_Category, ...] = ()
 
 
-class _BranchModels:
-    """Decodes a branching model."""
-
-    def __init__(self) -> None:
-        self._wire = msgspec.json.Decoder(_BranchModel)
-
-    def decode(self, body: bytes, /) -> BranchModel:
-        """Raises msgspec.ValidationError and msgspec.DecodeError, as a decoder of msgspec does."""
-        wire = self._wire.decode(body)
-        roles = (("development", wire.development), ("production", wire.production))
-        return BranchModel(
-            roles=tuple(
-                (name, None if role.use_default else role.ref_id)
-                for name, role in roles
-                if role is not None and (role.use_default or role.ref_id)
-            ),
-            prefixes=tuple((one.id, one.prefix) for one in wire.types if one.enabled and one.prefix),
-        )
+def _branch_model(wire: _BranchModel) -> BranchModel:
+    roles = (("development", wire.development), ("production", wire.production))
+    return BranchModel(
+        roles=tuple(
+            (name, None if role.use_default else role.ref_id)
+            for name, role in roles
+            if role is not None and (role.use_default or role.ref_id)
+        ),
+        prefixes=tuple((one.id, one.prefix) for one in wire.types if one.enabled and one.prefix),
+    )
 
 
 class _Check(Row, frozen=True):
@@ -173,21 +164,13 @@ class _MergeChecks(Row, frozen=True):
     required_all_tasks_complete: bool | None = None
 
 
-class _Checks:
-    """Decodes merge checks, whichever form their counts have."""
-
-    def __init__(self) -> None:
-        self._wire = msgspec.json.Decoder(_MergeChecks)
-
-    def decode(self, body: bytes, /) -> MergeChecks:
-        """Raises msgspec.ValidationError and msgspec.DecodeError, as a decoder of msgspec does."""
-        wire = self._wire.decode(body)
-        return MergeChecks(
-            approvals=_count(wire.required_approvers),
-            builds=_count(wire.required_successful_builds),
-            all_approvers=wire.required_all_approvers,
-            all_tasks=wire.required_all_tasks_complete,
-        )
+def _merge_checks(wire: _MergeChecks) -> MergeChecks:
+    return MergeChecks(
+        approvals=_count(wire.required_approvers),
+        builds=_count(wire.required_successful_builds),
+        all_approvers=wire.required_all_approvers,
+        all_tasks=wire.required_all_tasks_complete,
+    )
 
 
 def _count(check: _Checked) -> int | None:
@@ -200,5 +183,5 @@ def _count(check: _Checked) -> int | None:
 
 RESTRICTIONS = _Restrictions()
 DEFAULT_BRANCH = msgspec.json.Decoder(DefaultBranch)
-BRANCH_MODEL = _BranchModels()
-MERGE_CHECKS = _Checks()
+BRANCH_MODEL = MappedDecoder(msgspec.json.Decoder(_BranchModel), _branch_model)
+MERGE_CHECKS = MappedDecoder(msgspec.json.Decoder(_MergeChecks), _merge_checks)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from oaa_bitbucket_async.bitbucket.anonymous import Refusal, reaction
-from oaa_bitbucket_async.bitbucket.api import BULK, FEW, Endpoint, Listing
+from oaa_bitbucket_async.bitbucket.api import Endpoint, Listing, Weight
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, NotAsked, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
@@ -83,21 +83,21 @@ class Client:
 
         `urgent`: before all others, and even while its kind is set aside. Else NotAsked is raised then.
         """
-        kind, path, decoder = endpoint
+        kind, path, decoder, weight = endpoint
         try:
-            return await self._attempt(kind, path, decoder, None, urgent=urgent)
+            return await self._attempt(kind, path, decoder, weight, None, urgent=urgent)
         except Fault as first:
-            return await self._again(kind, path, decoder, None, first, urgent=urgent)
+            return await self._again(kind, path, decoder, weight, None, first, urgent=urgent)
 
     async def page(self, listing: Listing[T], start: int = 0, *, urgent: bool = False) -> Page[T]:
         """One page, checked to lead somewhere. Raises as `ask` does."""
-        kind, path, decoder = listing
+        kind, path, decoder, weight = listing
         if start:
             path = f"{path}&start={start}"
         try:
-            return await self._attempt(kind, path, decoder, start, urgent=urgent)
+            return await self._attempt(kind, path, decoder, weight, start, urgent=urgent)
         except Fault as first:
-            return await self._again(kind, path, decoder, start, first, urgent=urgent)
+            return await self._again(kind, path, decoder, weight, start, first, urgent=urgent)
 
     async def pages(
         self, listing: Listing[T], key: Callable[[T], Hashable], first: Page[T] | None = None
@@ -184,11 +184,11 @@ class Client:
     # --- one attempt, and the next ones ---------------------------------------------------------------------
 
     async def _attempt(
-        self, kind: str, path: str, decoder: Decoder[T], start: int | None, *, urgent: bool = False
+        self, kind: str, path: str, decoder: Decoder[T], weight: Weight, start: int | None, *, urgent: bool = False
     ) -> T:
         pacer, stats = self.pacer, self.stats
         if not pacer.try_enter(kind):
-            await pacer.enter(kind, priority=urgent or kind not in BULK)
+            await pacer.enter(kind, priority=urgent or weight is not Weight.BULK)
             if pacer.held(kind) and not urgent:
                 pacer.abandoned()
                 raise NotAsked(path, "nothing of its kind is answered any more")
@@ -237,10 +237,18 @@ class Client:
         return value
 
     async def _again(
-        self, kind: str, path: str, decoder: Decoder[T], start: int | None, first: Fault, *, urgent: bool
+        self,
+        kind: str,
+        path: str,
+        decoder: Decoder[T],
+        weight: Weight,
+        start: int | None,
+        first: Fault,
+        *,
+        urgent: bool,
     ) -> T:
         """The attempts after the first, which `first` ended. A place in flight is held only while one is sent."""
-        plan = _Retries(self._pace, self._rng, self.pacer, kind, path)
+        plan = _Retries(self._pace, self._rng, self.pacer, kind, path, weight)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Fault),
             stop=plan.stop,
@@ -254,7 +262,7 @@ class Client:
                 self.stats.retries[plan.last] += 1
                 if self.pacer.in_doubt(kind, path):
                     await self._ask_something_else()
-                return await self._attempt(kind, path, decoder, start, urgent=urgent)
+                return await self._attempt(kind, path, decoder, weight, start, urgent=urgent)
         raise first  # not reached: the loop returns or raises
 
     async def ask_anonymously(self, transport: Transport, endpoint: Endpoint[T]) -> T | Refusal | None:
@@ -262,7 +270,7 @@ class Client:
 
         The request passes the gate and is counted. Raises Fault for what can pass; it is not tried again.
         """
-        kind, path, decoder = endpoint
+        kind, path, decoder, _ = endpoint
         pacer, stats = self.pacer, self.stats
         await pacer.enter(kind, priority=True)
         stats.sent[kind] += 1
@@ -318,7 +326,7 @@ class Client:
         """One request past the gate, during an outage: True if the server answers again."""
         if self._proof is None:
             return False
-        kind, path, decoder = self._proof
+        kind, path, decoder, _ = self._proof
         self.stats.sent[kind] += 1
         try:
             parse_response(path, await self._transport.get(path), decoder, self.login, time.time())
@@ -347,12 +355,13 @@ class Client:
 class _Retries:
     """One question's decisions: how long to wait after a Fault, and when to stop. Both are asked of each Fault."""
 
-    def __init__(self, pace: Pace, rng: random.Random, pacer: Pacer, kind: str, path: str) -> None:
+    def __init__(self, pace: Pace, rng: random.Random, pacer: Pacer, kind: str, path: str, weight: Weight) -> None:
         self._pace = pace
         self._rng = rng
         self._pacer = pacer
         self._kind = kind
         self._path = path
+        self._weight = weight
         self._attempt = 0
         self._paused = False
         self._faults = 0
@@ -365,7 +374,7 @@ class _Retries:
         self._note(state)
         if self._faults >= self._pace.max_attempts or self._throttled >= MAX_THROTTLED:
             return True
-        return self._kind not in FEW and self._pacer.unanswered(self._kind)
+        return self._weight is not Weight.FEW and self._pacer.unanswered(self._kind)
 
     def wait(self, state: RetryCallState) -> float:
         """Full jitter over an exponential step, and never less than the server asked for (300 s at most)."""

@@ -6,16 +6,11 @@ A fingerprint is the server's, or where an old server tells only the text it is 
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
 
 import msgspec
 
-from oaa_bitbucket_async.bitbucket.rows import Id, Name, Number, Page, Row
-
-T = TypeVar("T")
-W = TypeVar("W")
+from oaa_bitbucket_async.bitbucket.rows import Id, MappedPages, Name, Number, Page, Row
 
 _DAY = 86_400_000
 _SHA256_LETTERS = 43
@@ -59,20 +54,6 @@ class GpgKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
     fingerprint: str
     email: str
     expires: int | None
-
-
-class MappedDecoder(Generic[W, T]):
-    """Decodes a page and keeps of each row only what `keep` makes of it."""
-
-    def __init__(self, wire: "msgspec.json.Decoder[Page[W]]", keep: Callable[[W], T]) -> None:
-        self._wire = wire
-        self._keep = keep
-
-    def decode(self, body: bytes, /) -> Page[T]:
-        """Raises msgspec.ValidationError and msgspec.DecodeError, as a decoder of msgspec does."""
-        page = self._wire.decode(body)
-        values = [self._keep(row) for row in page.values]
-        return Page(values, page.is_last_page, page.next_page_start, page.limit, page.size, page.start)
 
 
 Time = Number | str | None
@@ -210,7 +191,7 @@ def _gpg_key(wire: _GpgKey) -> GpgKey:
     )
 
 
-ACCESS_KEYS = MappedDecoder(msgspec.json.Decoder(Page[_AccessKey]), _access_key)
-SSH_KEYS = MappedDecoder(msgspec.json.Decoder(Page[_Key]), _ssh_key)
-TOKENS = MappedDecoder(msgspec.json.Decoder(Page[_Token]), _token)
-GPG_KEYS = MappedDecoder(msgspec.json.Decoder(Page[_GpgKey]), _gpg_key)
+ACCESS_KEYS = MappedPages(msgspec.json.Decoder(Page[_AccessKey]), _access_key)
+SSH_KEYS = MappedPages(msgspec.json.Decoder(Page[_Key]), _ssh_key)
+TOKENS = MappedPages(msgspec.json.Decoder(Page[_Token]), _token)
+GPG_KEYS = MappedPages(msgspec.json.Decoder(Page[_GpgKey]), _gpg_key)

@@ -149,7 +149,7 @@ async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> C
     explicit = await _open(client, api.global_users())
     administrator = True if explicit else await _is_administrator(client, api, me)
     detailed_users = await _open(client, api.users(detailed=True))
-    detailed_groups = await _open(client, api.groups())
+    detailed_groups = await _open(client, api.groups(detailed=True))
     default_levels = await _default_levels(client, api, version, await _require_some_project(client, api))
     effective_page = page_size
     if not explicit:
@@ -211,7 +211,7 @@ async def _is_administrator(client: Client, api: Api, me: User | None) -> bool |
 async def _open(client: Client, listing: Listing[T]) -> bool:
     """Whether a listing is open to us, asked with one row."""
     try:
-        await client.page(Listing(listing.kind, listing.path.rpartition("limit=")[0] + "limit=1", listing.decoder))
+        await client.page(listing._replace(path=listing.path.rpartition("limit=")[0] + "limit=1"))
     except (Denied, Gone, Rejected):
         return False
     return True

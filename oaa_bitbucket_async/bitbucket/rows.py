@@ -5,6 +5,7 @@ default here. Which keys can be absent, and since when they exist: BITBUCKET.md 
 Instances are frozen and invisible to the garbage collector: there are hundreds of thousands of them.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Generic, Protocol, TypeVar
 
 import msgspec
@@ -127,6 +128,7 @@ class UserRateLimit(Row, frozen=True):
 
 
 T = TypeVar("T")
+W = TypeVar("W")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -163,3 +165,57 @@ class Page(msgspec.Struct, Generic[T], frozen=True, gc=False, rename="camel"):
     limit: Number | None = None
     size: Number | None = None
     start: Number | None = None
+
+
+class MappedDecoder(Generic[W, T]):
+    """Decodes an answer and keeps only what `keep` makes of it."""
+
+    def __init__(self, wire: Decoder[W], keep: Callable[[W], T]) -> None:
+        self._wire = wire
+        self._keep = keep
+
+    def decode(self, body: bytes, /) -> T:
+        """Raises msgspec.ValidationError and msgspec.DecodeError, as a decoder of msgspec does."""
+        return self._keep(self._wire.decode(body))
+
+
+class MappedPages(Generic[W, T]):
+    """Decodes a page and keeps of each row only what `keep` makes of it."""
+
+    def __init__(self, wire: Decoder[Page[W]], keep: Callable[[W], T]) -> None:
+        self._wire = wire
+        self._keep = keep
+
+    def decode(self, body: bytes, /) -> Page[T]:
+        """Raises msgspec.ValidationError and msgspec.DecodeError, as a decoder of msgspec does."""
+        page = self._wire.decode(body)
+        values = [self._keep(row) for row in page.values]
+        return Page(values, page.is_last_page, page.next_page_start, page.limit, page.size, page.start)
+
+
+# What makes two rows of a listing the same row.
+
+
+class _WithId(Protocol):
+    @property
+    def id(self) -> int | str: ...
+
+
+def by_id(row: _WithId) -> int | str:
+    """Most things have an id."""
+    return row.id
+
+
+def by_name(row: Group) -> str:
+    """A group is its name."""
+    return row.name
+
+
+def by_user(row: UserGrant) -> tuple[int, str]:
+    """Somebody's permission."""
+    return row.user.id, row.permission
+
+
+def by_group(row: GroupGrant) -> tuple[str, str]:
+    """A group's permission."""
+    return row.group.name, row.permission

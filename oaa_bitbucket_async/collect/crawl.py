@@ -13,19 +13,20 @@ from oaa_bitbucket_async.bitbucket.api import EFFECTIVE_PERMISSIONS, Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities
-from oaa_bitbucket_async.bitbucket.rows import Group, Repository
+from oaa_bitbucket_async.bitbucket.rows import Group, Repository, by_id, by_name
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.concurrent import for_each, read_ahead
 from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.collect.endpoints import Endpoints
 from oaa_bitbucket_async.collect.existence import Existence
 from oaa_bitbucket_async.collect.extras import Extras
-from oaa_bitbucket_async.collect.intake import row_key
 from oaa_bitbucket_async.collect.journal.records import Replayed
+from oaa_bitbucket_async.collect.kinds import Unit, subject_of
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.places import Places
-from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
-from oaa_bitbucket_async.collect.units import Subject, Unit, UnitKind, subject_of
+from oaa_bitbucket_async.collect.units import Subject
 from oaa_bitbucket_async.collect.work import Recorder, Work
 from oaa_bitbucket_async.settings import Pace, Scope
 
@@ -64,8 +65,8 @@ class Crawl:
         self._ledger = ledger
         self._record = record
         existence = Existence(client, api, snapshot, self._scope_filter, detailed_groups=capabilities.detailed_groups)
-        questions = Questions(api, capabilities, snapshot, existence)
-        self._work = Work(client, questions, snapshot, ledger, counts, record, pace)
+        endpoints = Endpoints(api, capabilities, snapshot, existence)
+        self._work = Work(client, endpoints, snapshot, ledger, counts, record, pace)
         self._extras = Extras(capabilities, snapshot, counts, self._work, pace)
         self._places = Places(client, api, snapshot, ledger, self._scope_filter, self._work, clock)
         self._begun_groups: set[str] = set()
@@ -85,7 +86,7 @@ class Crawl:
         after an hour. The others count only if the listings still show their subject under the same path.
         """
         unit = item.unit
-        recent = unit.kind is UnitKind.MEMBERS and now - item.read_at <= MEMBERS_HOLD
+        recent = unit.kind is kinds.MEMBERS and now - item.read_at <= MEMBERS_HOLD
         if subject_of(unit) is None and not recent:
             if item.last:
                 self._record.forget(unit)
@@ -185,17 +186,15 @@ class Crawl:
     async def _users(self) -> None:
         self._counts.users = 0
         listing = self._api.users(detailed=self._capabilities.detailed_users)
-        async for _ in self._work.listing(Unit(UnitKind.USERS), self._client.pages(listing, row_key), self._users):
+        async for _ in self._work.listing(Unit(kinds.USERS), self._client.pages(listing, by_id), self._users):
             pass
         self._counts.users_complete = True
 
     async def _groups(self) -> None:
-        unit = Unit(UnitKind.GROUPS)
+        unit = Unit(kinds.GROUPS)
         self._counts.groups = 0
-        if self._capabilities.detailed_groups:
-            pages = self._client.pages(self._api.groups(), row_key)
-        else:
-            pages = _as_groups(self._client.pages(self._api.group_names(), lambda name: name))
+        groups = self._api.groups(detailed=self._capabilities.detailed_groups)
+        pages = self._client.pages(groups, by_name)
 
         async def to_do(listed: AsyncIterator[Sequence[Group]]) -> AsyncIterator[str]:
             async for page in listed:
@@ -208,9 +207,9 @@ class Crawl:
             await for_each(self._work.unless_stopped(self._members), to_do(listed), self._pace.repo_concurrency)
 
     async def _projects(self) -> None:
-        unit = Unit(UnitKind.PROJECTS)
+        unit = Unit(kinds.PROJECTS)
         self._counts.projects_complete = False
-        pages = self._client.pages(self._api.projects(), row_key)
+        pages = self._client.pages(self._api.projects(), by_id)
         async for page in self._work.listing(unit, pages, self._projects, self._scope_filter.project):
             for row in page:
                 self._begin_project(row.id)
@@ -218,9 +217,9 @@ class Crawl:
         self._no_more_projects()
 
     async def _repositories(self) -> None:
-        unit = Unit(UnitKind.REPOSITORIES)
+        unit = Unit(kinds.REPOSITORIES)
         self._counts.repositories_complete = False
-        pages = self._client.pages(self._api.repositories(), row_key)
+        pages = self._client.pages(self._api.repositories(), by_id)
 
         async def to_do(listed: AsyncIterator[Sequence[Repository]]) -> AsyncIterator[int]:
             async for page in listed:
@@ -262,29 +261,29 @@ class Crawl:
     # --- one group, one project, one repository -----------------------------------------------------------------
 
     async def _members(self, group: str) -> None:
-        await self._work.ask(Unit(UnitKind.MEMBERS, group))
+        await self._work.ask(Unit(kinds.MEMBERS, group))
         self._counts.groups_done += 1
 
     async def _global_permissions(self) -> None:
         work = self._work
         if self._capabilities.global_permissions == "explicit":
-            await work.quietly(work.ask(Unit(UnitKind.GLOBAL_USERS)))
-            await work.quietly(work.ask(Unit(UnitKind.GLOBAL_GROUPS)))
+            await work.quietly(work.ask(Unit(kinds.GLOBAL_USERS)))
+            await work.quietly(work.ask(Unit(kinds.GLOBAL_GROUPS)))
             return
         async with asyncio.TaskGroup() as group:
             for permission in EFFECTIVE_PERMISSIONS:
-                group.create_task(work.quietly(work.ask(Unit(UnitKind.EFFECTIVE, permission))))
+                group.create_task(work.quietly(work.ask(Unit(kinds.EFFECTIVE, permission))))
 
     async def _project(self, project: int) -> None:
         key = str(project)
         work = self._work
         work.begin(Subject("project", project))
-        if await work.ask(Unit(UnitKind.PROJECT_USERS, key)):
+        if await work.ask(Unit(kinds.PROJECT_USERS, key)):
             # together: one after the other, projects would be asked about long after the repositories are done
             async with asyncio.TaskGroup() as group:
-                group.create_task(work.quietly(work.ask(Unit(UnitKind.PROJECT_GROUPS, key))))
+                group.create_task(work.quietly(work.ask(Unit(kinds.PROJECT_GROUPS, key))))
                 for level in self._capabilities.default_levels:
-                    group.create_task(work.quietly(work.ask(Unit(UnitKind.PROJECT_DEFAULT, f"{key}/{level}"))))
+                    group.create_task(work.quietly(work.ask(Unit(kinds.PROJECT_DEFAULT, f"{key}/{level}"))))
                 group.create_task(work.quietly(self._extras.of_project(project)))
         self._counts.projects_done += 1
 
@@ -293,9 +292,9 @@ class Crawl:
         self._work.begin(Subject("repository", repository))
         # Half of them the other way round: where one of the two is not answered, the other still is.
         first, second = (
-            (UnitKind.REPOSITORY_GROUPS, UnitKind.REPOSITORY_USERS)
+            (kinds.REPOSITORY_GROUPS, kinds.REPOSITORY_USERS)
             if repository % 2
-            else (UnitKind.REPOSITORY_USERS, UnitKind.REPOSITORY_GROUPS)
+            else (kinds.REPOSITORY_USERS, kinds.REPOSITORY_GROUPS)
         )
         if await self._work.ask(Unit(first, key)) and await self._work.ask(Unit(second, key)):
             await self._extras.of_repository(repository)
@@ -309,8 +308,3 @@ async def _coroutine(start: Callable[[], Awaitable[None]]) -> None:
 async def _each(items: Sequence[T]) -> AsyncIterator[T]:
     for item in items:
         yield item
-
-
-async def _as_groups(pages: AsyncIterator[list[str]]) -> AsyncIterator[list[Group]]:
-    async for page in pages:
-        yield [Group(name=name) for name in page]

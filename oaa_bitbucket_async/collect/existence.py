@@ -6,9 +6,10 @@ from typing import TypeVar
 from oaa_bitbucket_async.bitbucket.api import Api, Endpoint
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Gone, Moved
-from oaa_bitbucket_async.collect.intake import row_key
+from oaa_bitbucket_async.bitbucket.rows import by_id, by_name
 from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
+from oaa_bitbucket_async.collect.units import Subject
 
 T = TypeVar("T")
 
@@ -37,6 +38,16 @@ class Existence:
         self._snapshot = snapshot
         self._scope_filter = scope_filter
         self._detailed_groups = detailed_groups
+
+    async def of(self, subject: Subject) -> Whereabouts:
+        """Of what has an id. Raises what `Client.ask` raises."""
+        match subject.kind:
+            case "repository":
+                return await self.repository(subject.id)
+            case "project":
+                return await self.project(subject.id)
+            case "user":
+                return await self.user(subject.id)
 
     async def repository(self, repository: int) -> Whereabouts:
         """By the path that the listing showed. Raises what `Client.ask` raises."""
@@ -83,7 +94,7 @@ class Existence:
     async def user(self, user: int) -> Whereabouts:
         """By the name that the listing showed: the filter means "contains", so the rows are compared by id."""
         name = self._snapshot.users[user].name
-        async for rows in self._client.pages(self._api.users_like(name), row_key):
+        async for rows in self._client.pages(self._api.users_like(name), by_id):
             if any(row.id == user for row in rows):
                 return Whereabouts.THERE
         return Whereabouts.GONE
@@ -91,12 +102,7 @@ class Existence:
     async def group(self, name: str) -> Whereabouts:
         """By its name: the filter means "contains", so the rows of all pages are compared."""
         wanted = fold(name)
-        if self._detailed_groups:
-            async for rows in self._client.pages(self._api.groups_like(name), row_key):
-                if any(fold(row.name) == wanted for row in rows):
-                    return Whereabouts.THERE
-        else:
-            async for names in self._client.pages(self._api.group_names_like(name), lambda name: name):
-                if wanted in map(fold, names):
-                    return Whereabouts.THERE
+        async for rows in self._client.pages(self._api.groups_like(name, detailed=self._detailed_groups), by_name):
+            if any(fold(row.name) == wanted for row in rows):
+                return Whereabouts.THERE
         return Whereabouts.GONE

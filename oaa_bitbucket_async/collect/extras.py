@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.collect.kinds import AnyKind, Unit
 from oaa_bitbucket_async.collect.protection import wanting
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
-from oaa_bitbucket_async.collect.units import HELPERS, INCLUDED, OF_USER, Subject, Unit, UnitKind
+from oaa_bitbucket_async.collect.units import Subject
 from oaa_bitbucket_async.collect.work import Work
 from oaa_bitbucket_async.settings import Pace
 
@@ -31,35 +33,36 @@ class Extras:
     ) -> None:
         self._me = fold(capabilities.user or "")
         self._snapshot = snapshot
-        self._wanted = {kind for kind, include in INCLUDED.items() if include in snapshot.included.asked_for}
+        asked_for = [kind for kind in kinds.INCLUDED if kind.include in snapshot.included.asked_for]
+        self._of_projects = [kind for kind in asked_for if kind.of == "project"]
+        self._of_repositories = [kind for kind in asked_for if kind.of == "repository" and not kind.helps]
+        self._of_users = [kind for kind in asked_for if kind.of == "user"]
         self._counts = counts
         self._work = work
         self._pace = pace
 
     async def of_project(self, project: int) -> None:
-        """Access keys and tokens."""
-        await self._ask(UnitKind.PROJECT_ACCESS_KEYS, project)
-        await self._ask(UnitKind.PROJECT_TOKENS, project)
+        """What is asked of a project."""
+        for kind in self._of_projects:
+            await self._work.ask(Unit(kind, str(project)))
 
     async def of_repository(self, repository: int) -> None:
-        """Access keys, tokens, restrictions and what these leave open, settings; as far as they are wanted."""
-        if not self._wanted:
-            return
-        await self._ask(UnitKind.REPOSITORY_ACCESS_KEYS, repository)
-        await self._ask(UnitKind.REPOSITORY_TOKENS, repository)
-        await self._ask(UnitKind.REPOSITORY_RESTRICTIONS, repository)
-        await self._helpers(repository)
-        await self._ask(UnitKind.REPOSITORY_SETTINGS, repository)
+        """What is asked of a repository, and what the answers leave open."""
+        for kind in self._of_repositories:
+            await self._work.ask(Unit(kind, str(repository)))
+            if kind is kinds.REPOSITORY_RESTRICTIONS:
+                await self._helpers(repository)
 
     async def ask_again(self, unit: Unit, *, trying: bool = False) -> None:
         """A unit that ended in a fault, once more, and what its answer leaves open."""
         await self._work.ask(unit, trying=trying)
-        if unit.kind is UnitKind.REPOSITORY_RESTRICTIONS or unit.kind in HELPERS:
+        if unit.kind is kinds.REPOSITORY_RESTRICTIONS or unit.kind.helps:
             await self._helpers(int(unit.key), unit.kind)
 
-    async def _helpers(self, repository: int, just_asked: UnitKind | None = None) -> None:
+    async def _helpers(self, repository: int, just_asked: AnyKind | None = None) -> None:
         included = self._snapshot.included
-        asked = [kind for kind in HELPERS if kind is just_asked or included.told(kind, repository)]
+        helpers = [kind for kind in kinds.INCLUDED if kind.helps]
+        asked = [kind for kind in helpers if kind is just_asked or included.told(kind, repository)]
         while helper := wanting(included, repository, asked):
             await self._work.ask(Unit(helper, str(repository)))
             asked.append(helper)
@@ -67,14 +70,11 @@ class Extras:
     async def of_users(self) -> None:
         """Tokens and keys of every user who is listed; of a few only, where the login may not list others'."""
         listed = sum(user.listed for user in self._snapshot.users.values())
-        self._counts.user_questions = listed * len(self._wanted & OF_USER)
-        await self._of_every_user(UnitKind.USER_TOKENS)
-        await self._of_every_user(UnitKind.USER_SSH_KEYS)
-        await self._of_every_user(UnitKind.USER_GPG_KEYS)
+        self._counts.user_questions = listed * len(self._of_users)
+        for kind in self._of_users:
+            await self._of_every_user(kind)
 
-    async def _of_every_user(self, kind: UnitKind) -> None:
-        if kind not in self._wanted:
-            return
+    async def _of_every_user(self, kind: AnyKind) -> None:
         users = self._snapshot.users
         listed = sorted(user.id for user in users.values() if user.listed)
 
@@ -97,7 +97,3 @@ class Extras:
                     yield user
 
         await for_each(self._work.unless_stopped(one), to_do(), self._pace.repo_concurrency)
-
-    async def _ask(self, kind: UnitKind, place: int) -> None:
-        if kind in self._wanted:
-            await self._work.ask(Unit(kind, str(place)))

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Fault, RequestProblem
-from oaa_bitbucket_async.collect.intake import row_key
+from oaa_bitbucket_async.bitbucket.rows import by_id
 from oaa_bitbucket_async.collect.scope_filter import ScopeFilter, matches
 from oaa_bitbucket_async.errors import ConfigurationError, IncompleteError, TemporaryError
 from oaa_bitbucket_async.settings import Scope
@@ -59,10 +59,10 @@ async def prove_filters(client: Client, api: Api, scope: Scope, earlier: Earlier
 
 
 async def _keys(client: Client, api: Api) -> AsyncGenerator[str, None]:
-    async for projects in client.pages(api.projects(), row_key):
+    async for projects in client.pages(api.projects(), by_id):
         for project in projects:
             yield project.key
-    async for repositories in client.pages(api.repositories(), row_key):
+    async for repositories in client.pages(api.repositories(), by_id):
         for repository in repositories:
             yield repository.project.key
 

@@ -4,15 +4,15 @@ There can be one or more of each for every repository, so the rows of one place 
 the same rows (nothing, above all, and what a project gives all of its repositories) share it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import cast
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
 from oaa_bitbucket_async.bitbucket.branch_permissions import BranchModel, DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, GpgKey, SshKey, Token
-from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, UnitKind
-from oaa_bitbucket_async.settings import Include
+from oaa_bitbucket_async.collect.units import Kind, RowT, Subject
+from oaa_bitbucket_async.settings import CREDENTIALS, Include
 
 __all__ = [
     "AccessKey",
@@ -26,33 +26,11 @@ __all__ = [
     "Token",
 ]
 
-AnyIncluded = AccessKey | Token | SshKey | GpgKey | Restriction | DefaultBranch | BranchModel | MergeChecks
-
-INCLUDED_ROWS: dict[UnitKind, type[AnyIncluded]] = {
-    UnitKind.PROJECT_ACCESS_KEYS: AccessKey,
-    UnitKind.PROJECT_TOKENS: Token,
-    UnitKind.REPOSITORY_ACCESS_KEYS: AccessKey,
-    UnitKind.REPOSITORY_TOKENS: Token,
-    UnitKind.REPOSITORY_RESTRICTIONS: Restriction,
-    UnitKind.REPOSITORY_DEFAULT_BRANCH: DefaultBranch,
-    UnitKind.REPOSITORY_BRANCH_MODEL: BranchModel,
-    UnitKind.REPOSITORY_SETTINGS: MergeChecks,
-    UnitKind.USER_TOKENS: Token,
-    UnitKind.USER_SSH_KEYS: SshKey,
-    UnitKind.USER_GPG_KEYS: GpgKey,
-}
-
-_ALIKE = frozenset(
-    kind for kind, include in INCLUDED.items() if include in (Include.BRANCH_RESTRICTIONS, Include.SETTINGS)
-)
-"""Kinds of which many places have the same rows; keys and tokens differ from place to place."""
+AnyRows = Kind[Any]
+"""A kind of any rows; which, its own `row` says."""
 
 _encoder = msgspec.msgpack.Encoder()
 _parts = msgspec.msgpack.Decoder(list[msgspec.Raw])
-_decoders = {
-    kind: msgspec.msgpack.Decoder(list[row])  # type: ignore[valid-type]
-    for kind, row in INCLUDED_ROWS.items()
-}
 
 
 class Included:
@@ -60,12 +38,12 @@ class Included:
 
     def __init__(self, asked_for: Collection[Include] = ()) -> None:
         self.asked_for = frozenset(asked_for)
-        self.hidden: dict[UnitKind, set[int]] = {}
+        self.hidden: dict[AnyRows, set[int]] = {}
         """Places whose rows the login may not see."""
-        self._rows: dict[UnitKind, dict[int, bytes]] = {}
+        self._rows: dict[AnyRows, dict[int, bytes]] = {}
         self._same: dict[bytes, bytes] = {}
 
-    def add(self, kind: UnitKind, place: int, rows: Sequence[AnyIncluded]) -> None:
+    def add(self, kind: Kind[RowT], place: int, rows: Sequence[RowT]) -> None:
         """A place was read; also an empty answer counts. In any order, or twice, it is the same."""
         if place in self.hidden.get(kind, ()):  # a part of it could not be seen
             return
@@ -74,48 +52,52 @@ class Included:
         if before := table.get(place):
             parts.update(map(bytes, _parts.decode(before)))
         packed = _encoder.encode(list(map(msgspec.Raw, sorted(parts))))
-        table[place] = self._same.setdefault(packed, packed) if not parts or kind in _ALIKE else packed
+        alike = not parts or kind.include not in CREDENTIALS  # keys and tokens differ from place to place
+        table[place] = self._same.setdefault(packed, packed) if alike else packed
 
-    def hide(self, kind: UnitKind, place: int) -> None:
+    def hide(self, kind: AnyRows, place: int) -> None:
         """The login may not see what is there, or not all of it."""
         self._rows.get(kind, {}).pop(place, None)
         self.hidden.setdefault(kind, set()).add(place)
 
-    def told(self, kind: UnitKind, place: int) -> bool:
+    def told(self, kind: AnyRows, place: int) -> bool:
         """Whether the server has answered for this place, if only that we may not see it."""
         return place in self._rows.get(kind, ()) or place in self.hidden.get(kind, ())
 
-    def drop(self, kinds: Iterable[UnitKind], place: int) -> None:
+    def drop(self, subject: Subject) -> None:
         """What was read of one place does not count."""
-        for kind in kinds:
-            self._rows.get(kind, {}).pop(place, None)
-            self.hidden.get(kind, set()).discard(place)
+        for kind in {*self._rows, *self.hidden}:
+            if kind.of == subject.kind:
+                self.drop_kind(kind, subject.id)
 
-    def places(self, kind: UnitKind) -> list[int]:
+    def drop_kind(self, kind: AnyRows, place: int) -> None:
+        """What was read of this kind of one place does not count."""
+        self._rows.get(kind, {}).pop(place, None)
+        self.hidden.get(kind, set()).discard(place)
+
+    def places(self, kind: AnyRows) -> list[int]:
         """Ids of what was read, sorted."""
         return sorted(self._rows.get(kind, ()))
 
-    def rows(self, kind: UnitKind, place: int) -> list[AnyIncluded] | None:
+    def rows(self, kind: Kind[RowT], place: int) -> list[RowT] | None:
         """The rows of one place; None if it was not read."""
         packed = self._rows.get(kind, {}).get(place)
-        return None if packed is None else cast("list[AnyIncluded]", _decoders[kind].decode(packed))
+        return None if packed is None else kind.packed.decode(packed)
 
-    def each(self, kind: UnitKind) -> Iterator[tuple[int, list[AnyIncluded]]]:
+    def each(self, kind: Kind[RowT]) -> Iterator[tuple[int, list[RowT]]]:
         """Every place that was read, with its rows, sorted by its id."""
         for place in self.places(kind):
             yield place, self.rows(kind, place) or []
 
-    def count(self, kind: UnitKind) -> int:
+    def count(self, kind: AnyRows) -> int:
         """How many places were read."""
         return len(self._rows.get(kind, ()))
 
     def keep_only(self, projects: Collection[int], repositories: Collection[int]) -> None:
         """What was deleted meanwhile goes."""
-        for kind in INCLUDED:
-            known = projects if kind in OF_PROJECT else repositories if kind in OF_REPOSITORY else None
-            if known is None:
-                continue
-            table = self._rows.get(kind, {})
-            for orphan in [place for place in table if place not in known]:
-                del table[orphan]
-            self.hidden.get(kind, set()).intersection_update(known)
+        for table in (self._rows, self.hidden):
+            for kind, places in table.items():
+                known = {"project": projects, "repository": repositories}.get(kind.of)
+                if known is not None:
+                    for orphan in [place for place in places if place not in known]:
+                        places.pop(orphan) if isinstance(places, dict) else places.discard(orphan)

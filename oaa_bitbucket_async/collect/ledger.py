@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from oaa_bitbucket_async.collect.units import LISTINGS, Keys, Unit
+from oaa_bitbucket_async.collect.kinds import Unit
+from oaa_bitbucket_async.collect.units import Keys
 
 
 class Outcome(StrEnum):
@@ -94,4 +95,4 @@ class Ledger:
     @property
     def listings_complete(self) -> bool:
         """True if no listing is missing: without them not even a partial payload may be uploaded."""
-        return not any(e.unit.kind in LISTINGS for e in self.missing())
+        return not any(e.unit.kind.listing for e in self.missing())

@@ -7,12 +7,13 @@ and always once the paths are older than five minutes: a path that was taken ove
 from oaa_bitbucket_async.bitbucket.api import Api
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
-from oaa_bitbucket_async.bitbucket.rows import Project, Repository
-from oaa_bitbucket_async.collect.intake import row_key
+from oaa_bitbucket_async.bitbucket.rows import Project, Repository, by_id
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.units import Subject, Unit, UnitKind
+from oaa_bitbucket_async.collect.units import Subject
 from oaa_bitbucket_async.collect.work import Work
 
 PATHS_HOLD = 300.0
@@ -79,8 +80,8 @@ class Places:
             unseen.discard(row.id)
             return row.id <= newest and self._stays(Subject("project", row.id), self._scope_filter.project(row))
 
-        pages = self._client.pages(self._api.projects(), row_key)
-        async for _ in self._work.listing(Unit(UnitKind.PROJECTS), pages, _nothing, known):
+        pages = self._client.pages(self._api.projects(), by_id)
+        async for _ in self._work.listing(Unit(kinds.PROJECTS), pages, _nothing, known):
             pass
 
     async def _repositories(self, unseen_projects: set[int], unseen: set[int]) -> None:
@@ -97,8 +98,8 @@ class Places:
                 snapshot.rename_project(project.id, project.key)
             return row.id <= newest and self._stays(Subject("repository", row.id), kept)
 
-        pages = self._client.pages(self._api.repositories(), row_key)
-        async for _ in self._work.listing(Unit(UnitKind.REPOSITORIES), pages, _nothing, known):
+        pages = self._client.pages(self._api.repositories(), by_id)
+        async for _ in self._work.listing(Unit(kinds.REPOSITORIES), pages, _nothing, known):
             pass
 
     def _stays(self, subject: Subject, wanted: bool) -> bool:

@@ -7,8 +7,10 @@ from one of its segments on.
 
 from collections.abc import Callable, Collection, Sequence
 
-from oaa_bitbucket_async.collect.included import BranchModel, DefaultBranch, Included, Restriction
-from oaa_bitbucket_async.collect.units import UnitKind
+from oaa_bitbucket_async.bitbucket.branch_permissions import BranchModel, Restriction
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.included import Included
+from oaa_bitbucket_async.collect.kinds import AnyKind
 
 PROTECTING = frozenset({"read-only", "pull-request-only"})
 _EVERYTHING = frozenset({"*", "**"})
@@ -18,33 +20,30 @@ _BY_MODEL = frozenset({"MODEL_BRANCH", "MODEL_CATEGORY"})
 
 def branch_of(included: Included, repository: int) -> tuple[str | None, BranchModel | None]:
     """The default branch (a full ref name) and the branching model of a repository, as far as they were told."""
-    names = included.rows(UnitKind.REPOSITORY_DEFAULT_BRANCH, repository) or ()
-    models = included.rows(UnitKind.REPOSITORY_BRANCH_MODEL, repository) or ()
-    return (
-        next((row.id for row in names if isinstance(row, DefaultBranch)), None),
-        next((row for row in models if isinstance(row, BranchModel)), None),
-    )
+    names = included.rows(kinds.REPOSITORY_DEFAULT_BRANCH, repository) or ()
+    models = included.rows(kinds.REPOSITORY_BRANCH_MODEL, repository) or ()
+    return next((row.id for row in names), None), next(iter(models), None)
 
 
-def wanting(included: Included, repository: int, asked: Collection[UnitKind]) -> UnitKind | None:
+def wanting(included: Included, repository: int, asked: Collection[AnyKind]) -> AnyKind | None:
     """What to ask next, not having been `asked`, to tell whether the default branch is protected; None: nothing."""
-    restrictions = included.rows(UnitKind.REPOSITORY_RESTRICTIONS, repository)
+    restrictions = included.rows(kinds.REPOSITORY_RESTRICTIONS, repository)
     if restrictions is None or protected(restrictions, *branch_of(included, repository)) is not None:
         return None
     matchers = {row.matcher for row in _protecting(restrictions)}
-    by_name = UnitKind.REPOSITORY_DEFAULT_BRANCH not in asked
+    by_name = kinds.REPOSITORY_DEFAULT_BRANCH not in asked
     if by_name and matchers & _BY_NAME:
-        return UnitKind.REPOSITORY_DEFAULT_BRANCH
+        return kinds.REPOSITORY_DEFAULT_BRANCH
     if matchers & _BY_MODEL:
-        if UnitKind.REPOSITORY_BRANCH_MODEL not in asked:
-            return UnitKind.REPOSITORY_BRANCH_MODEL
+        if kinds.REPOSITORY_BRANCH_MODEL not in asked:
+            return kinds.REPOSITORY_BRANCH_MODEL
         if by_name and branch_of(included, repository)[1] is not None:
-            return UnitKind.REPOSITORY_DEFAULT_BRANCH
+            return kinds.REPOSITORY_DEFAULT_BRANCH
     return None
 
 
 def protected(
-    restrictions: Sequence[object], default_branch: str | None, model: BranchModel | None = None
+    restrictions: Sequence[Restriction], default_branch: str | None, model: BranchModel | None = None
 ) -> bool | None:
     """Whether the default branch is protected; None: it can't be told. `default_branch` is a full ref name; None for it
     and for the model: not known."""
@@ -54,8 +53,8 @@ def protected(
     return None if None in found else False
 
 
-def _protecting(restrictions: Sequence[object]) -> list[Restriction]:
-    return [row for row in restrictions if isinstance(row, Restriction) and row.active and row.kind in PROTECTING]
+def _protecting(restrictions: Sequence[Restriction]) -> list[Restriction]:
+    return [row for row in restrictions if row.active and row.kind in PROTECTING]
 
 
 def _covers(row: Restriction, branch: str | None, model: BranchModel | None) -> bool | None:

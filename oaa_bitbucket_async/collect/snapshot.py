@@ -16,7 +16,7 @@ import msgspec
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.grant_codec import GrantCodec, Principal
 from oaa_bitbucket_async.collect.included import Included
-from oaa_bitbucket_async.collect.units import OF_PROJECT, OF_REPOSITORY, OF_USER, Subject
+from oaa_bitbucket_async.collect.units import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,9 @@ class Instance:
     authentication: Literal["basic", "token"]
     global_permissions: Literal["explicit", "effective"]
 
+
+Grants = Sequence[rows.UserGrant] | Sequence[rows.GroupGrant]
+"""The rows of one listing of grants."""
 
 PublicAccess = Literal["on", "off", "unknown", "none flagged"]
 """Whether anybody may read what is called public: the instance's switch "Allow public access" (DESIGN.md rule 12).
@@ -215,19 +218,15 @@ class Snapshot:
             description=row.description,
         )
 
-    def add_global_grants(self, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float) -> None:
+    def add_global_grants(self, grants: Grants, read_at: float) -> None:
         """Global permissions, explicit or effective."""
         self.global_grants = self._merge(self.global_grants, grants, read_at)
 
-    def add_project_grants(
-        self, project: int, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float
-    ) -> None:
+    def add_project_grants(self, project: int, grants: Grants, read_at: float) -> None:
         """Grants on a project; also an empty answer counts as read."""
         self.project_grants[project] = self._merge(self.project_grants.get(project), grants, read_at)
 
-    def add_repository_grants(
-        self, repository: int, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float
-    ) -> None:
+    def add_repository_grants(self, repository: int, grants: Grants, read_at: float) -> None:
         """Grants on a repository; also an empty answer counts as read."""
         self.repository_grants[repository] = self._merge(self.repository_grants.get(repository), grants, read_at)
 
@@ -248,16 +247,12 @@ class Snapshot:
 
     def drop_answers(self, subject: Subject) -> None:
         """What was answered about it does not count; that it exists, and where, stays."""
-        match subject.kind:
-            case "project":
-                self.project_grants.pop(subject.id, None)
-                self.default_permissions.pop(subject.id, None)
-                self.included.drop(OF_PROJECT, subject.id)
-            case "repository":
-                self.repository_grants.pop(subject.id, None)
-                self.included.drop(OF_REPOSITORY, subject.id)
-            case "user":
-                self.included.drop(OF_USER, subject.id)
+        if subject.kind == "project":
+            self.project_grants.pop(subject.id, None)
+            self.default_permissions.pop(subject.id, None)
+        elif subject.kind == "repository":
+            self.repository_grants.pop(subject.id, None)
+        self.included.drop(subject)
 
     def forget(self, projects: set[int], repositories: set[int]) -> None:
         """What was deleted meanwhile goes: projects with their repositories, and grants on what is not there."""
@@ -332,9 +327,7 @@ class Snapshot:
             + sum(map(len, self.default_permissions.values()))
         )
 
-    def _merge(
-        self, old: GrantSet | None, grants: Sequence[rows.UserGrant | rows.GroupGrant], read_at: float
-    ) -> GrantSet:
+    def _merge(self, old: GrantSet | None, grants: Grants, read_at: float) -> GrantSet:
         codes = {*old.codes} if old is not None else set()
         users, groups, codec = self.users, self.groups, self.codec
         for grant in grants:

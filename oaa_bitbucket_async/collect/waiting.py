@@ -16,9 +16,10 @@ from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.collect.kinds import AnyKind, Unit
 from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.collect.outcome_text import kind_in_words
-from oaa_bitbucket_async.collect.units import Keys, Unit, UnitKind
+from oaa_bitbucket_async.collect.units import Keys
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.settings import Pace
 
@@ -81,13 +82,13 @@ class Waiting:
         self._pacer = pacer
         self._pace = pace
         self._counts = counts
-        self._kinds: dict[UnitKind, Waits] = {}
+        self._kinds: dict[AnyKind, Waits] = {}
         self._changed = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._timers: set[asyncio.Task[None]] = set()
         self._ask: AskAgain | None = None
 
-    def is_aside(self, kind: UnitKind) -> bool:
+    def is_aside(self, kind: AnyKind) -> bool:
         """Whether units of this kind are not asked at present: `leave` them here."""
         if not self._kinds:  # as nearly always
             return False
@@ -98,7 +99,7 @@ class Waiting:
         """A unit that was not asked, because its kind is set aside."""
         self._kinds.setdefault(unit.kind, Waits()).unasked.add(unit.key)
 
-    def answered(self, kind: UnitKind) -> None:
+    def answered(self, kind: AnyKind) -> None:
         """A unit of this kind ended in an answer, whichever."""
         if not self._kinds:
             return
@@ -109,10 +110,10 @@ class Waiting:
         if waits.aside:
             waits.aside = False
             waits.failed_tries = 0
-            self._pacer.release(kind)
+            self._pacer.release(kind.name)
             self._counts.set_aside.discard(kind_in_words(kind))
             self._changed.set()
-            _log.info("%s are answered again", kind_in_words(kind), extra=event(Event.KIND_ANSWERED, unit=kind))
+            _log.info("%s are answered again", kind_in_words(kind), extra=event(Event.KIND_ANSWERED, unit=kind.name))
 
     def forget(self, unit: Unit) -> None:
         """The unit does not wait any more."""
@@ -120,16 +121,16 @@ class Waiting:
             waits.failed.discard(unit.key)
             waits.unasked.discard(unit.key)
 
-    def end(self, kind: UnitKind) -> Keys:
+    def end(self, kind: AnyKind) -> Keys:
         """What waits of a kind waits no more, and is not tried."""
         waits = self._kinds.pop(kind)
         waits.aside = False
-        self._pacer.release(kind)
+        self._pacer.release(kind.name)
         self._counts.set_aside.discard(kind_in_words(kind))
         self._end_tries(waits)
         return waits.keys()
 
-    def left(self) -> Iterator[tuple[UnitKind, Waits]]:
+    def left(self) -> Iterator[tuple[AnyKind, Waits]]:
         """Kinds of which something waits still."""
         return ((kind, waits) for kind, waits in self._kinds.items() if len(waits))
 
@@ -144,18 +145,18 @@ class Waiting:
         if again:
             waits.failed.add(unit.key)
         enough = self._pace.set_aside_after
-        if fault.reason is FaultReason.TIMEOUT and self._pacer.unanswered(unit.kind):
+        if fault.reason is FaultReason.TIMEOUT and self._pacer.unanswered(unit.kind.name):
             enough = min(enough, TIMEOUTS)
         if waits.streak >= enough:
             self._set_aside(unit.kind, waits)
 
     # --- the end of a round -------------------------------------------------------------------------------------
 
-    def take(self) -> list[tuple[UnitKind, Keys]]:
+    def take(self) -> list[tuple[AnyKind, Keys]]:
         """What waits of the kinds that may be asked; it waits no more. For a kind that nobody answers, tries tell."""
         taken = []
         for kind, waits in self._kinds.items():
-            if not waits.aside and len(waits) and self._pacer.unanswered(kind):
+            if not waits.aside and len(waits) and self._pacer.unanswered(kind.name):
                 self._set_aside(kind, waits)
             if not waits.aside:
                 taken += [(kind, keys) for keys in (waits.failed, waits.unasked) if len(keys)]
@@ -195,13 +196,13 @@ class Waiting:
                 for timer in self._timers:
                     timer.cancel()
 
-    def _set_aside(self, kind: UnitKind, waits: Waits) -> None:
+    def _set_aside(self, kind: AnyKind, waits: Waits) -> None:
         if waits.aside or self._group is None:
             return
         waits.aside = True
         waits.failed_tries = 0
         waits.times_aside += 1
-        self._pacer.hold(kind)
+        self._pacer.hold(kind.name)
         words, reason = kind_in_words(kind), waits.last.reason if waits.last is not None else ""
         self._counts.set_aside.add(words)
         _log.warning(
@@ -209,13 +210,13 @@ class Waiting:
             words,
             self._pace.try_every,
             reason,
-            extra=event(Event.KIND_SET_ASIDE, unit=kind, reason=reason),
+            extra=event(Event.KIND_SET_ASIDE, unit=kind.name, reason=reason),
         )
         timer = self._group.create_task(self._try_now_and_then(kind, waits, waits.times_aside))
         self._timers.add(timer)
         timer.add_done_callback(self._timers.discard)
 
-    async def _try_now_and_then(self, kind: UnitKind, waits: Waits, this_time: int) -> None:
+    async def _try_now_and_then(self, kind: AnyKind, waits: Waits, this_time: int) -> None:
         while True:
             await self._clock.sleep(self._pace.try_every)
             if not waits.aside or waits.times_aside != this_time or waits.given_up or self._group is None:

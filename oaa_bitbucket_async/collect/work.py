@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
-from oaa_bitbucket_async.bitbucket.api import REPO_CREATE, Endpoint
-from oaa_bitbucket_async.bitbucket.branch_permissions import UNREADABLE
+from oaa_bitbucket_async.bitbucket.api import REPO_CREATE, Endpoint, Listing
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import (
     Denied,
@@ -23,28 +22,17 @@ from oaa_bitbucket_async.bitbucket.faults import (
     RequestProblem,
 )
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.collect.endpoints import Endpoints
 from oaa_bitbucket_async.collect.existence import Whereabouts
 from oaa_bitbucket_async.collect.grant_codec import TooManyPermissionsError
-from oaa_bitbucket_async.collect.intake import AnyRow, apply, row_key
+from oaa_bitbucket_async.collect.kinds import AnyKind, AnyRow, Unit, UnitKind, first_unit_of, subject_of, units_of
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.outcome_text import entry_of, given_up, missing_scopes
-from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
-from oaa_bitbucket_async.collect.units import (
-    GRANTS,
-    HELPERS,
-    INCLUDED,
-    OF_USER,
-    Keys,
-    Subject,
-    Unit,
-    UnitKind,
-    first_unit_of,
-    subject_of,
-    units_of,
-)
+from oaa_bitbucket_async.collect.units import Keys, RowT, Subject
 from oaa_bitbucket_async.collect.waiting import AskAgain, Waiting
 from oaa_bitbucket_async.settings import Pace
 
@@ -56,7 +44,6 @@ MOST_ROUNDS = 4
 """From this round on a fault is a unit's end, however little was tried."""
 
 T = TypeVar("T")
-RowT = TypeVar("RowT", bound=AnyRow)
 
 
 class Recorder(Protocol):
@@ -85,7 +72,7 @@ class Work:
     def __init__(
         self,
         client: Client,
-        questions: Questions,
+        endpoints: Endpoints,
         snapshot: Snapshot,
         ledger: Ledger,
         counts: CrawlCounts,
@@ -102,7 +89,7 @@ class Work:
         self.left: set[Subject] = set()
         """What was moved to where this run does not collect."""
         self._client = client
-        self._questions = questions
+        self._endpoints = endpoints
         self._snapshot = snapshot
         self._ledger = ledger
         self._counts = counts
@@ -113,7 +100,7 @@ class Work:
         self._listed: set[Unit] = set()
         self._lost_at: dict[Subject, str] = {}
         self._dropped = False
-        self._absent: set[UnitKind] = set()
+        self._absent: set[AnyKind] = set()
         """What `--include` asks and was answered 404 for something that is there."""
 
     def resume(self, unit: Unit, answer: Sequence[AnyRow], read_at: float, place: str) -> None:
@@ -168,7 +155,7 @@ class Work:
             except (Gone, Moved) as problem:
                 if isinstance(problem, Gone) and self._is_answer(unit):
                     raise
-                where = await self._questions.find(unit)
+                where = await self._endpoints.find(unit)
                 if where is None:
                     raise
                 if where is not Whereabouts.THERE:
@@ -188,7 +175,7 @@ class Work:
         try:
             self._take(unit, rows, read_at)
         except TooManyPermissionsError as error:
-            path = self._questions.of(unit).path
+            path = self._endpoints.of(unit).path
             self._ended_badly(unit, Fault(path, f"with this answer, {error}", reason=FaultReason.BAD_SHAPE))
             return True
         self._waiting.answered(unit.kind)
@@ -268,7 +255,7 @@ class Work:
         If that is all that came back for a kind that `--include` asks, this server has no such thing.
         """
         for kind, waits in list(self._waiting.left()):
-            if kind in INCLUDED and waits.only_pages_404 and not self._snapshot.included.count(kind):
+            if kind.include is not None and waits.only_pages_404 and not self._snapshot.included.count(kind):
                 for key in self._waiting.end(kind):
                     self._snapshot.included.hide(kind, int(key))
                     self._ledger.hidden()
@@ -279,12 +266,12 @@ class Work:
         for name in self._gone_groups:
             snapshot.forget_group(name)
         for unit in self.have:  # nothing that is listed now led to it
-            if unit.kind is UnitKind.MEMBERS:
+            if unit.kind is kinds.MEMBERS:
                 group = snapshot.groups.get(fold(unit.key))
                 if group is None or not group.listed:
                     snapshot.forget_group(unit.key)
-            elif unit.kind in OF_USER:
-                snapshot.included.drop((unit.kind,), int(unit.key))
+            elif unit.kind.of == "user":
+                snapshot.included.drop_kind(unit.kind, int(unit.key))
         for subject in self.left:
             self.forget(subject)
         snapshot.forget(
@@ -320,29 +307,29 @@ class Work:
             self.stopped = True
 
     async def _answer(self, unit: Unit, *, urgent: bool) -> Sequence[AnyRow]:
-        rows = await self._rows(unit, urgent=urgent)
-        if unit.kind is UnitKind.REPOSITORY_RESTRICTIONS:
+        rows = await self._rows(unit.kind, unit, urgent=urgent)
+        if unit.kind.unreadable is not None:
             for _ in range(MORE_LOOKS):  # a row that was spoiled on its way is whole the next time
-                if UNREADABLE not in rows:
+                if unit.kind.unreadable not in rows:
                     break
-                rows = await self._rows(unit, urgent=urgent)
+                rows = await self._rows(unit.kind, unit, urgent=urgent)
         return rows
 
-    async def _rows(self, unit: Unit, *, urgent: bool) -> Sequence[AnyRow]:
-        endpoint = self._questions.of(unit)
+    async def _rows(self, kind: UnitKind[RowT], unit: Unit, *, urgent: bool) -> Sequence[RowT]:
+        endpoint: Listing[RowT] | Endpoint[RowT] = self._endpoints.of(unit)
         if isinstance(endpoint, Endpoint):
             return (await self._client.ask(endpoint, urgent=urgent),)
         page = await self._client.page(endpoint, urgent=urgent)
         if page.is_last_page:
             return page.values
-        return [row async for rows in self._client.pages(endpoint, row_key, page) for row in rows]
+        return [row async for rows in self._client.pages(endpoint, kind.row_key, page) for row in rows]
 
     def _ended_badly(self, unit: Unit, problem: RequestProblem) -> None:
         if isinstance(problem, Fault):
             self._failed(unit, problem)
             return
         self._waiting.answered(unit.kind)
-        if unit.kind in INCLUDED and isinstance(problem, (Denied, Gone)):
+        if unit.kind.include is not None and isinstance(problem, (Denied, Gone)):
             # the right is lacking, or this server has no such thing (a plugin that is off, an old version)
             _log.debug("not visible: %s", problem)
             self._snapshot.included.hide(unit.kind, int(unit.key))
@@ -360,7 +347,7 @@ class Work:
         """In the first round it waits for the second. Later that is its end, unless it was tried once only because
         nothing of its kind is answered."""
         ended = entry_of(unit, self._snapshot, fault)
-        cut_short = self._client.pacer.unanswered(unit.kind) and self._round < MOST_ROUNDS
+        cut_short = self._client.pacer.unanswered(unit.kind.name) and self._round < MOST_ROUNDS
         again = self._round == 1 or cut_short or self._waiting.is_aside(unit.kind)
         if not again:
             self._ledger.record(ended)
@@ -387,33 +374,33 @@ class Work:
 
         Its users have been asked for just before, so that the project itself is.
         """
-        if unit.kind is not UnitKind.PROJECT_DEFAULT:
+        if unit.kind is not kinds.PROJECT_DEFAULT:
             return False
         project, _, level = unit.key.partition("/")
         return level == REPO_CREATE or self._snapshot.projects[int(project)].personal
 
     def _is_answer(self, unit: Unit) -> bool:
         """Whether a 404 needs no second look: this server, by all that is known, has no such thing."""
-        if unit.kind in HELPERS or self._may_be_unknown(unit):
+        if unit.kind.helps or self._may_be_unknown(unit):
             return True
         return unit.kind in self._absent and not self._snapshot.included.count(unit.kind)
 
     def _take(self, unit: Unit, rows: Sequence[AnyRow], read_at: float) -> None:
-        apply(self._snapshot, unit, rows, read_at)
-        if unit.kind in GRANTS:
-            self._counts.grants += len(rows)
-            return
-        match unit.kind:
-            case UnitKind.USERS:
-                self._counts.users += len(rows)
-            case UnitKind.GROUPS:
-                self._counts.groups += len(rows)
-            case UnitKind.PROJECTS | UnitKind.REPOSITORIES:
-                self._counts.projects = len(self._snapshot.projects)
-                self._counts.repositories = len(self._snapshot.repositories)
+        kind, key = unit
+        kind.ingest(self._snapshot, key, rows, read_at)
+        counts = self._counts
+        if kind.grants:
+            counts.grants += len(rows)
+        elif kind is kinds.USERS:
+            counts.users += len(rows)
+        elif kind is kinds.GROUPS:
+            counts.groups += len(rows)
+        elif kind.listing:
+            counts.projects = len(self._snapshot.projects)
+            counts.repositories = len(self._snapshot.repositories)
 
 
-async def _units(waiting: list[tuple[UnitKind, Keys]]) -> AsyncIterator[Unit]:
+async def _units(waiting: list[tuple[AnyKind, Keys]]) -> AsyncIterator[Unit]:
     for kind, keys in waiting:
         for key in keys:
             yield Unit(kind, key)

@@ -2,10 +2,9 @@
 
 from oaaclient.templates import OAAPropertyType
 
-from oaa_bitbucket_async.collect.included import MergeChecks, Restriction
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.protection import branch_of, protected
 from oaa_bitbucket_async.collect.snapshot import GrantSet, RepositoryRecord, Snapshot, fold
-from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN
 from oaa_bitbucket_async.oaa.values import PropertyValue
 from oaa_bitbucket_async.settings import Include
@@ -43,27 +42,25 @@ def branch_permissions(snapshot: Snapshot, repository: RepositoryRecord) -> dict
     if not included.asked_for:
         return {}
     found: dict[str, PropertyValue | None] = {}
-    restrictions = included.rows(UnitKind.REPOSITORY_RESTRICTIONS, repository.id)
+    restrictions = included.rows(kinds.REPOSITORY_RESTRICTIONS, repository.id)
     if restrictions is not None:
         branch, model = branch_of(included, repository.id)
-        rows = [row for row in restrictions if isinstance(row, Restriction)]
-        users = {user for row in rows for user in row.users}
+        users = {user for row in restrictions for user in row.users}
         found |= {
-            "default_branch_protected": protected(rows, branch, model),
-            "restriction_kinds": sorted({row.kind for row in rows}) or None,
+            "default_branch_protected": protected(restrictions, branch, model),
+            "restriction_kinds": sorted({row.kind for row in restrictions}) or None,
             "exempt_users": len(users),
-            "exempt_groups": len({fold(group) for row in rows for group in row.groups}),
-            "exempt_keys": len({key for row in rows for key in row.keys}),
+            "exempt_groups": len({fold(group) for row in restrictions for group in row.groups}),
+            "exempt_keys": len({key for row in restrictions for key in row.keys}),
             "exempt_administrators": len(users & _administrators(snapshot, repository)) if users else 0,
         }
-    for row in included.rows(UnitKind.REPOSITORY_SETTINGS, repository.id) or ():
-        if isinstance(row, MergeChecks):
-            found |= {
-                "pull_request_minimum_approvals": row.approvals,
-                "pull_request_minimum_builds": row.builds,
-                "pull_request_requires_all_approvers": row.all_approvers,
-                "pull_request_requires_all_tasks": row.all_tasks,
-            }
+    for row in included.rows(kinds.REPOSITORY_SETTINGS, repository.id) or ():
+        found |= {
+            "pull_request_minimum_approvals": row.approvals,
+            "pull_request_minimum_builds": row.builds,
+            "pull_request_requires_all_approvers": row.all_approvers,
+            "pull_request_requires_all_tasks": row.all_tasks,
+        }
     return found
 
 

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.grant_codec import Principal
-from oaa_bitbucket_async.collect.included import AccessKey, Token
+from oaa_bitbucket_async.collect.included import Token
 from oaa_bitbucket_async.collect.snapshot import GrantSet, ProjectRecord, Snapshot
-from oaa_bitbucket_async.collect.units import UnitKind
+from oaa_bitbucket_async.collect.units import Kind
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ
 
 
@@ -93,32 +94,32 @@ def credential_grants_of(snapshot: Snapshot) -> int:
     A key holds what it opens. A token of a project holds its right there, and on each repository one that is higher.
     """
     projects, repositories = snapshot.projects, snapshot.repositories
-    kinds = (
-        (UnitKind.PROJECT_ACCESS_KEYS, projects.keys()),
-        (UnitKind.REPOSITORY_ACCESS_KEYS, repositories.keys()),
+    access_keys = (
+        (kinds.PROJECT_ACCESS_KEYS, projects.keys()),
+        (kinds.REPOSITORY_ACCESS_KEYS, repositories.keys()),
     )
     keys = sum(
-        len({(row.id, row.permission) for row in rows if isinstance(row, AccessKey)})
-        for kind, known in kinds
+        len({(row.id, row.permission) for row in rows})
+        for kind, known in access_keys
         for place, rows in snapshot.included.each(kind)
         if place in known
     )
     of_repositories = sum(
         any(_is_on_repository(name) or name in _ON_PROJECT for name in token.permissions)
-        for _, token in _tokens(snapshot, UnitKind.REPOSITORY_TOKENS, repositories.keys())
+        for _, token in _tokens(snapshot, kinds.REPOSITORY_TOKENS, repositories.keys())
     )
     below = Counter(repository.project for repository in repositories.values())
     of_projects = sum(
         _held_by_token(frozenset(token.permissions), below[place])
-        for place, token in _tokens(snapshot, UnitKind.PROJECT_TOKENS, projects.keys())
+        for place, token in _tokens(snapshot, kinds.PROJECT_TOKENS, projects.keys())
     )
     return keys + of_repositories + of_projects
 
 
-def _tokens(snapshot: Snapshot, kind: UnitKind, known: Collection[int]) -> Iterator[tuple[int, Token]]:
+def _tokens(snapshot: Snapshot, kind: Kind[Token], known: Collection[int]) -> Iterator[tuple[int, Token]]:
     for place, rows in snapshot.included.each(kind):
         if place in known:
-            yield from ((place, row) for row in rows if isinstance(row, Token))
+            yield from ((place, row) for row in rows)
 
 
 def _is_on_repository(name: str) -> bool:

@@ -8,12 +8,15 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from typing import TypeVar
 
 from oaaclient.templates import AccessCred, CustomApplication, LocalUser, OAAPropertyType
 
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.included import AccessKey, GpgKey, Included, SshKey, Token
+from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.units import UnitKind
+from oaa_bitbucket_async.collect.units import Kind
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.permissions import highest
 from oaa_bitbucket_async.oaa.values import PropertyValue, named, properties, timestamp
@@ -38,13 +41,14 @@ _AS_ON_REPOSITORY = {
     _CREATE: "REPO_WRITE",
     "PROJECT_ADMIN": "REPO_ADMIN",
 }
-_OF_USERS = {
-    UnitKind.USER_TOKENS: "user-token",
-    UnitKind.USER_SSH_KEYS: "ssh-key",
-    UnitKind.USER_GPG_KEYS: "gpg-key",
+_OF_USERS: dict[AnyKind, str] = {
+    kinds.USER_TOKENS: "user-token",
+    kinds.USER_SSH_KEYS: "ssh-key",
+    kinds.USER_GPG_KEYS: "gpg-key",
 }
 _PERMISSION_BITS = 16
 _Row = AccessKey | Token | SshKey | GpgKey
+_RowT = TypeVar("_RowT", bound=_Row)
 
 
 class Credentials:
@@ -62,7 +66,7 @@ class Credentials:
         if Include.TOKENS in snapshot.included.asked_for:
             for repository in sorted(snapshot.repositories.values(), key=lambda repository: repository.id):
                 self._repositories[repository.project].append(f"{repository.project}.{repository.id}")
-        self.of_several: set[UnitKind] = set()
+        self.of_several: set[AnyKind] = set()
         """Kinds of which the server told the same key for several users: it does not tell whose keys they are."""
         self._not_theirs = {kind: self._shared(kind, notes) for kind in _OF_USERS}
         self._tells_use = self._who_tells_use()
@@ -76,12 +80,10 @@ class Credentials:
     def met(self) -> set[str]:
         """Every permission that a credential holds on something."""
         found: set[str | None] = set(self._permissions)
-        for _, row in self._each(UnitKind.PROJECT_TOKENS):
-            if isinstance(row, Token):
-                found |= {_on_project(row), _on_repository(row)}
-        for _, row in self._each(UnitKind.REPOSITORY_TOKENS):
-            if isinstance(row, Token):
-                found.add(_on_repository(row))
+        for _, row in self._each(kinds.PROJECT_TOKENS):
+            found |= {_on_project(row), _on_repository(row)}
+        for _, row in self._each(kinds.REPOSITORY_TOKENS):
+            found.add(_on_repository(row))
         return {permission for permission in found if permission}
 
     def __iter__(self) -> Iterator[AccessCred]:
@@ -89,8 +91,8 @@ class Credentials:
         for key in self._keys.values():
             yield self._made("access-key", key)
         for unit_kind, kind in (
-            (UnitKind.PROJECT_TOKENS, "project-token"),
-            (UnitKind.REPOSITORY_TOKENS, "repository-token"),
+            (kinds.PROJECT_TOKENS, "project-token"),
+            (kinds.REPOSITORY_TOKENS, "repository-token"),
         ):
             for _, token in self._each(unit_kind):
                 yield self._made(kind, token)
@@ -103,11 +105,11 @@ class Credentials:
         """The credentials that hold something, with it; `permissions` gives a permission's name in the payload."""
         for key in self._keys.values():
             yield self._holder("access-key", key, self._opened(key.id), permissions)
-        for place, row in self._each(UnitKind.PROJECT_TOKENS):
-            if isinstance(row, Token) and place in self._snapshot.projects:
+        for place, row in self._each(kinds.PROJECT_TOKENS):
+            if place in self._snapshot.projects:
                 yield self._holder("project-token", row, self._of_project_token(place, row), permissions)
-        for place, row in self._each(UnitKind.REPOSITORY_TOKENS):
-            if isinstance(row, Token) and place in self._snapshot.repositories:
+        for place, row in self._each(kinds.REPOSITORY_TOKENS):
+            if place in self._snapshot.repositories:
                 held = _on_repository(row)
                 keys = {held: [self._repository_key(place)]} if held else {}
                 yield self._holder("repository-token", row, keys, permissions)
@@ -120,12 +122,12 @@ class Credentials:
         opens: dict[int, array[int]] = {}
         numbers: dict[str, int] = {}
         for kind, known in (
-            (UnitKind.PROJECT_ACCESS_KEYS, self._snapshot.projects.keys()),
-            (UnitKind.REPOSITORY_ACCESS_KEYS, self._snapshot.repositories.keys()),
+            (kinds.PROJECT_ACCESS_KEYS, self._snapshot.projects.keys()),
+            (kinds.REPOSITORY_ACCESS_KEYS, self._snapshot.repositories.keys()),
         ):
-            repository = kind is UnitKind.REPOSITORY_ACCESS_KEYS
+            repository = kind is kinds.REPOSITORY_ACCESS_KEYS
             for place, row in self._each(kind):
-                if not isinstance(row, AccessKey) or place not in known:
+                if place not in known:
                     continue
                 number = numbers.setdefault(row.permission, len(numbers))
                 old = keys.get(row.id)
@@ -191,14 +193,14 @@ class Credentials:
         found: set[type[_Row]] = set()
         if any(key.last_used is not None for key in self._keys.values()):
             found.add(SshKey)
-        for kind in (UnitKind.PROJECT_TOKENS, UnitKind.REPOSITORY_TOKENS, UnitKind.USER_TOKENS):
-            if any(isinstance(row, Token) and row.last_used is not None for _, row in self._each(kind)):
+        for kind in (kinds.PROJECT_TOKENS, kinds.REPOSITORY_TOKENS, kinds.USER_TOKENS):
+            if any(row.last_used is not None for _, row in self._each(kind)):
                 found.add(Token)
-        if any(isinstance(row, SshKey) and row.last_used is not None for _, row in self._each(UnitKind.USER_SSH_KEYS)):
+        if any(row.last_used is not None for _, row in self._each(kinds.USER_SSH_KEYS)):
             found.add(SshKey)
         return found
 
-    def _shared(self, kind: UnitKind, notes: Notes) -> set[int | str]:
+    def _shared(self, kind: AnyKind, notes: Notes) -> set[int | str]:
         """A key is one user's. The same for several tells that the server did not look at whom it was asked about."""
         shared = of_several_users(self._snapshot.included, kind)
         if shared:
@@ -207,15 +209,15 @@ class Credentials:
                 notes.add("keys that the server tells of several users, left out", f"{_OF_USERS[kind]} {identifier}")
         return shared
 
-    def _each(self, kind: UnitKind) -> Iterator[tuple[int, _Row]]:
+    def _each(self, kind: Kind[_RowT]) -> Iterator[tuple[int, _RowT]]:
         for place, rows in self._snapshot.included.each(kind):
-            for row in sorted((row for row in rows if isinstance(row, _Row)), key=_by_id):
+            for row in sorted(rows, key=_by_id):
                 yield place, row
 
 
-def of_several_users(included: Included, kind: UnitKind) -> set[int | str]:
+def of_several_users(included: Included, kind: AnyKind) -> set[int | str]:
     """The ids of those keys and tokens that the server tells of more than one user: whose they are is not known."""
-    owners = Counter(row.id for _, rows in included.each(kind) for row in rows if isinstance(row, _Row))
+    owners = Counter(row.id for _, rows in included.each(kind) for row in rows)
     return {identifier for identifier, count in owners.items() if count > 1}
 
 

@@ -3,22 +3,14 @@
 from collections.abc import Collection
 from typing import Literal
 
+from oaa_bitbucket_async.collect.kinds import AnyKind, kinds_of
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
-from oaa_bitbucket_async.collect.units import HELPERS, INCLUDED, OF_PROJECT, OF_USER, UnitKind
 from oaa_bitbucket_async.settings import Include
 
 State = Literal["collected", "partly visible", "not visible", "incomplete"]
 
-_WORDS = {
-    Include.ACCESS_KEYS: "access keys",
-    Include.TOKENS: "tokens",
-    Include.SSH_KEYS: "SSH keys",
-    Include.GPG_KEYS: "GPG keys",
-    Include.BRANCH_RESTRICTIONS: "branch restrictions",
-    Include.SETTINGS: "pull request settings",
-}
 _EXAMPLES = 3
-_ONE = {"projects": "project", "users": "user", "repositories": "repository"}
+_MANY = {"project": "projects", "user": "users", "repository": "repositories"}
 _OF_ADMINISTRATOR = (
     "those of other users need the global permission Admin, which no token carries: sign in with BITBUCKET_USER and "
     "the password of an administrator"
@@ -31,7 +23,7 @@ def property_name(include: Include) -> str:
     return include.replace("-", "_")
 
 
-def states(snapshot: Snapshot, of_several: Collection[UnitKind] = ()) -> dict[Include, State]:
+def states(snapshot: Snapshot, of_several: Collection[AnyKind] = ()) -> dict[Include, State]:
     """What the application says of each kind that was asked for. `incomplete`: some of it failed, and is missing."""
     return {include: _state(snapshot, include, of_several) for include in sorted(snapshot.included.asked_for)}
 
@@ -45,18 +37,23 @@ def lines(snapshot: Snapshot) -> list[str]:
     ]
 
 
-def _kinds(include: Include) -> list[UnitKind]:
-    return [kind for kind, of in INCLUDED.items() if of is include and kind not in HELPERS]
+def _kinds(include: Include) -> list[AnyKind]:
+    return [kind for kind in kinds_of(include) if not kind.helps]
 
 
-def _state(snapshot: Snapshot, include: Include, of_several: Collection[UnitKind]) -> State:
-    kinds = _kinds(include)
+def _words(include: Include) -> str:
+    """`access keys`."""
+    return _kinds(include)[0].what.partition(" of ")[0]
+
+
+def _state(snapshot: Snapshot, include: Include, of_several: Collection[AnyKind]) -> State:
+    asked = _kinds(include)
     if Missing("included", include) in snapshot.missing:
         return "incomplete"
-    hidden = any(snapshot.included.hidden.get(kind) for kind in kinds)
-    if hidden and not any(snapshot.included.count(kind) for kind in kinds):
+    hidden = any(snapshot.included.hidden.get(kind) for kind in asked)
+    if hidden and not any(snapshot.included.count(kind) for kind in asked):
         return "not visible"
-    return "partly visible" if hidden or not set(kinds).isdisjoint(of_several) else "collected"
+    return "partly visible" if hidden or not set(asked).isdisjoint(of_several) else "collected"
 
 
 def _line(snapshot: Snapshot, include: Include, state: State) -> str:
@@ -66,28 +63,24 @@ def _line(snapshot: Snapshot, include: Include, state: State) -> str:
         if not hidden:
             continue
         whole = not snapshot.included.count(kind)
-        parts.append(f"of {_those(snapshot, kind, hidden)}" if not whole else f"of {_places(kind)}")
-        advice.append(_OF_ADMINISTRATOR if kind in OF_USER else _OF_PLACE)
+        parts.append(f"of {_those(snapshot, kind, hidden)}" if not whole else f"of {_MANY[kind.of]}")
+        advice.append(_OF_ADMINISTRATOR if kind.of == "user" else _OF_PLACE)
     shown = "not visible to this login" if state == "not visible" else "not all visible to this login"
-    return f"{_WORDS[include]} are {shown}: not those {' and '.join(parts)}; {'; '.join(dict.fromkeys(advice))}"
+    return f"{_words(include)} are {shown}: not those {' and '.join(parts)}; {'; '.join(dict.fromkeys(advice))}"
 
 
-def _those(snapshot: Snapshot, kind: UnitKind, hidden: list[int]) -> str:
+def _those(snapshot: Snapshot, kind: AnyKind, hidden: list[int]) -> str:
     examples = ", ".join(_name(snapshot, kind, place) for place in hidden[:_EXAMPLES])
     more = f" and {len(hidden) - _EXAMPLES:,} more" if len(hidden) > _EXAMPLES else ""
-    places = _places(kind) if len(hidden) > 1 else _ONE[_places(kind)]
+    places = _MANY[kind.of] if len(hidden) > 1 else kind.of
     return f"{len(hidden):,} {places} ({examples}{more})"
 
 
-def _places(kind: UnitKind) -> str:
-    return "projects" if kind in OF_PROJECT else "users" if kind in OF_USER else "repositories"
-
-
-def _name(snapshot: Snapshot, kind: UnitKind, place: int) -> str:
-    if kind in OF_USER:
+def _name(snapshot: Snapshot, kind: AnyKind, place: int) -> str:
+    if kind.of == "user":
         user = snapshot.users.get(place)
         return user.name if user else str(place)
-    if kind in OF_PROJECT:
+    if kind.of == "project":
         project = snapshot.projects.get(place)
         return project.key if project else str(place)
     repository = snapshot.repositories.get(place)

@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, EFFECTIVE_PERMISSIONS, Listing
 from oaa_bitbucket_async.bitbucket.client import Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Gone, RequestProblem
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities
-from oaa_bitbucket_async.bitbucket.rows import User
+from oaa_bitbucket_async.bitbucket.rows import User, by_id, by_name
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.extras import probes
-from oaa_bitbucket_async.collect.intake import row_key
+from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.collect.public_access import Flagged, first
 from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
-from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
 from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.oaa.names import data_source_of
 from oaa_bitbucket_async.oaa.target import scope_words
@@ -49,7 +49,7 @@ class Estimate:
     explicit: bool = True
     others: list[User] = field(default_factory=list)
     """All users but for the one that asks, by id."""
-    hidden: frozenset[UnitKind] = frozenset()
+    hidden: frozenset[AnyKind] = frozenset()
     """What the login may not list of other users."""
     default_levels: int = len(DEFAULT_LEVELS)
     public: list[Flagged] = field(default_factory=list)
@@ -59,13 +59,10 @@ class Estimate:
 
     def price(self, include: Include) -> int:
         """Requests that a kind takes besides; at most, where it depends on what is found."""
-        kinds = [kind for kind, of in INCLUDED.items() if of is include]
-        projects = sum(kind in OF_PROJECT for kind in kinds) * self.projects
-        repositories = sum(kind in OF_REPOSITORY for kind in kinds) * self.repositories
-        users = sum(
-            len(probes(self.others)) if kind in self.hidden else self.users for kind in kinds if kind in OF_USER
+        each = {"project": self.projects, "repository": self.repositories, "user": self.users}
+        return sum(
+            len(probes(self.others)) if kind in self.hidden else each[kind.of] for kind in kinds.kinds_of(include)
         )
-        return projects + repositories + users
 
     @property
     def requests(self) -> int:
@@ -199,26 +196,23 @@ def _price(settings: Settings, estimate: Estimate, include: Include) -> str:
     amount = f"{price:,} requests"
     if include is Include.BRANCH_RESTRICTIONS:
         amount = f"{price // 3:,} to {price:,} requests"
-    kinds = [kind for kind, of in INCLUDED.items() if of is include and kind in OF_USER]
+    of_users = [kind for kind in kinds.kinds_of(include) if kind.of == "user"]
     blind = ""
-    if kinds and estimate.hidden.issuperset(kinds):
+    if of_users and estimate.hidden.issuperset(of_users):
         blind = "; those of other users are not visible to this login"
     return f"{include}: {amount}{', in the figure above' if include in settings.include else ' more'}{blind}"
 
 
-async def _hidden(session: Session, estimate: Estimate) -> frozenset[UnitKind]:
+async def _hidden(session: Session, capabilities: Capabilities, estimate: Estimate) -> frozenset[AnyKind]:
     """Which kinds the login may not list of other users, found out as a run does."""
-    api = session.api
-    asking: dict[UnitKind, Callable[[User], Listing[Any]]] = {
-        UnitKind.USER_TOKENS: lambda user: api.user_tokens(user.slug or user.name),
-        UnitKind.USER_SSH_KEYS: lambda user: api.user_ssh_keys(user.name),
-        UnitKind.USER_GPG_KEYS: lambda user: api.user_gpg_keys(user.name),
-    }
     hidden = set()
-    for kind, listing in asking.items():
+    for kind in kinds.INCLUDED:
+        if kind.of != "user":
+            continue
         for user in probes(estimate.others):
+            asked = kind.endpoint(session.api, capabilities, user.name, user.slug or user.name)
             try:
-                await session.client.page(listing(user))
+                await (session.client.page(asked) if isinstance(asked, Listing) else session.client.ask(asked))
                 break
             except (Denied, Gone):
                 continue
@@ -234,23 +228,19 @@ async def _estimate(session: Session, capabilities: Capabilities) -> Estimate:
     estimate = Estimate(
         explicit=capabilities.global_permissions == "explicit", default_levels=len(capabilities.default_levels)
     )
-    async for users in _pages(client, api.users(detailed=capabilities.detailed_users), row_key, estimate):
+    async for users in _pages(client, api.users(detailed=capabilities.detailed_users), by_id, estimate):
         estimate.users += len(users)
         others = (user for user in users if user.name.lower() != (capabilities.user or "").lower())
         estimate.others.extend(others)
-    if capabilities.detailed_groups:
-        async for groups in _pages(client, api.groups(), row_key, estimate):
-            estimate.groups += len(groups)
-    else:
-        async for names in _pages(client, api.group_names(), lambda name: name, estimate):
-            estimate.groups += len(names)
+    async for groups in _pages(client, api.groups(detailed=capabilities.detailed_groups), by_name, estimate):
+        estimate.groups += len(groups)
     projects: set[int] = set()
     public_projects: list[Flagged] = []
-    async for page in _pages(client, api.projects(), row_key, estimate):
+    async for page in _pages(client, api.projects(), by_id, estimate):
         listed = [row for row in page if wanted.project(row)]
         projects.update(row.id for row in listed)
         public_projects += [Flagged(row.id, row.key) for row in listed if row.public]
-    async for repositories in _pages(client, api.repositories(), row_key, estimate):
+    async for repositories in _pages(client, api.repositories(), by_id, estimate):
         kept = [row for row in repositories if wanted.repository(row)]
         estimate.repositories += len(kept)
         projects.update(row.project.id for row in kept)
@@ -259,7 +249,7 @@ async def _estimate(session: Session, capabilities: Capabilities) -> Estimate:
     estimate.public = estimate.public or first(public_projects)
     estimate.projects = len(projects)
     estimate.others.sort(key=lambda user: user.id)
-    estimate.hidden = await _hidden(session, estimate)
+    estimate.hidden = await _hidden(session, capabilities, estimate)
     return estimate
 
 

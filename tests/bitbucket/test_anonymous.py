@@ -17,7 +17,7 @@ from tests.bitbucket.test_transport_tls import Certificates, certificates
 
 __all__ = ["certificates"]
 
-_, PATH, DECODER = API.project("A")
+_, PATH, DECODER, _ = API.project("A")
 PROJECT = {"id": 1, "key": "A", "name": "Alpha", "public": True}
 DENIED = "com.atlassian.bitbucket.AuthorisationException"
 

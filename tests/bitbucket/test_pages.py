@@ -185,7 +185,7 @@ def test_rows_without_ids_are_complete_once_a_pass_adds_none() -> None:
     wire = Wire(groups_of(listed))
 
     async def main() -> list[str]:
-        pages = client_of(wire).pages(API.groups(), lambda row: row.name)
+        pages = client_of(wire).pages(API.groups(detailed=True), lambda row: row.name)
         return [row.name async for rows in pages for row in rows]
 
     assert sorted(run_virtual(main())) == sorted(f"u{row}" for row in [*range(1, 11), 10_000])

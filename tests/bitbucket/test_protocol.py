@@ -288,7 +288,7 @@ def test_a_success_of_another_kind_is_a_proxy_s_and_is_tried_again(status: int) 
 
 
 def test_an_answer_with_more_values_than_any_page_is_not_decoded() -> None:
-    groups = API.groups()
+    groups = API.groups(detailed=True)
     rows = b'{"isLastPage":true,"values":[' + b",".join([b'{"name":"a"}'] * (MOST_VALUES - 1))
     headers = {"X-AUSERNAME": ME}
     found = parse_response(

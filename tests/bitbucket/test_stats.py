@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.api import Api, Listing
 from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
+from oaa_bitbucket_async.collect import kinds
 from tests.examples import examples
 
 
@@ -47,7 +48,7 @@ def test_any_name_stays_one_name_in_a_path(name: str) -> None:
     for path, parameter in (
         (api.members(name, detailed=True).path, "context"),
         (api.members(name, detailed=False).path, "group"),
-        (api.groups_like(name).path, "filter"),
+        (api.groups_like(name, detailed=True).path, "filter"),
         (api.users_like(name, "ADMIN").path, "filter"),
     ):
         parts = urlsplit(path)
@@ -55,9 +56,9 @@ def test_any_name_stays_one_name_in_a_path(name: str) -> None:
         assert path.isascii()
         assert parts.path.startswith("/scm/rest/api/1.0/")
     for path in (
-        api.project_users(name).path,
+        kinds.PROJECT_USERS.at(api, name).path,
         api.project(name).path,
-        api.repository_groups("K", name).path,
+        kinds.REPOSITORY_GROUPS.at(api, "K", name).path,
         api.project_default(name, "PROJECT_READ").path,
         api.rate_limit_of(name).path,
     ):
@@ -70,9 +71,10 @@ def test_any_name_stays_one_name_in_a_path(name: str) -> None:
 def test_a_listing_lacks_only_its_start() -> None:
     api = Api("", 77)
     listings: list[Listing[object]] = [
-        api.users(detailed=True), api.groups(), api.group_names(), api.projects(), api.repositories(),
-        api.members("x", detailed=True), api.global_users(), api.global_groups(), api.project_users("A"),
-        api.project_groups("A"), api.repository_users("A", "s"), api.repository_groups("A", "s"),
+        api.users(detailed=True), api.groups(detailed=True), api.groups(detailed=False), api.projects(),
+        api.repositories(),
+        api.members("x", detailed=True), api.global_users(), api.global_groups(),
+        *(kind.at(api, "A", "s") for kind in kinds.ALL if kind.pages is not None),
     ]  # type: ignore[list-item]  # fmt: skip
     for listing in listings:
         assert listing.path.endswith("limit=77")

@@ -15,10 +15,9 @@ from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.crawl import Crawl
 from oaa_bitbucket_async.collect.included import Included
-from oaa_bitbucket_async.collect.intake import AnyRow
+from oaa_bitbucket_async.collect.kinds import AnyRow, Unit
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.units import Unit
 from oaa_bitbucket_async.settings import Include, Pace, Scope
 from tests.bitbucket.answers import API, Wire, client_of, error, ok, page
 from tests.collect.test_snapshot import INSTANCE

@@ -7,25 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.branch_permissions import DefaultBranch
-from oaa_bitbucket_async.collect.included import INCLUDED_ROWS, AnyIncluded, Included
-from oaa_bitbucket_async.collect.units import INCLUDED, OF_PROJECT, OF_REPOSITORY, OF_USER, UnitKind
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.included import Included
+from oaa_bitbucket_async.collect.kinds import AnyKind, AnyRow
 from tests.journal.test_roundtrip import OF
 
 
-def test_every_kind_has_its_rows_and_belongs_to_something() -> None:
-    assert INCLUDED_ROWS.keys() == INCLUDED.keys()
-    assert INCLUDED.keys() <= OF_PROJECT | OF_REPOSITORY | OF_USER
+def test_what_is_included_belongs_to_something_with_an_id() -> None:
+    assert {kind.of for kind in kinds.INCLUDED} == {"project", "repository", "user"}
 
 
 @st.composite
-def pages(draw: st.DrawFn) -> tuple[UnitKind, list[Sequence[AnyIncluded]]]:
-    kind = draw(st.sampled_from(sorted(INCLUDED)))
-    rows = st.lists(OF[INCLUDED_ROWS[kind]], max_size=4)
-    return kind, draw(st.lists(rows, min_size=1, max_size=4))  # type: ignore[arg-type]
+def pages(draw: st.DrawFn) -> tuple[AnyKind, list[Sequence[AnyRow]]]:
+    kind = draw(st.sampled_from(kinds.INCLUDED))
+    rows = st.lists(OF[kind.row], max_size=4)
+    return kind, draw(st.lists(rows, min_size=1, max_size=4))
 
 
 @given(told=pages(), random=st.randoms(use_true_random=False))
-def test_pages_in_any_order_or_twice(told: tuple[UnitKind, list[Sequence[AnyIncluded]]], random: Random) -> None:
+def test_pages_in_any_order_or_twice(told: tuple[AnyKind, list[Sequence[AnyRow]]], random: Random) -> None:
     kind, given_pages = told
     one, other = Included(), Included()
     for page in given_pages:
@@ -43,29 +43,29 @@ def test_pages_in_any_order_or_twice(told: tuple[UnitKind, list[Sequence[AnyIncl
 
 def test_nothing_is_something_that_was_read() -> None:
     included = Included()
-    assert included.rows(UnitKind.USER_SSH_KEYS, 1) is None
-    included.add(UnitKind.USER_SSH_KEYS, 1, ())
-    assert included.rows(UnitKind.USER_SSH_KEYS, 1) == []
-    assert included.count(UnitKind.USER_SSH_KEYS) == 1
+    assert included.rows(kinds.USER_SSH_KEYS, 1) is None
+    included.add(kinds.USER_SSH_KEYS, 1, ())
+    assert included.rows(kinds.USER_SSH_KEYS, 1) == []
+    assert included.count(kinds.USER_SSH_KEYS) == 1
 
 
 def test_what_is_deleted_goes_and_users_stay() -> None:
     included = Included()
-    for kind in INCLUDED:
+    for kind in kinds.INCLUDED:
         for place in (1, 2):
             included.add(kind, place, ())
         included.hide(kind, 3)
         included.hide(kind, 4)
     included.keep_only(projects={1, 3}, repositories={2, 4})
-    for kind in INCLUDED:
-        kept = [1, 2] if kind in OF_USER else [1] if kind in OF_PROJECT else [2]
+    for kind in kinds.INCLUDED:
+        kept = [1, 2] if kind.of == "user" else [1] if kind.of == "project" else [2]
         assert included.places(kind) == kept, kind
-        hidden = {3, 4} if kind in OF_USER else {3} if kind in OF_PROJECT else {4}
+        hidden = {3, 4} if kind.of == "user" else {3} if kind.of == "project" else {4}
         assert included.hidden[kind] == hidden, kind
 
 
 def test_the_same_rows_are_kept_once() -> None:
     included = Included()
     for place in range(1000):
-        included.add(UnitKind.REPOSITORY_DEFAULT_BRANCH, place, [DefaultBranch(id="refs/heads/main")])
-    assert len({id(packed) for packed in included._rows[UnitKind.REPOSITORY_DEFAULT_BRANCH].values()}) == 1
+        included.add(kinds.REPOSITORY_DEFAULT_BRANCH, place, [DefaultBranch(id="refs/heads/main")])
+    assert len({id(packed) for packed in included._rows[kinds.REPOSITORY_DEFAULT_BRANCH].values()}) == 1

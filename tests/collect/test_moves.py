@@ -5,11 +5,12 @@ import pytest
 
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.journal.records import Replayed
+from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.places import PATHS_HOLD
 from oaa_bitbucket_async.collect.snapshot import GrantSet, Missing
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.settings import Scope
 from tests.bitbucket.answers import answer, error
 from tests.collect.instance import (
@@ -31,7 +32,7 @@ from tests.virtual_clock import run_virtual
 ONE = project(1)
 REPO = repository(100, ONE)
 PLACE = "/projects/P1/repos/r100"
-USERS, GROUPS = Unit(UnitKind.REPOSITORY_USERS, "100"), Unit(UnitKind.REPOSITORY_GROUPS, "100")
+USERS, GROUPS = Unit(kinds.REPOSITORY_USERS, "100"), Unit(kinds.REPOSITORY_GROUPS, "100")
 DOWN = Fault("/x", "reset", reason=FaultReason.DROPPED)
 GONE = error(404, "does not exist", exception="x.NoSuchRepositoryException")
 LONG = {"/admin/permissions/groups": PATHS_HOLD + 1}
@@ -370,8 +371,8 @@ def test_listings_and_global_permissions_are_read_again() -> None:
     assert set(run.keeper.forgotten) == {
         Unit(kind)
         for kind in (
-            UnitKind.USERS, UnitKind.GROUPS, UnitKind.PROJECTS, UnitKind.REPOSITORIES, UnitKind.GLOBAL_USERS,
-            UnitKind.GLOBAL_GROUPS,
+            kinds.USERS, kinds.GROUPS, kinds.PROJECTS, kinds.REPOSITORIES, kinds.GLOBAL_USERS,
+            kinds.GLOBAL_GROUPS,
         )
     }  # fmt: skip
 

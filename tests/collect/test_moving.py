@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.collect.journal.records import Replayed
+from oaa_bitbucket_async.collect.kinds import subject_of
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.places import PATHS_HOLD
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.units import LISTINGS, Subject, subject_of
+from oaa_bitbucket_async.collect.units import Subject
 from tests.collect.instance import Run, run_of
 from tests.collect.moving import CHANGES, Change, MovingBitbucket, one_deletion, small_estate
 from tests.collect.test_work import timeless
@@ -66,7 +67,7 @@ def check_all(run: Run, server: MovingBitbucket, before: set[Subject]) -> None:
 
 def only_what_changed_is_missing(run: Run, server: MovingBitbucket) -> None:
     for entry in run.ledger.missing():
-        assert entry.unit.kind in LISTINGS or subject_of(entry.unit) in server.touched
+        assert entry.unit.kind.listing or subject_of(entry.unit) in server.touched
 
 
 @pytest.mark.parametrize("cap", [2, 1000])
@@ -98,7 +99,7 @@ def test_a_long_crawl_says_what_is_at_its_end(cap: int, plan: list[Change], seed
     only_what_changed_is_missing(run, server)
     if run.ledger.complete:
         check_all(run, server, before)
-    assert all(entry.unit.kind in LISTINGS for entry in run.ledger.missing())
+    assert all(entry.unit.kind.listing for entry in run.ledger.missing())
 
 
 @pytest.mark.parametrize("cap", [2, 1000])

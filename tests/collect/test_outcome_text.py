@@ -6,18 +6,19 @@ import pytest
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Rejected, RequestProblem
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.kinds import AnyKind, Unit
 from oaa_bitbucket_async.collect.ledger import Entry, Ledger, Outcome
 from oaa_bitbucket_async.collect.outcome_text import entry_of, missing_scopes
 from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
-from oaa_bitbucket_async.collect.units import LISTINGS, Unit, UnitKind
 from oaa_bitbucket_async.settings import Scope
 from tests.collect.test_snapshot import INSTANCE, PROJECTS, REPOSITORIES
 
 DENIED = Denied("/rest/x", "not permitted", status=401, request_id="@1")
 FAULT = Fault("/rest/x", "busy", reason=FaultReason.UNAVAILABLE, status=503, request_id="@2x9")
 REJECTED = Rejected("/rest/x", "what?", status=400)
-USERS_OF_10 = Unit(UnitKind.REPOSITORY_USERS, "10")
+USERS_OF_10 = Unit(kinds.REPOSITORY_USERS, "10")
 
 
 def snapshot() -> Snapshot:
@@ -67,7 +68,7 @@ def test_a_second_try_replaces_the_first() -> None:
 
 
 def test_what_is_missing_is_told_in_the_same_order_whatever_the_crawl_s() -> None:
-    units = [USERS_OF_10, Unit(UnitKind.REPOSITORY_USERS, "9"), Unit(UnitKind.USERS), Unit(UnitKind.PROJECT_USERS, "1")]
+    units = [USERS_OF_10, Unit(kinds.REPOSITORY_USERS, "9"), Unit(kinds.USERS), Unit(kinds.PROJECT_USERS, "1")]
     orders = set()
     for order in permutations(units):
         ledger = Ledger()
@@ -77,12 +78,12 @@ def test_what_is_missing_is_told_in_the_same_order_whatever_the_crawl_s() -> Non
     assert len(orders) == 1
 
 
-@pytest.mark.parametrize("kind", list(UnitKind))
-def test_a_listing_that_is_missing_is_more_than_a_part(kind: UnitKind) -> None:
+@pytest.mark.parametrize("kind", list(kinds.ALL))
+def test_a_listing_that_is_missing_is_more_than_a_part(kind: AnyKind) -> None:
     ledger = Ledger()
     ledger.record(entry(Unit(kind, "1")))
     assert not ledger.complete
-    assert ledger.listings_complete is (kind not in LISTINGS)
+    assert ledger.listings_complete is (not kind.listing)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -91,25 +92,25 @@ def test_a_listing_that_is_missing_is_more_than_a_part(kind: UnitKind) -> None:
 @pytest.mark.parametrize(
     ("unit", "what"),
     [
-        (Unit(UnitKind.USERS), "listing of users"),
-        (Unit(UnitKind.MEMBERS, "R&D {0} %s"), "members of group R&D {0} %s"),
-        (Unit(UnitKind.EFFECTIVE, "ADMIN"), "users who hold ADMIN"),
-        (Unit(UnitKind.PROJECT_USERS, "3"), "user permissions of project ~USER6"),
-        (Unit(UnitKind.PROJECT_DEFAULT, "1/PROJECT_READ"), "default permission of project ALPHA (PROJECT_READ)"),
-        (Unit(UnitKind.PROJECT_GROUPS, "99"), "group permissions of project with id 99"),
-        (Unit(UnitKind.REPOSITORY_USERS, "11"), "user permissions of repository BETA/repo1"),
-        (Unit(UnitKind.REPOSITORY_GROUPS, "99"), "group permissions of repository with id 99"),
+        (Unit(kinds.USERS), "listing of users"),
+        (Unit(kinds.MEMBERS, "R&D {0} %s"), "members of group R&D {0} %s"),
+        (Unit(kinds.EFFECTIVE, "ADMIN"), "users who hold ADMIN"),
+        (Unit(kinds.PROJECT_USERS, "3"), "user permissions of project ~USER6"),
+        (Unit(kinds.PROJECT_DEFAULT, "1/PROJECT_READ"), "default permission of project ALPHA (PROJECT_READ)"),
+        (Unit(kinds.PROJECT_GROUPS, "99"), "group permissions of project with id 99"),
+        (Unit(kinds.REPOSITORY_USERS, "11"), "user permissions of repository BETA/repo1"),
+        (Unit(kinds.REPOSITORY_GROUPS, "99"), "group permissions of repository with id 99"),
     ],
 )
 def test_a_unit_is_named_as_people_know_it(unit: Unit, what: str) -> None:
     assert entry(unit).what == what
 
 
-@pytest.mark.parametrize("kind", list(UnitKind))
+@pytest.mark.parametrize("kind", list(kinds.ALL))
 @pytest.mark.parametrize(
     ("problem", "outcome"), [(DENIED, Outcome.DENIED), (FAULT, Outcome.FAILED), (REJECTED, Outcome.FAILED)]
 )
-def test_every_end_says_why_and_what_to_do(kind: UnitKind, problem: RequestProblem, outcome: Outcome) -> None:
+def test_every_end_says_why_and_what_to_do(kind: AnyKind, problem: RequestProblem, outcome: Outcome) -> None:
     found = entry(Unit(kind, "1"), problem)
     assert (found.outcome, found.reason) == (outcome, str(problem))
     assert found.advice.endswith(".")
@@ -121,20 +122,20 @@ def test_every_end_says_why_and_what_to_do(kind: UnitKind, problem: RequestProbl
 
 def test_a_denied_repository_names_the_right_of_a_repository() -> None:
     assert "Repository admin" in entry(USERS_OF_10).advice
-    assert "Project admin" in entry(Unit(UnitKind.PROJECT_USERS, "1")).advice
+    assert "Project admin" in entry(Unit(kinds.PROJECT_USERS, "1")).advice
 
 
 def test_what_is_missing_is_marked_by_scope() -> None:
     ledger = Ledger()
     for unit in (
         USERS_OF_10,
-        Unit(UnitKind.PROJECT_DEFAULT, "2/PROJECT_READ"),
-        Unit(UnitKind.MEMBERS, "Zürich"),
-        Unit(UnitKind.EFFECTIVE, "ADMIN"),
-        Unit(UnitKind.USERS),
+        Unit(kinds.PROJECT_DEFAULT, "2/PROJECT_READ"),
+        Unit(kinds.MEMBERS, "Zürich"),
+        Unit(kinds.EFFECTIVE, "ADMIN"),
+        Unit(kinds.USERS),
     ):
         ledger.record(entry(unit, FAULT))
-    ledger.record(entry(Unit(UnitKind.PROJECT_USERS, "3"), None))
+    ledger.record(entry(Unit(kinds.PROJECT_USERS, "3"), None))
     assert missing_scopes(ledger) == {
         Missing("repository", 10),
         Missing("project", 2),

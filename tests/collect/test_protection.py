@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.branch_permissions import BranchModel, DefaultBranch, Restriction
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.included import Included
+from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.collect.protection import protected, wanting
-from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.demo.branch_permissions import ModelMatcher, ModelRestriction
 from oaa_bitbucket_async.demo.model import ModelProject, ModelRepository
 from tests.servers import credential_rights
@@ -77,7 +78,7 @@ def test_a_model_that_is_none_tells_nothing() -> None:
         assert protected([one(*matched)], MAIN, BranchModel((), ())) is None
 
 
-NAME, ROLES = UnitKind.REPOSITORY_DEFAULT_BRANCH, UnitKind.REPOSITORY_BRANCH_MODEL
+NAME, ROLES = kinds.REPOSITORY_DEFAULT_BRANCH, kinds.REPOSITORY_BRANCH_MODEL
 PRODUCTION, DEVELOPMENT = one("MODEL_BRANCH", "production"), one("MODEL_BRANCH", "development")
 
 
@@ -99,11 +100,11 @@ PRODUCTION, DEVELOPMENT = one("MODEL_BRANCH", "production"), one("MODEL_BRANCH",
     ],
 )
 def test_only_what_tells_more_is_asked_for(
-    restrictions: list[Restriction], told: bool, expected: list[UnitKind]
+    restrictions: list[Restriction], told: bool, expected: list[AnyKind]
 ) -> None:
     included, asked = Included(), []
     assert wanting(included, 1, ()) is None, "the restrictions themselves are not known"
-    included.add(UnitKind.REPOSITORY_RESTRICTIONS, 1, restrictions)
+    included.add(kinds.REPOSITORY_RESTRICTIONS, 1, restrictions)
     while kind := wanting(included, 1, asked):
         asked.append(kind)
         if told:

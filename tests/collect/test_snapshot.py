@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.grant_codec import GrantCodec, Principal
-from oaa_bitbucket_async.collect.intake import AnyRow, apply
+from oaa_bitbucket_async.collect.kinds import AnyKind, AnyRow, Unit
 from oaa_bitbucket_async.collect.snapshot import (
     GrantSet,
     GroupRecord,
@@ -18,7 +19,6 @@ from oaa_bitbucket_async.collect.snapshot import (
     ProjectRecord,
     Snapshot,
 )
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.oaa.payload import build_payload
 from tests.examples import examples
 
@@ -108,36 +108,36 @@ def listed(row: st.SearchStrategy[AnyRow]) -> st.SearchStrategy[tuple[AnyRow, ..
 def answers(draw: st.DrawFn) -> list[Told]:
     """The pages of all units of a small instance, each as often as it was read."""
     told: list[tuple[Unit, tuple[AnyRow, ...]]] = [
-        (Unit(UnitKind.PROJECTS), PROJECTS[:1]),
-        (Unit(UnitKind.PROJECTS), PROJECTS[1:2]),
-        (Unit(UnitKind.REPOSITORIES), REPOSITORIES[:4]),
-        (Unit(UnitKind.REPOSITORIES), REPOSITORIES[3:]),
-        (Unit(UnitKind.USERS), draw(listed(users()))),
-        (Unit(UnitKind.USERS), tuple(draw(users(user_id)) for user_id in IDS)),
-        (Unit(UnitKind.GROUPS), draw(listed(group_rows))),
-        (Unit(UnitKind.GLOBAL_USERS), draw(listed(user_grants()))),
-        (Unit(UnitKind.GLOBAL_GROUPS), draw(listed(group_grants))),
-        (Unit(UnitKind.EFFECTIVE, "ADMIN"), draw(listed(users()))),
+        (Unit(kinds.PROJECTS), PROJECTS[:1]),
+        (Unit(kinds.PROJECTS), PROJECTS[1:2]),
+        (Unit(kinds.REPOSITORIES), REPOSITORIES[:4]),
+        (Unit(kinds.REPOSITORIES), REPOSITORIES[3:]),
+        (Unit(kinds.USERS), draw(listed(users()))),
+        (Unit(kinds.USERS), tuple(draw(users(user_id)) for user_id in IDS)),
+        (Unit(kinds.GROUPS), draw(listed(group_rows))),
+        (Unit(kinds.GLOBAL_USERS), draw(listed(user_grants()))),
+        (Unit(kinds.GLOBAL_GROUPS), draw(listed(group_grants))),
+        (Unit(kinds.EFFECTIVE, "ADMIN"), draw(listed(users()))),
     ]
-    members = st.tuples(st.sampled_from(GROUPS).map(lambda group: Unit(UnitKind.MEMBERS, group)), listed(users()))
+    members = st.tuples(st.sampled_from(GROUPS).map(lambda group: Unit(kinds.MEMBERS, group)), listed(users()))
     told += draw(st.lists(members, max_size=4))
     for project in PROJECTS:
-        told.append((Unit(UnitKind.PROJECT_USERS, str(project.id)), draw(listed(user_grants()))))
-        told.append((Unit(UnitKind.PROJECT_GROUPS, str(project.id)), draw(listed(group_grants))))
+        told.append((Unit(kinds.PROJECT_USERS, str(project.id)), draw(listed(user_grants()))))
+        told.append((Unit(kinds.PROJECT_GROUPS, str(project.id)), draw(listed(group_grants))))
         for level in ("PROJECT_READ", "PROJECT_WRITE"):
-            unit = Unit(UnitKind.PROJECT_DEFAULT, f"{project.id}/{level}")
+            unit = Unit(kinds.PROJECT_DEFAULT, f"{project.id}/{level}")
             told.append((unit, (rows.Permitted(draw(st.booleans())),)))
     for repository in REPOSITORIES:
-        told.append((Unit(UnitKind.REPOSITORY_USERS, str(repository.id)), draw(listed(user_grants()))))
-        told.append((Unit(UnitKind.REPOSITORY_USERS, str(repository.id)), draw(listed(user_grants()))))
-        told.append((Unit(UnitKind.REPOSITORY_GROUPS, str(repository.id)), draw(listed(group_grants))))
+        told.append((Unit(kinds.REPOSITORY_USERS, str(repository.id)), draw(listed(user_grants()))))
+        told.append((Unit(kinds.REPOSITORY_USERS, str(repository.id)), draw(listed(user_grants()))))
+        told.append((Unit(kinds.REPOSITORY_GROUPS, str(repository.id)), draw(listed(group_grants))))
     return [(unit, page, 1000.0 + number) for number, (unit, page) in enumerate(told)]
 
 
 def filled(told: list[Told]) -> Snapshot:
     snapshot = Snapshot(INSTANCE)
     for unit, page, read_at in told:
-        apply(snapshot, unit, page, read_at)
+        unit.kind.ingest(snapshot, unit.key, page, read_at)
     return snapshot
 
 
@@ -185,7 +185,7 @@ def test_a_group_keeps_the_listed_spelling_and_is_one_for_all_its_spellings() ->
 
 
 def test_an_empty_answer_counts_as_read() -> None:
-    snapshot = filled([(Unit(UnitKind.PROJECT_USERS, "1"), (), 5.0), (Unit(UnitKind.REPOSITORY_GROUPS, "7"), (), 6.0)])
+    snapshot = filled([(Unit(kinds.PROJECT_USERS, "1"), (), 5.0), (Unit(kinds.REPOSITORY_GROUPS, "7"), (), 6.0)])
     assert grants_of(snapshot, snapshot.project_grants[1]) == ([], 5.0)
     assert grants_of(snapshot, snapshot.repository_grants[7]) == ([], 6.0)
     assert snapshot.global_grants is None
@@ -194,9 +194,9 @@ def test_an_empty_answer_counts_as_read() -> None:
 def test_a_default_permission_that_is_not_given_leaves_no_trace() -> None:
     snapshot = filled(
         [
-            (Unit(UnitKind.PROJECT_DEFAULT, "1/PROJECT_READ"), (rows.Permitted(False),), 1.0),
-            (Unit(UnitKind.PROJECT_DEFAULT, "2/PROJECT_READ"), (rows.Permitted(True),), 1.0),
-            (Unit(UnitKind.PROJECT_DEFAULT, "2/PROJECT_WRITE"), (rows.Permitted(True),), 1.0),
+            (Unit(kinds.PROJECT_DEFAULT, "1/PROJECT_READ"), (rows.Permitted(False),), 1.0),
+            (Unit(kinds.PROJECT_DEFAULT, "2/PROJECT_READ"), (rows.Permitted(True),), 1.0),
+            (Unit(kinds.PROJECT_DEFAULT, "2/PROJECT_WRITE"), (rows.Permitted(True),), 1.0),
         ]
     )
     assert snapshot.default_permissions == {2: {"PROJECT_READ", "PROJECT_WRITE"}}
@@ -245,16 +245,16 @@ def test_thousands_of_permission_names_find_room() -> None:
 def small() -> Snapshot:
     ada, bob, eve = rows.User(1, "ada"), rows.User(2, "bob"), rows.User(3, "eve")
     told: list[Told] = [
-        (Unit(UnitKind.USERS), (ada,), 1.0),
-        (Unit(UnitKind.PROJECTS), PROJECTS[:2], 1.0),
-        (Unit(UnitKind.REPOSITORIES), REPOSITORIES, 1.0),
-        (Unit(UnitKind.PROJECT_USERS, "1"), (rows.UserGrant(bob, "PROJECT_READ"),), 1.0),
-        (Unit(UnitKind.PROJECT_DEFAULT, "1/PROJECT_READ"), (rows.Permitted(True),), 1.0),
-        (Unit(UnitKind.REPOSITORY_USERS, "10"), (rows.UserGrant(eve, "REPO_READ"),), 1.0),
-        (Unit(UnitKind.REPOSITORY_GROUPS, "11"), (rows.GroupGrant(rows.Group("Team"), "REPO_READ"),), 1.0),
-        (Unit(UnitKind.GROUPS), (rows.Group("Team"), rows.Group("Other")), 1.0),
-        (Unit(UnitKind.MEMBERS, "Other"), (ada,), 1.0),
-        (Unit(UnitKind.MEMBERS, "Team"), (ada,), 1.0),
+        (Unit(kinds.USERS), (ada,), 1.0),
+        (Unit(kinds.PROJECTS), PROJECTS[:2], 1.0),
+        (Unit(kinds.REPOSITORIES), REPOSITORIES, 1.0),
+        (Unit(kinds.PROJECT_USERS, "1"), (rows.UserGrant(bob, "PROJECT_READ"),), 1.0),
+        (Unit(kinds.PROJECT_DEFAULT, "1/PROJECT_READ"), (rows.Permitted(True),), 1.0),
+        (Unit(kinds.REPOSITORY_USERS, "10"), (rows.UserGrant(eve, "REPO_READ"),), 1.0),
+        (Unit(kinds.REPOSITORY_GROUPS, "11"), (rows.GroupGrant(rows.Group("Team"), "REPO_READ"),), 1.0),
+        (Unit(kinds.GROUPS), (rows.Group("Team"), rows.Group("Other")), 1.0),
+        (Unit(kinds.MEMBERS, "Other"), (ada,), 1.0),
+        (Unit(kinds.MEMBERS, "Team"), (ada,), 1.0),
     ]
     return filled(told)
 
@@ -312,7 +312,7 @@ def test_personal_projects_are_known_by_their_key() -> None:
     assert replace(INSTANCE, version="7.0").host == INSTANCE.host
 
 
-@pytest.mark.parametrize("kind", list(UnitKind))
-def test_every_kind_of_unit_has_its_place(kind: UnitKind) -> None:
-    key = {UnitKind.PROJECT_DEFAULT: "1/PROJECT_READ", UnitKind.MEMBERS: "team"}.get(kind, "1")
-    apply(Snapshot(INSTANCE), Unit(kind, key), (), 1.0)
+@pytest.mark.parametrize("kind", list(kinds.ALL))
+def test_every_kind_of_unit_has_its_place(kind: AnyKind) -> None:
+    key = {kinds.PROJECT_DEFAULT: "1/PROJECT_READ", kinds.MEMBERS: "team"}.get(kind, "1")
+    kind.ingest(Snapshot(INSTANCE), key, (), 1.0)

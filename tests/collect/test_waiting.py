@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.collect.ledger import Outcome
 from oaa_bitbucket_async.collect.outcome_text import kind_in_words
 from oaa_bitbucket_async.collect.snapshot import Missing
-from oaa_bitbucket_async.collect.units import Keys, UnitKind
+from oaa_bitbucket_async.collect.units import Keys
 from oaa_bitbucket_async.errors import CredentialError
 from oaa_bitbucket_async.settings import Include
 from tests.bitbucket.answers import API, answer, error, ok, page
@@ -255,8 +257,8 @@ def test_what_waits_takes_eight_bytes_each() -> None:
     assert sys.getsizeof(Keys(map(str, range(1, 200_001)))._ids) < 2_000_000
 
 
-@pytest.mark.parametrize("kind", list(UnitKind))
-def test_every_kind_has_words(kind: UnitKind) -> None:
+@pytest.mark.parametrize("kind", list(kinds.ALL))
+def test_every_kind_has_words(kind: AnyKind) -> None:
     assert "{" not in kind_in_words(kind)
 
 
@@ -290,7 +292,7 @@ def test_an_app_that_is_off_may_answer_with_pages(users: int) -> None:
     run = with_keys(lambda path, now: PAGE_404 if path == SSH_KEYS else None, users)
     assert run.ledger.complete
     assert run.ledger.count(Outcome.HIDDEN) == users
-    assert run.snapshot.included.hidden[UnitKind.USER_SSH_KEYS] == set(range(1, users + 1))
+    assert run.snapshot.included.hidden[kinds.USER_SSH_KEYS] == set(range(1, users + 1))
     assert run.counts.set_aside == set()
 
 
@@ -336,5 +338,5 @@ def test_a_restriction_that_can_t_be_read_is_read_again_and_then_not_visible(spo
 
     run = run_virtual(main())
     assert run.ledger.complete
-    assert run.snapshot.included.count(UnitKind.REPOSITORY_RESTRICTIONS) == seen
-    assert run.snapshot.included.hidden.get(UnitKind.REPOSITORY_RESTRICTIONS, set()) == ({101} if seen == 3 else set())
+    assert run.snapshot.included.count(kinds.REPOSITORY_RESTRICTIONS) == seen
+    assert run.snapshot.included.hidden.get(kinds.REPOSITORY_RESTRICTIONS, set()) == ({101} if seen == 3 else set())

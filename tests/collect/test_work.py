@@ -9,13 +9,14 @@ import pytest
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.endpoints import Endpoints
 from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
 from oaa_bitbucket_async.collect.journal.records import Replayed
+from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.collect.ledger import Outcome
-from oaa_bitbucket_async.collect.questions import Questions
 from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.collect.snapshot import Missing
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.collect.work import Work
 from oaa_bitbucket_async.errors import CredentialError
 from oaa_bitbucket_async.settings import Pace, Scope
@@ -39,7 +40,7 @@ from tests.virtual_clock import run_virtual
 ONE = project(1)
 REPO = repository(100, ONE)
 PLACE = "/projects/P1/repos/r100"
-USERS, GROUPS = Unit(UnitKind.REPOSITORY_USERS, "100"), Unit(UnitKind.REPOSITORY_GROUPS, "100")
+USERS, GROUPS = Unit(kinds.REPOSITORY_USERS, "100"), Unit(kinds.REPOSITORY_GROUPS, "100")
 DOWN = Fault("/x", "reset", reason=FaultReason.DROPPED)
 GONE = error(404, "does not exist", exception="x.NoSuchRepositoryException")
 DENIED = error(401, "You are not permitted", exception="x.AuthorisationException")
@@ -204,7 +205,7 @@ def test_a_lost_login_ends_everything_at_once() -> None:
         assert caught.group_contains(CredentialError)
         assert (run.client.pacer.in_flight, run.client.pacer.waiting) == (0, 0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert Unit(UnitKind.PROJECT_USERS, "2") not in run.keeper.ended
+        assert Unit(kinds.PROJECT_USERS, "2") not in run.keeper.ended
 
     run_virtual(main())
 
@@ -270,7 +271,7 @@ def test_work_that_has_not_begun_is_left_once_stopped() -> None:
     async def main() -> None:
         run = run_of(Server({}))
         existence = Existence(run.client, API, run.snapshot, ScopeFilter(Scope()), detailed_groups=True)
-        questions = Questions(API, CAPABILITIES, run.snapshot, existence)
+        questions = Endpoints(API, CAPABILITIES, run.snapshot, existence)
         work = Work(run.client, questions, run.snapshot, run.ledger, run.counts, run.keeper, Pace())
         begun: list[int] = []
 

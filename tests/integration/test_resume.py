@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.journal.store import Header, open_store
-from oaa_bitbucket_async.collect.units import UnitKind, subject_of
+from oaa_bitbucket_async.collect.kinds import subject_of
 from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelGroup, ModelRepository, ModelUser
 from oaa_bitbucket_async.run.collection import how_to_go_on
 from oaa_bitbucket_async.run.collection import journal_of as opened_journal
@@ -95,7 +96,7 @@ def kept_units(path: Path, copy: Path) -> int:
     opened = open_store(copy / "copy", fingerprint=fingerprint, window=3600.0, resume=True, now=time.time())
     assert opened.set_aside is None
     found = [item.unit for n in range(opened.store.verified) for item in opened.store.replay(n) if item.last]
-    count = sum(unit.kind is UnitKind.MEMBERS or subject_of(unit) is not None for unit in found)
+    count = sum(unit.kind is kinds.MEMBERS or subject_of(unit) is not None for unit in found)
     opened.store.close()
     return count
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.journal import AnyRow, Fingerprint, Journal
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.settings import Scope
 
 NOW = 1_700_000_000.0
@@ -39,14 +40,14 @@ def told(number: int) -> Told:
     read_at = NOW + number / 8
     if number % 11 == 3:
         pages = tuple(tuple(user(number * 7 + i) for i in range(page, page + 4)) for page in range(3))
-        return Told(Unit(UnitKind.MEMBERS, f"group {number}"), pages, read_at, "")
+        return Told(Unit(kinds.MEMBERS, f"group {number}"), pages, read_at, "")
     if number % 11 == 5:
-        return Told(Unit(UnitKind.REPOSITORY_USERS, str(number)), ((),), read_at, "GONE/empty")
+        return Told(Unit(kinds.REPOSITORY_USERS, str(number)), ((),), read_at, "GONE/empty")
     if number % 2:
         groups = tuple(rows.GroupGrant(rows.Group(f"team {i}"), "REPO_WRITE") for i in range(number % 5))
-        return Told(Unit(UnitKind.REPOSITORY_GROUPS, str(number)), (groups,), read_at, f"P{number % 3}/slug")
+        return Told(Unit(kinds.REPOSITORY_GROUPS, str(number)), (groups,), read_at, f"P{number % 3}/slug")
     users = tuple(rows.UserGrant(user(i), "REPO_READ") for i in range(number, number + number % 6))
-    return Told(Unit(UnitKind.REPOSITORY_USERS, str(number)), (users,), read_at, f"P{number % 3}/slug")
+    return Told(Unit(kinds.REPOSITORY_USERS, str(number)), (users,), read_at, f"P{number % 3}/slug")
 
 
 def tell(journal: Journal, what: Told) -> None:

@@ -16,14 +16,15 @@ import msgspec
 import pytest
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.journal import Fingerprint, Journal, records
 from oaa_bitbucket_async.collect.journal import journal as journal_module
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.settings import Scope
 from tests.journal.estate import FINGERPRINT, NOW, everything, found_in, open_at, run, tell, told, user, written
 
-LISTING = Unit(UnitKind.USERS)
-REPOSITORY = Unit(UnitKind.REPOSITORY_USERS, "7")
+LISTING = Unit(kinds.USERS)
+REPOSITORY = Unit(kinds.REPOSITORY_USERS, "7")
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and limits of POSIX")
 
 
@@ -123,7 +124,7 @@ def test_users_who_changed_between_two_answers_stay_as_each_answer_had_them(path
         other = msgspec.structs.replace(user(1), display_name="Renamed", active=False)
         journal = await open_at(path)
         for key, who in (("1", user(1)), ("2", other), ("3", user(1))):
-            journal.done(Unit(UnitKind.PROJECT_USERS, key), [rows.UserGrant(who, "PROJECT_READ")], NOW)
+            journal.done(Unit(kinds.PROJECT_USERS, key), [rows.UserGrant(who, "PROJECT_READ")], NOW)
         await journal.close()
         users = [t.pages[0][0].user for t in await found_in(path)]  # type: ignore[union-attr]
         assert users == [user(1), other, user(1)]

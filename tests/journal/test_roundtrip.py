@@ -11,19 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.collect.included import (
-    AccessKey,
-    BranchModel,
-    DefaultBranch,
-    GpgKey,
-    MergeChecks,
-    Restriction,
-    SshKey,
-    Token,
-)
-from oaa_bitbucket_async.collect.intake import AnyRow
-from oaa_bitbucket_async.collect.journal.records import ROW_TYPES, Packer, PendingRecord
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.bitbucket.branch_permissions import BranchModel, DefaultBranch, MergeChecks, Restriction
+from oaa_bitbucket_async.bitbucket.credentials import AccessKey, GpgKey, SshKey, Token
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.journal.records import Packer, PendingRecord
+from oaa_bitbucket_async.collect.kinds import AnyRow, Unit
 from tests.examples import examples
 from tests.journal.estate import NOW, Told, found_in, open_at, run, tell
 
@@ -127,14 +119,13 @@ OF: dict[type[AnyRow], st.SearchStrategy[AnyRow]] = {
 
 @st.composite
 def anything_told(draw: st.DrawFn) -> Told:
-    kind = draw(st.sampled_from(UnitKind))
-    pages = st.lists(st.lists(OF[ROW_TYPES[kind]], max_size=4).map(tuple), min_size=1, max_size=3).map(tuple)
+    kind = draw(st.sampled_from(kinds.ALL))
+    pages = st.lists(st.lists(OF[kind.row], max_size=4).map(tuple), min_size=1, max_size=3).map(tuple)
     return Told(Unit(kind, draw(text)), draw(pages), draw(st.floats(0, 4e9)), draw(text))
 
 
 def test_every_kind_of_unit_has_its_rows() -> None:
-    assert set(ROW_TYPES) == set(UnitKind)
-    assert set(OF) == set(ROW_TYPES.values())
+    assert set(OF) == {kind.row for kind in kinds.ALL}
 
 
 @examples(60)
@@ -170,7 +161,7 @@ def test_a_user_is_written_once() -> None:
     packer = Packer()
     who = rows.User(1, "some-user", display_name="Some User", email_address="some.user@example.com")
     entry = PendingRecord(
-        Unit(UnitKind.REPOSITORY_USERS, "1"), "done", [rows.UserGrant(who, "REPO_READ")] * 100, NOW, "A/b"
+        Unit(kinds.REPOSITORY_USERS, "1"), "done", [rows.UserGrant(who, "REPO_READ")] * 100, NOW, "A/b"
     )
     assert packer.pack([entry]).count(b"some.user@example.com") == 1
     assert packer.pack([entry]).count(b"some.user@example.com") == 0
@@ -198,7 +189,7 @@ def test_replaying_takes_no_more_memory_for_more_units(tmp_path: Path) -> None:
         journal = await open_at(path)
         for number in range(repositories):
             grants = [rows.UserGrant(rows.User(i, f"user{i}"), "REPO_READ") for i in range(number % 50, 60)]
-            journal.done(Unit(UnitKind.REPOSITORY_USERS, str(number)), grants, NOW)
+            journal.done(Unit(kinds.REPOSITORY_USERS, str(number)), grants, NOW)
             await journal.ready()
         await journal.close()
         tracemalloc.start()

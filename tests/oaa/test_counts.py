@@ -9,9 +9,9 @@ from oaaclient.templates import CustomApplication, LocalGroup
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, Token
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.oaa.counts import counts_of, credential_grants_of, grants_of
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.settings import Include
@@ -105,10 +105,10 @@ KEYS = st.builds(
 )
 RIGHTS = st.lists(st.sampled_from([*ON_PROJECT, *ON_REPO, "PROJECT_ODD_ADMIN", "ODD"]), max_size=3).map(tuple)
 KINDS = {
-    UnitKind.PROJECT_ACCESS_KEYS: 1,
-    UnitKind.REPOSITORY_ACCESS_KEYS: 2,
-    UnitKind.PROJECT_TOKENS: 1,
-    UnitKind.REPOSITORY_TOKENS: 2,
+    kinds.PROJECT_ACCESS_KEYS: 1,
+    kinds.REPOSITORY_ACCESS_KEYS: 2,
+    kinds.PROJECT_TOKENS: 1,
+    kinds.REPOSITORY_TOKENS: 2,
 }
 
 

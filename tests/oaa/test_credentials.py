@@ -8,9 +8,10 @@ import pytest
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.branch_permissions import DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, GpgKey, SshKey, Token
-from oaa_bitbucket_async.collect.included import AnyIncluded, Included
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.included import Included
+from oaa_bitbucket_async.collect.kinds import AnyRow
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
-from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.demo.veza.check import check_payload
 from oaa_bitbucket_async.oaa.payload import build_payload
 from oaa_bitbucket_async.settings import Include
@@ -21,7 +22,7 @@ TWO = rows.Project(id=11, key="TWO", name="Two")
 KEY = (1, "deploy", "SHA256:x", "RSA", 2048, 1_600_000_000_000, None, None)
 
 
-def snapshot(*include: Include, **told: Sequence[AnyIncluded]) -> Snapshot:
+def snapshot(*include: Include, **told: Sequence[AnyRow]) -> Snapshot:
     """Project 10 with the repositories 100 and 101, project 11 with 110; `told` is `KIND_PLACE`."""
     s = Snapshot(INSTANCE, included=Included(include or Include))
     s.add_user(ANN, listed=True)
@@ -32,7 +33,7 @@ def snapshot(*include: Include, **told: Sequence[AnyIncluded]) -> Snapshot:
             s.add_repository(rows.Repository(id=number, slug=f"r{number}", name=f"r{number}", project=project))
     for name, answer in told.items():
         kind, _, place = name.rpartition("_")
-        s.included.add(UnitKind(kind.replace("_", "-")), int(place), answer)
+        s.included.add(kinds.BY_NAME[kind.replace("_", "-")], int(place), answer)
     return s
 
 
@@ -176,13 +177,13 @@ def test_what_is_asked_for_is_told_and_nothing_else() -> None:
 
 def test_not_visible_partly_visible_incomplete() -> None:
     s = snapshot(Include.TOKENS)
-    s.included.hide(UnitKind.USER_TOKENS, 1)
+    s.included.hide(kinds.USER_TOKENS, 1)
     assert told_of(s)["tokens"] == "not visible"
     (line,) = (line for line in build_payload(s).warnings if "visible" in line)
     assert line.startswith("tokens are not visible to this login: not those of users; ")
-    s.included.add(UnitKind.PROJECT_TOKENS, 10, [])
+    s.included.add(kinds.PROJECT_TOKENS, 10, [])
     assert told_of(s)["tokens"] == "partly visible"
-    s.included.add(UnitKind.USER_TOKENS, 2, [])
+    s.included.add(kinds.USER_TOKENS, 2, [])
     (line,) = (line for line in build_payload(s).warnings if "visible" in line)
     assert line.startswith("tokens are not all visible to this login: not those of 1 user (ann); ")
     s.missing.add(Missing("included", Include.TOKENS))
@@ -230,7 +231,7 @@ def test_no_restriction_is_no_protection_and_not_seen_is_neither() -> None:
     assert "default_branch_protected" not in repository(s, 101), "the default branch is not known"
     assert repository(s, 101)["restriction_kinds"] == ["read-only"]
     hidden = snapshot(Include.BRANCH_RESTRICTIONS)
-    hidden.included.hide(UnitKind.REPOSITORY_RESTRICTIONS, 100)
+    hidden.included.hide(kinds.REPOSITORY_RESTRICTIONS, 100)
     assert not [name for name in repository(hidden) if "exempt" in name or "protected" in name]
 
 

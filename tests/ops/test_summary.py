@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.collect.ledger import Entry, Outcome
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.ops.figures import fields
@@ -57,7 +58,7 @@ def make_result(missing: int = 0) -> RunResult:
 
 def _entry(n: int) -> Entry:
     return Entry(
-        unit=Unit(UnitKind.REPOSITORY_USERS, str(n)),
+        unit=Unit(kinds.REPOSITORY_USERS, str(n)),
         outcome=Outcome.DENIED,
         what=f"user permissions of repository A/r{n:03}",
         reason="status 401, request id @1.",
@@ -144,7 +145,7 @@ def test_what_is_waited_for_after_the_crawl_does_not_count_in_the_requests_a_sec
 def test_a_name_can_not_steer_the_terminal() -> None:
     result = make_result()
     result.instance = "h\x1b[2J"
-    result.missing = [Entry(Unit(UnitKind.MEMBERS, "g"), Outcome.FAILED, "members of \x1b[2J", "[red]why[/red]", "")]
+    result.missing = [Entry(Unit(kinds.MEMBERS, "g"), Outcome.FAILED, "members of \x1b[2J", "[red]why[/red]", "")]
     text = _terminal(result, 200)
     assert "\x1b[2J" not in text
     assert "[red]why[/red]" in text

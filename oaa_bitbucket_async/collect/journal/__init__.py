@@ -1,7 +1,7 @@
 """What a run has collected, on disk, so that the next one can go on where it was cut off."""
 
-from oaa_bitbucket_async.collect.intake import AnyRow
 from oaa_bitbucket_async.collect.journal.journal import Journal
 from oaa_bitbucket_async.collect.journal.records import JOURNAL_VERSION, Fingerprint, Replayed
+from oaa_bitbucket_async.collect.kinds import AnyRow
 
 __all__ = ["JOURNAL_VERSION", "AnyRow", "Fingerprint", "Journal", "Replayed"]

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from oaa_bitbucket_async.collect.intake import AnyRow
 from oaa_bitbucket_async.collect.journal.records import Fingerprint, Mark, PendingRecord, Replayed
 from oaa_bitbucket_async.collect.journal.store import (
     NOT_A_JOURNAL,
@@ -19,7 +18,7 @@ from oaa_bitbucket_async.collect.journal.store import (
     in_use,
     open_store,
 )
-from oaa_bitbucket_async.collect.units import Unit
+from oaa_bitbucket_async.collect.kinds import AnyRow, Unit
 from oaa_bitbucket_async.errors import CollectorError, TemporaryError
 from oaa_bitbucket_async.events import Event, event
 

@@ -6,38 +6,19 @@ that are new in it, and its records.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, cast
 
 import msgspec
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket import rows
-from oaa_bitbucket_async.collect.included import INCLUDED_ROWS
-from oaa_bitbucket_async.collect.intake import AnyRow
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.kinds import AnyKind, AnyRow, Unit
 from oaa_bitbucket_async.settings import Include, Scope
 
 JOURNAL_VERSION = 2
 """Raise it when the same rows are written in another way; when the rows change, `layout` changes by itself."""
-
-ROW_TYPES: dict[UnitKind, type[AnyRow]] = {
-    UnitKind.USERS: rows.User,
-    UnitKind.GROUPS: rows.Group,
-    UnitKind.MEMBERS: rows.User,
-    UnitKind.GLOBAL_USERS: rows.UserGrant,
-    UnitKind.GLOBAL_GROUPS: rows.GroupGrant,
-    UnitKind.EFFECTIVE: rows.User,
-    UnitKind.PROJECTS: rows.Project,
-    UnitKind.REPOSITORIES: rows.Repository,
-    UnitKind.PROJECT_USERS: rows.UserGrant,
-    UnitKind.PROJECT_GROUPS: rows.GroupGrant,
-    UnitKind.PROJECT_DEFAULT: rows.Permitted,
-    UnitKind.REPOSITORY_USERS: rows.UserGrant,
-    UnitKind.REPOSITORY_GROUPS: rows.GroupGrant,
-    **INCLUDED_ROWS,
-}
-"""What a unit consists of."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +101,7 @@ class PendingRecord(NamedTuple):
 class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A record as it is on the disk; `body` is read by the kind's own decoder."""
 
-    kind: UnitKind
+    kind: str
     key: str
     mark: Mark
     read_at: float
@@ -130,7 +111,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     @property
     def unit(self) -> Unit:
         """Whose record it is."""
-        return Unit(self.kind, self.key)
+        return Unit(kinds.BY_NAME[self.kind], self.key)
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -149,17 +130,14 @@ _person: msgspec.msgpack.Decoder[tuple[object, ...]] = msgspec.msgpack.Decoder(
 _user_lists = msgspec.msgpack.Decoder(list[int])
 _user_grants = msgspec.msgpack.Decoder(list[tuple[int, str]])
 _group_grants = msgspec.msgpack.Decoder(list[tuple[str, str]])
-_others: dict[type[AnyRow], Callable[[msgspec.Raw], list[AnyRow]]] = {
-    kind: msgspec.msgpack.Decoder(list[kind]).decode  # type: ignore[valid-type]
-    for kind in {rows.Group, rows.Permitted, rows.Project, rows.Repository, *INCLUDED_ROWS.values()}
-}
 
 
 def layout() -> str:
     """What the rows look like: fields and their types. Another layout is another version of the journal."""
     seen: dict[str, str] = {}
-    for kind in {*ROW_TYPES.values(), rows.Origin}:
-        seen[kind.__name__] = ", ".join(f"{f.name}: {f.type}" for f in msgspec.structs.fields(kind))
+    types: set[type[AnyRow]] = {*(kind.row for kind in kinds.ALL), rows.Origin}
+    for row in types:
+        seen[row.__name__] = ", ".join(f"{f.name}: {f.type}" for f in msgspec.structs.fields(row))
     return f"{JOURNAL_VERSION} " + "; ".join(f"{name}({seen[name]})" for name in sorted(seen))
 
 
@@ -182,7 +160,7 @@ class Packer:
                 time.sleep(0)
             unit = entry.unit
             body = self._body(unit.kind, entry.rows)
-            records.append((unit.kind, unit.key, entry.mark, entry.read_at, entry.place, body))
+            records.append((unit.kind.name, unit.key, entry.mark, entry.read_at, entry.place, body))
         new, self._new = self._new, []
         return _encoder.encode((new, records))
 
@@ -192,6 +170,8 @@ class Packer:
         Raises msgspec.ValidationError or msgspec.DecodeError if it is not one.
         """
         batch = _batches.decode(body)
+        if unknown := {record.kind for record in batch.records} - kinds.BY_NAME.keys():
+            raise msgspec.ValidationError(f"no such kinds: {unknown}")
         if learn:
             for raw in batch.people:
                 self._people.append(rows.User(*_person.decode(raw)))  # type: ignore[arg-type]  # of the fields' types
@@ -200,17 +180,17 @@ class Packer:
 
     def decode(self, record: Record) -> Sequence[AnyRow]:
         """Decode one record's rows. Raises msgspec.ValidationError or IndexError if it does not hold such rows."""
-        kind = ROW_TYPES[record.kind]
-        if kind is rows.User:
+        kind = kinds.BY_NAME[record.kind]
+        if kind.row is rows.User:
             return [self._user(number) for number in _user_lists.decode(record.body)]
-        if kind is rows.UserGrant:
+        if kind.row is rows.UserGrant:
             return [rows.UserGrant(self._user(n), permission) for n, permission in _user_grants.decode(record.body)]
-        if kind is rows.GroupGrant:
+        if kind.row is rows.GroupGrant:
             return [rows.GroupGrant(rows.Group(name), p) for name, p in _group_grants.decode(record.body)]
-        return _others[kind](record.body)
+        return kind.packed.decode(record.body)
 
-    def _body(self, kind: UnitKind, page: Sequence[AnyRow]) -> Sequence[object]:
-        wanted = ROW_TYPES[kind]
+    def _body(self, kind: AnyKind, page: Sequence[AnyRow]) -> Sequence[object]:
+        wanted = kind.row
         if wanted is rows.User:
             return [self._number(user) for user in cast("Sequence[rows.User]", page)]
         if wanted is rows.UserGrant:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from oaa_bitbucket_async.collect.journal.records import Fingerprint, Packer, PendingRecord, Record, Replayed, layout
-from oaa_bitbucket_async.collect.units import Unit
+from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir
 from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, unpack_bounded
 

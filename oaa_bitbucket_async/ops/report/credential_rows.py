@@ -4,19 +4,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.included import AccessKey, SshKey, Token
+from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.collect.protection import branch_of, protected
 from oaa_bitbucket_async.collect.snapshot import UserRecord
-from oaa_bitbucket_async.collect.units import OF_PROJECT, OF_USER, UnitKind
 from oaa_bitbucket_async.oaa.credentials import of_several_users
 from oaa_bitbucket_async.ops.report.access_rows import Row
 from oaa_bitbucket_async.ops.report.evidence import Evidence, day
 from oaa_bitbucket_async.ops.report.reach_index import WRITES
 
 UNUSED_DAYS = 180
-TOKENS = (UnitKind.PROJECT_TOKENS, UnitKind.REPOSITORY_TOKENS, UnitKind.USER_TOKENS)
-ACCESS_KEYS = (UnitKind.PROJECT_ACCESS_KEYS, UnitKind.REPOSITORY_ACCESS_KEYS)
-USER_CREDENTIALS = (UnitKind.USER_TOKENS, UnitKind.USER_SSH_KEYS)
+TOKENS = (kinds.PROJECT_TOKENS, kinds.REPOSITORY_TOKENS, kinds.USER_TOKENS)
+ACCESS_KEYS = (kinds.PROJECT_ACCESS_KEYS, kinds.REPOSITORY_ACCESS_KEYS)
+USER_CREDENTIALS = (kinds.USER_TOKENS, kinds.USER_SSH_KEYS)
 _NEVER = "never"
 
 
@@ -52,7 +53,7 @@ def unused_credentials(evidence: Evidence) -> Iterator[Row]:
     before = evidence.now * 1000 - UNUSED_DAYS * 86_400_000
     told = _kinds_with_use(evidence)
     seen = set()
-    for held in _every(evidence, *ACCESS_KEYS, *TOKENS, UnitKind.USER_SSH_KEYS):
+    for held in _every(evidence, *ACCESS_KEYS, *TOKENS, kinds.USER_SSH_KEYS):
         row = held.row
         if _use_is_told(held, told) and (row.last_used or row.created or 0) < before and not _expired(evidence, held):
             if isinstance(row, AccessKey):  # one key can open many places
@@ -93,39 +94,38 @@ def unprotected_default_branches(evidence: Evidence) -> Iterator[Row]:
     """
     included = evidence.snapshot.included
     for _, repository in evidence.repositories():
-        restrictions = included.rows(UnitKind.REPOSITORY_RESTRICTIONS, repository.id)
+        restrictions = included.rows(kinds.REPOSITORY_RESTRICTIONS, repository.id)
         if restrictions is not None and not repository.archived:
             branch, model = branch_of(included, repository.id)
             if protected(restrictions, branch, model) is False:
                 yield evidence.path(repository), (branch or "").removeprefix("refs/heads/"), len(restrictions)
 
 
-def _every(evidence: Evidence, *kinds: UnitKind) -> Iterator[_Held]:
+def _every(evidence: Evidence, *these: AnyKind) -> Iterator[_Held]:
     """All of these kinds, in the order of what they belong to; not those that the server tells of several users."""
-    return chain.from_iterable(_each(evidence, kind) for kind in kinds)
+    return chain.from_iterable(_each(evidence, kind) for kind in these)
 
 
-def _each(evidence: Evidence, kind: UnitKind) -> Iterator[_Held]:
+def _each(evidence: Evidence, kind: AnyKind) -> Iterator[_Held]:
     snapshot, word = evidence.snapshot, _words(kind)
-    if kind in OF_USER:
+    if kind.of == "user":
         not_theirs = of_several_users(snapshot.included, kind)
         for user in evidence.users():
             for row in snapshot.included.rows(kind, user.id) or ():
-                if isinstance(row, SshKey | Token) and row.id not in not_theirs:
+                if row.id not in not_theirs:
                     yield _Held(row, word, user.name, user)
         return
     places = (
         ((project.id, project.key) for project in evidence.index.projects)
-        if kind in OF_PROJECT
+        if kind.of == "project"
         else ((repository.id, evidence.path(repository)) for _, repository in evidence.repositories())
     )
     for place, name in places:
         for row in snapshot.included.rows(kind, place) or ():
-            if isinstance(row, AccessKey | Token):
-                yield _Held(row, word, name)
+            yield _Held(row, word, name)
 
 
-def _words(kind: UnitKind) -> str:
+def _words(kind: AnyKind) -> str:
     return "access key" if kind in ACCESS_KEYS else "token" if kind in TOKENS else "SSH key"
 
 
@@ -139,8 +139,8 @@ def _expired(evidence: Evidence, held: _Held) -> bool:
 
 def _kinds_with_use(evidence: Evidence) -> frozenset[bool]:
     """For which of tokens (True) and keys (False) the server tells when they were used."""
-    kinds = (*ACCESS_KEYS, *TOKENS, UnitKind.USER_SSH_KEYS)
-    return frozenset(isinstance(h.row, Token) for h in _every(evidence, *kinds) if h.row.last_used is not None)
+    every = _every(evidence, *ACCESS_KEYS, *TOKENS, kinds.USER_SSH_KEYS)
+    return frozenset(isinstance(held.row, Token) for held in every if held.row.last_used is not None)
 
 
 def _use_is_told(held: _Held, told: frozenset[bool]) -> bool:

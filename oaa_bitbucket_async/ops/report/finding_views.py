@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from oaa_bitbucket_async.collect.ledger import Entry
-from oaa_bitbucket_async.collect.units import INCLUDED
 from oaa_bitbucket_async.ops.report.found import Found
 
 
@@ -39,7 +38,7 @@ def views(findings: Iterable[Found], missing: Sequence[Entry]) -> Views:
         if not found.asked:
             names = " or ".join(sorted(found.finding.includes))
             untold.append(Untold(found.finding.many, f"--include {names} tells it"))
-        elif any(entry.unit.kind not in INCLUDED for entry in lacking):
+        elif any(entry.unit.kind.include is None for entry in lacking):
             untold.append(Untold(found.finding.many, f"not all could be collected: {lacking[0].what}"))
         else:
             note = _note(found, lacking)

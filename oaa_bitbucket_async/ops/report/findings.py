@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from oaa_bitbucket_async.collect.units import INCLUDED, UnitKind
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.ops.report import access_rows, credential_rows
 from oaa_bitbucket_async.ops.report.access_rows import Row
 from oaa_bitbucket_async.ops.report.evidence import Evidence
@@ -55,16 +56,16 @@ class Finding:
     columns: tuple[str, ...]
     rows: Callable[[Evidence], Iterable[Row]]
     """In the order in which they are shown. Can be called again."""
-    reads: frozenset[UnitKind] = frozenset()
+    reads: frozenset[AnyKind] = frozenset()
     """What it rests on. Without one of these it is not told, or, if `--include` asks for it, told in part."""
 
     @property
     def includes(self) -> frozenset[Include]:
         """What `--include` has to ask for, one of these at least; empty if nothing."""
-        return frozenset(INCLUDED[kind] for kind in self.reads if kind in INCLUDED)
+        return frozenset(kind.include for kind in self.reads if kind.include is not None)
 
 
-_GLOBAL = frozenset({UnitKind.GLOBAL_USERS, UnitKind.GLOBAL_GROUPS, UnitKind.EFFECTIVE})
+_GLOBAL = frozenset({kinds.GLOBAL_USERS, kinds.GLOBAL_GROUPS, kinds.EFFECTIVE})
 
 FINDINGS = (
     Finding(
@@ -91,7 +92,7 @@ FINDINGS = (
         change="Project settings → Project permissions → Default permission.",
         columns=("project", "name", "everyone holds", "repositories"),
         rows=access_rows.open_for_writing,
-        reads=frozenset({UnitKind.PROJECT_DEFAULT}),
+        reads=frozenset({kinds.PROJECT_DEFAULT}),
     ),
     Finding(
         key="grants-to-gone-groups",
@@ -104,7 +105,7 @@ FINDINGS = (
         "Administration → Global permissions.",
         columns=("group", "permission", "on"),
         rows=access_rows.grants_to_gone_groups,
-        reads=frozenset({UnitKind.GROUPS}),
+        reads=frozenset({kinds.GROUPS}),
     ),
     Finding(
         key="administrators",
@@ -167,7 +168,7 @@ FINDINGS = (
         "project or the account.",
         columns=("kind", "called", "belongs to", "created", "last used"),
         rows=credential_rows.unused_credentials,
-        reads=frozenset({*credential_rows.TOKENS, *credential_rows.ACCESS_KEYS, UnitKind.USER_SSH_KEYS}),
+        reads=frozenset({*credential_rows.TOKENS, *credential_rows.ACCESS_KEYS, kinds.USER_SSH_KEYS}),
     ),
     Finding(
         key="unprotected-default-branches",
@@ -179,7 +180,7 @@ FINDINGS = (
         change="Repository settings or Project settings → Branch permissions: prevent changes without a pull request.",
         columns=("repository", "default branch", "restrictions"),
         rows=credential_rows.unprotected_default_branches,
-        reads=frozenset({UnitKind.REPOSITORY_RESTRICTIONS}),
+        reads=frozenset({kinds.REPOSITORY_RESTRICTIONS}),
     ),
     Finding(
         key="dormant-people",
@@ -229,7 +230,7 @@ FINDINGS = (
         change="Project settings → Project permissions → Default permission.",
         columns=("project", "name", "everyone holds", "repositories"),
         rows=access_rows.open_for_reading,
-        reads=frozenset({UnitKind.PROJECT_DEFAULT}),
+        reads=frozenset({kinds.PROJECT_DEFAULT}),
     ),
     Finding(
         key="public-if-switched-on",
@@ -254,7 +255,7 @@ FINDINGS = (
         change="Administration → Groups: delete it, and its grants go with it.",
         columns=("group", "highest permission", "grants", "on"),
         rows=access_rows.empty_groups,
-        reads=frozenset({UnitKind.GROUPS}),
+        reads=frozenset({kinds.GROUPS}),
     ),
     Finding(
         key="grants-that-say-nothing-new",

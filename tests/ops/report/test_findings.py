@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.included import AccessKey, Included, Restriction, SshKey, Token
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
-from oaa_bitbucket_async.collect.units import UnitKind
 from oaa_bitbucket_async.ops.report import reach
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.analysis import Analysis
@@ -209,16 +209,16 @@ def credentialed(*, told: bool = True) -> Snapshot:
     snapshot.add_repository(rows.Repository(id=9, slug="r", name="r", project=project, public=False))
     add = snapshot.included.add
     used = {"last_used": ago(10)} if told else {"last_used": None}
-    add(UnitKind.USER_TOKENS, 0, [token("t1", created=ago(400), expires=ago(-5), last_used=None)])
-    add(UnitKind.USER_TOKENS, 1, [token("t2", created=ago(400), expires=None, **used), token("t3", created=ago(100))])
-    add(UnitKind.USER_SSH_KEYS, 0, [SshKey(1, "laptop", "SHA256:x", "RSA", 2048, ago(900), None, ago(200))])
-    add(UnitKind.PROJECT_TOKENS, 7, [token("t4", created=ago(999), expires=ago(1), last_used=ago(500))])
+    add(kinds.USER_TOKENS, 0, [token("t1", created=ago(400), expires=ago(-5), last_used=None)])
+    add(kinds.USER_TOKENS, 1, [token("t2", created=ago(400), expires=None, **used), token("t3", created=ago(100))])
+    add(kinds.USER_SSH_KEYS, 0, [SshKey(1, "laptop", "SHA256:x", "RSA", 2048, ago(900), None, ago(200))])
+    add(kinds.PROJECT_TOKENS, 7, [token("t4", created=ago(999), expires=ago(1), last_used=ago(500))])
     keys = [
         AccessKey(n, f"build{n}", "SHA256:y", "RSA", 2048, ago(900), None, ago(days), permission)
         for n, days, permission in ((3, 1, "PROJECT_WRITE"), (4, 181, "PROJECT_READ"), (5, 179, "PROJECT_READ"))
     ]
-    add(UnitKind.PROJECT_ACCESS_KEYS, 7, keys)
-    add(UnitKind.REPOSITORY_ACCESS_KEYS, 9, [])
+    add(kinds.PROJECT_ACCESS_KEYS, 7, keys)
+    add(kinds.REPOSITORY_ACCESS_KEYS, 9, [])
     return snapshot
 
 
@@ -246,7 +246,7 @@ def test_what_was_not_used_for_half_a_year() -> None:
 
 def test_where_no_use_is_told_nothing_is_called_unused() -> None:
     snapshot = credentialed(told=False)
-    snapshot.included.drop([UnitKind.PROJECT_TOKENS], 7)
+    snapshot.included.drop_kind(kinds.PROJECT_TOKENS, 7)
     assert [row[1] for row in found("unused-keys-and-tokens", snapshot).first] == ["build4", "laptop"]
 
 
@@ -260,7 +260,7 @@ def test_credentials_of_those_who_left() -> None:
 def test_keys_that_a_server_tells_of_several_people_are_nobodys() -> None:
     snapshot = credentialed()
     same = [SshKey(1, "laptop", "SHA256:x", "RSA", 2048, ago(900), None, ago(200))]
-    snapshot.included.add(UnitKind.USER_SSH_KEYS, 1, same)
+    snapshot.included.add(kinds.USER_SSH_KEYS, 1, same)
     assert [row[1] for row in found("credentials-of-inactive-people", snapshot).first] == ["token"]
 
 
@@ -288,7 +288,7 @@ def test_default_branches_that_nothing_protects(
     project = rows.Project(id=7, key="P", name="Pay", type="NORMAL", public=False)
     snapshot.add_repository(rows.Repository(id=9, slug="r", name="r", project=project, public=False, archived=archived))
     if restrictions is not None:
-        snapshot.included.add(UnitKind.REPOSITORY_RESTRICTIONS, 9, restrictions)
+        snapshot.included.add(kinds.REPOSITORY_RESTRICTIONS, 9, restrictions)
     assert list(found("unprotected-default-branches", snapshot).first) == expected
 
 

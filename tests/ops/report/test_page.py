@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.timeline import Sample
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.included import Included
+from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.collect.ledger import Entry, Outcome
 from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
-from oaa_bitbucket_async.collect.units import Unit, UnitKind
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing
 from oaa_bitbucket_async.oaa.counts import Counts
@@ -70,7 +71,7 @@ def hostile(text: str) -> Snapshot:
 
 
 def result_of(text: str) -> RunResult:
-    missing = Entry(Unit(UnitKind.MEMBERS, text), Outcome.DENIED, f"members of {text}", text, text)
+    missing = Entry(Unit(kinds.MEMBERS, text), Outcome.DENIED, f"members of {text}", text, text)
     changes = Changes(
         grants=Difference(10, 9, 1, 2, (NamedGrant(text, text, text),), (NamedGrant(text, "", text),)),
         members=Difference(1, 2, 1, 0, (Membership(text, text),)),
@@ -158,7 +159,7 @@ def test_what_was_looked_for_and_not_found_is_told_apart_from_what_is_not_known(
 def test_a_login_that_may_not_see_all_tokens_says_so() -> None:
     snapshot = hostile("x")
     snapshot.included = Included({Include.TOKENS})
-    snapshot.included.hide(UnitKind.USER_TOKENS, 1)
+    snapshot.included.hide(kinds.USER_TOKENS, 1)
     text = page_of(snapshot).text.split("Not known")[1]
     assert "tokens that never expire none is known. The login may not see them all: it says nothing of 1 user" in text
 
@@ -227,7 +228,7 @@ def test_the_top_says_how_the_run_ended(
     exit_code: int, upload: str | None, missing: int, collected: bool, says: str, bad: bool
 ) -> None:
     entries = [
-        Entry(Unit(UnitKind.MEMBERS, str(n)), Outcome.FAILED, f"members of group {n}", f"reason {n}", f"advice {n}")
+        Entry(Unit(kinds.MEMBERS, str(n)), Outcome.FAILED, f"members of group {n}", f"reason {n}", f"advice {n}")
         for n in range(missing)
     ]
     result = RunResult(instance="git.example.com", missing=entries)
@@ -246,8 +247,8 @@ def test_the_top_says_how_the_run_ended(
 
 def test_what_was_not_collected_is_not_called_nothing() -> None:
     """Without the listing of groups each group looks as if it no longer existed."""
-    entry = Entry(Unit(UnitKind.GROUPS), Outcome.DENIED, "the listing of groups", "denied", "grant the right")
-    other = Entry(Unit(UnitKind.GLOBAL_USERS), Outcome.DENIED, "global permissions", "denied", "grant the right")
+    entry = Entry(Unit(kinds.GROUPS), Outcome.DENIED, "the listing of groups", "denied", "grant the right")
+    other = Entry(Unit(kinds.GLOBAL_USERS), Outcome.DENIED, "global permissions", "denied", "grant the right")
     page = page_of(snapshot_of(steps_of(5)), RunResult(instance="x", missing=[entry, other]), exit_code=3)
     unknown = page.text.split("Not known")[1]
     assert "grants to groups that no longer exist not all could be collected: the listing of groups" in unknown
@@ -291,7 +292,7 @@ def test_another_level_is_lost_and_gained_in_two_rows_that_follow_each_other() -
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
-    entries = [Entry(Unit(UnitKind.MEMBERS, str(n)), Outcome.FAILED, f"part {n}", "r", "a") for n in range(1234)]
+    entries = [Entry(Unit(kinds.MEMBERS, str(n)), Outcome.FAILED, f"part {n}", "r", "a") for n in range(1234)]
     page = page_of(snapshot_of(steps_of(5)), RunResult(instance="x", missing=entries), exit_code=3)
     assert "1,234 parts could not be collected" in page.text
     assert "part 49" in page.text

@@ -1,0 +1,51 @@
+"""Where a unit is asked: made from its kind and key each time, so that a unit that waits is nothing but its key."""
+
+from typing import Any
+
+from oaa_bitbucket_async.bitbucket.api import Api, Endpoint, Listing
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities
+from oaa_bitbucket_async.collect.existence import Existence, Whereabouts
+from oaa_bitbucket_async.collect.kinds import Unit, subject_of
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+
+
+class Endpoints:
+    """Endpoints of single units, to where their subjects are by what the snapshot knows now."""
+
+    def __init__(self, api: Api, capabilities: Capabilities, snapshot: Snapshot, existence: Existence) -> None:
+        self._api = api
+        self._capabilities = capabilities
+        self._snapshot = snapshot
+        self._existence = existence
+
+    def of(self, unit: Unit) -> Listing[Any] | Endpoint[Any]:
+        """The endpoint; of which rows, the unit's kind says. Raises Fault for a name that leads elsewhere."""
+        return unit.kind.endpoint(self._api, self._capabilities, *self.names(unit))
+
+    def names(self, unit: Unit) -> tuple[str, ...]:
+        """What the unit's subject is called in a path.
+
+        A repository: its project's key and its slug. A project: its key. A user: name and slug. A group: its name. A
+        part of the unit, if its kind has such, stands behind.
+        """
+        kind, key = unit
+        snapshot = self._snapshot
+        match kind.of:
+            case "repository":
+                repository = snapshot.repositories[int(key)]
+                return snapshot.projects[repository.project].key, repository.slug
+            case "project":
+                project, _, part = key.partition("/")
+                return snapshot.projects[int(project)].key, part
+            case "user":
+                user = snapshot.users[int(key)]
+                return user.name, user.slug or user.name
+            case _:
+                return (key,) if key else ()
+
+    async def find(self, unit: Unit) -> Whereabouts | None:
+        """Whether the unit's subject is there after all; None if it has none. Raises what `Client.ask` raises."""
+        subject = subject_of(unit)
+        if subject is not None:
+            return await self._existence.of(subject)
+        return await self._existence.group(unit.key) if unit.kind.of == "group" else None
