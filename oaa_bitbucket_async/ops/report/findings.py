@@ -65,7 +65,7 @@ class Finding:
         return frozenset(kind.include for kind in self.reads if kind.include is not None)
 
 
-_GLOBAL = frozenset({kinds.GLOBAL_USERS, kinds.GLOBAL_GROUPS, kinds.EFFECTIVE})
+_GLOBAL: frozenset[AnyKind] = frozenset({kinds.GLOBAL_USERS, kinds.GLOBAL_GROUPS, kinds.EFFECTIVE})
 
 FINDINGS = (
     Finding(
