@@ -57,7 +57,7 @@ _TARGET_PROPERTIES = {
 }
 
 
-class MappedDecoder(NamedTuple):
+class Mapped(NamedTuple):
     """A snapshot as oaaclient's objects."""
 
     app: CustomApplication
@@ -70,9 +70,7 @@ class MappedDecoder(NamedTuple):
     """The name in the payload of every permission that is held."""
 
 
-def map_snapshot(
-    snapshot: Snapshot, *, identity: Identity, notes: Notes, target: Target | None = None
-) -> MappedDecoder:
+def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target: Target | None = None) -> Mapped:
     """Maps everything; what a reader should know goes into `notes`. The snapshot is left as it was."""
     app = CustomApplication(application_name(snapshot.instance.host), APPLICATION_TYPE)
     _define_properties(app, snapshot, target)
@@ -105,7 +103,7 @@ def map_snapshot(
         for permission, keys in sorted(held.by_everyone.items()):
             everyone.resource_permissions[permissions[permission]] = keys
 
-    return MappedDecoder(app, resources(), credentials, permissions)
+    return Mapped(app, resources(), credentials, permissions)
 
 
 def _define_properties(app: CustomApplication, snapshot: Snapshot, target: Target | None) -> None:
