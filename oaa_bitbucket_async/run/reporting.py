@@ -21,7 +21,7 @@ from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.ops.figures import fields
 from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.ops.metrics import write_metrics
-from oaa_bitbucket_async.ops.report import Report
+from oaa_bitbucket_async.ops.report import RunReport
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.analysis import Analysis
 from oaa_bitbucket_async.ops.result import PacingSummary, RunResult
@@ -83,7 +83,7 @@ class Reporter:
         if self.output.wants_report and self.shown:
             if not self.samples:
                 self._take_samples()
-            report = Report(
+            report = RunReport(
                 result=self.result,
                 analysis=self.analysis,
                 samples=self.samples,

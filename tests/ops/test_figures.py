@@ -28,6 +28,16 @@ from tests.oaa.estates import snapshot_of, steps_of
 from tests.ops.report.page_reader import Page
 from tests.ops.test_summary import make_result
 
+WITHIN = {
+    "requests_per_second": "requests",
+    "throttled": "pauses",
+    "paused_seconds": "pauses",
+    "outage_seconds": "outages",
+    "upload_bytes": "payload",
+}
+"""Figures that stand in the row of another one, by the heading of that row."""
+ELSEWHERE = {"instance", "requests_by_kind", "warnings", "upload_warnings"}
+"""Figures with a place of their own: the title, the table of requests, the list of warnings."""
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -96,6 +106,8 @@ def numbers_in(value: object) -> Iterator[float]:
 def written(figure: Figure, number: float) -> str:
     if figure.measure is Measure.SECONDS:
         return duration_text(number)
+    if figure.measure is Measure.PER_SECOND:
+        return f"{number:,.0f} a second"
     return size_text(number) if figure.measure is Measure.BYTES else f"{number:,}"
 
 
@@ -121,6 +133,15 @@ def test_every_figure_is_the_same_wherever_it_is_told(tmp_path: Path) -> None:
                 assert text.startswith(value)
             shown = f"{figure.heading} {text}" if figure in HOW_IT_WENT else text
             assert shown in page or figure.key == "public_access", figure.key
+        if figure.key in WITHIN:
+            assert all(written(figure, number) in terminal[WITHIN[figure.key]] for number in numbers_in(value)), (
+                figure.key
+            )
+        assert figure.key in {None, *WITHIN, *ELSEWHERE} or figure.heading is not None, figure.key
+    for kind, sent in result.requests.sent.items():
+        assert f"{kind} {sent:,}" in page
+    for warning in [*result.warnings, *result.upload.warnings]:  # type: ignore[union-attr]
+        assert warning in page
     assert f"Exit code {result.exit_code}" in page
     assert metrics["exit_code"] == {(): result.exit_code}
 

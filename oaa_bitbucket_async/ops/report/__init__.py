@@ -17,7 +17,7 @@ _PAGE_SUFFIXES = (".html", ".htm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class RunReport:
     """What is told of a run. Without `analysis`, how it went, and nothing of Bitbucket.
 
     The report of a run that failed goes beside the last good one. Writing blocks: call it off the event loop.

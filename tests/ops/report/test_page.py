@@ -25,7 +25,7 @@ from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing
 from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.upload import UploadResult
-from oaa_bitbucket_async.ops.report import Report, failed_page
+from oaa_bitbucket_async.ops.report import RunReport, failed_page
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.change_list import access_changes
 from oaa_bitbucket_async.ops.report.findings import FINDINGS
@@ -309,7 +309,7 @@ def test_written_whole_for_its_owner_only_and_without_secrets(tmp_path: Path) ->
     path.write_text("yesterday's")
     path.chmod(0o644)
     result = result_of("s3cret-s3cret")
-    report = Report(result=result, run_id="r1", redact=Redactor([Secret("s3cret-s3cret")]))
+    report = RunReport(result=result, run_id="r1", redact=Redactor([Secret("s3cret-s3cret")]))
     assert report.write_page(path) == path
     assert "s3cret" not in path.read_text(encoding="utf-8")
     assert "***" in path.read_text(encoding="utf-8")
@@ -328,11 +328,11 @@ def test_a_run_that_failed_does_not_replace_the_last_good_report(
     tmp_path: Path, exit_code: int, outcome: str | None, stands: bool
 ) -> None:
     page, folder = tmp_path / "report.html", tmp_path / "report"
-    good = Report(result=RunResult(instance="good"), redact=str)
+    good = RunReport(result=RunResult(instance="good"), redact=str)
     good.write_page(page)
     good.write_folder(folder)
     upload = None if outcome is None else UploadResult(outcome=outcome)  # type: ignore[arg-type]
-    other = Report(result=RunResult(instance="other", exit_code=exit_code, upload=upload), redact=str)
+    other = RunReport(result=RunResult(instance="other", exit_code=exit_code, upload=upload), redact=str)
     written = [other.write_page(page), other.write_folder(folder)]
     if stands:
         assert written == [page, folder]
@@ -359,7 +359,7 @@ def test_the_folder_has_every_list_whole_as_a_table(tmp_path: Path) -> None:
     for n in range(1234):
         snapshot.add_repository(rows.Repository(id=n, slug=f"r{n:04}", name="", project=project, public=False))
     analysis = analyse(snapshot, identity="email", now=1_764_000_000.0)
-    Report(result=RunResult(instance="x"), analysis=analysis, redact=str).write_folder(tmp_path / "report")
+    RunReport(result=RunResult(instance="x"), analysis=analysis, redact=str).write_folder(tmp_path / "report")
     tables = {one.name: one.read_text(encoding="utf-8") for one in (tmp_path / "report").glob("*.csv")}
     asked = {f"{one.key}.csv" for one in FINDINGS if not one.includes}
     assert tables.keys() == asked, "what was not looked at has no table"
@@ -377,7 +377,7 @@ def test_the_folder_has_every_list_whole_as_a_table(tmp_path: Path) -> None:
 def test_no_cell_of_a_table_is_a_formula_a_secret_or_two_lines(tmp_path: Path, text: str) -> None:
     analysis = analyse(hostile(text), identity="email", now=1_764_000_000.0)
     redact = Redactor([Secret("s3cret-s3cret")])
-    Report(result=RunResult(instance="x"), analysis=analysis, redact=redact).write_folder(tmp_path / "report")
+    RunReport(result=RunResult(instance="x"), analysis=analysis, redact=redact).write_folder(tmp_path / "report")
     for one in (tmp_path / "report").glob("*.csv"):
         table = one.read_text(encoding="utf-8")
         found = list(csv.reader(io.StringIO(table)))
