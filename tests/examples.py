@@ -1,4 +1,5 @@
-"""How many examples a property is tried on: a tenth by default, all of them with `--hypothesis-profile=full`.
+"""How many examples a property is tried on, and how often a loop goes round: a tenth by default, all of them with
+`--hypothesis-profile=full`.
 
 The default keeps the suite short enough to be run after each change; `.ci/run` asks for all.
 """
@@ -16,6 +17,11 @@ for name, share in _SHARE.items():
 settings.load_profile(QUICK)
 
 
+def rounds(number: int, *, least: int = 3) -> int:
+    """How often a loop goes round that is worth `number` rounds in full."""
+    return max(least, number * settings().max_examples // _SHARE[FULL])
+
+
 def examples(number: int, **more: Any) -> settings:
     """The decorator for a property that is worth `number` examples in full; `more` is for `hypothesis.settings`."""
-    return settings(max_examples=max(3, number * settings().max_examples // _SHARE[FULL]), **{"deadline": None, **more})
+    return settings(max_examples=rounds(number), **{"deadline": None, **more})

@@ -10,6 +10,7 @@ import pytest
 from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.settings import State
+from tests.examples import rounds
 from tests.integration.fuzzing import NOTICEABLE, Fuzzed, Mutation, change_anything, other_user
 from tests.integration.harness import QUICK, Bench, Ran, serving
 from tests.servers import RiggedOptions
@@ -18,6 +19,7 @@ from tests.servers.veza import RiggedVeza
 SHAPE = EstateShape(users=12, groups=4, projects=3, repositories=10, personal_projects=1, seed=11)
 PACE = replace(QUICK, max_attempts=4, max_outage=0.5, request_timeout=5.0)
 ENDS = (0, 3, 4, 75)
+NAMES = {mutation.__name__ for mutation in NOTICEABLE}
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +63,7 @@ def test_what_can_be_noticed_is_never_uploaded(
     ends: Counter[int] = Counter()
     made: Counter[str] = Counter()
     rng = random.Random(f"{options.page_cap}")
-    for seed in range(30):
+    for seed in range(number := rounds(30, least=6)):
         share = rng.choice((0.05, 0.1, 0.2, 0.4))
         ran, spoiled = fuzz(
             veza_server, tmp_path, NOTICEABLE, options, basic=basic, seed=seed, share=share,
@@ -74,15 +76,15 @@ def test_what_can_be_noticed_is_never_uploaded(
         if ran.pushed:
             assert ran.code == 0
             assert ran.raw == truth.raw, (seed, spoiled)
-    assert ends[0] >= 10, ends
-    assert sum(made.values()) > 250
-    assert set(made) == {mutation.__name__ for mutation in NOTICEABLE}
+    assert ends[0] >= number // 3, ends
+    assert sum(made.values()) > 8 * number
+    assert len(made) >= min(2 * number, len(NAMES))
 
 
 def test_somebody_elses_answer_ends_the_run(veza_server: RiggedVeza, tmp_path: Path) -> None:
     options = RiggedOptions()
     truth = clean(veza_server, tmp_path, options, basic=True)
-    for seed in range(20):
+    for seed in range(rounds(20, least=5)):
         ran, spoiled = fuzz(
             veza_server, tmp_path, (other_user,), options, seed=seed, share=0.1, spared=1, times=1
         )  # the first answer is what all others are compared with
@@ -96,7 +98,7 @@ def test_anything_at_all_ends_in_one_of_our_ways(veza_server: RiggedVeza, tmp_pa
     """What is well-formed can't be told from the truth; but what is uploaded is a payload that Veza takes."""
     ends: Counter[int] = Counter()
     changes = 0
-    for seed in range(60):
+    for seed in range(number := rounds(60, least=12)):
         rng = random.Random(seed)
         options = RiggedOptions(page_cap=rng.choice((3, 1000)))
         ran, spoiled = fuzz(
@@ -107,5 +109,5 @@ def test_anything_at_all_ends_in_one_of_our_ways(veza_server: RiggedVeza, tmp_pa
         changes += len(spoiled)
         assert ran.code in (*ENDS, 2), (seed, ran.error)
         assert ran.requests < 10_000, seed
-    assert changes > 600
-    assert ends[0] >= 10, ends
+    assert changes > 10 * number
+    assert ends[0] >= number // 6, ends

@@ -3,8 +3,10 @@
 import base64
 import sqlite3
 import zlib
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Include
 from oaa_bitbucket_async.state import state_paths
 from tests.integration.conftest import Benches
-from tests.integration.harness import QUICK, Ran
+from tests.integration.harness import QUICK, Bench, Ran, serving
 from tests.integration.keyed import (
     EVERYTHING,
     OWN_PATHS,
@@ -31,15 +33,31 @@ from tests.integration.keyed import (
 )
 from tests.integration.process import QUICK_JOURNAL, Process, ended
 from tests.integration.test_same_bytes import MIXED, PATIENT, three_in_ten
-from tests.servers import Fault, RiggedOptions
+from tests.servers import Fault, RiggedBitbucket, RiggedOptions
 from tests.servers.capacity import Capacity
+from tests.servers.veza import RiggedVeza
 
+Whole = Callable[[bool], Ran]
 ONCE = replace(QUICK, max_attempts=1)
 
 
 @pytest.fixture(autouse=True)
 def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """`whole(basic)`: a run in which nothing went wrong."""
+
+    @cache
+    def run(basic: bool) -> Ran:
+        with RiggedVeza() as veza, serving(RiggedBitbucket(keyed())) as server:
+            ran = Bench(server, veza, tmp_path_factory.mktemp("whole")).run(basic=basic, include=EVERYTHING)
+        assert ran.code == 0, ran.error
+        return ran
+
+    return run
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------
@@ -62,10 +80,9 @@ def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_fault_that_stays_is_something_missing_and_the_next_run_asks_for_that_alone(
-    bench: Benches, kind: str
+    bench: Benches, whole: Whole, kind: str
 ) -> None:
     """Unlike a right that is lacking."""
-    whole = bench(estate=keyed()).run(include=EVERYTHING)
     fault = Fault("error", match=kind, first=3)
     made = bench(None, [fault], keyed())
     ran = made.run(include=EVERYTHING, pace=ONCE)
@@ -75,20 +92,19 @@ def test_a_fault_that_stays_is_something_missing_and_the_next_run_asks_for_that_
     made.bitbucket.faults.remove(fault)
     before = len(made.bitbucket.requests)
     again = made.run(include=EVERYTHING)
-    assert (again.code, again.raw) == (0, whole.raw)
+    assert (again.code, again.raw) == (0, whole(True).raw)
     own = [(r.path, r.query) for r in made.bitbucket.requests[before:] if OWN_PATHS.search(r.path)]
     answered = {(r.path, r.query) for r in made.bitbucket.requests[:before] if r.status in (200, 401, 404)}
     assert own
     assert not answered.intersection(own)
 
 
-def test_what_an_answer_leaves_open_is_asked_also_if_it_took_a_second_round(bench: Benches) -> None:
+def test_what_an_answer_leaves_open_is_asked_also_if_it_took_a_second_round(bench: Benches, whole: Whole) -> None:
     """Which branch is the default one is asked only where the restrictions leave it open."""
-    whole = bench(estate=keyed()).run(include=EVERYTHING)
     fault = Fault("error", match="repository-restrictions", times=7)
     ran = bench(None, [fault], keyed()).run(include=EVERYTHING, pace=ONCE)
     assert fault.struck == 7
-    assert (ran.code, ran.raw) == (0, whole.raw)
+    assert (ran.code, ran.raw) == (0, whole(True).raw)
 
 
 def test_under_allow_partial_the_application_says_that_a_kind_is_incomplete(bench: Benches) -> None:
@@ -141,27 +157,28 @@ def test_a_user_who_is_deleted_meanwhile(bench: Benches) -> None:
 # --- the same bytes ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("concurrency", [1, 7, None], ids=lambda n: f"concurrency {n or 'auto'}")
-@pytest.mark.parametrize("basic", [True, False], ids=["basic", "token"])
-def test_any_concurrency_any_faults(bench: Benches, concurrency: int | None, basic: bool) -> None:
+@pytest.mark.parametrize(
+    ("concurrency", "basic"),
+    [(1, True), (7, False), (None, True), (None, False)],
+    ids=["1, basic", "7, token", "auto, basic", "auto, token"],
+)
+def test_any_concurrency_any_faults(bench: Benches, whole: Whole, concurrency: int | None, basic: bool) -> None:
     """Pages of two rows, answers in an order of their own, and three requests in ten failing."""
-    whole = bench(estate=keyed()).run(basic=basic, include=EVERYTHING)
     faults = three_in_ten(concurrency or 99)
     capacity = Capacity(slots=16, seconds=0.0005, seed=concurrency or 99)
     made = bench(RiggedOptions(capacity=capacity, page_cap=2, dates_as_text=True), faults, keyed())
     ran = made.run(basic=basic, include=EVERYTHING, pace=replace(PATIENT, concurrency=concurrency))
     assert ran.code == 0, ran.error
-    assert ran.raw == whole.raw
+    assert ran.raw == whole(basic).raw
     assert len({fault.name for fault in faults if fault.struck}) == len(MIXED)
 
 
 # --- resumed ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_was_killed_asks_nothing_twice_that_was_kept(bench: Benches) -> None:
+def test_a_run_that_was_killed_asks_nothing_twice_that_was_kept(bench: Benches, whole: Whole) -> None:
     capacity = Capacity(slots=4, service="fixed", seconds=0.01)
     made = bench(RiggedOptions(capacity=capacity), estate=keyed())
-    whole = bench(estate=keyed()).run(include=EVERYTHING)
     process = Process(made, first=QUICK_JOURNAL, OAA_CONCURRENCY="4", OAA_INCLUDE=" ".join(EVERYTHING))
     process.until_requests(300)
     assert process.killed().code == -9
@@ -169,8 +186,8 @@ def test_a_run_that_was_killed_asks_nothing_twice_that_was_kept(bench: Benches) 
     capacity.seconds = 0.0
     first = len(made.bitbucket.requests)
     ran = made.run(include=EVERYTHING)
-    assert (ran.code, ran.raw) == (0, whole.raw)
-    assert first + ran.requests < whole.requests + 100, "what was kept was not asked for again"
+    assert (ran.code, ran.raw) == (0, whole(True).raw)
+    assert first + ran.requests < whole(True).requests + 100, "what was kept was not asked for again"
 
 
 def test_a_journal_of_a_run_with_other_kinds_is_not_taken_up(bench: Benches, truth: Ran) -> None:

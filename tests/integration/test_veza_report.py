@@ -339,8 +339,17 @@ def test_a_key_without_the_right_is_not_tried_query_by_query(bench: Benches) -> 
     assert calls(made)[before:] == [("GET", "queries")]
 
 
-@pytest.mark.parametrize("call", ["query", "report"])
-@pytest.mark.parametrize("name", ["throttled", "unavailable", "error", "dropped", "not-json", "hanging"])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("throttled", "query"),
+        ("unavailable", "report"),
+        ("error", "query"),
+        ("dropped", "report"),
+        ("not-json", "query"),
+        ("hanging", "report"),
+    ],
+)
 def test_a_fault_that_passes_is_survived(bench: Benches, call: Any, name: FaultName) -> None:
     made = bench()
     made.veza.fail(name, 1, call)
@@ -349,8 +358,9 @@ def test_a_fault_that_passes_is_survived(bench: Benches, call: Any, name: FaultN
     assert len(made.veza.assessments.queries) == len(PLAIN)
 
 
-@pytest.mark.parametrize("call", ["query", "report"])
-@pytest.mark.parametrize("name", ["unavailable", "error", "not-json", "rejected"])
+@pytest.mark.parametrize(
+    ("name", "call"), [("unavailable", "query"), ("error", "report"), ("not-json", "report"), ("rejected", "query")]
+)
 def test_a_fault_that_lasts_is_a_warning(
     bench: Benches, capsys: pytest.CaptureFixture[str], call: Any, name: FaultName
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.errors import TemporaryError
+from tests.examples import rounds
 from tests.journal.estate import everything, open_at, run, tell, told, written
 
 UNITS = 120
@@ -88,7 +89,7 @@ def test_any_damage(
         await written_in_batches(source, killed)
         original = source if where == "closed" else killed
         came_back = set()
-        for attempt in range(25):
+        for attempt in range(rounds(25, least=8)):
             path = tmp_path / f"j{attempt}"
             for suffix in ("", "-wal"):
                 if Path(f"{original}{suffix}").exists():
