@@ -162,6 +162,11 @@ def test_names_in_json_and_metrics_stay() -> None:
         "paused_seconds", "outages", "outage_seconds", "limit", "missing", "gone", "resumed", "warnings", "upload",
         "upload_warnings", "changes", "veza_report", "payload_bytes", "upload_bytes", "saved",
     }  # fmt: skip
+    assert {figure.metric.name for figure in FIGURES if figure.metric} >= {
+        "entities", "grants", "requests", "duration_seconds", "retries", "throttled", "pauses", "paused_seconds",
+        "outages", "outage_seconds", "resumed_units", "gone_units", "missing_units", "warnings", "payload_bytes",
+        "upload_bytes", "changes", "upload_warnings", "exit_code", "last_run_timestamp_seconds", "build_info",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted({figure.metric.name for figure in FIGURES if figure.metric}))
