@@ -105,14 +105,15 @@ def json_line(
         "run": run,
     }
     record |= {str(key): value for key, value in more.items() if key not in record}
-    return json.dumps(_clean(record, redact), default=str, ensure_ascii=True)
+    return json.dumps(redacted(record, redact), default=str, ensure_ascii=True)
 
 
-def _clean(value: object, redact: Redact) -> object:
+def redacted(value: object, redact: Redact) -> object:
+    """`value` as JSON takes it, with no secret in any of its texts."""
     if isinstance(value, dict):
-        return {redact(str(key)): _clean(item, redact) for key, item in value.items()}
+        return {redact(str(key)): redacted(item, redact) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_clean(item, redact) for item in value]
+        return [redacted(item, redact) for item in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     return redact(str(value))

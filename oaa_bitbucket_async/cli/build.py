@@ -81,6 +81,8 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built[Settings
     found = Problems()
     if params["dry_run"] and params["check"]:
         found.problems.append("--dry-run (OAA_DRY_RUN) and --check (OAA_CHECK) exclude each other; give one of them.")
+    if params["json"] and not params["check"]:
+        found.problems.append("--json (OAA_CHECK_JSON) is the form of --check (OAA_CHECK); give both or neither.")
     bitbucket_url = ""
     if params["bitbucket_url"]:
         bitbucket_url = (

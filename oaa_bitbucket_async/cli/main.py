@@ -63,7 +63,9 @@ def cli(ctx: click.Context, /, **params: Any) -> int:
         invocation.configure(settings.output, redactor_of(settings.login, settings.veza), built.warnings)
         from oaa_bitbucket_async import run
 
-        return run.check(settings) if params["check"] else run.collect_and_upload(settings, invocation.figures)
+        if params["check"]:
+            return run.check(settings, as_json=params["json"])
+        return run.collect_and_upload(settings, invocation.figures)
 
     return invocation.guard(work)
 

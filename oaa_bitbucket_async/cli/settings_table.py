@@ -307,6 +307,13 @@ _MODE_SETTINGS = (
         "rate limit, Veza's key, and how many requests a run takes.",
         default=False,
     ),
+    Spec(
+        "--json",
+        "",
+        "With --check: one JSON object instead of text.",
+        variable="OAA_CHECK_JSON",
+        default=False,
+    ),
 )
 SETTINGS: tuple[tuple[SettingGroup, tuple[Spec, ...]], ...] = (
     (SettingGroup.BITBUCKET, _BITBUCKET_SETTINGS),

@@ -35,13 +35,13 @@ def never_began(bitbucket_url: str, output: Output, exit_code: int) -> None:
             write_metrics(output.metrics_file, reporter.result)
 
 
-def check(settings: Settings) -> int:
-    """Preflight only, in words on standard output."""
+def check(settings: Settings, *, as_json: bool = False) -> int:
+    """Preflight only, in words or as JSON on standard output."""
     from oaa_bitbucket_async.run.checking import check_all
 
     redact = redactor_of(settings.login, settings.veza)
     with reporting(host_of(settings.bitbucket_url), settings.output, redact):
-        return run_to_end(check_all(settings, redact))
+        return run_to_end(check_all(settings, redact, as_json=as_json))
 
 
 def push(settings: PushSettings, file: Path, figures: Figures | None = None) -> int:

@@ -15,26 +15,23 @@ from oaa_bitbucket_async.collect.extras import probes
 from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.collect.public_access import Flagged, first
 from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
-from oaa_bitbucket_async.errors import IncompleteError
+from oaa_bitbucket_async.errors import CollectorError, IncompleteError
 from oaa_bitbucket_async.oaa.names import data_source_of
 from oaa_bitbucket_async.oaa.target import scope_words
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, knows_data_source
 from oaa_bitbucket_async.ops.figures import public_access_text
-from oaa_bitbucket_async.ops.formats import duration_text
 from oaa_bitbucket_async.redaction import Redact
+from oaa_bitbucket_async.run.check_report import CheckReport, Price, Rate
 from oaa_bitbucket_async.run.guards import before_crawl, unknown_upload
 from oaa_bitbucket_async.run.known import passing_if
 from oaa_bitbucket_async.run.last_upload import LastUpload
-from oaa_bitbucket_async.run.loop import weightiest
+from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
 from oaa_bitbucket_async.run.public_access import ask_for_public_access
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import listen
 from oaa_bitbucket_async.settings import Include, Settings
-from oaa_bitbucket_async.text import escape
 
 T = TypeVar("T")
-Tell = Callable[[str, str], None]
-"""Shows a line: what it is about, if that is not what the line before was about, and what there is to say."""
 
 
 @dataclass(slots=True)
@@ -78,73 +75,50 @@ class Estimate:
         )
 
 
-async def check_all(settings: Settings, redact: Redact) -> int:
-    """Prints what it finds, line by line, without what `redact` knows; raises the error that a run would end with."""
+async def check_all(settings: Settings, redact: Redact, *, as_json: bool = False) -> int:
+    """Tells what it finds, without what `redact` knows; raises the error that a run would end with."""
+    report = CheckReport(redact, as_json=as_json)
+    try:
+        await _look(settings, report)
+    except CollectorError as error:
+        report.end(exit_code_of(error), error)
+        raise
+    report.end(0)
+    return 0
 
-    def tell(name: str, text: str) -> None:
-        print(f"{name + ':' if name else '':<12} {escape(redact(text))}")  # the answer, on standard output
 
+async def _look(settings: Settings, report: CheckReport) -> None:
     with listen(settings.max_duration) as interruption:
         try:
             async with open_session(settings) as session:
                 capabilities = await session.examine()
-                _tell_server(tell, settings, capabilities)
-                await _tell_veza(tell, settings)
-                await _tell_guards(tell, session)
+                report.server(settings.bitbucket_url, capabilities)
+                await _look_at_veza(report, settings)
+                await _look_at_guards(report, session)
                 estimate = await _estimate(session, capabilities)
-                await _tell_public_access(tell, session, estimate)
-                _tell_estimate(tell, settings, capabilities, estimate)
+                await _look_at_public_access(report, session, estimate)
+                _tell_estimate(report, settings, capabilities, estimate)
         except asyncio.CancelledError:
             if not interruption.stopped:
                 raise
             raise interruption.error("", "Run the check again.") from None
         except BaseExceptionGroup as group:
             raise weightiest(group) from None
-        return 0
 
 
-def _tell_server(tell: Tell, settings: Settings, capabilities: Capabilities) -> None:
-    tell("Bitbucket", f"{settings.bitbucket_url}, version {capabilities.version}")
-    how = "user name and password" if capabilities.login == "basic" else "HTTP access token"
-    tell("Signed in", f"as {capabilities.user or '(the server does not tell the name)'}, by {how}")
-    rights = {True: "administrator", False: "no administrator", None: "can't be told"}[capabilities.administrator]
-    tell("Rights", rights)
-    tell(
-        "Global",
-        "permissions are read as they were granted"
-        if capabilities.global_permissions == "explicit"
-        else "permissions are read as their effective holders",
-    )
-    for warning in capabilities.warnings():
-        tell("Note", warning)
-    rate = capabilities.rate
-    if not rate.readable:
-        tell("Rate limit", "can't be read (before 6.6, or not Data Center); learned from refusals if there is one")
-    elif not rate.enabled:
-        tell("Rate limit", "none")
-    elif rate.exempt:
-        tell("Rate limit", "switched on, but this account is exempt")
-    elif rate.bucket is not None:
-        tell("Rate limit", f"{rate.bucket.capacity} requests at once, then {rate.bucket.fill_rate} a second")
-        tell(
-            "",
-            "To exempt the account: Administration, Rate limiting, Exemptions, Add exemption, "
-            f"{capabilities.user or 'the account'}, Allow unlimited requests",
-        )
-
-
-async def _tell_veza(tell: Tell, settings: Settings) -> None:
-    if settings.veza.url is None or settings.veza.api_key is None:
-        tell("Veza", "not checked: no --veza-url or no VEZA_API_KEY")
+async def _look_at_veza(report: CheckReport, settings: Settings) -> None:
+    url = settings.veza.url
+    if url is None or settings.veza.api_key is None:
+        report.tell("Veza", "not checked: no --veza-url or no VEZA_API_KEY", veza=None)
         return
     name = check_settings(settings.veza, settings.bitbucket_url)
     last = LastUpload.of(settings.state, settings.veza, name)
     with passing_if(lambda: last is not None and last.known):
         await check_veza(settings.veza)
-    tell("Veza", f"{settings.veza.url} accepts the key; data source {name}")
+    report.tell("Veza", f"{url} accepts the key; data source {name}", veza={"url": url, "data_source": name})
 
 
-async def _tell_guards(tell: Tell, session: Session) -> None:
+async def _look_at_guards(report: CheckReport, session: Session) -> None:
     """What a run would refuse or warn of before its crawl."""
     settings = session.settings
     notices = await before_crawl(session)
@@ -154,12 +128,13 @@ async def _tell_guards(tell: Tell, session: Session) -> None:
         if unknown is not None and await knows_data_source(settings.veza, data_source):
             notices.append(unknown)
     if settings.scope.limited:
-        tell("Scope", f"a part: {' '.join(scope_words(settings.scope))}")
+        words = scope_words(settings.scope)
+        report.tell("Scope", f"a part: {' '.join(words)}", scope=words)
     for notice in notices:
-        tell("Note", notice.text)
+        report.note(notice.text)
 
 
-async def _tell_public_access(tell: Tell, session: Session, estimate: Estimate) -> None:
+async def _look_at_public_access(report: CheckReport, session: Session, estimate: Estimate) -> None:
     """Finds out as a run does, and what that costs."""
     before = session.stats.total
     public_access = await ask_for_public_access(session, estimate.public)
@@ -170,37 +145,35 @@ async def _tell_public_access(tell: Tell, session: Session, estimate: Estimate) 
         "unknown": "whether access is on can't be told: a run keeps what the last upload said, else takes it to be on",
         "none flagged": public_access_text("none flagged"),
     }
-    tell("Public", words[public_access])
+    report.tell("Public", words[public_access], public_access=public_access)
 
 
-def _tell_estimate(tell: Tell, settings: Settings, capabilities: Capabilities, estimate: Estimate) -> None:
-    total = estimate.requests + sum(map(estimate.price, settings.include))
-    tell(
+def _tell_estimate(report: CheckReport, settings: Settings, capabilities: Capabilities, estimate: Estimate) -> None:
+    report.tell(
         "A run",
         f"reads {estimate.users:,} users, {estimate.groups:,} groups, {estimate.projects:,} projects and "
-        f"{estimate.repositories:,} repositories with about {total:,} requests",
+        f"{estimate.repositories:,} repositories",
+        users=estimate.users,
+        groups=estimate.groups,
+        projects=estimate.projects,
+        repositories=estimate.repositories,
     )
-    for include in Include:
-        tell("" if include is not Include.ACCESS_KEYS else "Include", _price(settings, estimate, include))
+    prices = {include: Price(estimate.price(include), estimate.price(include)) for include in Include}
+    branches = prices[Include.BRANCH_RESTRICTIONS]
+    prices[Include.BRANCH_RESTRICTIONS] = Price(branches.most // 3, branches.most)
     bucket = capabilities.rate.bucket
-    rate, burst = settings.pace.rate_limit, 0.0
-    if bucket is not None and bucket.fill_rate > 0 and (rate is None or bucket.fill_rate < rate):
-        rate, burst = float(bucket.fill_rate), float(bucket.capacity)
-    if rate is not None:
-        seconds = max(0.0, total - burst) / rate
-        tell("", f"which takes about {duration_text(seconds)} at {rate:g} requests a second")
+    rate = None if settings.pace.rate_limit is None else Rate(settings.pace.rate_limit)
+    if bucket is not None and bucket.fill_rate > 0 and (rate is None or bucket.fill_rate < rate.per_second):
+        rate = Rate(float(bucket.fill_rate), float(bucket.capacity))
+    total = estimate.requests + sum(map(estimate.price, settings.include))
+    report.prices(total, prices, settings.include, rate)
+    if blind := [include for include in Include if _only_own(estimate, include)]:
+        report.note(f"{', '.join(blind)}: those of other users are not visible to this login.")
 
 
-def _price(settings: Settings, estimate: Estimate, include: Include) -> str:
-    price = estimate.price(include)
-    amount = f"{price:,} requests"
-    if include is Include.BRANCH_RESTRICTIONS:
-        amount = f"{price // 3:,} to {price:,} requests"
+def _only_own(estimate: Estimate, include: Include) -> bool:
     of_users = [kind for kind in kinds.kinds_of(include) if kind.of == "user"]
-    blind = ""
-    if of_users and estimate.hidden.issuperset(of_users):
-        blind = "; those of other users are not visible to this login"
-    return f"{include}: {amount}{', in the figure above' if include in settings.include else ' more'}{blind}"
+    return bool(of_users) and estimate.hidden.issuperset(of_users)
 
 
 async def _hidden(session: Session, capabilities: Capabilities, estimate: Estimate) -> frozenset[AnyKind]:

@@ -88,7 +88,7 @@ def test_what_compares_with_the_last_upload_needs_it(build: Build) -> None:
 
 def test_every_option_is_tried_below() -> None:
     tried = {row[0] for row in [*TWINS, *SWITCHES, *FLAGS]} | {
-        "--check", "--ca-file", "--client-cert", "--client-key",
+        "--check", "--json", "--ca-file", "--client-cert", "--client-key",
     }  # fmt: skip
     assert {p.opts[0] for p in cli.params if isinstance(p, Setting)} == tried
 

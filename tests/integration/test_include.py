@@ -157,16 +157,17 @@ def test_check_tells_the_price_that_a_run_pays(bench: Benches, capsys: pytest.Ca
     capsys.readouterr()
     assert made.check(basic=basic, include=frozenset({Include.TOKENS})) == 0
     said = capsys.readouterr().out
-    told = dict(re.findall(r"(?:Include:|^) +([\w-]+): ([\d,]+(?: to [\d,]+)?) requests", said, re.MULTILINE))
+    told = dict(re.findall(r"^ +(?:of it|with --include) ([\w-]+) +\+? ?([\d,]+(?: to [\d,]+)?)", said, re.MULTILINE))
     assert told.keys() == set(Include), said
     for include in Include:
         paid = made.run(basic=basic, include=frozenset({include})).requests - without
         least, _, most = told[include].partition(" to ")
         assert int(least) <= paid <= int(most or least), include
-    whole = int(re.search(r"about ([\d,]+) requests", said)[1].replace(",", ""))  # type: ignore[index]
+    whole = int(re.search(r"^ +a run +([\d,]+)", said, re.MULTILINE)[1].replace(",", ""))  # type: ignore[index]
     assert made.check(basic=basic) == 0
-    bare = int(re.search(r"about ([\d,]+) requests", capsys.readouterr().out)[1].replace(",", ""))  # type: ignore[index]
-    assert whole - bare == int(told[Include.TOKENS])
+    bare = re.search(r"^ +a run +([\d,]+)", capsys.readouterr().out, re.MULTILINE)
+    assert bare is not None
+    assert whole - int(bare[1].replace(",", "")) == int(told[Include.TOKENS])
     assert ("are not visible to this login" in said) is not basic
 
 

@@ -134,7 +134,7 @@ def test_check_says_so_and_counts_what_it_costs(
 
 
 def requests_in(text: str) -> int:
-    found = re.search(r"about ([\d,]+) requests", text)
+    found = re.search(r"^ +a run +([\d,]+)", text, re.MULTILINE)
     assert found is not None
     return int(found[1].replace(",", ""))
 

@@ -1,0 +1,52 @@
+"""`--check`: its estimate in one table, and all of it for programs."""
+
+import json
+
+from oaa_bitbucket_async.settings import Include
+from tests.integration.conftest import Benches, Typed
+
+
+def test_one_table_has_the_run_and_each_include(bench: Benches, typed: Typed) -> None:
+    end = typed(bench(), "--check", "--include", "tokens", "--rate-limit", "5")
+    assert end.code == 0, end.err
+    assert "at 5 a second" in end.out
+    table = end.out.partition("Requests:")[2].splitlines()[1 : 2 + len(Include)]
+    assert [row.split()[0:2] for row in table[:1]] == [["a", "run"]]
+    assert [row.split()[2] for row in table[1:]] == list(Include)
+    assert [row.split()[0] for row in table[1:]] == ["of" if i is Include.TOKENS else "with" for i in Include]
+    assert max(map(len, table)) < 80
+
+
+def test_for_programs(bench: Benches, typed: Typed) -> None:
+    made = bench()
+    end = typed(made, "--check", "--json", "--include", "tokens", "--rate-limit", "5")
+    assert end.code == 0, end.err
+    found = json.loads(end.out)
+    assert (found["exit_code"], found["error"]) == (0, None)
+    assert (found["version"], found["login"], found["administrator"]) == ("9.4.0", "basic", True)
+    assert found["veza"] == {"url": made.veza.url, "data_source": "bitbucket-server - test"}
+    assert found["repositories"] == 40
+    beforehand = 10  # what preflight asks is not counted
+    assert 0 <= made.run(include=frozenset({Include.TOKENS})).requests - found["requests"] < beforehand
+    assert found["seconds"] == round(found["requests"] / 5, 1)
+    assert found["include"].keys() == set(Include)
+    assert found["include"]["tokens"]["in_run"]
+    assert not found["include"]["settings"]["in_run"]
+    assert found["include"]["settings"]["at_most"] == 40
+
+
+def test_for_programs_an_error_too(bench: Benches, typed: Typed) -> None:
+    made = bench()
+    end = typed(made, "--check", "--json", BITBUCKET_TOKEN="wrong-one")
+    assert end.code == 4
+    found = json.loads(end.out)
+    assert found["exit_code"] == 4
+    assert "refused the user name or password" in found["error"]
+    assert end.err.splitlines()[-1].startswith("Error: ")
+    assert "wrong-one" not in end.out + end.err
+
+
+def test_without_a_check_there_is_nothing_to_give(bench: Benches, typed: Typed) -> None:
+    end = typed(bench(), "--json")
+    assert end.code == 2
+    assert "--json (OAA_CHECK_JSON)" in end.err
