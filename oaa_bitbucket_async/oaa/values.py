@@ -9,7 +9,7 @@ DESCRIPTION_BYTES = 256
 PROPERTY_CHARACTERS = 4096
 """Longest value of a string property (Veza's documentation of OAA custom properties)."""
 
-_LAST_MILLISECOND = 253_402_300_799_999
+LAST_MILLISECOND = 253_402_300_799_999
 """The end of the year 9999, the last that RFC 3339 can write."""
 
 PropertyValue = str | bool | int | list[str]
@@ -17,7 +17,7 @@ PropertyValue = str | bool | int | list[str]
 
 def timestamp(milliseconds: int) -> str | None:
     """Milliseconds since 1970 as RFC 3339 in UTC; None for a time that is no time (zero, negative, after 9999)."""
-    if not 0 < milliseconds <= _LAST_MILLISECOND:
+    if not 0 < milliseconds <= LAST_MILLISECOND:
         return None
     seconds, rest = divmod(milliseconds, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

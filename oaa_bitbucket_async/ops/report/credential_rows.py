@@ -139,8 +139,10 @@ def _expired(evidence: Evidence, held: _Held) -> bool:
 
 def _kinds_with_use(evidence: Evidence) -> frozenset[bool]:
     """For which of tokens (True) and keys (False) the server tells when they were used."""
-    every = _every(evidence, *ACCESS_KEYS, *TOKENS, kinds.USER_SSH_KEYS)
-    return frozenset(isinstance(held.row, Token) for held in every if held.row.last_used is not None)
+    of_each: dict[bool, tuple[AnyKind, ...]] = {True: TOKENS, False: (*ACCESS_KEYS, kinds.USER_SSH_KEYS)}
+    return frozenset(
+        token for token, some in of_each.items() if any(h.row.last_used is not None for h in _every(evidence, *some))
+    )
 
 
 def _use_is_told(held: _Held, told: frozenset[bool]) -> bool:

@@ -1,16 +1,19 @@
 """What the findings are found in: a snapshot, laid out for questions that go through all of it."""
 
 from collections.abc import Iterator
+from datetime import date
 
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import ProjectRecord, RepositoryRecord, Snapshot, UserRecord, fold
 from oaa_bitbucket_async.oaa.permissions import PERMISSIONS
 from oaa_bitbucket_async.oaa.principals import is_licensed, licensed
-from oaa_bitbucket_async.oaa.values import timestamp
+from oaa_bitbucket_async.oaa.values import LAST_MILLISECOND
 from oaa_bitbucket_async.ops.report.reach_index import ReachIndex
 from oaa_bitbucket_async.settings import Identity
 
 EVERYTHING = "the whole instance"
+_DAY_ONE = date(1970, 1, 1).toordinal()
+_DAY = 86_400_000
 _RANK = {permission: rank for rank, permission in enumerate(PERMISSIONS)}
 
 
@@ -70,6 +73,7 @@ def rank(permission: str) -> tuple[int, str]:
 
 
 def day(milliseconds: int | None) -> str | None:
-    """`2026-11-24`; None for a time that is not known, or none."""
-    text = None if milliseconds is None else timestamp(milliseconds)
-    return None if text is None else text[:10]
+    """`2026-11-24` (UTC); None for a time that is not known, or none. Quick: it is asked a million times."""
+    if milliseconds is None or not 0 < milliseconds <= LAST_MILLISECOND:
+        return None
+    return date.fromordinal(_DAY_ONE + milliseconds // _DAY).isoformat()

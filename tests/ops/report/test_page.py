@@ -29,6 +29,7 @@ from oaa_bitbucket_async.ops.report import RunReport, failed_page
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.change_list import access_changes
 from oaa_bitbucket_async.ops.report.findings import FINDINGS
+from oaa_bitbucket_async.ops.report.found import MOST_ROWS
 from oaa_bitbucket_async.ops.report.page import render
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.redaction import Redactor
@@ -176,6 +177,19 @@ def test_a_list_of_more_rows_than_the_page_takes_says_so() -> None:
     part = text.split("Since the last run")[0].split("1,234 repositories that anybody may read", 1)[1].split("▲")[0]
     assert part.split("◆")[0].count("P/r") == 500
     assert "734 more are not on this page: --report-dir writes all of them." in text
+
+
+def test_a_page_of_full_lists_stays_below_5_mb() -> None:
+    """Whatever the size of the instance: no list has more than 500 rows, and these are of long names."""
+    analysis = analyse(Snapshot(INSTANCE), identity="email", now=1_764_000_000.0)
+    full = [
+        replace(one, asked=True, total=100_000, first=(("x" * 60,) * len(one.finding.columns),) * MOST_ROWS)
+        for one in analysis.findings
+    ]
+    names = tuple(NamedGrant("x" * 60, "y" * 60, "z" * 20) for _ in range(1000))
+    changes = Changes(grants=Difference(9, 9, 1000, 1000, names, names))
+    page = render(RunResult(instance="x", changes=changes), replace(analysis, findings=tuple(full)), SAMPLES)
+    assert 2_000_000 < len(page) < 5_000_000
 
 
 def test_the_page_is_for_a_screen_reader_too() -> None:
