@@ -1,7 +1,8 @@
 """The run's report: one HTML page that shows what was found and how it went, or a folder with that page and tables."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.timeline import Sample
@@ -38,10 +39,16 @@ class RunReport:
     def write_folder(self, folder: Path) -> Path:
         """Writes the page and a table for each finding, whole; gives where to. Raises as `folders.write_folder`."""
         there = folder if stands(self.result) else failed_folder(folder)
-        found = [one for one in self.analysis.findings if one.asked] if self.analysis is not None else []
-        tables: list[tuple[str, Iterable[bytes]]] = [(csv_name(one), csv_chunks(one, self._clean)) for one in found]
-        write_folder(there, [("index.html", (self._page(in_folder=True),)), *tables])
+        write_folder(there, chain([("index.html", (self._page(in_folder=True),))], self._tables()))
         return there
+
+    def _tables(self) -> Iterator[tuple[str, Iterable[bytes]]]:
+        if self.analysis is None:
+            return
+        evidence = self.analysis.evidence()
+        for found in self.analysis.findings:
+            if found.asked:
+                yield csv_name(found.finding), csv_chunks(found.finding, evidence, self._clean)
 
     def _page(self, *, in_folder: bool) -> bytes:
         from oaa_bitbucket_async.ops.report.page import render  # the plotting library takes its time to load

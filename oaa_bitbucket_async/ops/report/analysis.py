@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from oaa_bitbucket_async.collect.snapshot import Instance, PublicAccess
+from oaa_bitbucket_async.collect.snapshot import Instance, PublicAccess, Snapshot
+from oaa_bitbucket_async.ops.report.evidence import Evidence
 from oaa_bitbucket_async.ops.report.found import Found
 from oaa_bitbucket_async.ops.report.reach import Reach
 from oaa_bitbucket_async.settings import Identity
@@ -77,9 +78,12 @@ class PermissionCount:
 class Analysis:
     """What there is to say about an instance's permissions."""
 
-    instance: Instance
+    snapshot: Snapshot
+    """What was analysed."""
     identity: Identity
     """What links users to an identity provider."""
+    now: float
+    """Seconds since 1970."""
     users: Users
     things: Things
     levels: tuple[PermissionCount, ...]
@@ -91,6 +95,15 @@ class Analysis:
     """Repositories that everyone who may sign in reaches: public, or by a default permission."""
     top_users: tuple[Reach, ...]
     top_groups: tuple[Reach, ...]
+
+    @property
+    def instance(self) -> Instance:
+        """What was collected from."""
+        return self.snapshot.instance
+
+    def evidence(self) -> Evidence:
+        """What the findings were found in, laid out anew: it is too large to be kept until somebody asks."""
+        return Evidence(self.snapshot, identity=self.identity, now=self.now)
 
     @property
     def grants(self) -> int:

@@ -1,6 +1,6 @@
-"""What was found: each finding's rows, counted, the first of them at hand and all of them to be had."""
+"""What was found: each finding's rows, counted, and the first of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -21,8 +21,6 @@ class Found:
     """False if it rests on what `--include` did not ask for: nothing is known."""
     total: int
     first: tuple[Row, ...]
-    rows: Callable[[], Iterable[Row]]
-    """All of them, found anew."""
     hidden: int = 0
     """Users, projects and repositories of which the login may not see what it rests on."""
 
@@ -50,17 +48,12 @@ def find_all(evidence: Evidence, findings: Sequence[Finding] = FINDINGS) -> tupl
 def _find(finding: Finding, evidence: Evidence) -> Found:
     included = evidence.snapshot.included
     asked = not finding.includes or bool(finding.includes & included.asked_for)
-
-    def rows() -> Iterator[Row]:
-        yield from finding.rows(evidence) if asked else ()
-
-    walk = rows()
-    first = tuple(islice(walk, MOST_ROWS))
+    rows = iter(finding.rows(evidence) if asked else ())
+    first = tuple(islice(rows, MOST_ROWS))
     return Found(
         finding=finding,
         asked=asked,
-        total=len(first) + sum(1 for _ in walk),
+        total=len(first) + sum(1 for _ in rows),
         first=first,
-        rows=rows,
         hidden=sum(len(included.hidden.get(kind, ())) for kind in finding.reads),
     )

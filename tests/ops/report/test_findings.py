@@ -86,7 +86,8 @@ def test_lists_are_those_of_a_plain_count(seed: int, instance: object) -> None:
     found = analysis_of(snapshot)
     assert [(r.name, r.reads, r.writes, r.administers) for r in found.top_users] == plain.top_users(snapshot)
     assert [(r.name, r.reads, r.writes, r.administers) for r in found.top_groups] == plain.top_groups(snapshot)
-    rows_of = {one.finding.key: [*one.rows()] for one in found.findings}
+    evidence = found.evidence()
+    rows_of = {one.finding.key: [*one.finding.rows(evidence)] for one in found.findings}
     for one in found.findings:
         assert one.total == len(rows_of[one.finding.key])
         assert list(one.first) == rows_of[one.finding.key][:MOST_ROWS]
