@@ -40,7 +40,8 @@ def test_the_demos_own_options() -> None:
     own = [p for p in demo.params if isinstance(p, Setting) and p.name not in {q.name for q in cli.params}]
     assert own
     for option in own:
-        assert re.search(rf"`{option.opts[0]} N`\s+\(`{option.variable}`, {option.shown_default}\)", README)
+        value = "" if option.is_flag else f" {option.metavar}"
+        assert re.search(rf"`{option.opts[0]}{value}`\s+\(`{option.variable}`, {option.shown_default}\)", README)
 
 
 def test_the_options_of_diff() -> None:

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from oaa_bitbucket_async.cli.build import (
     Problems,
@@ -41,6 +42,43 @@ _SHAPE: tuple[click.Parameter, ...] = (
         help="The same seed makes the same estate.",
     ),
 )
+_SERVE: tuple[click.Parameter, ...] = (
+    Setting(
+        ["--serve"],
+        group="A rehearsal with the real command line",
+        envvar="OAA_DEMO_SERVE",
+        is_flag=True,
+        default=False,
+        help="Serve the embedded Bitbucket and Veza until Ctrl-C, and print the environment to copy.",
+    ),
+    Setting(
+        ["--fault", "faults"],
+        group="A rehearsal with the real command line",
+        envvar="OAA_DEMO_FAULTS",
+        multiple=True,
+        default_text="none",
+        metavar="NAME",
+        help="With --serve: let something go wrong; repeatable. 'list' shows the names, and how a run ends.",
+    ),
+    Setting(
+        ["--bitbucket-port"],
+        group="A rehearsal with the real command line",
+        envvar="OAA_DEMO_BITBUCKET_PORT",
+        type=click.IntRange(0, 65535),
+        default=7990,
+        metavar="N",
+        help="With --serve: where the Bitbucket listens; 0 is a free port.",
+    ),
+    Setting(
+        ["--veza-port"],
+        group="A rehearsal with the real command line",
+        envvar="OAA_DEMO_VEZA_PORT",
+        type=click.IntRange(0, 65535),
+        default=7991,
+        metavar="N",
+        help="With --serve: where the Veza listens; 0 is a free port.",
+    ),
+)
 
 _FILES = MappingProxyType({"save_json": "demo-payload.json", "report": "demo-report.html"})
 """What the demo leaves behind, unless it is told another place."""
@@ -48,15 +86,39 @@ _FILES = MappingProxyType({"save_json": "demo-payload.json", "report": "demo-rep
 
 @click.command(
     cls=HelpCommand,
-    params=[*_SHAPE, *options_of("demo")],
+    params=[*_SHAPE, *_SERVE, *options_of("demo")],
     short_help="Run the main job against an embedded Bitbucket and Veza.",
 )
-@click.pass_obj
-def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any) -> int:
+@click.pass_context
+def demo(
+    ctx: click.Context,
+    /,
+    repositories: int,
+    seed: int,
+    serve: bool,
+    faults: tuple[str, ...],
+    bitbucket_port: int,
+    veza_port: int,
+    **params: Any,
+) -> int:
     """Run the main job against an embedded Bitbucket and Veza: no server, no account, no network needed.
 
     Both listen on this machine only, for as long as the demo runs. The payload and the report are left in files.
+    With --serve nothing is run: both wait for the real command line in another terminal.
     """
+    invocation: Invocation = ctx.obj
+
+    def rehearse() -> int:
+        from oaa_bitbucket_async.run.serving import fault_list, serve_demo
+
+        if "list" in faults:
+            click.echo(fault_list())
+            return 0
+        _check_serve(ctx, serve)
+        _need_trustme()
+        return serve_demo(
+            repositories=repositories, seed=seed, faults=faults, bitbucket_port=bitbucket_port, veza_port=veza_port
+        )
 
     def work() -> int:
         found = Problems()
@@ -67,11 +129,7 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
         found.raise_problems()
         output = build_output(params)
         invocation.configure(output, Redactor(), found.warnings)
-        if find_spec("trustme") is None:
-            raise ConfigurationError(
-                "The demo makes its certificates with trustme, which is not installed.",
-                "Install it: pip install 'oaa-bitbucket-async[demo]' (from a checkout: pip install '.[demo]').",
-            )
+        _need_trustme()
         from oaa_bitbucket_async.run.demonstration import demonstrate
 
         return demonstrate(
@@ -85,7 +143,33 @@ def demo(invocation: Invocation, /, repositories: int, seed: int, **params: Any)
             figures=invocation.figures,
         )
 
+    if serve or faults:
+        return invocation.guard(rehearse, is_run=False)
     return invocation.guard(work)
+
+
+def _need_trustme() -> None:
+    if find_spec("trustme") is None:
+        raise ConfigurationError(
+            "The demo makes its certificates with trustme, which is not installed.",
+            "Install it: pip install 'oaa-bitbucket-async[demo]' (from a checkout: pip install '.[demo]').",
+        )
+
+
+def _check_serve(ctx: click.Context, serve: bool) -> None:
+    """Flags that would have no effect are refused: those of a run with --serve, and --fault without it."""
+    if not serve:
+        raise ConfigurationError(
+            "--fault (OAA_DEMO_FAULTS) needs --serve.",
+            "The demo itself runs on a good day: `--serve` lets the real command line meet the faults.",
+        )
+    own = {option.name for option in (*_SHAPE, *_SERVE)}
+    for param in ctx.command.params:
+        if param.name not in own and ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE:
+            raise ConfigurationError(
+                f"{param.opts[0]} has no meaning with --serve: nothing is collected.",
+                "Give it to the run in the other terminal.",
+            )
 
 
 for _option in demo.params:  # a variable that is set for real runs must not send the demo's files over theirs

@@ -44,7 +44,8 @@ class EmbeddedVeza:
 
     max_body = 100_000_000
 
-    def __init__(self) -> None:
+    def __init__(self, *, port: int = 0) -> None:
+        self._port = port
         self.api_key = f"demo-{token_urlsafe(24)}"
         self.url = ""
         self.ca_file = Path()
@@ -120,8 +121,12 @@ class EmbeddedVeza:
         app.router.add_route("*", "/{path:.*}", self._serve)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
-        site = web.TCPSite(runner, _HOST, 0, ssl_context=tls)
-        await site.start()
+        site = web.TCPSite(runner, _HOST, self._port, ssl_context=tls)
+        try:
+            await site.start()
+        except OSError:  # the port is taken
+            await runner.cleanup()
+            raise
         port = runner.addresses[0][1]
         self.url = f"https://{_HOST}:{port}"
         return runner
