@@ -1,22 +1,14 @@
-"""`--help` in groups of options, at most 80 columns wide."""
+"""`--help`: all options, in groups. `-h`: the page of those that most people need."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from oaa_bitbucket_async.cli.page import PageFormatter
 from oaa_bitbucket_async.cli.setting import Setting
 
 Rows = Sequence[tuple[str, str]]
-
-_LEFT = 26
-"""Width of the left column, the same in all groups."""
-_HYPHEN, _SPACE = "\ue000", "\ue001"
-"""Stand in for a hyphen and a space at which no line may break, until the lines are made."""
-_WHOLE = 48
-"""Characters of a note in [brackets] up to which it stays on one line."""
-_NOTE = re.compile(r" \[[^\[\]]+\]$")
 
 _EXIT_CODES = (
     ("0", "done"),
@@ -34,6 +26,10 @@ _EXAMPLES = (
     ("oaa-bitbucket-async --dry-run --save-json payload.json", "collect, upload nothing, look at the payload"),
     ("oaa-bitbucket-async", "collect and upload, all settings in the environment"),
 )
+_FEW_EXAMPLES = (
+    ("oaa-bitbucket-async --bitbucket-url https://git.example.com --check", "would a run work, without uploading?"),
+    ("oaa-bitbucket-async", "collect and upload, all settings in the environment"),
+)
 _SECRETS = (
     ("BITBUCKET_TOKEN", "HTTP access token, or the password of BITBUCKET_USER [required]"),
     ("BITBUCKET_USER", "User name: basic authentication, and with it explicit global permissions"),
@@ -44,7 +40,26 @@ _SECRETS = (
 VEZA_SECRET = _SECRETS[2:]
 
 
-class HelpCommand(click.Command):
+class _Page(click.Command):
+    """A command whose help is a page of ours."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The help as text."""
+        formatter = PageFormatter()
+        self.format_help(ctx, formatter)
+        return formatter.getvalue().rstrip("\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Called by click for the middle of the help."""
+        if isinstance(formatter, PageFormatter):
+            self.write_sections(ctx, formatter)
+
+    def write_sections(self, ctx: click.Context, page: PageFormatter) -> None:
+        """Options and all that follows."""
+        raise NotImplementedError
+
+
+class HelpCommand(_Page):
     """A command whose help has its options in groups.
 
     `variables`: those of the environment that have no flag; `exit_codes`: what it ends with.
@@ -55,35 +70,65 @@ class HelpCommand(click.Command):
         self.variables = variables
         self.exit_codes = exit_codes
 
-    def get_help(self, ctx: click.Context) -> str:
-        """The help as text."""
-        return _lines(super().get_help(ctx))
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Both: a command's help is a page already."""
+        return ["-h", "--help"]
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Called by click for the middle of the help."""
-        _write_options(self, ctx, formatter)
-        _write_environment(self.variables, formatter)
-        _write_rows("Exit codes", self.exit_codes, formatter)
-
-
-class HelpGroup(click.Group):
-    """A group with that help, whose bare call is a command of its own."""
-
-    def get_help(self, ctx: click.Context) -> str:
-        """The help as text."""
-        return _lines(super().get_help(ctx))
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Called by click for the middle of the help."""
-        _write_options(self, ctx, formatter)
-        _write_environment(_SECRETS, formatter)
-        commands = [(name, self.commands[name].get_short_help_str(100)) for name in self.list_commands(ctx)]
-        _write_rows("Commands", commands, formatter)
-        _write_rows("Exit codes", _EXIT_CODES, formatter)
-        _write_rows("Examples", _EXAMPLES, formatter)
+    def write_sections(self, ctx: click.Context, page: PageFormatter) -> None:
+        """See _Page."""
+        _write_options(self, ctx, page)
+        _write_environment(self.variables, page)
+        page.write_rows("Exit codes", self.exit_codes)
 
 
-def _write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+class HelpGroup(_Page, click.Group):
+    """A group with that help, whose bare call is a command of its own. `-h` shows a page of it."""
+
+    def write_sections(self, ctx: click.Context, page: PageFormatter) -> None:
+        """See _Page."""
+        _write_options(self, ctx, page)
+        _write_environment(_SECRETS, page)
+        page.write_rows("Commands", self._commands(ctx))
+        page.write_rows("Exit codes", _EXIT_CODES)
+        page.write_rows("Examples", _EXAMPLES)
+
+    def few(self, ctx: click.Context) -> str:
+        """The page of what most people need."""
+        page = PageFormatter()
+        self.format_usage(ctx, page)
+        self.format_help_text(ctx, page)
+        needed = [param for param in self.get_params(ctx) if isinstance(param, Setting) and param.needed]
+        page.write_rows("What most people need", [record for p in needed if (record := p.get_help_record(ctx))])
+        _write_environment(_SECRETS, page)
+        page.write_rows("Examples", _FEW_EXAMPLES)
+        page.write_paragraph()
+        names = ", ".join(name for name, _ in self._commands(ctx))
+        page.write_text(f"All settings and exit codes: --help. Commands, each with a --help of its own: {names}.")
+        return page.getvalue().rstrip("\n")
+
+    def _commands(self, ctx: click.Context) -> list[tuple[str, str]]:
+        return [(name, self.commands[name].get_short_help_str(100)) for name in self.list_commands(ctx)]
+
+
+def few_option() -> click.Option:
+    """`-h` of the group."""
+
+    def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing and isinstance(ctx.command, HelpGroup):
+            click.echo(ctx.command.few(ctx), color=ctx.color)
+            ctx.exit()
+
+    return click.Option(
+        ["-h", "few"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Show the ten settings that most people need, and exit.",
+    )
+
+
+def _write_options(command: click.Command, ctx: click.Context, page: PageFormatter) -> None:
     groups: dict[str, list[tuple[str, str]]] = {}
     for param in command.get_params(ctx):
         record = param.get_help_record(ctx)
@@ -91,26 +136,9 @@ def _write_options(command: click.Command, ctx: click.Context, formatter: click.
             group = param.group if isinstance(param, Setting) else "Other"
             groups.setdefault(group, []).append(record)
     for group, records in groups.items():
-        _write_rows(group, records, formatter)
+        page.write_rows(group, records)
 
 
-def _write_environment(variables: Rows, formatter: click.HelpFormatter) -> None:
+def _write_environment(variables: Rows, page: PageFormatter) -> None:
     if variables:
-        _write_rows("Environment only (NAME_FILE names a file with the secret)", variables, formatter)
-
-
-def _write_rows(title: str, rows: Rows, formatter: click.HelpFormatter) -> None:
-    with formatter.section(title):
-        formatter.write_dl([(left.ljust(_LEFT), _keep_together(right)) for left, right in rows], col_max=_LEFT)
-
-
-def _keep_together(text: str) -> str:
-    """`text` with stand-ins: no flag is torn at its hyphens, and no note in two if it fits a line."""
-    note = _NOTE.search(text)
-    if note is not None and len(note[0]) <= _WHOLE + 1:
-        text = text[: note.start()] + " " + note[0][1:].replace(" ", _SPACE)
-    return text.replace("-", _HYPHEN)
-
-
-def _lines(text: str) -> str:
-    return text.replace(_HYPHEN, "-").replace(_SPACE, " ")
+        page.write_rows("Environment only (NAME_FILE names a file with the secret)", variables)

@@ -14,7 +14,7 @@ from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.cli.build import APPLICATION, build_output, build_settings
 from oaa_bitbucket_async.cli.demo import demo
 from oaa_bitbucket_async.cli.diff import diff
-from oaa_bitbucket_async.cli.help import HelpGroup
+from oaa_bitbucket_async.cli.help import HelpGroup, few_option
 from oaa_bitbucket_async.cli.invocation import (
     CLOSED_PIPE,
     Invocation,
@@ -36,9 +36,8 @@ from oaa_bitbucket_async.urls import AddressError, bitbucket_base
 @click.group(
     cls=HelpGroup,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
     subcommand_metavar="[COMMAND ...]",
-    params=options_of("run"),
+    params=[*options_of("run"), few_option()],
 )
 @click.version_option(__version__, prog_name=APPLICATION, message="%(prog)s %(version)s")
 @click.pass_context

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import click
 
+from oaa_bitbucket_async.cli.page import with_note
 from oaa_bitbucket_async.settings import CHOOSE_NAME, Output, Pace, Scope, Settings, State, Tls, Veza
 
 CommandName = Literal["run", "push", "demo"]
@@ -27,6 +28,8 @@ _SECTIONS = MappingProxyType(
     {"": Settings, "tls": Tls, "veza": Veza, "pace": Pace, "scope": Scope, "state": State, "output": Output}
 )
 """The parts of `Settings`, by the name of their field."""
+Complete = Callable[[click.Context, click.Parameter, str], list[str]]
+"""What a shell offers for a value that was begun."""
 
 
 class Number(click.FloatRange):
@@ -107,15 +110,23 @@ class DatedPath(click.Path):
 class Setting(click.Option):
     """An option with its place in the help and in the README's table.
 
-    `default_text` is what a reader is told about the default, where it is not simply the default's text.
+    `needed`: `-h` shows it. `default_text` is what a reader is told about the default, where it is not simply the
+    default's text.
     """
 
     def __init__(
-        self, declarations: Iterable[str], *, group: str, default_text: str | None = None, **rest: Any
+        self,
+        declarations: Iterable[str],
+        *,
+        group: str,
+        default_text: str | None = None,
+        needed: bool = False,
+        **rest: Any,
     ) -> None:
         super().__init__(list(declarations), show_envvar=True, **rest)
         self.group = group
         self.default_text = default_text
+        self.needed = needed
 
     @property
     def variable(self) -> str:
@@ -136,7 +147,7 @@ class Setting(click.Option):
         record = super().get_help_record(ctx)
         if record is None:
             return None
-        return record[0], f"{self.help} [{self.variable}; {self.shown_default}]"
+        return record[0], with_note(self.help or "", f"{self.variable}; {self.shown_default}")
 
 
 def _told(default: object) -> str:
@@ -182,7 +193,8 @@ class Spec:
     `to` is the path of that field in `Settings`, such as `pace.page_size`; empty for what only the command line
     reads. `value` checks what is given; without one it is text, or a switch where the default is one. `shown` is
     what a reader is told about the default where its own text would not do. `takers` are the commands that have
-    the flag. With `asks_if_given` click passes None on for what was not given, and the field keeps its default: so the
+    the flag. The ten settings that `-h` shows are `needed`. `complete` gives what a shell offers for a value that was
+    begun. With `asks_if_given` click passes None on for what was not given, and the field keeps its default: so the
     command can tell what was said from what is so anyway.
     """
 
@@ -198,6 +210,8 @@ class Spec:
     takers: tuple[CommandName, ...] = ("run",)
     kind: type[Setting] = Setting
     asks_if_given: bool = False
+    needed: bool = False
+    complete: "Complete | None" = None
 
     @property
     def name(self) -> str:
@@ -237,6 +251,8 @@ class Spec:
             metavar=self.metavar,
             default_text=shown,
             help=self.help,
+            needed=self.needed,
+            shell_complete=self.complete,
             **more,
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from oaa_bitbucket_async.cli.completion import kinds, project_keys
 from oaa_bitbucket_async.cli.setting import (
     MAX_CONCURRENCY,
     AnyValueFlag,
@@ -41,6 +42,7 @@ _BITBUCKET_SETTINGS = (
         variable="BITBUCKET_URL",
         metavar="URL",
         shown="required",
+        needed=True,
     ),
     Spec(
         "--ca-file",
@@ -49,6 +51,7 @@ _BITBUCKET_SETTINGS = (
         metavar="PATH",
         value=_FILE,
         shown="the system's",
+        needed=True,
     ),
     Spec(
         "--client-cert",
@@ -77,6 +80,7 @@ _VEZA_SETTINGS = (
         metavar="URL",
         shown="required",
         takers=_PUSH,
+        needed=True,
     ),
     Spec(
         "--provider-name",
@@ -184,6 +188,8 @@ _SCOPE_SETTINGS = (
         shown="all",
         many=True,
         takers=_DEMO,
+        complete=project_keys,
+        needed=True,
     ),
     Spec(
         "--exclude-project",
@@ -194,6 +200,7 @@ _SCOPE_SETTINGS = (
         shown="none",
         many=True,
         takers=_DEMO,
+        complete=project_keys,
     ),
     Spec(
         "--personal-projects/--no-personal-projects",
@@ -210,6 +217,8 @@ _SCOPE_SETTINGS = (
         shown="none",
         many=True,
         takers=_DEMO,
+        complete=kinds,
+        needed=True,
     ),
 )
 _INTEGRITY_SETTINGS = (
@@ -260,6 +269,7 @@ _OUTPUT_SETTINGS = (
         shown="off",
         takers=_DEMO,
         kind=OptionalPath,
+        needed=True,
     ),
     Spec("--progress/--no-progress", "output.progress", "Show a progress display.", shown="on a terminal", takers=_ALL),
     Spec(
@@ -278,6 +288,7 @@ _OUTPUT_SETTINGS = (
         value=_NEW_FILE,
         shown="off",
         takers=_DEMO,
+        needed=True,
     ),
     Spec(
         "--report",
@@ -287,6 +298,7 @@ _OUTPUT_SETTINGS = (
         value=DatedPath(dir_okay=False, path_type=Path),
         shown="off",
         takers=_DEMO,
+        needed=True,
     ),
     Spec(
         "--report-dir",
@@ -299,13 +311,19 @@ _OUTPUT_SETTINGS = (
     ),
 )
 _MODE_SETTINGS = (
-    Spec("--dry-run", "dry_run", "Collect and check the payload, upload nothing; needs no Veza settings."),
+    Spec(
+        "--dry-run",
+        "dry_run",
+        "Collect and check the payload, upload nothing; needs no Veza settings.",
+        needed=True,
+    ),
     Spec(
         "--check",
         "",
         "Only look whether a run would work: reachability, version, credential, rights, "
         "rate limit, Veza's key, and how many requests a run takes.",
         default=False,
+        needed=True,
     ),
     Spec(
         "--json",

@@ -12,7 +12,7 @@ from oaa_bitbucket_async.access.compute import what_can, what_group_can, who_can
 from oaa_bitbucket_async.access.finding import NotFoundError, find_holder, find_places
 from oaa_bitbucket_async.access.graph import AccessGraph, AnotherPayloadError, Place
 from oaa_bitbucket_async.access.levels import Level
-from oaa_bitbucket_async.errors import ConfigurationError
+from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.oaa.saved import head_of_ours, naming, read_saved
 from oaa_bitbucket_async.oaa.schema import SavedUser
 from oaa_bitbucket_async.ops.answers_text import (
@@ -162,3 +162,14 @@ def _introduce(graph: AccessGraph, path: Path, question: Question) -> None:
 def _not_found(error: NotFoundError) -> ConfigurationError:
     nearest = f"The nearest names are {', '.join(error.nearest)}." if error.nearest else "No name looks like it."
     return ConfigurationError(f"{error.args[0]}.", nearest)
+
+
+def project_keys(state_dir: Path) -> list[str]:
+    """The keys of the projects in the last uploads that `state_dir` holds; of one that can't be read none."""
+    keys: set[str] = set()
+    for path in last_payloads(state_dir):
+        try:
+            keys |= head_of_ours(path).project_keys
+        except (OSError, CollectorError):  # a shell asks, whose prompt is no place for errors
+            continue
+    return sorted(keys)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from oaa_bitbucket_async import errors
 from oaa_bitbucket_async.cli.invocation import Invocation
@@ -22,15 +23,25 @@ from tests.readme import rows, section
 COMMANDS: list[list[str]] = [[], ["push"], ["diff"], ["demo"], ["who-can"], ["what-can"]]
 
 
+WIDTHS = [45, 80, 120, 160]
+
+
+def help_page(command: list[str], width: int, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(width))
+        assert execute(command) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_fits_80_columns_and_shows_every_variable_and_default(
-    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_help_fits_the_terminal_and_shows_every_variable_and_default(
+    command: list[str], width: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    assert execute([*command, "--help"]) == 0
-    text = capsys.readouterr().out
-    assert max(map(len, text.splitlines())) <= 80
-    words = " ".join(text.split())
+    lines = help_page([*command, "--help"], width, capsys)
+    assert max(map(len, lines)) <= min(width, 120)
+    assert width < 120 or max(map(len, lines)) > 100, "as wide as there is room"
+    words = " ".join(" ".join(lines).split())
     shown = cli.commands[command[0]] if command else cli
     for param in shown.params:
         if isinstance(param, Setting):
@@ -38,19 +49,76 @@ def test_help_fits_80_columns_and_shows_every_variable_and_default(
             assert f"[{param.variable}; {param.shown_default}]" in words
 
 
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_line_of_the_help_breaks_where_it_hurts(
-    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: list[str], width: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    assert execute([*command, "--help"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = help_page([*command, "--help"], width, capsys)
     assert [line for line in lines if line.endswith("-")] == [], "a flag torn at a hyphen"
     for opened, line in enumerate(lines):
-        if line.rpartition("[")[2].count("]") == 0 and "[" in line:  # goes on in the next line
+        if width >= 80 and line.rpartition("[")[2].count("]") == 0 and "[" in line:  # goes on in the next line
             whole = f"{line.rpartition('[')[2]} {lines[opened + 1].strip()}"
             assert len(whole) > 45, f"[{whole} fits one line"
-    assert not any("\ue000" <= character <= "\uf8ff" for line in lines for character in line), "a stand-in is shown"
+    assert not any(character == "\xa0" for line in lines for character in line), "a stand-in is shown"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_h_is_a_page_of_the_ten_settings_that_people_need(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = help_page(["-h"], width, capsys)
+    assert max(map(len, lines)) <= min(width, 120)
+    flags = {word for line in lines for word in re.findall(r"^  (--[a-z-]+)", line)}
+    assert flags == {p.opts[0] for p in cli.params if isinstance(p, Setting) and p.needed}
+    assert len(flags) == 10
+    text = "\n".join(lines)
+    assert text.partition("Examples:")[2].count("  oaa-bitbucket-async") == 2
+    assert all(name in text for name in ("BITBUCKET_TOKEN", "VEZA_API_KEY", "--help"))
+    assert len(lines) < (85 if width < 80 else 55)
+
+
+def test_h_of_a_command_is_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in cli.commands:
+        assert help_page([name, "-h"], 80, capsys) == help_page([name, "--help"], 80, capsys)
+
+
+def test_the_help_of_the_demo_has_the_demos_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\n".join(help_page(["demo", "--help"], 120, capsys))
+    assert "[OAA_DEMO_SAVE_JSON; demo-payload.json]" in text
+    assert "[OAA_DEMO_REPORT; demo-report.html]" in text
+    assert "[OAA_DEMO_REPOSITORIES; 1000]" in text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a terminal of POSIX")
+@pytest.mark.parametrize(("term", "bold"), [("xterm", True), ("dumb", False)])
+def test_headings_are_bold_on_a_terminal_alone(
+    term: str, bold: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    assert "\x1b" not in "\n".join(help_page(["--help"], 80, capsys))
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        subprocess.run(
+            [sys.executable, "-m", "oaa_bitbucket_async", "-h"],
+            cwd=Path(__file__).parents[2], stdout=terminal, check=True, timeout=60,
+        )  # fmt: skip
+        shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert ("\x1b[1m" in shown) is bold
+
+
+def offered(*words: str, begun: str) -> list[str]:
+    complete = ShellComplete(cli, {}, "oaa-bitbucket-async", "_OAA_BITBUCKET_ASYNC_COMPLETE")
+    return [item.value for item in complete.get_completions(list(words), begun)]
+
+
+def test_a_shell_is_offered_values(tmp_path: Path) -> None:
+    assert offered("--identity", begun="") == ["email", "name", "both"]
+    assert offered("--include", begun="s") == ["ssh-keys", "settings"]
+    assert offered("--include", begun="tokens,s") == ["tokens,ssh-keys", "tokens,settings"]
+    assert "tokens,tokens" not in offered("--include", begun="tokens,")
+    assert offered("--state-dir", str(tmp_path), "--project", begun="") == []
+    assert offered("demo", "--project", begun="") == []
+    assert offered("--max-a", begun="--max-a") == ["--max-attempts"]
 
 
 def test_the_help_has_the_readmes_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
