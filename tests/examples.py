@@ -1,19 +1,20 @@
 """How many examples a property is tried on, and how often a loop goes round: a tenth by default, all of them with
 `--hypothesis-profile=full`.
 
-The default keeps the suite short enough to be run after each change; `.ci/run` asks for all.
+The default keeps the suite short enough to be run after each change; `.ci/run` asks for all. How long an example takes
+is no finding: the machine may be busy.
 """
 
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 QUICK, FULL = "quick", "full"
 _SHARE = {QUICK: 10, FULL: 100}
 """Per cent."""
 
 for name, share in _SHARE.items():
-    settings.register_profile(name, max_examples=share, deadline=None)
+    settings.register_profile(name, max_examples=share, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(QUICK)
 
 

@@ -107,12 +107,3 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
     assert os.access(script, os.X_OK)
     shown = subprocess.run([script, "--show"], capture_output=True, text=True, check=True, timeout=60)
     assert shown.stdout.splitlines() == [_command("demo"), _command("tests")]
-
-
-def test_sections_come_in_the_order_in_which_a_reader_needs_them() -> None:
-    assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
-        "What it is", "How to run it for real", "Settings", "Exit codes", "Questions", "What changed", "The report",
-        "How Bitbucket is mapped",
-        "Keys, tokens and guardrails",
-        "What it does not see, and why", "Scheduling", "Metrics", "Logs", "Architecture", "Benchmarks", "Development",
-    ]  # fmt: skip

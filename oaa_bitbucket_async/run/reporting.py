@@ -20,7 +20,6 @@ from oaa_bitbucket_async.oaa.counts import counts_of
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.ops.figures import fields
 from oaa_bitbucket_async.ops.logs import logging_to
-from oaa_bitbucket_async.ops.metrics import write_metrics
 from oaa_bitbucket_async.ops.report import RunReport
 from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.analysis import Analysis
@@ -79,6 +78,8 @@ class Reporter:
                 render(self.result, self.console, self.output)
         if (metrics_file := self.output.metrics_file) is not None:
             with _not_worth_the_run("--metrics-file (OAA_METRICS_FILE)", Event.METRICS_FAILED):
+                from oaa_bitbucket_async.ops.metrics import write_metrics  # its library takes a while to load
+
                 await asyncio.to_thread(write_metrics, metrics_file, self.result)
         if self.output.wants_report and self.shown:
             if not self.samples:

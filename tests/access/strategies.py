@@ -75,7 +75,7 @@ def _grants(names: list[str], permissions: list[str], most: int = 4) -> st.Searc
 
 @st.composite
 def _users(draw: st.DrawFn) -> list[ModelUser]:
-    """No two have one slug, as Bitbucket sees to it."""
+    """No two have one slug, as Bitbucket sees to it, and none has one that leads elsewhere in a path."""
     users: list[ModelUser] = []
     for number, name in enumerate(draw(_names(USER_NAMES, 6, least=2)), start=1):
         user = ModelUser(
@@ -88,7 +88,7 @@ def _users(draw: st.DrawFn) -> list[ModelUser]:
             deleted=draw(_seldom) and draw(_seldom),
         )
         user.active = user.active and not user.deleted
-        if any(other.slug == user.slug for other in users):
+        if user.slug in (".", "..") or any(other.slug == user.slug for other in users):
             user.slug += str(number)
         users.append(user)
     return users

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.bitbucket import client as client_module
 from oaa_bitbucket_async.bitbucket.client import MAX_THROTTLED, PROOF_INTERVAL, Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
@@ -37,25 +36,6 @@ class Timed(Wire):
     @property
     def waits(self) -> list[float]:
         return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False)]
-
-
-def test_the_common_path_makes_no_retry_machinery(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Made(Exception):  # noqa: N818
-        pass
-
-    def made(**_: object) -> None:
-        raise Made
-
-    monkeypatch.setattr(client_module, "AsyncRetrying", made)
-
-    async def main() -> None:
-        client = client_of(Wire(scripted(PROJECT, ok(page([])), RESET)))
-        assert (await client.ask(QUESTION)).key == "A"
-        assert (await client.page(API.users(detailed=False))).values == []
-        with pytest.raises(Made):  # a fault does need it
-            await client.ask(QUESTION)
-
-    run_virtual(main())
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 6])

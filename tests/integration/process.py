@@ -14,7 +14,7 @@ from tests.integration.harness import DATA_SOURCE, Bench
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "from oaa_bitbucket_async.cli.main import main; main()"
-QUICK_JOURNAL = "import oaa_bitbucket_async.collect.journal.journal as journal; journal._INTERVAL = 0.05"
+QUICK_JOURNAL = "import oaa_bitbucket_async.collect.journal.journal as journal; journal.WRITE_INTERVAL = 0.05"
 """What was answered is on its way to the disk after 50 ms instead of a second: the tests have no hours."""
 
 

@@ -29,16 +29,15 @@ main()
 """
 SLOW_METRICS = """
 import sys, time
-import oaa_bitbucket_async.run
-reporting = sys.modules["oaa_bitbucket_async.run.reporting"]
-write = reporting.write_metrics
+import oaa_bitbucket_async.ops.metrics as metrics
+write = metrics.write_metrics
 
 def slowly(*args, **more):
     print("writing", flush=True)
     time.sleep(1.0)
     return write(*args, **more)
 
-reporting.write_metrics = slowly
+metrics.write_metrics = slowly
 """
 
 

@@ -35,6 +35,7 @@ from tests.integration.process import QUICK_JOURNAL, Process, ended
 from tests.integration.test_same_bytes import MIXED, PATIENT, three_in_ten
 from tests.servers import Fault, RiggedBitbucket, RiggedOptions
 from tests.servers.capacity import Capacity
+from tests.servers.changes import delete_user
 from tests.servers.veza import RiggedVeza
 
 Whole = Callable[[bool], Ran]
@@ -138,7 +139,6 @@ def test_what_is_deleted_meanwhile_takes_its_keys_along(bench: Benches) -> None:
 def test_a_user_who_is_deleted_meanwhile(bench: Benches) -> None:
     made = bench(estate=keyed())
     gone = made.bitbucket.estate.users[7]
-    original = made.bitbucket.estate.delete_user
     fault = Fault("slow", match="user-tokens", seconds=0.0)
     made.bitbucket.faults.append(fault)
     strikes = fault.strikes
@@ -146,7 +146,7 @@ def test_a_user_who_is_deleted_meanwhile(bench: Benches) -> None:
     def first_deletes(route: Any, path: str) -> bool:
         struck = strikes(route, path)
         if struck and not gone.deleted:
-            original(gone.name)
+            delete_user(made.bitbucket.estate, gone.name)
         return struck
 
     fault.strikes = first_deletes  # type: ignore[method-assign]

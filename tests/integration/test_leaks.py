@@ -193,7 +193,7 @@ def test_while_it_runs(place: Place) -> None:
     """The process list, the journal with its log, the lock and who holds it."""
     hanging = Fault("hanging", match="repository-users", first=20)
     place.bench.bitbucket.faults.append(hanging)
-    process = place.start(first="import oaa_bitbucket_async.collect.journal.journal as j; j._INTERVAL = 0.02")
+    process = place.start(first="import oaa_bitbucket_async.collect.journal.journal as j; j.WRITE_INTERVAL = 0.02")
     process.until(lambda: hanging.struck)
     process.until(lambda: any(p.stat().st_size > 20_000 for p in place.bench.state.glob("*.journal-wal")))
     proc = Path(f"/proc/{process.popen.pid}")
@@ -215,7 +215,7 @@ def test_a_bug_that_tells_all_it_knows(place: Place) -> None:
 
 
 def test_every_way_to_fail(place: Place) -> None:
-    """Exit codes 2, 3, 4, 5 and 75, each with --debug, which shows tracebacks."""
+    """Exit codes 3 and 4, and of the others, in which Bitbucket's secret has no part, some with each login."""
     bitbucket, veza = place.bench.bitbucket, place.bench.veza
 
     def ends(code: int, *arguments: str, **more: str) -> None:
@@ -223,23 +223,25 @@ def test_every_way_to_fail(place: Place) -> None:
         assert end.code == code, end.err
         place.holds_nothing()
 
-    ends(2, VEZA_URL="http://veza.example.com")
     bitbucket.faults[:] = [Fault("lost-right", match="repository-users", first=10)]
     ends(3, "--save-json", "missing.json", OAA_LOG_FORMAT="json")
     assert (place.folder / "missing.json.incomplete").exists()
     bitbucket.faults[:] = [Fault("revoked", first=40)]
     ends(4, "--no-resume")
-    bitbucket.faults[:] = [Fault("reset")]
-    ends(75, "--max-attempts", "1")
     bitbucket.faults.clear()
-    veza.fail("rejected")
-    ends(5)
-    assert [name for name in place.modes() if name.endswith(".json.gz")]
-    veza.fail("refused", call="check")
-    ends(5, OAA_LOG_FORMAT="json")
+    if place.basic:
+        ends(2, VEZA_URL="http://veza.example.com")
+        bitbucket.faults[:] = [Fault("reset")]
+        ends(75, "--max-attempts", "1")
+    else:
+        veza.fail("rejected")
+        ends(5)
+        assert [name for name in place.modes() if name.endswith(".json.gz")]
+        veza.fail("refused", call="check")
+        ends(5, OAA_LOG_FORMAT="json")
 
 
-@pytest.mark.parametrize("before", [0, 230, 265])
+@pytest.mark.parametrize("before", [230, 265])
 def test_a_server_that_repeats_what_it_was_sent(place: Place, before: int) -> None:
     """An error page of a proxy can quote the request, credential and all; the log must not quote it on, nor a part.
 

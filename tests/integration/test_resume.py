@@ -24,6 +24,7 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Scope, State
 from oaa_bitbucket_async.state import state_paths
 from tests.collect.instance import CAPABILITIES
+from tests.examples import rounds
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
 from tests.integration.process import QUICK_JOURNAL, Process, ended
@@ -102,9 +103,7 @@ def kept_units(path: Path, copy: Path) -> int:
 
 
 @pytest.mark.parametrize(("seed", "options"), [(1, {}), (2, {"page_cap": 7, "version": "8.9.0"})])
-def test_five_kills_and_a_run_to_the_end(
-    bench: Benches, tmp_path: Path, seed: int, options: dict[str, int | str]
-) -> None:
+def test_kills_and_a_run_to_the_end(bench: Benches, tmp_path: Path, seed: int, options: dict[str, int | str]) -> None:
     capacity = Capacity(slots=4, service="fixed", seconds=0.0)
     made = bench(RiggedOptions(capacity=capacity, **options))  # type: ignore[arg-type]
     unbroken = truth(made)
@@ -114,7 +113,7 @@ def test_five_kills_and_a_run_to_the_end(
     log, pushed = made.bitbucket.requests, made.veza.pushed
     uploads, began = len(pushed), len(log)
     kept, lost = [0], 0
-    for number in range(5):
+    for number in range(kills := rounds(5)):
         before = len(log)
         process = Process(made, first=QUICK_JOURNAL, OAA_CONCURRENCY="4")
         process.until_requests(before + rng.randrange(before_the_crawl // 2, before_the_crawl + 25))
@@ -135,7 +134,7 @@ def test_five_kills_and_a_run_to_the_end(
     assert not journals(made)
     if not options:  # one page, one unit, one request: what was lost is what was answered and not yet on the disk
         assert len(log) - before == unbroken.requests - kept[-1]
-        assert len(log) - began <= unbroken.requests + 5 * before_the_crawl + lost
+        assert len(log) - began <= unbroken.requests + kills * before_the_crawl + lost
 
 
 # --- not trusted ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -340,12 +341,10 @@ def test_nothing_is_written_behind_a_part_that_could_not_be_written(path: Path) 
     """Closing while a write is failing: the last part would follow a gap."""
 
     async def test() -> None:
-        journal = await open_at(path)
-        hold = threading.Event()
-        journal._thread.submit(hold.wait)
-        journal.page(LISTING, [user(1)])
-        journal.page(LISTING, [rows.User(1 << 80, "too big")])
-        journal._write()
+        hold, writer = threading.Event(), ThreadPoolExecutor(1)
+        journal = await open_at(path, writer=writer)
+        writer.submit(hold.wait)
+        journal.page(LISTING, [rows.User(1 << 80, "too big")] * 5000)  # so many rows are written at once
         journal.done(LISTING, [user(2)], NOW)
         closing = asyncio.ensure_future(journal.close())
         await asyncio.sleep(0)
@@ -373,9 +372,9 @@ def test_a_journal_in_use_is_left_alone(path: Path, caplog: pytest.LogCaptureFix
 
 def test_noting_never_waits_and_ready_does(path: Path) -> None:
     async def test() -> None:
-        journal = await open_at(path)
-        hold = threading.Event()
-        journal._thread.submit(hold.wait)  # a disk that hangs
+        hold, writer = threading.Event(), ThreadPoolExecutor(1)
+        journal = await open_at(path, writer=writer)
+        writer.submit(hold.wait)  # a disk that hangs
         page = [user(n) for n in range(1000)]
         for _ in range(30):
             journal.page(LISTING, page)
@@ -395,7 +394,7 @@ def test_noting_never_waits_and_ready_does(path: Path) -> None:
 
 def test_what_was_noted_reaches_the_disk_by_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        monkeypatch.setattr(journal_module, "_INTERVAL", 0.01)
+        monkeypatch.setattr(journal_module, "WRITE_INTERVAL", 0.01)
         journal = await open_at(path)
         tell(journal, told(1))
         async with asyncio.timeout(20):
@@ -412,17 +411,17 @@ def test_what_was_noted_reaches_the_disk_by_itself(path: Path, monkeypatch: pyte
 
 def test_closing_happens_even_if_whoever_waits_for_it_is_cancelled(path: Path) -> None:
     async def test() -> None:
-        journal = await open_at(path)
+        hold, writer = threading.Event(), ThreadPoolExecutor(1)
+        journal = await open_at(path, writer=writer)
         for number in range(50):
             tell(journal, told(number))
-        hold = threading.Event()
-        journal._thread.submit(hold.wait)
+        writer.submit(hold.wait)
         closing = asyncio.ensure_future(journal.close())
         await asyncio.sleep(0)
         closing.cancel()
         await asyncio.wait([closing])
         hold.set()
-        await asyncio.to_thread(journal._thread.shutdown)
+        await asyncio.to_thread(writer.shutdown)
         assert len(await found_in(path)) == 50
 
     run(test)

@@ -23,7 +23,7 @@ from oaa_bitbucket_async.errors import CollectorError, TemporaryError
 from oaa_bitbucket_async.events import Event, event
 
 _log = logging.getLogger(__name__)
-_INTERVAL = 1.0
+WRITE_INTERVAL = 1.0
 """Seconds after which what was noted is on its way to the disk: what a kill can cost."""
 _BATCH_ROWS = 4_000
 """Rows after which it is on its way sooner."""
@@ -38,7 +38,7 @@ class Journal:
     own. A journal that can't be written warns once and is off from then on: the run goes on without it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writer: ThreadPoolExecutor | None = None) -> None:
         """A journal that notes nothing. `open` makes one that does."""
         self.path = path
         self.resumed = False
@@ -49,7 +49,7 @@ class Journal:
         """Why an older journal was not taken up."""
         self._store: Store | None = None
         self._others = False
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._thread = writer or ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._entries: list[PendingRecord] = []
         self._noted = 0
         self._in_writing = 0
@@ -57,13 +57,23 @@ class Journal:
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    async def open(cls, path: Path, *, fingerprint: Fingerprint, window: float, resume: bool, now: float) -> "Journal":
+    async def open(
+        cls,
+        path: Path,
+        *,
+        fingerprint: Fingerprint,
+        window: float,
+        resume: bool,
+        now: float,
+        writer: ThreadPoolExecutor | None = None,
+    ) -> "Journal":
         """Take up the journal at `path` if it is of the same fingerprint, sound, and at most `window` seconds old.
 
         Otherwise what is there is renamed to `NAME.old`, with a line in the log, and an empty one begun; also
         if `resume` is false. `now` is in epoch seconds. Where there can be no journal, the one returned is off.
+        `writer` has the one thread that touches the file; the journal ends it.
         """
-        journal = cls(path)
+        journal = cls(path, writer)
         opening = partial(open_store, path, fingerprint=fingerprint, window=window, resume=resume, now=now)
         future = asyncio.get_running_loop().run_in_executor(journal._thread, opening)
         try:
@@ -186,7 +196,7 @@ class Journal:
         if self._noted >= _BATCH_ROWS:
             self._write()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._write)
+            self._timer = asyncio.get_running_loop().call_later(WRITE_INTERVAL, self._write)
 
     def _write(self) -> None:
         """Hand what was noted to the thread, unless it is still busy: then `_written` comes back to it."""
@@ -207,7 +217,7 @@ class Journal:
         elif self._noted >= _BATCH_ROWS:
             self._write()
         elif self._entries and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._write)
+            self._timer = asyncio.get_running_loop().call_later(WRITE_INTERVAL, self._write)
 
     async def _end(self, last: Callable[[], None]) -> None:
         """Queue what is left and then `last` in the thread, whatever it is busy with, and wait for it."""
