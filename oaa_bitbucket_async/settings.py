@@ -103,6 +103,8 @@ class Include(StrEnum):
     BRANCH_RESTRICTIONS = "branch-restrictions"
     SETTINGS = "settings"
     """What a pull request needs before it can be merged."""
+    DEFAULT_REVIEWERS = "default-reviewers"
+    """Who is asked to review which pull requests."""
 
 
 CREDENTIALS = frozenset({Include.ACCESS_KEYS, Include.TOKENS, Include.SSH_KEYS, Include.GPG_KEYS})

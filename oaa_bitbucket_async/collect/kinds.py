@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from oaa_bitbucket_async.bitbucket import branch_permissions, credentials, rows
+from oaa_bitbucket_async.bitbucket import branch_permissions, credentials, default_reviewers, rows
 from oaa_bitbucket_async.bitbucket.api import (
     DEFAULT_LEVELS,
     EFFECTIVE_PERMISSIONS,
@@ -180,6 +180,12 @@ PROJECT_TOKENS = UnitKind(
     path="/rest/access-tokens/1.0/projects/{}", pages=credentials.TOKENS,
     include=Include.TOKENS, row_key=rows.by_id,
 )
+PROJECT_REVIEWERS = UnitKind(
+    name="project-reviewers", of="project", row=default_reviewers.ReviewCondition,
+    what="default reviewers of project {}",
+    path="/rest/default-reviewers/latest/projects/{}/conditions", pages=default_reviewers.CONDITIONS,
+    include=Include.DEFAULT_REVIEWERS,
+)
 
 # --- repositories -----------------------------------------------------------------------------------------------------
 
@@ -231,6 +237,12 @@ REPOSITORY_SETTINGS = UnitKind(
     what="pull request settings of repository {}",
     path="/rest/api/1.0/projects/{}/repos/{}/settings/pull-requests", answer=branch_permissions.MERGE_CHECKS,
     include=Include.SETTINGS,
+)
+REPOSITORY_REVIEWERS = UnitKind(
+    name="repository-reviewers", of="repository", row=default_reviewers.ReviewCondition,
+    what="default reviewers of repository {}",
+    path="/rest/default-reviewers/latest/projects/{}/repos/{}/conditions", pages=default_reviewers.CONDITIONS,
+    include=Include.DEFAULT_REVIEWERS,
 )
 
 # --- users: those of others need ADMIN --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What protects a branch: restrictions, those who are exempt from them, and merge checks."""
+"""What protects a branch: restrictions, those who are exempt from them, merge checks and default reviewers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +33,17 @@ class ModelRestriction:
     users: Sequence[str] = ()
     groups: Sequence[str] = ()
     keys: Sequence[ModelSshKey] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReviewCondition:
+    """Pull requests from one branch to another get these reviewers (user names), of whom so many have to approve."""
+
+    id: int
+    source: ModelMatcher
+    target: ModelMatcher
+    approvals: int
+    reviewers: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

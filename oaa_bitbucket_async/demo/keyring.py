@@ -1,4 +1,4 @@
-"""Gives a synthetic estate its keys, tokens, branch restrictions and merge checks, as real instances have them.
+"""Gives a synthetic estate its keys, tokens, restrictions, merge checks and reviewers, as real instances have them.
 
 It has its own random numbers: no change here changes the people, places and grants of a seed.
 """
@@ -7,7 +7,13 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from oaa_bitbucket_async.demo.branch_permissions import CATEGORIES, ModelMatcher, ModelMergeChecks, ModelRestriction
+from oaa_bitbucket_async.demo.branch_permissions import (
+    CATEGORIES,
+    ModelMatcher,
+    ModelMergeChecks,
+    ModelRestriction,
+    ModelReviewCondition,
+)
 from oaa_bitbucket_async.demo.credentials import DAY, ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
 from oaa_bitbucket_async.demo.model import Estate, ModelProject, ModelRepository, ModelUser
 
@@ -22,6 +28,7 @@ _SHARES = {
     "project with restrictions": 0.35,
     "repository with restrictions": 0.20,
     "repository with merge checks": 0.30,
+    "place with default reviewers": 0.20,
     "key never used": 0.15,
     "key that expires": 0.40,
     "token that expires": 0.70,
@@ -56,7 +63,9 @@ class _Keyring:
         self._estate = estate
         self._now = now
         self._rng = random.Random(f"credentials {seed}")
+        self._reviews = random.Random(f"reviewers {seed}")
         self._key_ids, self._gpg_numbers, self._restriction_ids = count(1), count(1), count(1)
+        self._condition_ids = count(1)
         self._users = [user.name for user in estate.users if not user.deleted]
         self._groups = [group.name for group in estate.groups]
         places = len(estate.projects) + len(estate.repositories)
@@ -67,10 +76,12 @@ class _Keyring:
         for project in self._estate.projects:
             self._open(project, "project", "PROJECT")
             self._restrict(project, "project with restrictions")
+            self._review(project)
         for repository in self._estate.repositories:
             self._open(repository, "repository", "REPO")
             self._restrict(repository, "repository with restrictions")
             self._branches(repository)
+            self._review(repository)
         for user in self._estate.users:
             if not user.deleted:
                 self._equip(user)
@@ -161,6 +172,16 @@ class _Keyring:
             repository.development, repository.production = "refs/heads/develop", repository.default_branch
         if self._chance("repository with merge checks"):
             repository.checks = rng.choice(_CHECKS)
+
+    def _review(self, place: ModelProject | ModelRepository) -> None:
+        rng = self._reviews
+        if rng.random() < _SHARES["place with default reviewers"] and self._users:
+            reviewers = sorted(rng.sample(self._users, min(len(self._users), rng.randint(1, 3))))
+            source, approvals = rng.choice((ModelMatcher("ANY_REF"), *_MATCHERS)), rng.randint(0, len(reviewers))
+            condition = ModelReviewCondition(
+                next(self._condition_ids), source, ModelMatcher("BRANCH", "refs/heads/main"), approvals, reviewers
+            )
+            place.review_conditions = (condition,)
 
     def _chance(self, share: str) -> bool:
         return self._rng.random() < _SHARES[share]

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from oaa_bitbucket_async.demo.branch_permissions import NO_CHECKS, ModelMergeChecks, ModelRestriction
+from oaa_bitbucket_async.demo.branch_permissions import (
+    NO_CHECKS,
+    ModelMergeChecks,
+    ModelRestriction,
+    ModelReviewCondition,
+)
 from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
 
 NORMAL, PERSONAL = "NORMAL", "PERSONAL"
@@ -78,6 +83,7 @@ class ModelProject:
     access_keys: Sequence[ModelAccessKey] = ()
     tokens: Sequence[ModelAccessToken] = ()
     restrictions: Sequence[ModelRestriction] = ()
+    review_conditions: Sequence[ModelReviewCondition] = ()
 
     def __post_init__(self) -> None:
         self.name = self.name or self.key
@@ -109,6 +115,7 @@ class ModelRepository:
     access_keys: Sequence[ModelAccessKey] = ()
     tokens: Sequence[ModelAccessToken] = ()
     restrictions: Sequence[ModelRestriction] = ()
+    review_conditions: Sequence[ModelReviewCondition] = ()
     default_branch: str = "refs/heads/main"
     development: str | None = None
     production: str | None = None

@@ -17,6 +17,7 @@ from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.oaa.branch_permissions import branch_permission_properties
 from oaa_bitbucket_async.oaa.credentials import Credentials
+from oaa_bitbucket_async.oaa.default_reviewers import default_reviewer_properties
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.permissions import define_permissions
@@ -116,9 +117,10 @@ def _define_properties(app: CustomApplication, snapshot: Snapshot, target: Targe
         define.define_local_user_property(name, kind)
     for name, kind in GROUP_PROPERTIES.items():
         define.define_local_group_property(name, kind)
-    for name, kind in PROJECT_PROPERTIES.items():
+    reviewers = default_reviewer_properties(snapshot)
+    for name, kind in (PROJECT_PROPERTIES | reviewers).items():
         define.define_resource_property(PROJECT, name, kind)
-    for name, kind in (REPO_PROPERTIES | branch_permission_properties(snapshot)).items():
+    for name, kind in (REPO_PROPERTIES | branch_permission_properties(snapshot) | reviewers).items():
         define.define_resource_property(REPO, name, kind)
 
 

@@ -17,6 +17,7 @@ from oaa_bitbucket_async.collect.snapshot import (
     UserRecord,
 )
 from oaa_bitbucket_async.oaa.branch_permissions import branch_permissions
+from oaa_bitbucket_async.oaa.default_reviewers import default_reviewers
 from oaa_bitbucket_async.oaa.notes import Notes
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, REPO_READ, highest
 from oaa_bitbucket_async.oaa.values import description, named, properties
@@ -103,6 +104,7 @@ def _add_project(
             "default_permission": highest(by_default),
             "url": url,
             "collected": Missing("project", project.id) not in snapshot.missing,
+            **default_reviewers(snapshot, project),
         }
     )
     _hold(held, snapshot.project_grants.get(project.id), resource)
@@ -142,6 +144,7 @@ def _add_repository(
             "url": f"{project_url}/repos/{quote(repository.slug, safe='~')}",
             "collected": Missing("repository", repository.id) not in snapshot.missing,
             **branch_permissions(snapshot, repository),
+            **default_reviewers(snapshot, repository),
         }
     )
     _hold(held, snapshot.repository_grants.get(repository.id), resource)

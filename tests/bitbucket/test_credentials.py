@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from oaa_bitbucket_async.bitbucket import branch_permissions, credentials
+from oaa_bitbucket_async.bitbucket import branch_permissions, credentials, default_reviewers
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, SshKey, fingerprint_of, milliseconds
 
 # made with ssh-keygen, fingerprints as `ssh-keygen -l` printed them
@@ -185,3 +185,27 @@ def test_a_restriction_of_another_form_does_not_spoil_the_others() -> None:
         assert (found[0].kind, found[0].users) == ("read-only", ())
     with pytest.raises(msgspec.ValidationError):
         branch_permissions.RESTRICTIONS.decode(b'{"values": 7, "isLastPage": true}')
+
+
+def test_default_reviewers_with_or_without_pages() -> None:
+    """The document has an array; a server that pages is understood too."""
+    main = {"id": "refs/heads/main", "displayId": "main", "type": {"id": "BRANCH", "name": "Branch"}}
+    anything = {"id": "ANY_REF_MATCHER_ID", "displayId": "ANY_REF_MATCHER_ID", "type": {"id": "ANY_REF"}}
+    bare = {"id": "refs/heads/release", "type": {"id": "BRANCH"}}
+    people = [{"id": 2, "name": "bob"}, {"id": 1, "name": "ann", "emailAddress": None}]
+    told = [
+        {"id": 7, "sourceRefMatcher": anything, "targetRefMatcher": main, "requiredApprovals": 2, "reviewers": people},
+        {"id": 8, "sourceRefMatcher": bare, "targetRefMatcher": anything},
+    ]
+    expected = [
+        default_reviewers.ReviewCondition("any branch", "main", 2, ("ann", "bob")),
+        default_reviewers.ReviewCondition("release", "any branch", 0, ()),
+    ]
+    decode = default_reviewers.CONDITIONS.decode
+    whole = decode(json.dumps(told).encode())
+    assert (whole.values, whole.is_last_page) == (expected, True)
+    paged = decode(page(*told))
+    assert (paged.values, paged.is_last_page) == (expected, True)
+    for wrong in (b"7", b'{"values": 7, "isLastPage": true}', b'[{"id": 7}]'):
+        with pytest.raises(msgspec.ValidationError):
+            decode(wrong)

@@ -11,7 +11,12 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from oaa_bitbucket_async.demo.branch_permissions import ModelMatcher, ModelMergeChecks, ModelRestriction
+from oaa_bitbucket_async.demo.branch_permissions import (
+    ModelMatcher,
+    ModelMergeChecks,
+    ModelRestriction,
+    ModelReviewCondition,
+)
 from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
 from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelGroup, ModelProject, ModelRepository, ModelUser
 from tests.servers import Fault, RiggedBitbucket, RiggedOptions
@@ -157,6 +162,9 @@ def _give_credentials(ann: ModelUser, private: ModelProject, tool: ModelReposito
         ModelRestriction(1, "no-deletes", ModelMatcher("PATTERN", "rel*"), ["Ann", "gone"], ["inner"], [build]),
         ModelRestriction(2, "pull-request-only", ModelMatcher("MODEL_BRANCH", "development")),
     ]
+    anything, main = ModelMatcher("ANY_REF"), ModelMatcher("BRANCH", "refs/heads/main")
+    private.review_conditions = [ModelReviewCondition(1, anything, main, 1, ["Ann", "gone"])]
+    tool.review_conditions = [ModelReviewCondition(2, ModelMatcher("MODEL_CATEGORY", "RELEASE"), main, 0, ["Ann"])]
     tool.access_keys = [ModelAccessKey(build, "REPO_WRITE"), ModelAccessKey(backup, "REPO_READ")]
     tool.tokens = [ModelAccessToken("2", "pipeline", ("REPO_WRITE",))]
     tool.restrictions = [

@@ -24,6 +24,8 @@ READABLE = {
     "api/1.0/projects/PRIV/repos/tool/branches/default",
     "api/1.0/projects/PRIV/repos/tool/settings/pull-requests",
     "api/1.0/projects/PRIV/settings/pull-requests/git",
+    "default-reviewers/latest/projects/PRIV/conditions",
+    "default-reviewers/latest/projects/PRIV/repos/tool/conditions",
 }
 OF_ANN = {"access-tokens/1.0/users/ann", "ssh/1.0/keys?user=Ann", "gpg/1.0/keys?user=ANN", "ssh/1.0/keys?userName=ann"}
 EVERYTHING = OF_PROJECT | OF_REPOSITORY | READABLE | OF_ANN

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 CREDENTIALS = ("ssh_keys", "gpg_keys", "tokens", "access_keys", "restrictions")
-BRANCH_PERMISSIONS = ("default_branch", "development", "production", "checks")
+BRANCH_PERMISSIONS = ("default_branch", "development", "production", "checks", "review_conditions")
 
 
 NOW = 1_750_000_000_000

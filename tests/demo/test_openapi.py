@@ -78,6 +78,8 @@ ENDPOINTS = [
         "/branch-permissions/2.0/projects/PRIV/repos/tool/restrictions?start=0&limit=10",
         f"/branch-permissions{REPOSITORY}/restrictions",
     ),
+    ("/default-reviewers/latest/projects/PRIV/conditions", f"/default-reviewers{PROJECT}/conditions"),
+    ("/default-reviewers/latest/projects/PRIV/repos/tool/conditions", f"/default-reviewers{REPOSITORY}/conditions"),
 ]
 """What is asked for, and the document's path for it; without a slash before them, both are below `/api/latest/`."""
 
@@ -194,7 +196,8 @@ def components() -> dict[str, Any]:
     wanted += ("RestPermittedUser", "RestPermittedGroup", "RestPermitted", "RestProject", "RestRepository")
     wanted += ("RestSshAccessKey", "RestSshKey", "RestGpgKey", "RestGpgSubKey", "RestAccessToken", "RestMinimalRef")
     wanted += ("RestRefRestriction", "RestRepositoryPullRequestSettings", "RestPullRequestSettings")
-    wanted += ("RestPullRequestMergeStrategy", "RestRateLimitSettings", "RestUserRateLimitSettings", "RestErrorMessage")
+    wanted += ("RestPullRequestCondition", "RestPullRequestMergeStrategy")
+    wanted += ("RestRateLimitSettings", "RestUserRateLimitSettings", "RestErrorMessage")
     return {name: as_json_schema(document()["components"]["schemas"][name]) for name in wanted}
 
 
@@ -214,7 +217,7 @@ def test_answers_are_as_documented(asked: str, path: str, options: RiggedOptions
         for url in urls(asker.server.url, asked):
             reply = await asker.admin(url)
             assert reply.status == 200
-            assert reply.json.get("size") != 0, "an empty page proves nothing"
+            assert reply.json if isinstance(reply.json, list) else reply.json.get("size") != 0, "nothing proves nothing"
             validate(reply, answer_schema(path))
 
     ask(check, options=options)
@@ -241,7 +244,8 @@ def test_refusals_are_as_documented(path: str) -> None:
         anonymous = await asker.get(urls(asker.server.url, asked)[0], token=None)
         if path not in ("projects", "repos"):
             assert anonymous.status == 401
-            validate(anonymous, answer_schema(path, "401"))
+            documented = path if "401" in responses else f"/keys{PROJECT}/ssh"  # some forget to say how they refuse
+            validate(anonymous, answer_schema(documented, "401"))
         if "404" in responses:
             gone = await asker.admin(urls(asker.server.url, missing)[0])
             assert gone.status == 404

@@ -3,7 +3,12 @@
 import re
 from typing import Any
 
-from oaa_bitbucket_async.demo.branch_permissions import ModelMatcher, ModelMergeChecks, ModelRestriction
+from oaa_bitbucket_async.demo.branch_permissions import (
+    ModelMatcher,
+    ModelMergeChecks,
+    ModelRestriction,
+    ModelReviewCondition,
+)
 from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Estate
@@ -14,7 +19,7 @@ from tests.integration.harness import Bench, Ran
 EVERYTHING = frozenset(Include)
 SHARED = ModelSshKey(9001, "deploy@everywhere", "RSA", 3072, last_authenticated=1_710_000_000_000)
 OWN_PATHS = re.compile(
-    r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils)/|/settings/|/default-branch"
+    r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils|default-reviewers)/|/settings/|/default-branch"
 )
 MAIN = ModelMatcher("BRANCH", "refs/heads/main")
 
@@ -23,7 +28,7 @@ def keyed() -> Estate:
     """The same each time. `SHARED` opens the first two projects and the first repository of the third."""
     estate = generate(SMALL)
     for place in (*estate.projects, *estate.repositories):
-        place.access_keys = place.tokens = place.restrictions = ()
+        place.access_keys = place.tokens = place.restrictions = place.review_conditions = ()
     for repository in estate.repositories:
         repository.default_branch = "refs/heads/main"
         repository.development = repository.production = None
@@ -45,7 +50,13 @@ def keyed() -> Estate:
         project.restrictions = (
             ModelRestriction(100 + project.id, "no-deletes", ModelMatcher("ANY_REF"), groups=("release-managers",)),
         )
+    somebody = tuple(user.name for user in estate.users if not user.deleted)[:3]
+    anything = ModelMatcher("ANY_REF")
+    first.review_conditions = (ModelReviewCondition(1, anything, MAIN, 2, somebody),)
     for number, repository in enumerate(estate.repositories):
+        if number % 3 == 0:
+            release = ModelMatcher("MODEL_CATEGORY", "RELEASE")
+            repository.review_conditions = (ModelReviewCondition(2 + number, release, anything, 0, somebody[1:2]),)
         key = ModelSshKey(1000 + repository.id, f"repo {repository.id}", expiry_days=90 if number % 2 else None)
         repository.access_keys = (ModelAccessKey(key, "REPO_WRITE" if number % 3 else "REPO_READ"),)
         repository.tokens = (ModelAccessToken(f"9{repository.id}", f"bot {number}", ("REPO_WRITE",)),)

@@ -140,6 +140,27 @@ def test_settings(bench: Benches) -> None:
         assert shown["pull_request_requires_all_tasks"] is repository.checks.all_tasks
 
 
+def test_default_reviewers(bench: Benches) -> None:
+    estate = keyed()
+    ran = bench(estate=estate).run(include={Include.DEFAULT_REVIEWERS})
+    first = next(project for project in estate.projects if project.review_conditions)
+    ann, bob, eve = sorted(first.review_conditions[0].reviewers)
+    own = next(r for r in estate.repositories if r.review_conditions).review_conditions[0].reviewers
+    inherited = f"any branch -> main: 2 of {ann}, {bob}, {eve}"
+    projects = {project["id"]: project["custom_properties"] for project in application(ran)["resources"]}
+    assert all(("default_reviewers" in told) == (told["key"] == first.key) for told in projects.values())
+    assert projects[str(first.id)]["default_reviewer_conditions"] == [inherited]
+    for repository in estate.repositories:
+        told = repositories(ran)[str(repository.id)]
+        expected, names = ([inherited], {ann, bob, eve}) if repository.project is first else ([], set())
+        if repository.review_conditions:
+            expected.insert(0, f"Release -> any branch: 0 of {own[0]}")
+            names.add(own[0])
+        assert told.get("default_reviewers", []) == sorted(names)
+        assert told.get("default_reviewer_conditions", []) == expected
+    assert states_of(ran, "default_reviewers") == ["collected"]
+
+
 def test_one_request_for_each_place_and_kind(bench: Benches) -> None:
     estate = keyed()
     made = bench(estate=estate)
@@ -190,7 +211,12 @@ def test_a_token_does_not_see_other_users_keys(bench: Benches, capsys: pytest.Ca
 
 @pytest.mark.parametrize("fault", ["lost-right", "missing"])
 def test_a_kind_that_the_server_does_not_show_at_all(bench: Benches, fault: str) -> None:
-    kinds = frozenset({"project-access-keys", "repository-access-keys", "repository-restrictions"})
+    kinds = frozenset(
+        {
+            *("project-access-keys", "repository-access-keys", "repository-restrictions"),
+            *("project-reviewers", "repository-reviewers"),
+        }
+    )
     if fault == "missing":
         made = bench(RiggedOptions(missing=kinds), estate=keyed())
     else:
@@ -199,9 +225,10 @@ def test_a_kind_that_the_server_does_not_show_at_all(bench: Benches, fault: str)
     assert states(ran) == dict.fromkeys(Include, "collected") | {
         Include.ACCESS_KEYS: "not visible",
         Include.BRANCH_RESTRICTIONS: "not visible",
+        Include.DEFAULT_REVIEWERS: "not visible",
     }
-    own = [path for path in asked(made, ran) if re.search(r"/rest/(keys|branch-permissions)/", path)]
-    places = len(application(ran)["resources"]) + 2 * len(repositories(ran))
+    own = [path for path in asked(made, ran) if re.search(r"/rest/(keys|branch-permissions|default-reviewers)/", path)]
+    places = 2 * len(application(ran)["resources"]) + 3 * len(repositories(ran))
     again = len(kinds) if fault == "missing" else 0
     assert len(own) == places + again, "one for each place, and a second look at the first 404 of a kind"
     assert not credentials(ran, "access-key")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.branch_permissions import BranchModel, DefaultBranch, MergeChecks, Restriction
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, GpgKey, SshKey, Token
+from oaa_bitbucket_async.bitbucket.default_reviewers import ReviewCondition
 from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.journal.records import Packer, PendingRecord
 from oaa_bitbucket_async.collect.kinds import AnyRow, Unit
@@ -106,6 +107,9 @@ OF: dict[type[AnyRow], st.SearchStrategy[AnyRow]] = {
         BranchModel,
         roles=st.lists(st.tuples(names, st.none() | names), max_size=2).map(tuple),
         prefixes=st.lists(st.tuples(names, names), max_size=2).map(tuple),
+    ),
+    ReviewCondition: st.builds(
+        ReviewCondition, source=text, target=text, approvals=numbers, reviewers=st.lists(names, max_size=3).map(tuple)
     ),
     MergeChecks: st.builds(
         MergeChecks,

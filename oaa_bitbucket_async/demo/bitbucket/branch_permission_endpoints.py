@@ -1,4 +1,4 @@
-"""What the endpoints of branch restrictions and merge checks answer, and to whom."""
+"""What the endpoints of branch restrictions, merge checks and default reviewers answer, and to whom."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from oaa_bitbucket_async.demo.branch_permissions import (
     ModelMatcher,
     ModelMergeChecks,
     ModelRestriction,
+    ModelReviewCondition,
 )
 from oaa_bitbucket_async.demo.model import ModelProject, ModelRepository
 
@@ -36,7 +37,7 @@ class _Placed(NamedTuple):
 
 
 class BranchPermissionEndpoints(BaseEndpoints):
-    """Branch restrictions, the default branch, and what a pull request needs to be merged."""
+    """Branch restrictions, the default branch, what a pull request needs to be merged, and who reviews it."""
 
     def handlers(self) -> dict[str, Handler]:
         """By kind of endpoint."""
@@ -47,6 +48,8 @@ class BranchPermissionEndpoints(BaseEndpoints):
             "repository-branch-model": self._branch_model,
             "repository-settings": self._repository_settings,
             "project-settings": self._project_settings,
+            "project-reviewers": self._project_reviewers,
+            "repository-reviewers": self._repository_reviewers,
         }
 
     # --- restrictions -----------------------------------------------------------------------------------------
@@ -121,13 +124,43 @@ class BranchPermissionEndpoints(BaseEndpoints):
         return ServerAnswer(200, msgspec.json.encode(fields))
 
     def _project_settings(self, request: ServerRequest) -> ServerAnswer:
+        self._readable_project(request)
+        return ServerAnswer(200, msgspec.json.encode({"mergeConfig": _merge_config(NO_CHECKS, "default")}))
+
+    def _readable_project(self, request: ServerRequest) -> ModelProject:
         project = self._find_project(request, creates=False)
         caller = request.caller
         if not self._estate.anybody_reads(project) and not (
             caller is not None and caller.on_project("PROJECT_READ", project)
         ):
             raise not_permitted()
-        return ServerAnswer(200, msgspec.json.encode({"mergeConfig": _merge_config(NO_CHECKS, "default")}))
+        return project
+
+    # --- default reviewers ------------------------------------------------------------------------------------
+
+    def _project_reviewers(self, request: ServerRequest) -> ServerAnswer:
+        return self._conditions([self._readable_project(request)])
+
+    def _repository_reviewers(self, request: ServerRequest) -> ServerAnswer:
+        repository = self._readable_repository(request)
+        return self._conditions([repository, repository.project])
+
+    def _conditions(self, places: "list[ModelProject | ModelRepository]") -> ServerAnswer:
+        """All of them in an array, without pages, as the document has it."""
+        conditions = [self._condition(one, place) for place in places for one in place.review_conditions]
+        return ServerAnswer(200, msgspec.json.encode(conditions))
+
+    def _condition(self, condition: ModelReviewCondition, place: ModelProject | ModelRepository) -> dict[str, object]:
+        users = [user for name in condition.reviewers if (user := self._estate.user(name)) is not None]
+        scope = "PROJECT" if isinstance(place, ModelProject) else "REPOSITORY"
+        return {
+            "id": condition.id,
+            "scope": {"type": scope, "resourceId": place.id},
+            "sourceRefMatcher": _matcher(condition.source),
+            "targetRefMatcher": _matcher(condition.target),
+            "reviewers": [msgspec.Raw(self._render.user(user)) for user in users if not user.deleted],
+            "requiredApprovals": condition.approvals,
+        }
 
 
 def _role(branch: str | None, *, default: bool) -> dict[str, object]:

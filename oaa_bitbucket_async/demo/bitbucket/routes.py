@@ -5,7 +5,9 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 PREFIXES = ("/rest/api/1.0/", "/rest/api/latest/")
-_APPS = re.compile(r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils)/(\d\.\d|latest)/(.+)")
+_APPS = re.compile(
+    r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils|default-reviewers)/(\d\.\d|latest)/(.+)"
+)
 """Endpoints of apps that come with Bitbucket, each with a version of its own."""
 KINDS = (
     "application-properties",
@@ -44,6 +46,8 @@ KINDS = (
     "repository-branch-model",
     "repository-settings",
     "project-settings",
+    "project-reviewers",
+    "repository-reviewers",
     "unknown",
 )
 """Names of the endpoints. `/users` with a `permission` is 'effective-users', with a `group` 'members'."""
@@ -133,6 +137,10 @@ def _of_app(path: str, query: str) -> Route:
             return Route("project-restrictions", (unquote(key),), query)
         case ("branch-utils", "projects", key, "repos", slug, "branchmodel", "configuration"):
             return Route("repository-branch-model", (unquote(key), unquote(slug)), query)
+        case ("default-reviewers", "projects", key, "repos", slug, "conditions"):
+            return Route("repository-reviewers", (unquote(key), unquote(slug)), query)
+        case ("default-reviewers", "projects", key, "conditions"):
+            return Route("project-reviewers", (unquote(key),), query)
         case ("ssh" | "gpg", "keys"):
             return Route(f"user-{found[1]}-keys", (), query)
     return Route("unknown", (), query)
