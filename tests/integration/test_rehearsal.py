@@ -97,7 +97,7 @@ def test_what_is_printed_is_all_that_a_check_and_a_run_need(tmp_path: Path) -> N
         ("denied", [], 3, "could not be collected, so nothing was uploaded"),
         ("revoked", [], 4, "no longer accepts the login"),
         ("veza-rejected", [], 5, "rejected on purpose"),
-        ("rate-limit", ["--check"], 0, "5 requests"),
+        ("rate-limit", ["--check"], 0, "60 requests at once, then 5 a second"),
     ],
 )
 def test_a_bad_night(tmp_path: Path, fault: str, arguments: list[str], code: int, words: str) -> None:
