@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from tests.readme import README, ROOT, blocks, part
+from tests.readme import README, ROOT
 
 SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", SECURITY)
@@ -58,7 +58,8 @@ def test_the_audit_is_of_the_pinned_set_and_not_part_of_ci() -> None:
 
 
 def test_the_schedules_set_the_limits_that_it_names() -> None:
-    service, manifest = blocks(part("systemd"), "ini")[0], blocks(part("Kubernetes"), "yaml")[0]
+    service = (ROOT / "docs" / "systemd" / "oaa-bitbucket@.service").read_text("utf-8")
+    manifest = "".join(path.read_text("utf-8") for path in (ROOT / "docs" / "kubernetes").iterdir())
     for line in ("MemoryMax=1G", "LimitCORE=0"):
         assert f"\n{line}\n" in service
     assert re.search(r"^TimeoutStartSec=\d+h$", service, re.MULTILINE)

@@ -8,16 +8,17 @@ import sys
 import time
 from pathlib import Path
 
+from tests.examples import rounds
 from tests.journal.estate import found_in, told
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_five_kills_at_random_moments(tmp_path: Path) -> None:
+def test_kills_at_random_moments(tmp_path: Path) -> None:
     path = tmp_path / "j"
     rng = random.Random(20)
     before = 0
-    for _ in range(5):
+    for _ in range(rounds(5)):
         child = subprocess.Popen(
             [sys.executable, "-m", "tests.journal.writer", str(path)],
             stdout=subprocess.PIPE,
