@@ -53,8 +53,11 @@ class CheckReport:
     def tell(self, name: str, text: str, **fields: object) -> None:
         """A line: what it is about, if that is not what the line before was about, and what there is to say."""
         self.fields |= fields
+        self._print(f"{name + ':' if name else '':<12} {text}")
+
+    def _print(self, line: str) -> None:
         if not self._as_json:
-            print(f"{name + ':' if name else '':<12} {escape(self._redact(text))}", flush=True)
+            print(escape(self._redact(line)), flush=True)
 
     def note(self, text: str) -> None:
         """Something to think about before the run."""
@@ -97,15 +100,16 @@ class CheckReport:
 
     def prices(self, run: int, of: dict[Include, Price], wanted: frozenset[Include], rate: Rate | None) -> None:
         """The table of requests: of a run as it is set, and what each kind of `--include` has part in it or adds."""
-        rows = [("a run", f"{run:,}", _time(rate, run))]
+        rows = [("", "about", f"at {rate.per_second:g}/s" if rate is not None else "")]
+        rows.append(("a run", f"{run:,}", _time(rate, run)))
         for include, price in of.items():
             if include in wanted:
-                rows.append((f"  of it {include}", price.text, ""))
+                rows.append((f"  in it {include}", price.text, ""))
             else:
-                rows.append((f"  with --include {include}", f"+ {price.text}", _time(rate, run + price.most)))
-        limit = f"at {rate.per_second:g} a second" if rate is not None else ""
-        for at, line in enumerate(_table([("", "about", limit), *rows])):
-            self.tell("" if at else "Requests", line)
+                rows.append((f"  + {include}", price.text, _time(rate, run + price.most)))
+        self.tell("Requests", "of a run as it is set, and with more of --include")
+        for line in _table(rows):
+            self._print(f"  {line}")
         self.fields |= {
             "requests": run,
             "include": {

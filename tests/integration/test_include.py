@@ -178,7 +178,7 @@ def test_check_tells_the_price_that_a_run_pays(bench: Benches, capsys: pytest.Ca
     capsys.readouterr()
     assert made.check(basic=basic, include=frozenset({Include.TOKENS})) == 0
     said = capsys.readouterr().out
-    told = dict(re.findall(r"^ +(?:of it|with --include) ([\w-]+) +\+? ?([\d,]+(?: to [\d,]+)?)", said, re.MULTILINE))
+    told = dict(re.findall(r"^ +(?:in it|\+) ([\w-]+) +([\d,]+(?: to [\d,]+)?)", said, re.MULTILINE))
     assert told.keys() == set(Include), said
     for include in Include:
         paid = made.run(basic=basic, include=frozenset({include})).requests - without
