@@ -3,6 +3,7 @@
 The template escapes whatever it is given. Text is passed on without control characters and without our secrets.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from markupsafe import escape as markup_escape
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket.timeline import Sample
@@ -26,6 +28,9 @@ from oaa_bitbucket_async.ops.summary import kind_rows, warning_lines
 from oaa_bitbucket_async.text import escape
 
 _MOST_MISSING = 50
+_LONG_NAME = 24
+_PARTS = re.compile(r"[/@.](?=\w)")
+"""Where a name may break; none of these is part of how HTML writes a character."""
 _IDENTITY_WORDS = {"email": "no e-mail address", "name": "no name", "both": "neither an e-mail address nor a name"}
 
 
@@ -60,6 +65,7 @@ def render(
         trim_blocks=True,
     )
     environment.filters["number"] = "{:,}".format
+    environment.filters["soft"] = lambda text: _soft(clean(text))
     context = {
         "program": f"oaa-bitbucket-async {__version__}",
         "run_id": run_id,
@@ -73,6 +79,12 @@ def render(
         },
     }
     return environment.get_template("report.html.j2").render(context).encode("utf-8", errors="replace")
+
+
+def _soft(text: str) -> Markup:
+    """A long name may break, on a phone, after its parts: an address after the `@`, a path after the project."""
+    written = markup_escape(text)
+    return written if len(text) <= _LONG_NAME else Markup(_PARTS.sub(r"\g<0><wbr>", str(written)))  # noqa: S704  # escaped
 
 
 def _about_the_run(result: RunResult, analysis: Analysis | None, samples: Sequence[Sample]) -> dict[str, object]:

@@ -10,7 +10,7 @@ VOID = {"meta", "br", "hr", "img", "link", "input"}
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "main", "header", "section", "footer", "div", "p", "h1", "h2",
     "h3", "a", "b", "bdi", "i", "small", "span", "strong", "table", "thead", "tbody", "tr", "th", "td", "ul", "li",
-    "dl", "dt", "dd", "details", "summary", "caption", "code", "svg", "g", "rect", "path", "text",
+    "dl", "dt", "dd", "details", "summary", "caption", "code", "wbr", "svg", "g", "rect", "path", "text",
 }  # fmt: skip
 """What the template writes. Anything else came from a name."""
 WORDS = {"title", "aria-label", "alt"}
@@ -30,7 +30,7 @@ class Page(HTMLParser):
         """Of all tables: rows of cells of pieces of text."""
         self.source = content.decode("utf-8")
         assert self.source.startswith("<!DOCTYPE html>\n<html lang=")
-        self.feed(self.source)
+        self.feed(self.source.replace("<wbr>", ""))  # a name is one, wherever it may break
         self.close()
         assert self.open == [], "not closed"
         self.text = re.sub(r"\s+", " ", " ".join(self.words))

@@ -179,6 +179,12 @@ def test_a_list_of_more_rows_than_the_page_takes_says_so() -> None:
     assert "734 more are not on this page: --report-dir writes all of them." in text
 
 
+def test_a_long_name_may_break_after_its_parts_on_a_phone() -> None:
+    page = page_of(hostile("maximiliane.stone@example.com"))
+    assert "<bdi>maximiliane.<wbr>stone@<wbr>example.<wbr>com0/<wbr>maximiliane." in page.source
+    assert "<bdi>PROJECT_WRITE</bdi>" in page.source
+
+
 def test_a_page_of_full_lists_stays_below_5_mb() -> None:
     """Whatever the size of the instance: no list has more than 500 rows, and these are of long names."""
     analysis = analyse(Snapshot(INSTANCE), identity="email", now=1_764_000_000.0)
