@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import shlex
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from oaa_bitbucket_async.run.signals import listen
 
 CA_FILE = Path("demo-ca.pem")
 STATE = Path("demo-state")
+_NO_PORT = frozenset({errno.EADDRINUSE, errno.EACCES})
+"""Somebody else listens there; below 1024 only root may."""
 
 
 def fault_list() -> str:
@@ -59,6 +62,8 @@ def serve_demo(*, repositories: int, seed: int, faults: Sequence[str], bitbucket
                 ends.callback(CA_FILE.unlink, missing_ok=True)
                 return run_to_end(serve())
     except OSError as error:
+        if error.errno not in _NO_PORT:
+            raise
         raise ConfigurationError(
             f"The servers can't listen: {error.strerror or error}.",
             "Name other ports: --bitbucket-port (OAA_DEMO_BITBUCKET_PORT), --veza-port (OAA_DEMO_VEZA_PORT).",
