@@ -42,7 +42,7 @@ def test_json_says_the_same(indent: int | None, text: str) -> None:
 
 
 PACKAGE = Path(oaa_bitbucket_async.__file__).parent
-ONLY_OURS = {"run/demonstration.py", "cli/help.py"}
+ONLY_OURS = {"run/demonstration.py", "cli/help.py", "cli/demo.py"}
 """They print our own words."""
 
 

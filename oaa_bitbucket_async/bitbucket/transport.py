@@ -142,6 +142,8 @@ class HttpTransport:
     def _not_connected(self, path: str, error: aiohttp.ClientConnectorError) -> Exception:
         """What to raise where there is no connection: what no waiting mends is a setting, until there was an answer.
 
+        Nobody's view is asked for once Bitbucket has answered us, so there it is a Fault.
+
         Names the server by the connection: it may be the proxy that is meant.
         """
         inner = getattr(error, "certificate_error", None) or error.os_error
@@ -149,7 +151,7 @@ class HttpTransport:
         place = f"{error.host}:{error.port}"
         if cause is Cause.UNTRUSTED:
             return _untrusted(place, words)
-        if cause in _WRONG_ADDRESS and not self._answered:
+        if cause in _WRONG_ADDRESS and self._signed and not self._answered:
             advice = _WRONG_ADDRESS[cause]
             if self._proxy is not None and error.host == self._proxy.url.host:
                 advice = f"It is the proxy that {self._proxy.variable} names: mend that."

@@ -338,12 +338,12 @@ class _Resolver(AbstractResolver):
         pass
 
 
-def through_resolver(code: int) -> Exception:
+def through_resolver(code: int, *, signed: bool = True) -> Exception:
     async def main() -> Exception:
         connector = aiohttp.TCPConnector(resolver=_Resolver(code))
         async with aiohttp.ClientSession(connector=connector) as session:
             transport = HttpTransport(
-                session, URL("http://gone"), {}, None, Redactor(), signed=True, has_certificate=False
+                session, URL("http://gone"), {}, None, Redactor(), signed=signed, has_certificate=False
             )
             with pytest.raises((Fault, WrongAddressError)) as caught:
                 await transport.get("/x")
@@ -361,6 +361,7 @@ def test_a_host_that_does_not_exist_is_an_address_to_mend_and_one_that_can_t_be_
     assert isinstance(fault, Fault)
     assert fault.reason is FaultReason.CONNECT
     assert "can't be resolved at the moment" in fault.detail
+    assert isinstance(through_resolver(socket.EAI_NONAME, signed=False), Fault), "nobody's view ends no run"
 
 
 def test_once_there_was_an_answer_a_name_that_is_gone_passes() -> None:
