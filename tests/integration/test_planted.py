@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.state import StatePaths, last_payload_path, state_paths
-from tests.integration.conftest import Benches
+from tests.integration.conftest import Benches, Typed
 from tests.integration.harness import DATA_SOURCE, Bench
-from tests.integration.process import QUICK_JOURNAL, Ended, Process, ended, environment
+from tests.integration.process import QUICK_JOURNAL, Ended, Process, environment
 from tests.servers import Fault
 from tests.test_bombs import MOST_MEMORY, linux, measured, users_in_one_byte_each
 
@@ -30,7 +30,7 @@ def events(end: Ended) -> list[str]:
     return [json.loads(line)["event"] for line in end.err.splitlines()]
 
 
-def test_pipes_in_place_of_files_hold_up_nothing(bench: Benches) -> None:
+def test_pipes_in_place_of_files_hold_up_nothing(bench: Benches, typed: Typed) -> None:
     made = bench()
     pushed = len(made.veza.pushed)
     made.state.mkdir(exist_ok=True)
@@ -38,14 +38,14 @@ def test_pipes_in_place_of_files_hold_up_nothing(bench: Benches) -> None:
     holder = paths(made).lock.with_name(f"{paths(made).lock.name}.holder")
     for path in (paths(made).journal, last_payload(made), holder, metrics):
         os.mkfifo(path)
-    end = ended(made, "--log-format", "json", "--metrics-file", str(metrics), OAA_MAX_REMOVED="100")
+    end = typed(made, "--log-format", "json", "--metrics-file", str(metrics), OAA_MAX_REMOVED="100")
     assert end.code == 3, end.err
     assert "is not believed: it is not a regular file" in end.err
     assert {"journal-set-aside", "metrics-failed"} <= set(events(end))
     assert len(made.veza.pushed) == pushed
 
 
-def test_a_pipe_in_place_of_the_holder_s_name(bench: Benches) -> None:
+def test_a_pipe_in_place_of_the_holder_s_name(bench: Benches, typed: Typed) -> None:
     hanging = Fault("hanging", match="application-properties")
     made = bench(faults=[hanging])
     first = Process(made)
@@ -54,27 +54,27 @@ def test_a_pipe_in_place_of_the_holder_s_name(bench: Benches) -> None:
     holder = lock.with_name(f"{lock.name}.holder")
     holder.unlink()
     os.mkfifo(holder)
-    end = ended(made)
+    end = typed(made)
     first.killed()
     assert end.code == 75
     end.said("it has not said who it is")
 
 
-def test_a_last_payload_that_everyone_could_write_does_not_get_past_the_guard(bench: Benches) -> None:
+def test_a_last_payload_that_everyone_could_write_does_not_get_past_the_guard(bench: Benches, typed: Typed) -> None:
     made = bench()
-    assert ended(made).code == 0
+    assert typed(made).code == 0
     pushed = len(made.veza.pushed)
     last_payload(made).chmod(0o666)
-    end = ended(made, OAA_MAX_REMOVED="100")
+    end = typed(made, OAA_MAX_REMOVED="100")
     assert end.code == 3
     end.said("is not believed: every user of this machine may write it")
     assert len(made.veza.pushed) == pushed
 
 
 @linux
-def test_a_last_payload_that_unpacks_to_gigabytes(bench: Benches) -> None:
+def test_a_last_payload_that_unpacks_to_gigabytes(bench: Benches, typed: Typed) -> None:
     made = bench()
-    assert ended(made).code == 0
+    assert typed(made).code == 0
     pushed = len(made.veza.pushed)
     last_payload(made).write_bytes(users_in_one_byte_each())
     code, said, peak = measured(**environment(made, OAA_MAX_REMOVED="100"))
@@ -84,10 +84,10 @@ def test_a_last_payload_that_unpacks_to_gigabytes(bench: Benches) -> None:
     assert len(made.veza.pushed) == pushed
 
 
-def test_what_a_volume_s_group_may_write_is_mended_and_the_run_resumes(bench: Benches) -> None:
+def test_what_a_volume_s_group_may_write_is_mended_and_the_run_resumes(bench: Benches, typed: Typed) -> None:
     """Kubernetes' `fsGroup` adds the right to read and write to every file, each time that it mounts a volume."""
     made = bench()
-    assert ended(made).code == 0
+    assert typed(made).code == 0
     before = len(made.bitbucket.requests)
     first = Process(made, first=QUICK_JOURNAL)
     first.until_requests(before + 100)
@@ -98,21 +98,21 @@ def test_what_a_volume_s_group_may_write_is_mended_and_the_run_resumes(bench: Be
     for path in files:
         os.chown(path, -1, os.getegid())
         path.chmod(0o660)
-    end = ended(made, "--log-format", "json")
+    end = typed(made, "--log-format", "json")
     assert end.code == 0, end.err
     assert "resumed" in events(end)
     assert "last-upload-unreadable" not in events(end)
     assert events(end).count("file-mended") == 1
     assert stat.S_IMODE(last_payload(made).stat().st_mode) == 0o600
-    assert "file-mended" not in events(ended(made, "--log-format", "json"))
+    assert "file-mended" not in events(typed(made, "--log-format", "json"))
 
 
 @pytest.mark.parametrize(("mode", "warnings"), [(0o700, 0), (0o1777, 1)])
-def test_a_state_folder_that_others_can_write_to(bench: Benches, mode: int, warnings: int) -> None:
+def test_a_state_folder_that_others_can_write_to(bench: Benches, mode: int, warnings: int, typed: Typed) -> None:
     made = bench()
     made.state.mkdir(exist_ok=True)
     made.state.chmod(mode)
-    end = ended(made, "--log-format", "json", "--dry-run")
+    end = typed(made, "--log-format", "json", "--dry-run")
     assert end.code == 0
     assert events(end).count("state-dir-shared") == warnings
 

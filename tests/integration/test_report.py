@@ -13,7 +13,7 @@ import pytest
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Estate
 from tests.access.from_payload import FromPayload
-from tests.integration.conftest import SMALL, Benches
+from tests.integration.conftest import SMALL, Benches, Typed
 from tests.integration.process import Process, ended
 from tests.ops.report.page_reader import Page, safe
 from tests.servers import Capacity, Fault, RiggedOptions
@@ -52,9 +52,9 @@ def hostile() -> Estate:
     return estate
 
 
-def test_a_run_writes_what_it_uploaded(bench: Benches, tmp_path: Path) -> None:
+def test_a_run_writes_what_it_uploaded(bench: Benches, tmp_path: Path, typed: Typed) -> None:
     made, path = bench(), tmp_path / "report.html"
-    end = ended(made, OAA_REPORT=str(path))
+    end = typed(made, OAA_REPORT=str(path))
     assert end.code == 0, end.err
     end.said(f"the report is in {path}")
     page = read(path)
@@ -75,21 +75,21 @@ def test_a_run_writes_what_it_uploaded(bench: Benches, tmp_path: Path) -> None:
     )
 
 
-def test_the_second_run_compares_with_the_first(bench: Benches, tmp_path: Path) -> None:
+def test_the_second_run_compares_with_the_first(bench: Benches, tmp_path: Path, typed: Typed) -> None:
     made, path = bench(), tmp_path / "report.html"
-    assert ended(made).code == 0
+    assert typed(made).code == 0
     gone = made.bitbucket.estate.repositories.pop()
     made.bitbucket.estate.changed()
-    end = ended(made, "--report", str(path))
+    end = typed(made, "--report", str(path))
     assert end.code == 0, end.err
     page = read(path)
     assert "Compared with what was uploaded on" in page.text
     assert f"{gone.project.key}/{gone.slug} repository − gone" in page.text
 
 
-def test_names_from_bitbucket_stay_text(bench: Benches, tmp_path: Path) -> None:
+def test_names_from_bitbucket_stay_text(bench: Benches, tmp_path: Path, typed: Typed) -> None:
     made, path = bench(estate=hostile()), tmp_path / "report.html"
-    end = ended(made, "--report", str(path), "--dry-run")
+    end = typed(made, "--report", str(path), "--dry-run")
     assert end.code == 0, end.err
     page = read(path)
     safe(page, made.bitbucket.url)
@@ -99,10 +99,10 @@ def test_names_from_bitbucket_stay_text(bench: Benches, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("partial", [False, True])
-def test_an_incomplete_run_says_so_at_the_top(bench: Benches, tmp_path: Path, partial: bool) -> None:
+def test_an_incomplete_run_says_so_at_the_top(bench: Benches, tmp_path: Path, partial: bool, typed: Typed) -> None:
     made = bench(faults=[Fault("lost-right", match=r"/repos/[^/]+/permissions/users", times=2)])
     path = tmp_path / "report.html"
-    end = ended(made, "--report", str(path), *(["--allow-partial"] if partial else []))
+    end = typed(made, "--report", str(path), *(["--allow-partial"] if partial else []))
     assert end.code == 3, end.err
     page = read(path if partial else path.with_name("report.failed.html"))
     assert path.exists() == partial
@@ -143,9 +143,9 @@ def test_a_run_that_is_stopped_in_the_crawl_tells_how_far_it_went(bench: Benches
     assert "What deserves action" not in page.text
 
 
-def test_a_folder_has_the_page_and_every_list_whole(bench: Benches, tmp_path: Path) -> None:
+def test_a_folder_has_the_page_and_every_list_whole(bench: Benches, tmp_path: Path, typed: Typed) -> None:
     made, folder = bench(estate=hostile()), tmp_path / "access-%Y"
-    end = ended(made, "--include", "tokens", OAA_REPORT_DIR=str(folder))
+    end = typed(made, "--include", "tokens", OAA_REPORT_DIR=str(folder))
     assert end.code == 0, end.err
     (folder,) = tmp_path.glob("access-2*")
     end.said(f"the report is in {folder}")
@@ -155,15 +155,17 @@ def test_a_folder_has_the_page_and_every_list_whole(bench: Benches, tmp_path: Pa
     for what, key in (("tokens that never expire", "tokens-that-never-expire"), ("people who", "administrators")):
         assert len(tables[f"{key}.csv"]) - 1 == figure(page, what) > 0
     assert "unprotected-default-branches.csv" not in tables
-    end = ended(made, OAA_REPORT_DIR=str(folder))
+    end = typed(made, OAA_REPORT_DIR=str(folder))
     assert end.code == 0, end.err
     assert not (folder / "tokens-that-never-expire.csv").exists(), "replaced as a whole"
 
 
-def test_a_path_that_can_not_be_written_ends_the_run_before_it_begins(bench: Benches, tmp_path: Path) -> None:
+def test_a_path_that_can_not_be_written_ends_the_run_before_it_begins(
+    bench: Benches, tmp_path: Path, typed: Typed
+) -> None:
     made = bench()
     for path in (tmp_path / "none" / "report.html", tmp_path):
-        end = ended(made, OAA_REPORT=str(path))
+        end = typed(made, OAA_REPORT=str(path))
         assert end.code == 2, end.err
         assert "--report" in end.err
         assert str(path) in end.err
@@ -175,7 +177,7 @@ def test_a_path_that_can_not_be_written_ends_the_run_before_it_begins(bench: Ben
         (["--report-dir", "report-%"], "'%' in 'report-%' is no part of a date"),
         (["--report-dir", str(tmp_path / "new"), "--report", str(tmp_path / "new" / "x.html")], "--report"),
     ):
-        end = ended(made, *flags)
+        end = typed(made, *flags)
         assert end.code == 2, end.err
         assert words in " ".join(end.err.split())
     assert made.bitbucket.requests == []

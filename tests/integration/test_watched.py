@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.events import Event
-from tests.integration.conftest import Benches
+from tests.integration.conftest import Benches, Typed
 from tests.integration.process import Ended, ended, environment
 from tests.ops.report.page_reader import Page
 from tests.servers import Fault
@@ -37,19 +37,21 @@ def _ran(end: Ended, code: int) -> list[dict[str, Any]]:
     return records
 
 
-def test_a_run_over_a_thousand_repositories_says_little_at_info(bench: Benches) -> None:
+def test_a_run_over_a_thousand_repositories_says_little_at_info(bench: Benches, typed: Typed) -> None:
     made = bench(estate=generate(EstateShape.for_repositories(1000)))
-    records = _ran(ended(made, "--log-format", "json"), 0)
+    records = _ran(typed(made, "--log-format", "json"), 0)
     assert len(records) <= 10, [record["event"] for record in records]
     last = records[-1]
     assert (last["repositories"], last["missing"], last["upload"], last["error"]) == (1000, 0, "uploaded", None)
     assert last["requests"] == sum(last["requests_by_kind"].values()) > 2000
 
 
-def test_what_was_found_is_the_same_in_payload_log_metrics_and_report(bench: Benches, tmp_path: Path) -> None:
+def test_what_was_found_is_the_same_in_payload_log_metrics_and_report(
+    bench: Benches, tmp_path: Path, typed: Typed
+) -> None:
     made, metrics, report = bench(), tmp_path / "m.prom", tmp_path / "r.html"
     everything = ("--include", "tokens", "--include", "access-keys", "--report", str(report))
-    last = _ran(ended(made, *everything, OAA_LOG_FORMAT="json", OAA_METRICS_FILE=str(metrics)), 0)[-1]
+    last = _ran(typed(made, *everything, OAA_LOG_FORMAT="json", OAA_METRICS_FILE=str(metrics)), 0)[-1]
     pushed = made.veza.pushed[-1].decoded()
     (application,) = pushed["applications"]
     in_payload = {
@@ -78,33 +80,33 @@ def test_what_was_found_is_the_same_in_payload_log_metrics_and_report(bench: Ben
         assert f"{count:,} {'keys and tokens' if key == 'credentials' else key}" in page
     saved = tmp_path / "p.json"
     saved.write_bytes(made.veza.pushed[-1].body)
-    again = _ran(ended(made, "push", str(saved), OAA_LOG_FORMAT="json"), 0)[-1]
+    again = _ran(typed(made, "push", str(saved), OAA_LOG_FORMAT="json"), 0)[-1]
     assert {key: again[key] for key in in_payload} == in_payload
 
 
-def test_a_failed_run_names_what_is_missing_and_sums_up_last(bench: Benches) -> None:
+def test_a_failed_run_names_what_is_missing_and_sums_up_last(bench: Benches, typed: Typed) -> None:
     made = bench(faults=[Fault("lost-right", match=r"/repos/[^/]+/permissions/users", times=2)])
-    records = _ran(ended(made, "--log-format", "json", "--insecure"), 3)
+    records = _ran(typed(made, "--log-format", "json", "--insecure"), 3)
     assert records[0]["event"] == "settings-warning"
     assert [record["event"] for record in records].count("missing") == records[-1]["missing"] == 2
     assert "could not be collected" in records[-1]["error"]
 
 
-def test_ends_before_the_crawl_have_a_last_record_too(bench: Benches) -> None:
+def test_ends_before_the_crawl_have_a_last_record_too(bench: Benches, typed: Typed) -> None:
     made = bench()
-    (record,) = _ran(ended(made, OAA_LOG_FORMAT="json", BITBUCKET_URL=""), 2)
+    (record,) = _ran(typed(made, OAA_LOG_FORMAT="json", BITBUCKET_URL=""), 2)
     assert "BITBUCKET_URL" in record["error"]
-    record = _ran(ended(made, OAA_LOG_FORMAT="json", BITBUCKET_TOKEN="wrong"), 4)[-1]
+    record = _ran(typed(made, OAA_LOG_FORMAT="json", BITBUCKET_TOKEN="wrong"), 4)[-1]
     assert record["repositories"] == 0
     assert record["requests"] >= 1
-    assert _ran(ended(made, "--check", OAA_LOG_FORMAT="json"), 0)
+    assert _ran(typed(made, "--check", OAA_LOG_FORMAT="json"), 0)
 
 
-def test_metrics_are_written_however_a_run_ends(bench: Benches, tmp_path: Path) -> None:
+def test_metrics_are_written_however_a_run_ends(bench: Benches, tmp_path: Path, typed: Typed) -> None:
     made, path = bench(), tmp_path / "metrics.prom"
 
     def figures(code: int, **variables: str) -> dict[str, float]:
-        assert ended(made, OAA_METRICS_FILE=str(path), **variables).code == code
+        assert typed(made, OAA_METRICS_FILE=str(path), **variables).code == code
         families = text_string_to_metric_families(path.read_text())
         return {sample.name.removeprefix("oaa_bitbucket_"): sample.value for f in families for sample in f.samples}
 
@@ -122,7 +124,7 @@ def test_metrics_are_written_however_a_run_ends(bench: Benches, tmp_path: Path) 
         assert (found["exit_code"], found["last_success_timestamp_seconds"]) == (code, success)
         assert found["last_run_timestamp_seconds"] > success
     before = path.read_bytes()
-    assert ended(made, "--check", OAA_METRICS_FILE=str(path)).code == 0
+    assert typed(made, "--check", OAA_METRICS_FILE=str(path)).code == 0
     assert path.read_bytes() == before
 
 
