@@ -48,11 +48,11 @@ def questions(estate: Estate, api: Api) -> list[tuple[str, str]]:
     for group in estate.groups:
         asked += listing(api.members(group.name, detailed=True), len(group.members))
     for project in visible(estate):
-        asked += [single(kind.at(api, project.key)) for kind in (kinds.PROJECT_USERS, kinds.PROJECT_GROUPS)]
+        asked += [single(kind.at(api, [project.key])) for kind in (kinds.PROJECT_USERS, kinds.PROJECT_GROUPS)]
         asked += [single(api.project_default(project.key, level)) for level in (*DEFAULT_LEVELS, REPO_CREATE)]
     for repository in estate.repositories:
         names = repository.project.key, repository.slug
-        asked += [single(kind.at(api, *names)) for kind in (kinds.REPOSITORY_USERS, kinds.REPOSITORY_GROUPS)]
+        asked += [single(kind.at(api, names)) for kind in (kinds.REPOSITORY_USERS, kinds.REPOSITORY_GROUPS)]
     return asked
 
 

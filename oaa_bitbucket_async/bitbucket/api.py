@@ -86,14 +86,16 @@ class Api:
         self._latest = context_path + _LATEST
         self._context_path = context_path
         self._limit = limit
-        self._limits = (f"?limit={limit}", f"&limit={limit}")
+        self._with_limit: dict[str, str] = {}
 
     def listing(
         self, kind: str, path: str, names: Iterable[str], decoder: Decoder[Page[T]], weight: Weight
     ) -> Listing[T]:
         """All pages of what is under `path`, in which `{}` stands for a name, or `{0}` for the first."""
-        filled = path.format(*map(_quoted, names))
-        return Listing(kind, f"{self._context_path}{filled}{self._limits['?' in path]}", decoder, weight)
+        whole = self._with_limit.get(path)
+        if whole is None:
+            whole = self._with_limit[path] = f"{path}{'&' if '?' in path else '?'}limit={self._limit}"
+        return Listing(kind, self._context_path + whole.format(*map(_quoted, names)), decoder, weight)
 
     def endpoint(self, kind: str, path: str, names: Iterable[str], decoder: Decoder[T], weight: Weight) -> Endpoint[T]:
         """The same where there is one answer."""

@@ -187,8 +187,8 @@ class Client:
         self, kind: str, path: str, decoder: Decoder[T], weight: Weight, start: int | None, *, urgent: bool = False
     ) -> T:
         pacer, stats = self.pacer, self.stats
-        if not pacer.try_enter(kind):
-            await pacer.enter(kind, priority=urgent or weight is not Weight.BULK)
+        if not pacer.try_enter():
+            await pacer.enter(priority=urgent or weight is not Weight.BULK)
             if pacer.held(kind) and not urgent:
                 pacer.abandoned()
                 raise NotAsked(path, "nothing of its kind is answered any more")
@@ -272,7 +272,7 @@ class Client:
         """
         kind, path, decoder, _ = endpoint
         pacer, stats = self.pacer, self.stats
-        await pacer.enter(kind, priority=True)
+        await pacer.enter(priority=True)
         stats.sent[kind] += 1
         began = self.clock.now()
         try:

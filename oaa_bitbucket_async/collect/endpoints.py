@@ -20,7 +20,7 @@ class Endpoints:
 
     def of(self, unit: Unit) -> Listing[Any] | Endpoint[Any]:
         """The endpoint; of which rows, the unit's kind says. Raises Fault for a name that leads elsewhere."""
-        return unit.kind.endpoint(self._api, self._capabilities, *self.names(unit))
+        return unit.kind.endpoint(self._api, self._capabilities, self.names(unit))
 
     def names(self, unit: Unit) -> tuple[str, ...]:
         """What the unit's subject is called in a path.
@@ -30,18 +30,16 @@ class Endpoints:
         """
         kind, key = unit
         snapshot = self._snapshot
-        match kind.of:
-            case "repository":
-                repository = snapshot.repositories[int(key)]
-                return snapshot.projects[repository.project].key, repository.slug
-            case "project":
-                project, _, part = key.partition("/")
-                return snapshot.projects[int(project)].key, part
-            case "user":
-                user = snapshot.users[int(key)]
-                return user.name, user.slug or user.name
-            case _:
-                return (key,) if key else ()
+        if kind.of == "repository":  # first, for there are most of them
+            repository = snapshot.repositories[int(key)]
+            return snapshot.projects[repository.project].key, repository.slug
+        if kind.of == "project":
+            project, _, part = key.partition("/")
+            return snapshot.projects[int(project)].key, part
+        if kind.of == "user":
+            user = snapshot.users[int(key)]
+            return user.name, user.slug or user.name
+        return (key,) if key else ()
 
     async def find(self, unit: Unit) -> Whereabouts | None:
         """Whether the unit's subject is there after all; None if it has none. Raises what `Client.ask` raises."""

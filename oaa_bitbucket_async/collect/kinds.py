@@ -6,7 +6,7 @@ word of `--include` it is asked, and how its rows enter the snapshot. Another ki
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
@@ -63,26 +63,28 @@ class UnitKind(Kind[RowT]):
     helps: bool = False
     """Asked only where the answer to another kind leaves something open; where it is not visible, one property is
     absent."""
+    weight: Weight = field(init=False)
+    """Those about a project lead to more, those about groups, repositories and users are many."""
     parts: tuple[str, ...] = ()
     """Its unit is asked once for each of these; they stand in its key, alone or behind `ID/`."""
+
+    def __post_init__(self) -> None:
+        """Makes what follows from the rest."""
+        super().__post_init__()
+        object.__setattr__(self, "weight", _WEIGHTS.get(self.of, Weight.BULK))
 
     @property
     def listing(self) -> bool:
         """Without it there is no payload at all, not even a partial one (DESIGN.md section 4, rule 1)."""
         return self.of == "instance" and not self.grants
 
-    @property
-    def weight(self) -> Weight:
-        """Those about a project lead to more, those about groups, repositories and users are many."""
-        return _WEIGHTS.get(self.of, Weight.BULK)
-
-    def endpoint(self, api: Api, capabilities: Capabilities, *names: str) -> Listing[RowT] | Endpoint[RowT]:
+    def endpoint(self, api: Api, capabilities: Capabilities, names: Sequence[str]) -> Listing[RowT] | Endpoint[RowT]:
         """Where it is asked, by what its subject is called there. Raises Fault for a name that leads elsewhere."""
         if self.ask is not None:
             return self.ask(api, capabilities, *names)
-        return self.at(api, *names)
+        return self.at(api, names)
 
-    def at(self, api: Api, *names: str) -> Listing[RowT] | Endpoint[RowT]:
+    def at(self, api: Api, names: Sequence[str]) -> Listing[RowT] | Endpoint[RowT]:
         """The same for a kind that has a `path`."""
         if self.pages is not None:
             return api.listing(self.name, self.path, names, self.pages, self.weight)

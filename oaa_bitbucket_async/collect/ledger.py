@@ -78,10 +78,11 @@ class Ledger:
 
     def missing(self) -> list[Entry]:
         """What makes the run incomplete, in an order that does not depend on the crawl's."""
-        return sorted(
-            (e for e in self._entries.values() if e.outcome in (Outcome.DENIED, Outcome.FAILED)),
-            key=lambda e: (e.unit.kind, e.what, e.unit.key),
-        )
+        return sorted(self.each_missing(), key=lambda e: (e.unit.kind, e.what, e.unit.key))
+
+    def each_missing(self) -> Iterator[Entry]:
+        """The same in no order: there can be as many as repositories."""
+        return (e for e in self._entries.values() if e.outcome in (Outcome.DENIED, Outcome.FAILED))
 
     def gone(self) -> Iterator[Entry]:
         """What was deleted while the crawl was under way."""
@@ -95,4 +96,4 @@ class Ledger:
     @property
     def listings_complete(self) -> bool:
         """True if no listing is missing: without them not even a partial payload may be uploaded."""
-        return not any(e.unit.kind.listing for e in self.missing())
+        return not any(e.unit.kind.listing for e in self.each_missing())

@@ -52,7 +52,7 @@ def missing_scopes(ledger: Ledger) -> set[Missing]:
 
 
 def _missing_units(ledger: Ledger) -> Iterator[Unit]:
-    for entry in ledger.missing():
+    for entry in ledger.each_missing():
         yield from (Unit(entry.unit.kind, key) for key in entry.keys or (entry.unit.key,))
 
 

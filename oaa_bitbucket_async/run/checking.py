@@ -183,7 +183,7 @@ async def _hidden(session: Session, capabilities: Capabilities, estimate: Estima
         if kind.of != "user":
             continue
         for user in probes(estimate.others):
-            asked = kind.endpoint(session.api, capabilities, user.name, user.slug or user.name)
+            asked = kind.endpoint(session.api, capabilities, (user.name, user.slug or user.name))
             try:
                 await (session.client.page(asked) if isinstance(asked, Listing) else session.client.ask(asked))
                 break

@@ -56,9 +56,9 @@ def test_any_name_stays_one_name_in_a_path(name: str) -> None:
         assert path.isascii()
         assert parts.path.startswith("/scm/rest/api/1.0/")
     for path in (
-        kinds.PROJECT_USERS.at(api, name).path,
+        kinds.PROJECT_USERS.at(api, [name]).path,
         api.project(name).path,
-        kinds.REPOSITORY_GROUPS.at(api, "K", name).path,
+        kinds.REPOSITORY_GROUPS.at(api, ["K", name]).path,
         api.project_default(name, "PROJECT_READ").path,
         api.rate_limit_of(name).path,
     ):
@@ -74,7 +74,7 @@ def test_a_listing_lacks_only_its_start() -> None:
         api.users(detailed=True), api.groups(detailed=True), api.groups(detailed=False), api.projects(),
         api.repositories(),
         api.members("x", detailed=True), api.global_users(), api.global_groups(),
-        *(kind.at(api, "A", "s") for kind in kinds.ALL if kind.pages is not None),
+        *(kind.at(api, ["A", "s"]) for kind in kinds.ALL if kind.pages is not None),
     ]  # type: ignore[list-item]  # fmt: skip
     for listing in listings:
         assert listing.path.endswith("limit=77")

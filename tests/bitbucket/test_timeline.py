@@ -54,7 +54,7 @@ def test_what_a_sample_tells() -> None:
         stats, pacer = RequestStats(), _pacer(clock, limit=20)
         timeline = Timeline(stats, pacer, clock)
         for _ in range(3):
-            assert pacer.try_enter("users")
+            assert pacer.try_enter()
         _answered(stats, 4, 0.5)
         stats.faults[FaultReason.TIMEOUT] += 2
         await clock.sleep(2.0)

@@ -252,7 +252,7 @@ def crawl(server: Server, pacer: Pacer, clock: EventClock, requests: int, mix: M
     end = clock.now()
 
     def pump() -> None:
-        while todo and pacer.in_flight < workers and pacer.try_enter(todo[0].name):
+        while todo and pacer.in_flight < workers and pacer.try_enter():
             attempt(todo.popleft())
 
     def attempt(kind: Kind) -> None:
@@ -290,8 +290,8 @@ async def crawl_async(
         for number in numbers:
             kind = mix(number)
             while True:
-                if not pacer.try_enter(kind.name):
-                    await pacer.enter(kind.name)
+                if not pacer.try_enter():
+                    await pacer.enter()
                 sent_at = clock.now()
                 answer: asyncio.Future[tuple[FaultReason | None, float | None]] = asyncio.Future()
                 server.send(kind, lambda reason, after, answer=answer: answer.set_result((reason, after)))

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.gate import Gate, Stopped
+from oaa_bitbucket_async.bitbucket.pacing.rate import Bucket
 from tests.examples import examples
 from tests.pacing.simulation import EventClock
 from tests.virtual_clock import run_virtual

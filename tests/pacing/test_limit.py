@@ -78,7 +78,7 @@ def answers(pacer: Pacer, clock: EventClock, share_of_errors: float, number: int
     rng = random.Random(3)
     in_flight = 0
     for _ in range(number):
-        while pacer.try_enter("x"):
+        while pacer.try_enter():
             in_flight += 1
         clock.call_later(latency / max(in_flight, 1), lambda: None)
         clock.run()
@@ -92,11 +92,11 @@ def answers(pacer: Pacer, clock: EventClock, share_of_errors: float, number: int
 def test_fast_errors_never_make_it_grow() -> None:
     clock = EventClock()
     pacer = pacer_for(clock)
-    while pacer.try_enter("x"):
+    while pacer.try_enter():
         pass
     for _ in range(7):
         pacer.failed("x", FaultReason.SERVER_ERROR, None)
-        pacer.try_enter("x")
+        pacer.try_enter()
     assert pacer.limit <= 8
     assert all(change.new < change.old for change in pacer.history)
 
@@ -123,7 +123,7 @@ def test_many_errors_empty_the_budget_and_few_refill_it() -> None:
 def test_429_cuts_at_most_once_in_two_seconds() -> None:
     clock = EventClock()
     pacer = pacer_for(clock)
-    while pacer.try_enter("x"):
+    while pacer.try_enter():
         pass
     for _ in range(8):
         pacer.failed("x", FaultReason.THROTTLED, 1.0)

@@ -20,12 +20,12 @@ def new_pacer(max_outage: float = 900.0) -> Pacer:
 
 def fail(pacer: Pacer, times: int, reason: FaultReason = FaultReason.CONNECT) -> None:
     for _ in range(times):
-        assert pacer.try_enter("x")
+        assert pacer.try_enter()
         pacer.failed("x", reason, None)
 
 
 def succeed(pacer: Pacer) -> None:
-    assert pacer.try_enter("x")
+    assert pacer.try_enter()
     pacer.succeeded("x", 0.05)
 
 
@@ -46,10 +46,10 @@ def test_eight_failures_in_a_row_close_the_gate_and_a_probe_opens_it() -> None:
         assert pacer.outages == 0
         fail(pacer, 1)
         assert pacer.outages == 1
-        assert not pacer.try_enter("x")
+        assert not pacer.try_enter()
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(pacer.watch(probe))
-            await pacer.enter("x")
+            await pacer.enter()
             assert probes == [1, 6, 16, 36, 76]
             pacer.succeeded("x", 0.05)
             await asyncio.sleep(3600)
@@ -63,11 +63,11 @@ def test_eight_failures_in_a_row_close_the_gate_and_a_probe_opens_it() -> None:
 def test_an_answer_to_an_earlier_request_opens_it_as_well() -> None:
     async def main() -> None:
         pacer = new_pacer()
-        assert pacer.try_enter("x")
+        assert pacer.try_enter()
         fail(pacer, 8)
-        assert not pacer.try_enter("x")
+        assert not pacer.try_enter()
         pacer.succeeded("x", 3.0)
-        assert pacer.try_enter("x")
+        assert pacer.try_enter()
 
     run_virtual(main())
 
@@ -108,7 +108,7 @@ def test_without_patience_a_fault_that_passes_ends_nothing(failures: int, answer
         watch = asyncio.create_task(pacer.watch(probe))
         await asyncio.wait([watch], timeout=600.0)
         if not watch.done():
-            assert pacer.try_enter("x")
+            assert pacer.try_enter()
             watch.cancel()
             return None
         with pytest.raises(TemporaryError, match=f"for {ends} seconds"):
@@ -126,7 +126,7 @@ def test_refusals_close_nothing_but_are_no_success_either() -> None:
 
         async def refused() -> None:
             while True:
-                await pacer.enter("x")
+                await pacer.enter()
                 pacer.failed("x", FaultReason.THROTTLED, 1.0)
 
         async def probe() -> bool:
@@ -160,7 +160,7 @@ def test_stop_reaches_those_who_wait_for_an_outage_to_end() -> None:
     async def main() -> None:
         pacer = new_pacer()
         fail(pacer, 8)
-        waiting = asyncio.create_task(pacer.enter("x"))
+        waiting = asyncio.create_task(pacer.enter())
         await asyncio.sleep(10)
         pacer.stop()
         with pytest.raises(Stopped):
@@ -173,7 +173,7 @@ def test_cancelled_attempts_say_nothing() -> None:
     async def main() -> None:
         pacer = new_pacer()
         for _ in range(20):
-            assert pacer.try_enter("x")
+            assert pacer.try_enter()
         for _ in range(20):
             pacer.abandoned()
         assert pacer.in_flight == 0
@@ -219,13 +219,13 @@ def test_the_end_of_an_outage_does_not_refill_the_budget() -> None:
     async def main() -> None:
         pacer = Pacer(concurrency=None, rate_limit=None, max_outage=900.0, clock=LoopClock(), rng=random.Random(1))
         for _ in range(200):
-            while pacer.try_enter("x"):
+            while pacer.try_enter():
                 pass
             pacer.succeeded("x", 0.05)
         assert pacer.limit >= 32
         for _ in range(60):
             pacer.failed("x", FaultReason.CONNECT, None)
-            pacer.try_enter("x")
+            pacer.try_enter()
         assert pacer.outages == 1
         assert pacer.limit == 2
         pacer.succeeded("x", 0.05)

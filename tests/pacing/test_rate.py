@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
-from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.pacing.pause import Pauses
-from oaa_bitbucket_async.bitbucket.pacing.rate import Rate
+from oaa_bitbucket_async.bitbucket.pacing.rate import Bucket, Rate
 from tests.pacing.scenarios import USUAL, always
 from tests.pacing.simulation import EventClock, Result, Server, ServerBucket, crawl_async
 from tests.virtual_clock import run_virtual
@@ -136,26 +135,26 @@ def test_after_a_pause_requests_leave_one_by_one() -> None:
     clock = EventClock()
     pacer = Pacer(concurrency=50, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
     for _ in range(20):
-        assert pacer.try_enter("x")
+        assert pacer.try_enter()
     clock.call_later(1.0, lambda: None)
     clock.run()
     for _ in range(20):
         pacer.failed("x", FaultReason.THROTTLED, 5.0)
     assert pacer.pause_left == 5.0
-    assert not pacer.try_enter("x")
+    assert not pacer.try_enter()
     clock.call_later(5.05, lambda: None)
     clock.run()
-    assert not pacer.try_enter("x"), "the pause is over, but it has earned no token"
+    assert not pacer.try_enter(), "the pause is over, but it has earned no token"
     clock.call_later(0.1, lambda: None)
     clock.run()
-    assert pacer.try_enter("x")
-    assert not pacer.try_enter("x")
+    assert pacer.try_enter()
+    assert not pacer.try_enter()
 
 
 def test_a_503_that_names_a_time_pauses_too() -> None:
     clock = EventClock()
     pacer = Pacer(concurrency=5, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
-    assert pacer.try_enter("x")
+    assert pacer.try_enter()
     pacer.failed("x", FaultReason.UNAVAILABLE, 30.0)
     assert pacer.pause_left == 30.0
     assert pacer.throttled == 0
@@ -167,9 +166,9 @@ def test_rate_headers_are_heeded() -> None:
     pacer = Pacer(concurrency=99, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
     pacer.note_rate_headers(limit=60, remaining=3, fill_rate=10, interval=2)
     assert pacer.rate == 5.0
-    assert [pacer.try_enter("x") for _ in range(4)] == [True, True, True, False]
+    assert [pacer.try_enter() for _ in range(4)] == [True, True, True, False]
     pacer.note_rate_headers(remaining=math.inf)
-    assert not pacer.try_enter("x")
+    assert not pacer.try_enter()
 
 
 @pytest.mark.parametrize(("limit", "fill_rate", "interval"), [(60, 1e-9, 1), (60, 1, 1e8), (0.001, 5, 1)])
@@ -179,7 +178,7 @@ def test_a_rate_header_that_would_stop_the_run_for_ever_is_not_believed(
     pacer = Pacer(concurrency=99, rate_limit=None, max_outage=900.0, clock=EventClock(), rng=random.Random(1))
     pacer.note_rate_headers(limit=limit, remaining=0, fill_rate=fill_rate, interval=interval)
     assert pacer.rate is None
-    assert all(pacer.try_enter("x") for _ in range(99))
+    assert all(pacer.try_enter() for _ in range(99))
 
 
 def test_one_refusal_alone_leaves_no_token_for_the_end_of_the_pause() -> None:
@@ -210,12 +209,12 @@ def test_a_429_before_anything_can_be_told_is_only_a_pause() -> None:
     clock = EventClock()
     pacer = Pacer(concurrency=50, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
     for _ in range(2):
-        assert pacer.try_enter("x")
+        assert pacer.try_enter()
         pacer.failed("x", FaultReason.THROTTLED, 1.0)
         clock.call_later(1.1, lambda: None)
         clock.run()
     assert pacer.rate is None
-    assert all(pacer.try_enter("x") for _ in range(50))
+    assert all(pacer.try_enter() for _ in range(50))
 
 
 def test_a_rate_too_slow_for_a_pause_is_told_over_several() -> None:
@@ -224,7 +223,7 @@ def test_a_rate_too_slow_for_a_pause_is_told_over_several() -> None:
     pacer = Pacer(concurrency=50, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
     for _ in range(8):
         for kind in ("answered", "refused"):
-            assert pacer.try_enter("x"), kind
+            assert pacer.try_enter(), kind
         pacer.succeeded("x", 0.01)
         pacer.failed("x", FaultReason.THROTTLED, 1.0)
         clock.call_later(2.0, lambda: None)

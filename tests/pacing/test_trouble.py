@@ -8,7 +8,8 @@ import pytest
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
-from oaa_bitbucket_async.bitbucket.pacing.trouble import ALONE_AFTER, UNANSWERED_AFTER
+from oaa_bitbucket_async.bitbucket.pacing.pause import ALONE_AFTER
+from oaa_bitbucket_async.bitbucket.pacing.trouble import UNANSWERED_AFTER
 from tests.virtual_clock import run_virtual
 
 ERROR, THROTTLED = FaultReason.SERVER_ERROR, FaultReason.THROTTLED
@@ -25,11 +26,11 @@ class Told:
 
     async def fails(self, kind: str, times: int = 1, reason: FaultReason = ERROR, path: str = "/p") -> None:
         for _ in range(times):
-            await self.pacer.enter(kind)
+            await self.pacer.enter()
             self.pacer.failed(kind, reason, 1.0 if reason is THROTTLED else None, path)
 
     async def is_answered(self, kind: str) -> None:
-        await self.pacer.enter(kind)
+        await self.pacer.enter()
         self.pacer.succeeded(kind, 0.05)
 
 
@@ -111,7 +112,7 @@ def test_after_a_real_outage_no_kind_is_blamed() -> None:
 
         watch = asyncio.create_task(told.pacer.watch(probe))
         for _ in range(20):
-            assert told.pacer.try_enter("users")
+            assert told.pacer.try_enter()
         for _ in range(20):
             told.pacer.failed("users", ERROR, None, "/p")
         await asyncio.sleep(10.0)

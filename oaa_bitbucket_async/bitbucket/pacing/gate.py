@@ -4,8 +4,8 @@ import asyncio
 import math
 from collections import deque
 
-from oaa_bitbucket_async.bitbucket.pacing.bucket import Bucket
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, Timer
+from oaa_bitbucket_async.bitbucket.pacing.rate import Bucket
 
 _SOON = 1e-6
 """Seconds of a pause that are none: timers fire a rounding error early."""
@@ -52,7 +52,9 @@ class Gate:
         self.in_flight = 0
         self.sent = 0
         self.blocked = 0
-        """How often somebody had to wait because the limit was reached, and for no other reason."""
+        """How often the limit, and nothing else, held somebody up: once for each who comes and finds no place, and once
+        more each time that a place could be given away and there is none. A measure of how busy the gate is, no number
+        of requests: the limit compares it with the answers of a window."""
         self.paused_until = -math.inf
         self.bucket: Bucket | None = None
 

@@ -7,15 +7,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
-from oaa_bitbucket_async.bitbucket.pacing.budget import RetryBudget
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.gate import Gate, Stopped
 from oaa_bitbucket_async.bitbucket.pacing.gradient import START, GradientLimit
 from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, FixedLimit, Limit
 from oaa_bitbucket_async.bitbucket.pacing.outage import Outage
-from oaa_bitbucket_async.bitbucket.pacing.pause import Pauses
+from oaa_bitbucket_async.bitbucket.pacing.pause import Pauses, PauseTrouble
 from oaa_bitbucket_async.bitbucket.pacing.rate import Rate
-from oaa_bitbucket_async.bitbucket.pacing.trouble import KindTrouble, PauseTrouble
+from oaa_bitbucket_async.bitbucket.pacing.trouble import KindTrouble, RetryBudget
 
 __all__ = ["LimitChange", "Pacer", "Stopped"]
 
@@ -82,11 +81,11 @@ class Pacer:
 
     # Before an attempt
 
-    def try_enter(self, kind: str) -> bool:
+    def try_enter(self) -> bool:
         """Take a place if there is one now; never waits."""
         return self._gate.try_enter()
 
-    def enter(self, kind: str, *, priority: bool = False) -> Coroutine[None, None, None]:
+    def enter(self, *, priority: bool = False) -> Coroutine[None, None, None]:
         """Wait for a place, first come, first served, before all who have no `priority`; Stopped after `stop`."""
         return self._gate.enter(priority=priority)
 

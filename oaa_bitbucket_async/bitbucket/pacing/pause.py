@@ -1,9 +1,11 @@
-"""How long everybody waits after the server said "too many requests"."""
+"""How long everybody waits after the server said "too many requests", and whether it is one question's own doing."""
 
 import random
 
 SHORTEST = 0.5
 LONGEST = 300.0
+ALONE_AFTER = 3
+"""Pauses that one kind or path caused alone. From then on nobody else waits for it."""
 
 
 class Pauses:
@@ -45,3 +47,60 @@ class Pauses:
         """An answer: outside a pause it proves that the server lets us in again."""
         if self._steps and now >= self.until:
             self._steps = 0
+
+
+class PauseTrouble:
+    """Whether the server's pauses are all caused by one kind of question, or by one path, while others are answered.
+
+    A rate limit refuses whatever comes. A kind that has not been answered since it began to cause pauses, alone, has a
+    reason of its own.
+    """
+
+    __slots__ = ("_answered", "_kind", "_kind_pauses", "_others_answered", "_path", "_path_pauses")
+
+    def __init__(self) -> None:
+        self._kind = ""
+        self._kind_pauses = 0
+        self._others_answered = False
+        self._path = ""
+        self._path_pauses = 0
+        self._answered = False
+
+    def kind_alone(self, kind: str) -> bool:
+        """True if this kind caused the last three pauses, nothing else did, and others are answered."""
+        return kind == self._kind and self._kind_pauses >= ALONE_AFTER and self._others_answered
+
+    def alone(self, kind: str, path: str) -> bool:
+        """The same of this kind or this path."""
+        return self.kind_alone(kind) or (path == self._path and self._path_pauses >= ALONE_AFTER and self._answered)
+
+    def in_doubt(self, kind: str, path: str) -> bool:
+        """True if it could be `alone`, but nothing else was asked that could tell."""
+        return not self.alone(kind, path) and (
+            (kind == self._kind and self._kind_pauses >= ALONE_AFTER)
+            or (path == self._path and self._path_pauses >= ALONE_AFTER)
+        )
+
+    def answered(self, kind: str) -> bool:
+        """A question of this kind was answered; True if that was what showed that another is refused `alone`."""
+        doubted = not self._answered or not self._others_answered
+        self._answered = True
+        if kind == self._kind:
+            self._kind_pauses = 0
+        else:
+            self._others_answered = True
+        return doubted and self.alone(self._kind, self._path)
+
+    def refused(self, kind: str, path: str, *, fresh: bool) -> None:
+        """The server asked for a pause in answer to this; `fresh` if it began with it."""
+        if kind != self._kind:
+            self._kind, self._kind_pauses = kind, 0
+        if path != self._path:
+            self._path, self._path_pauses = path, 0
+        if fresh:
+            if not self._kind_pauses:
+                self._others_answered = False
+            if not self._path_pauses:
+                self._answered = False
+            self._kind_pauses += 1
+            self._path_pauses += bool(path)

@@ -1,11 +1,49 @@
-"""Trouble of one kind of question, or of one path, told apart from trouble of the whole server."""
+"""How much failure a crawl can afford, and trouble of one kind of question, told apart from that of the server."""
 
 UNANSWERED_AFTER = 8
 """Faults of one kind in a row, while other kinds are answered. As many of all kinds are an outage."""
 _SURE_AFTER = 4
 """An answer to something else tells nothing about a kind that has failed less often: an outage may just begin."""
-ALONE_AFTER = 3
-"""Pauses that one kind or path caused alone. From then on nobody else waits for it."""
+BUDGET = 50.0
+EARNED = 0.1
+REFILLED = 10.0
+
+
+class RetryBudget:
+    """Starts with 50 tokens; a failure costs 1, a success earns 0.1: a tenth of all requests may fail for good.
+
+    `spent` is True from the moment it is empty until it has 10 tokens again, so it does not flicker.
+    """
+
+    __slots__ = ("spent", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = BUDGET
+        self.spent = False
+
+    def failed(self) -> bool:
+        """A failure; True if it was the one that emptied the budget."""
+        self.tokens = max(0.0, self.tokens - 1.0)
+        if self.tokens == 0.0 and not self.spent:
+            self.spent = True
+            return True
+        return False
+
+    def refund(self, failures: int) -> bool:
+        """So many failures told nothing about the server; True if that ended the time of scarcity."""
+        self.tokens = min(BUDGET, self.tokens + failures)
+        if self.spent and self.tokens >= REFILLED:
+            self.spent = False
+            return True
+        return False
+
+    def succeeded(self) -> bool:
+        """A success; True if it ended the time of scarcity."""
+        self.tokens = min(BUDGET, self.tokens + EARNED)
+        if self.spent and self.tokens >= REFILLED:
+            self.spent = False
+            return True
+        return False
 
 
 class _Streak:
@@ -78,60 +116,3 @@ class KindTrouble:
         self._unanswered.add(kind)
         self.to_refund += streak.cost
         return True
-
-
-class PauseTrouble:
-    """Whether the server's pauses are all caused by one kind of question, or by one path, while others are answered.
-
-    A rate limit refuses whatever comes. A kind that has not been answered since it began to cause pauses, alone, has a
-    reason of its own.
-    """
-
-    __slots__ = ("_answered", "_kind", "_kind_pauses", "_others_answered", "_path", "_path_pauses")
-
-    def __init__(self) -> None:
-        self._kind = ""
-        self._kind_pauses = 0
-        self._others_answered = False
-        self._path = ""
-        self._path_pauses = 0
-        self._answered = False
-
-    def kind_alone(self, kind: str) -> bool:
-        """True if this kind caused the last three pauses, nothing else did, and others are answered."""
-        return kind == self._kind and self._kind_pauses >= ALONE_AFTER and self._others_answered
-
-    def alone(self, kind: str, path: str) -> bool:
-        """The same of this kind or this path."""
-        return self.kind_alone(kind) or (path == self._path and self._path_pauses >= ALONE_AFTER and self._answered)
-
-    def in_doubt(self, kind: str, path: str) -> bool:
-        """True if it could be `alone`, but nothing else was asked that could tell."""
-        return not self.alone(kind, path) and (
-            (kind == self._kind and self._kind_pauses >= ALONE_AFTER)
-            or (path == self._path and self._path_pauses >= ALONE_AFTER)
-        )
-
-    def answered(self, kind: str) -> bool:
-        """A question of this kind was answered; True if that was what showed that another is refused `alone`."""
-        doubted = not self._answered or not self._others_answered
-        self._answered = True
-        if kind == self._kind:
-            self._kind_pauses = 0
-        else:
-            self._others_answered = True
-        return doubted and self.alone(self._kind, self._path)
-
-    def refused(self, kind: str, path: str, *, fresh: bool) -> None:
-        """The server asked for a pause in answer to this; `fresh` if it began with it."""
-        if kind != self._kind:
-            self._kind, self._kind_pauses = kind, 0
-        if path != self._path:
-            self._path, self._path_pauses = path, 0
-        if fresh:
-            if not self._kind_pauses:
-                self._others_answered = False
-            if not self._path_pauses:
-                self._answered = False
-            self._kind_pauses += 1
-            self._path_pauses += bool(path)
