@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.cli.main import execute
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
@@ -40,6 +41,12 @@ def bench(veza_server: RiggedVeza, tmp_path: Path) -> Iterator[Benches]:
             return Bench(server, veza_server, tmp_path / "state")
 
         yield make
+
+
+@pytest.fixture
+def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an outage, the server is tried after 5 ms instead of a second."""
+    monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
 
 
 @pytest.fixture

@@ -196,9 +196,10 @@ def test_without_patience_for_outages_a_fault_that_passes_still_costs_requests_o
     assert ran.raw == truth.raw
 
 
+@pytest.mark.usefixtures("short_probe_delays")
 @pytest.mark.parametrize("place", PLACES)
 def test_a_server_that_goes_down_ends_the_run_as_temporary(bench: Benches, truth: Ran, place: str) -> None:
-    ran = bench(faults=[placed("down", place, truth.requests)]).run(pace=replace(QUICK, max_outage=1.5))
+    ran = bench(faults=[placed("down", place, truth.requests)]).run(pace=replace(QUICK, max_outage=0.3))
     assert ran.code == 75, ran.error
     assert not ran.pushed
 

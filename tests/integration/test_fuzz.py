@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.settings import State
 from tests.examples import rounds
@@ -16,16 +15,12 @@ from tests.integration.harness import QUICK, Bench, Ran, serving
 from tests.servers import RiggedOptions
 from tests.servers.veza import RiggedVeza
 
+pytestmark = pytest.mark.usefixtures("short_probe_delays")
+
 SHAPE = EstateShape(users=12, groups=4, projects=3, repositories=10, personal_projects=1, seed=11)
 PACE = replace(QUICK, max_attempts=4, max_outage=0.5, request_timeout=5.0)
 ENDS = (0, 3, 4, 75)
 NAMES = {mutation.__name__ for mutation in NOTICEABLE}
-
-
-@pytest.fixture(autouse=True)
-def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With half of all answers spoiled there are outages; probing after 5 ms instead of a second tells as much."""
-    monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
 
 
 def fuzz(

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.settings import Include
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Ran
@@ -26,10 +25,7 @@ from tests.integration.keyed import (
 from tests.servers import Fault, RiggedOptions
 from tests.servers.credential_rights import default_branch_protected
 
-
-@pytest.fixture(autouse=True)
-def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
+pytestmark = pytest.mark.usefixtures("short_probe_delays")
 
 
 # --- what it adds -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from oaa_bitbucket_async.bitbucket.pacing import outage
 from oaa_bitbucket_async.demo.credentials import ModelSshKey
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.settings import Include
@@ -38,13 +37,10 @@ from tests.servers.capacity import Capacity
 from tests.servers.changes import delete_user
 from tests.servers.veza import RiggedVeza
 
+pytestmark = pytest.mark.usefixtures("short_probe_delays")
+
 Whole = Callable[[bool], Ran]
 ONCE = replace(QUICK, max_attempts=1)
-
-
-@pytest.fixture(autouse=True)
-def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
 
 
 @pytest.fixture(scope="session")

@@ -5,20 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from oaa_bitbucket_async.bitbucket.pacing import outage
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Ran
 from tests.servers import Fault, RiggedOptions
 from tests.servers.capacity import Capacity
 
+pytestmark = pytest.mark.usefixtures("short_probe_delays")
+
 MIXED = ("unavailable", "error", "reset", "half-body", "login-page", "sso-redirect", "not-json", "bad-shape")
 PATIENT = replace(QUICK, max_attempts=12, max_outage=30.0)
-
-
-@pytest.fixture(autouse=True)
-def short_probe_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight failures in a row come up: probing after 5 ms instead of a second tells as much."""
-    monkeypatch.setattr(outage, "PROBE_DELAYS", (0.005, 0.01))
 
 
 def three_in_ten(seed: int) -> list[Fault]:
