@@ -49,12 +49,12 @@ class PacingSummary:
         return cls(
             limit=LimitSummary(start=start, peak=peak, end=pacer.limit, changes=len(history)),
             throttled=pacer.throttled,
-            pauses=pacer.pauses,
-            paused_seconds=pacer.paused_seconds,
-            outages=pacer.outages,
-            outage_seconds=pacer.outage_seconds,
-            rate=pacer.rate,
-            rate_learned=pacer.rate_learned,
+            pauses=pacer.pauses.count,
+            paused_seconds=pacer.pauses.seconds,
+            outages=pacer.outage.count,
+            outage_seconds=pacer.outage.seconds,
+            rate=pacer.rate.rate,
+            rate_learned=pacer.rate.learned,
         )
 
 

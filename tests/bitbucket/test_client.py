@@ -373,7 +373,7 @@ def test_a_thing_that_is_gone_counts_as_an_answer_of_the_server() -> None:
         for _ in range(50):
             with pytest.raises(Gone):
                 await client.ask(QUESTION)
-        assert client.pacer.outages == 0
+        assert client.pacer.outage.count == 0
         assert client.stats.refused == {"gone": 50}
 
     run_virtual(main())

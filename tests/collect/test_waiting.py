@@ -107,7 +107,7 @@ def test_what_nobody_answers_is_given_up_early_at_any_size(what: Answer, reposit
     at_least = 70 if what.status == 429 else 16
     assert ran.requests <= max(1.3 * clean.requests, clean.requests + at_least)
     assert ran.after_the_others <= 60.0
-    assert ran.run.client.pacer.outages <= (repositories < 12)
+    assert ran.run.client.pacer.outage.count <= (repositories < 12)
     assert ran.run.ledger.count(Outcome.FAILED) == repositories
     assert ran.run.ledger.count(Outcome.OK) == clean.run.ledger.count(Outcome.OK) - repositories
     missing = {Missing("repository", number) for number in ran.run.snapshot.repositories}
@@ -193,8 +193,8 @@ def test_one_path_that_is_always_refused_holds_up_nobody_but_itself() -> None:
     clean = crawled(nothing, 500)
     ran = crawled(lambda asked, now: error(429, Retry_After="1") if asked == path else None, 500)
     assert ran.run.ledger.count(Outcome.FAILED) == 1
-    assert ran.run.client.pacer.pauses == 3
-    assert ran.run.client.pacer.rate is None, "and what was learned from it is forgotten"
+    assert ran.run.client.pacer.pauses.count == 3
+    assert ran.run.client.pacer.rate.rate is None, "and what was learned from it is forgotten"
     assert ran.seconds <= 60.0
     assert ran.requests <= clean.requests + 20
 

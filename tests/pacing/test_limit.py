@@ -129,4 +129,4 @@ def test_429_cuts_at_most_once_in_two_seconds() -> None:
         pacer.failed("x", FaultReason.THROTTLED, 1.0)
     assert [(change.old, change.new, change.reason) for change in pacer.history] == [(8, 6, "429")]
     assert pacer.throttled == 8
-    assert pacer.pauses == 1
+    assert pacer.pauses.count == 1

@@ -43,9 +43,9 @@ def test_eight_failures_in_a_row_close_the_gate_and_a_probe_opens_it() -> None:
         fail(pacer, 7)
         succeed(pacer)
         fail(pacer, 7)
-        assert pacer.outages == 0
+        assert pacer.outage.count == 0
         fail(pacer, 1)
-        assert pacer.outages == 1
+        assert pacer.outage.count == 1
         assert not pacer.try_enter()
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(pacer.watch(probe))
@@ -53,9 +53,9 @@ def test_eight_failures_in_a_row_close_the_gate_and_a_probe_opens_it() -> None:
             assert probes == [1, 6, 16, 36, 76]
             pacer.succeeded("x", 0.05)
             await asyncio.sleep(3600)
-            assert pacer.outages == 1
+            assert pacer.outage.count == 1
             watch.cancel()
-        assert pacer.outage_seconds == pytest.approx(76)
+        assert pacer.outage.seconds == pytest.approx(76)
 
     run_virtual(main())
 
@@ -136,7 +136,7 @@ def test_refusals_close_nothing_but_are_no_success_either() -> None:
         with pytest.raises(TemporaryError):
             await pacer.watch(probe)
         assert clock.now() - begin == pytest.approx(100)
-        assert pacer.outages == 0
+        assert pacer.outage.count == 0
         task.cancel()
 
     run_virtual(main())
@@ -177,7 +177,7 @@ def test_cancelled_attempts_say_nothing() -> None:
         for _ in range(20):
             pacer.abandoned()
         assert pacer.in_flight == 0
-        assert pacer.outages == 0
+        assert pacer.outage.count == 0
         assert len(pacer.history) == 0
 
     run_virtual(main())
@@ -226,7 +226,7 @@ def test_the_end_of_an_outage_does_not_refill_the_budget() -> None:
         for _ in range(60):
             pacer.failed("x", FaultReason.CONNECT, None)
             pacer.try_enter()
-        assert pacer.outages == 1
+        assert pacer.outage.count == 1
         assert pacer.limit == 2
         pacer.succeeded("x", 0.05)
         assert pacer.limit == 2

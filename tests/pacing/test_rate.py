@@ -99,7 +99,7 @@ def test_a_bucket_that_we_are_told_about_is_never_overdrawn(whole_seconds: bool)
     result, pacer = crawl_limited(ServerBucket(60, 5, whole_seconds=whole_seconds), 1500, told=True)
     assert result.throttled == 0
     assert result.seconds <= 1.02 * (1500 - 60) / 5
-    assert not pacer.rate_learned
+    assert not pacer.rate.learned
 
 
 @pytest.mark.parametrize("retry_after", [1.0, None])
@@ -107,8 +107,8 @@ def test_a_bucket_that_nobody_told_us_about_is_learned(retry_after: float | None
     result, pacer = crawl_limited(ServerBucket(60, 5), 1500, retry_after=retry_after)
     assert result.throttled <= 0.01 * 1500
     assert result.seconds <= 1.05 * (1500 - 60) / 5
-    assert pacer.rate_learned
-    assert pacer.rate == pytest.approx(5, rel=0.1)
+    assert pacer.rate.learned
+    assert pacer.rate.rate == pytest.approx(5, rel=0.1)
 
 
 def test_a_fast_bucket_is_learned_as_well() -> None:
@@ -121,14 +121,14 @@ def test_a_bucket_that_others_draw_from_is_given_way_to() -> None:
     result, pacer = crawl_limited(ServerBucket(60, 5, other=2), 1000, told=True)
     assert result.throttled <= 0.02 * 1000
     assert result.seconds <= 1.05 * (1000 - 60) / 3
-    assert pacer.rate == pytest.approx(3, rel=0.15)
+    assert pacer.rate.rate == pytest.approx(3, rel=0.15)
 
 
 def test_the_users_ceiling_holds_whatever_the_server_allows() -> None:
     result, pacer = crawl_limited(ServerBucket(600, 50), 300, told=True, rate_limit=10.0)
     assert result.seconds >= (300 - 10) / 10 - 1
     assert result.seconds <= 1.05 * 300 / 10
-    assert pacer.rate == 10.0
+    assert pacer.rate.rate == 10.0
 
 
 def test_after_a_pause_requests_leave_one_by_one() -> None:
@@ -158,14 +158,14 @@ def test_a_503_that_names_a_time_pauses_too() -> None:
     pacer.failed("x", FaultReason.UNAVAILABLE, 30.0)
     assert pacer.pause_left == 30.0
     assert pacer.throttled == 0
-    assert pacer.rate is None
+    assert pacer.rate.rate is None
 
 
 def test_rate_headers_are_heeded() -> None:
     clock = EventClock()
     pacer = Pacer(concurrency=99, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
     pacer.note_rate_headers(limit=60, remaining=3, fill_rate=10, interval=2)
-    assert pacer.rate == 5.0
+    assert pacer.rate.rate == 5.0
     assert [pacer.try_enter() for _ in range(4)] == [True, True, True, False]
     pacer.note_rate_headers(remaining=math.inf)
     assert not pacer.try_enter()
@@ -177,7 +177,7 @@ def test_a_rate_header_that_would_stop_the_run_for_ever_is_not_believed(
 ) -> None:
     pacer = Pacer(concurrency=99, rate_limit=None, max_outage=900.0, clock=EventClock(), rng=random.Random(1))
     pacer.note_rate_headers(limit=limit, remaining=0, fill_rate=fill_rate, interval=interval)
-    assert pacer.rate is None
+    assert pacer.rate.rate is None
     assert all(pacer.try_enter() for _ in range(99))
 
 
@@ -213,7 +213,7 @@ def test_a_429_before_anything_can_be_told_is_only_a_pause() -> None:
         pacer.failed("x", FaultReason.THROTTLED, 1.0)
         clock.call_later(1.1, lambda: None)
         clock.run()
-    assert pacer.rate is None
+    assert pacer.rate.rate is None
     assert all(pacer.try_enter() for _ in range(50))
 
 
@@ -228,7 +228,7 @@ def test_a_rate_too_slow_for_a_pause_is_told_over_several() -> None:
         pacer.failed("x", FaultReason.THROTTLED, 1.0)
         clock.call_later(2.0, lambda: None)
         clock.run()
-        if pacer.rate is not None:
+        if pacer.rate.rate is not None:
             break
-    assert pacer.rate is not None
-    assert 0.3 < pacer.rate < 0.7, "one answer every two seconds"
+    assert pacer.rate.rate is not None
+    assert 0.3 < pacer.rate.rate < 0.7, "one answer every two seconds"

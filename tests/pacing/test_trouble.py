@@ -57,7 +57,7 @@ def test_an_answer_at_the_beginning_of_an_outage_tells_nothing_about_a_kind() ->
         await told.is_answered("groups")
         await told.fails("users", 8)
         assert not told.pacer.unanswered("users")
-        assert told.pacer.outages == 1
+        assert told.pacer.outage.count == 1
 
     run_virtual(main())
 
@@ -71,7 +71,7 @@ def test_what_is_unanswered_drains_no_budget_and_makes_no_outage() -> None:
         await told.is_answered("groups")
         await told.fails("users", 1000)
         assert pacer.unanswered("users")
-        assert (pacer.outages, pacer.in_outage) == (0, False)
+        assert (pacer.outage.count, pacer.in_outage) == (0, False)
         assert "retry budget empty" not in [change.reason for change in pacer.history]
         assert pacer.limit > 2
 
@@ -128,7 +128,7 @@ def test_the_first_second_of_an_outage_is_not_shown_as_one() -> None:
     async def main() -> None:
         told = Told()
         await told.fails("users", 8)
-        assert told.pacer.outages == 1
+        assert told.pacer.outage.count == 1
         assert not told.pacer.in_outage
 
     run_virtual(main())
@@ -149,8 +149,8 @@ def test_after_three_pauses_that_it_caused_alone_the_others_do_not_wait_any_more
                 await told.is_answered("users")
         await told.fails("users", 5, THROTTLED, "/p1")
         assert told.pacer.pause_left == 0
-        assert told.pacer.pauses == ALONE_AFTER
-        assert told.pacer.rate is None, "a rate that was learned from it is no rate of the server"
+        assert told.pacer.pauses.count == ALONE_AFTER
+        assert told.pacer.rate.rate is None, "a rate that was learned from it is no rate of the server"
         assert told.pacer.apart("users", "/p1")
         assert told.pacer.apart("users", "/p2") is (alone == "kind")
         assert not told.pacer.apart("groups", "/p3")
@@ -165,7 +165,7 @@ def test_a_rate_limit_refuses_whatever_comes() -> None:
             await told.fails(("users", "groups")[number % 2], 1, THROTTLED, f"/{number}")
             await told.is_answered("users")
             await told.is_answered("groups")
-        assert told.pacer.pauses == 20
+        assert told.pacer.pauses.count == 20
 
     run_virtual(main())
 
@@ -188,7 +188,7 @@ def test_a_server_that_answers_nobody_is_paused_for() -> None:
         told = Told()
         for _ in range(10):
             await told.fails("users", 1, THROTTLED)
-        assert told.pacer.pauses == 10
+        assert told.pacer.pauses.count == 10
         assert told.pacer.in_doubt("users", "/p"), "an answer to anything else would tell"
         await told.is_answered("login")
         assert told.pacer.apart("users", "/p")

@@ -38,7 +38,9 @@ class Outage:
         self.failed_probes = 0
         """Of the outage that is on, or was the last."""
         self.count = 0
+        """How often nothing succeeded any more."""
         self.seconds = 0.0
+        """Of the outages that ended."""
 
     def failed(self, *, counts: bool = True) -> None:
         """An attempt failed. With `counts` False (a refusal: the server lives) it only keeps the time running."""

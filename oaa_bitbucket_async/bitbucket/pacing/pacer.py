@@ -63,16 +63,17 @@ class Pacer:
         else:
             self._limit = FixedLimit(concurrency)
         self._gate = Gate(clock, self._limit.value)
-        self._rate = Rate(rate_limit, now)
-        if self._rate.bucket is not None:
-            self._gate.set_bucket(self._rate.bucket)
+        self.rate = Rate(rate_limit, now)
+        if self.rate.bucket is not None:
+            self._gate.set_bucket(self.rate.bucket)
         self._budget = RetryBudget()
-        self._pauses = Pauses(rng, now)
-        self._outage = Outage(clock, max_outage, self._outage_changed)
+        self.pauses = Pauses(rng, now)
+        self.outage = Outage(clock, max_outage, self._outage_changed)
         self._kinds = KindTrouble()
         self._held: set[str] = set()
         self._pause_trouble = PauseTrouble()
-        self._throttled = 0
+        self.throttled = 0
+        """429 answers."""
         self._when_stopped: list[Callable[[], None]] = []
         self.stopped = False
         self._noted: tuple[float, float, float] | None = None
@@ -95,15 +96,15 @@ class Pacer:
         """A real answer (also: no such thing, not allowed), `latency` seconds after it was admitted."""
         now = self._now()
         gate = self._gate
-        self._rate.answered()
-        self._rate.sending(now, gate.sent)
+        self.rate.answered()
+        self.rate.sending(now, gate.sent)
         self._kinds.answered(kind)
         if self._kinds.to_refund:
             self._refund()
         if self._pause_trouble.answered(kind):
             self._unlearn()
-        self._outage.succeeded()
-        self._pauses.succeeded(now)
+        self.outage.succeeded()
+        self.pauses.succeeded(now)
         budget = self._budget
         if budget.spent:
             if budget.succeeded():
@@ -122,9 +123,9 @@ class Pacer:
         now = self._now()
         throttled = reason is FaultReason.THROTTLED
         if throttled:
-            self._throttled += 1
+            self.throttled += 1
         else:
-            self._rate.answered()
+            self.rate.answered()
         if not self.apart(kind, path):
             if throttled or retry_after is not None:
                 self._pause(now, kind, path, retry_after, throttled=throttled)
@@ -135,10 +136,10 @@ class Pacer:
                     self._limit.failed(now)
                 if self._kinds.failed(kind):
                     self._refund()
-                    if not self._outage.closed:
-                        self._outage.succeeded()  # it was this kind alone
+                    if not self.outage.closed:
+                        self.outage.succeeded()  # it was this kind alone
             if not self._kinds.unanswered(kind):
-                self._outage.failed(counts=not throttled)
+                self.outage.failed(counts=not throttled)
         elif self._pause_trouble.kind_alone(kind):
             self._kinds.failed(kind)
         self._gate.leave()
@@ -151,8 +152,8 @@ class Pacer:
 
     def set_server_rate(self, capacity: float, fill_rate: float) -> None:
         """The server's token bucket for this user, `fill_rate` in requests a second: kept from now on."""
-        self._rate.server(capacity, fill_rate, self._now(), self._gate.sent)
-        self._gate.set_bucket(self._rate.bucket)
+        self.rate.server(capacity, fill_rate, self._now(), self._gate.sent)
+        self._gate.set_bucket(self.rate.bucket)
         _log.debug("the server's rate limit: %g requests, refilled with %g a second", capacity, fill_rate)
 
     def note_rate_headers(
@@ -173,7 +174,7 @@ class Pacer:
             if limit >= 1.0 and fill_rate / interval >= _SLOWEST:
                 self.set_server_rate(limit, fill_rate / interval)
         if remaining is not None:
-            self._rate.remaining(remaining, self._now())
+            self.rate.remaining(remaining, self._now())
 
     # What is not answered while the server lives
 
@@ -205,7 +206,7 @@ class Pacer:
 
     async def watch(self, probe: Callable[[], Awaitable[bool]]) -> None:
         """Runs until cancelled; see `Outage.watch`."""
-        await self._outage.watch(probe)
+        await self.outage.watch(probe)
 
     def stop(self) -> None:
         """No new requests: who waits for a place, or asks for one, gets Stopped."""
@@ -238,65 +239,30 @@ class Pacer:
     @property
     def pause_left(self) -> float:
         """Seconds until the pause that the server asked for ends; 0.0 without one."""
-        return max(0.0, self._pauses.until - self._now())
+        return max(0.0, self.pauses.until - self._now())
 
     @property
     def in_outage(self) -> bool:
         """True while nothing succeeds, a probe least of all, and only another one is sent now and then."""
-        return self._outage.closed and self._outage.failed_probes > 0
-
-    @property
-    def pauses(self) -> int:
-        """How often the server asked for a pause."""
-        return self._pauses.count
-
-    @property
-    def paused_seconds(self) -> float:
-        """Seconds of all pauses."""
-        return self._pauses.seconds
-
-    @property
-    def throttled(self) -> int:
-        """429 answers."""
-        return self._throttled
-
-    @property
-    def outages(self) -> int:
-        """How often nothing succeeded any more."""
-        return self._outage.count
-
-    @property
-    def outage_seconds(self) -> float:
-        """Seconds of the outages that ended."""
-        return self._outage.seconds
-
-    @property
-    def rate(self) -> float | None:
-        """Requests a second that may leave at present: set, read or learned; None if nothing limits them."""
-        return self._rate.rate
-
-    @property
-    def rate_learned(self) -> bool:
-        """True if `rate` was learned from 429 answers."""
-        return self._rate.learned
+        return self.outage.closed and self.outage.failed_probes > 0
 
     # Inside
 
     def _pause(self, now: float, kind: str, path: str, retry_after: float | None, *, throttled: bool) -> None:
-        fresh = self._pauses.refused(now, retry_after)
+        fresh = self.pauses.refused(now, retry_after)
         self._pause_trouble.refused(kind, path, fresh=fresh)
-        self._gate.pause(self._pauses.until)
+        self._gate.pause(self.pauses.until)
         if throttled:
             self._limit.refused(now)
             if fresh:
-                self._rate.refused(now, self._gate.sent, self._pauses.until)
-            elif self._rate.bucket is not None:
-                self._rate.bucket.drain(0.0, self._pauses.until)
-            self._gate.set_bucket(self._rate.bucket)
+                self.rate.refused(now, self._gate.sent, self.pauses.until)
+            elif self.rate.bucket is not None:
+                self.rate.bucket.drain(0.0, self.pauses.until)
+            self._gate.set_bucket(self.rate.bucket)
         if self._pause_trouble.alone(kind, path):
             self._unlearn()
         if fresh:
-            _log.debug("pause of %.1f s, then %s requests a second", self._pauses.until - now, self._rate.rate)
+            _log.debug("pause of %.1f s, then %s requests a second", self.pauses.until - now, self.rate.rate)
 
     def _refund(self) -> None:
         """What was one kind's own trouble costs the others nothing."""
@@ -306,16 +272,16 @@ class Pacer:
 
     def _unlearn(self) -> None:
         """One kind or path alone was refused: that says nothing about the server's rate."""
-        self._rate.unlearn()
-        self._gate.set_bucket(self._rate.bucket)
+        self.rate.unlearn()
+        self._gate.set_bucket(self.rate.bucket)
 
     def _outage_changed(self) -> None:
-        if self._outage.closed:
+        if self.outage.closed:
             _log.debug("nothing succeeds any more: no requests but a probe now and then")
             self._gate.close()
         else:
             _log.debug("the server answers again")
-            if self._outage.failed_probes:
+            if self.outage.failed_probes:
                 self._kinds.forget()
             else:
                 self._kinds.server_lives()

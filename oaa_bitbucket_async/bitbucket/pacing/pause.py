@@ -19,7 +19,9 @@ class Pauses:
         self.until = now
         """End of the last pause, in the caller's clock's seconds."""
         self.count = 0
+        """How often the server asked for a pause."""
         self.seconds = 0.0
+        """Of all pauses."""
 
     def refused(self, now: float, retry_after: float | None) -> bool:
         """The server asked for a pause; True if this one began with it, False if it was on already.
