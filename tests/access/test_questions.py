@@ -15,6 +15,8 @@ from oaa_bitbucket_async.access.levels import Level
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.oaa.payload import build_payload
+from oaa_bitbucket_async.ops.report.reach import users_that_reach_most
+from oaa_bitbucket_async.ops.report.reach_index import ReachIndex
 from tests.access.from_payload import FromPayload
 from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
@@ -67,6 +69,28 @@ def test_every_answer_is_the_oracles(seed, instance):
         for place in places:
             if names.count(place.name) == 1 and names.count(place.project) == 1:  # answers tell places by their names
                 assert told_level(answer, place) == level_of(oracle, user.id, place), (user.name, place)
+
+
+@given(st.integers(0, 2**32))
+@examples(100)
+def test_the_reports_ranking_agrees_with_the_oracle(seed):
+    """The report counts from the snapshot, in sets of bits: it has to come to what the payload says."""
+    snapshot = snapshot_of(steps_of(seed))
+    raw = gzip.decompress(build_payload(snapshot).compressed)
+    graph, oracle = AccessGraph(raw), FromPayload(json.loads(raw))
+    repositories = [place for place in graph.places() if not place.is_project]
+    able = [user for user in graph.users if oracle.may_sign_in(int(user.id))]
+    records = [snapshot.users[int(user.id)] for user in able]
+    ranking = {reach.name: reach for reach in users_that_reach_most(snapshot, ReachIndex(snapshot), records)}
+    names = [record.name for record in records]
+    for user, record in zip(able, records, strict=True):
+        administers_all = any(reached.place == ON_EVERYTHING for reached in what_can(graph, user).places)
+        if administers_all or names.count(record.name) > 1:
+            continue  # global permissions don't count in the ranking, and it tells people by their names
+        levels = [ORDER.index(level_of(oracle, user.id, place)) for place in repositories]
+        reached = tuple(sum(found >= level for found in levels) for level in Level)
+        ranked = ranking.get(record.name)
+        assert reached == ((ranked.reads, ranked.writes, ranked.administers) if ranked else (0, 0, 0)), record
 
 
 def small() -> AccessGraph:
