@@ -39,6 +39,8 @@ class Event(StrEnum):
     """One of them is answered again: `unit`."""
     MISSING = "missing"
     """A part that could not be collected: `what`, `unit`, `outcome`, `reason`, `advice`."""
+    MISSING_NOT_LISTED = "missing-not-listed"
+    """The file beside the state that lists what is missing could not be written."""
     PAYLOAD_SAVED = "payload-saved"
     """`--save-json` has written: `path`."""
     PAYLOAD_NOT_PRINTED = "payload-not-printed"

@@ -32,6 +32,11 @@ def state_paths(directory: Path, base_url: str, login: Login) -> StatePaths:
     )
 
 
+def missing_path(directory: Path, base_url: str, login: Login) -> Path:
+    """All that the last run of this login could not read, a line each."""
+    return state_paths(directory, base_url, login).journal.with_suffix(".missing.txt")
+
+
 def known_path(directory: Path, base_url: str) -> Path:
     """The mark that a run has signed in at exactly this URL before: here the scheme counts."""
     readable = _readable(base_url_parts(base_url).host) or "bitbucket"

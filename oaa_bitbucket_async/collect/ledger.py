@@ -34,6 +34,8 @@ class Entry:
     """What to do: the right to grant, the setting to change."""
     keys: Keys | None = None
     """For an entry that stands for many units of a kind: theirs."""
+    cause: str = ""
+    """What it has in common with others: the status (`401`), or the word for a fault (`timeout`)."""
 
     @property
     def units(self) -> int:

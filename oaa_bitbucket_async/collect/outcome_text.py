@@ -15,14 +15,16 @@ def entry_of(unit: Unit, snapshot: Snapshot, problem: RequestProblem | None) -> 
     if problem is None:
         return Entry(unit, Outcome.GONE, what, "deleted while the run was under way", "")
     outcome = Outcome.DENIED if isinstance(problem, Denied) else Outcome.FAILED
-    return Entry(unit, outcome, what, str(problem), _advice(unit, problem))
+    return Entry(unit, outcome, what, str(problem), _advice(unit, problem), cause=_cause(problem))
 
 
 def given_up(kind: AnyKind, last: Entry, failed: int, keys: Keys) -> Entry:
     """One entry for all units of a kind that nobody answered: `failed` were asked, `last` of them the last."""
     others = f" and of {failed - 1:,} others" if failed > 1 else ""
     unasked = f", and {len(keys) - failed:,} more, not asked" if len(keys) > failed else ""
-    return Entry(Unit(kind), Outcome.FAILED, f"{last.what}{others}{unasked}", last.reason, last.advice, keys)
+    return Entry(
+        Unit(kind), Outcome.FAILED, f"{last.what}{others}{unasked}", last.reason, last.advice, keys, last.cause
+    )
 
 
 def kind_in_words(kind: AnyKind) -> str:
@@ -72,6 +74,12 @@ def _name(unit: Unit, snapshot: Snapshot) -> str:
         user = snapshot.users.get(int(unit.key))
         return user.name if user else f"with id {unit.key}"
     return unit.key
+
+
+def _cause(problem: RequestProblem) -> str:
+    if problem.status is not None:
+        return str(problem.status)
+    return str(problem.reason) if isinstance(problem, Fault) else ""
 
 
 def _advice(unit: Unit, problem: RequestProblem) -> str:

@@ -13,7 +13,7 @@ from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.ops.changes_text import summed_up
-from oaa_bitbucket_async.ops.formats import duration_text, size_text
+from oaa_bitbucket_async.ops.formats import duration_text, rate_text, size_text
 from oaa_bitbucket_async.ops.result import RunResult
 
 Value = float | str | Sequence[int] | Mapping[str, object] | None
@@ -120,6 +120,19 @@ def _requests_text(result: RunResult) -> str:
     return f"{result.requests.total:,} in {seconds}, {result.throughput:,.0f} a second"
 
 
+def _missing_text(result: RunResult) -> str | None:
+    if result.missing:
+        return f"{result.missing_units:,} could not be collected"
+    return None if result.cut_short else "nothing"
+
+
+def _latencies(result: RunResult) -> Mapping[str, object]:
+    return {
+        kind: {f"{name}_seconds": round(found.quantile(share), 6) for name, share in (("median", 0.5), ("p95", 0.95))}
+        for kind, found in result.requests.latencies.items()
+    }
+
+
 def _duration_text(result: RunResult) -> str | None:
     if result.duration - result.crawl_seconds < _WORTH_A_ROW:
         return None
@@ -136,9 +149,8 @@ def _limit_text(result: RunResult) -> str | None:
 def _rate_text(result: RunResult) -> str | None:
     if result.pacing.rate is None:
         return None
-    return (
-        f"{result.pacing.rate:g} requests a second, {'learned from refusals' if result.pacing.rate_learned else 'kept'}"
-    )
+    how = "learned from refusals" if result.pacing.rate_learned else "kept"
+    return f"{rate_text(result.pacing.rate)} requests a second, {how}"
 
 
 def _retries_text(result: RunResult) -> str | None:
@@ -261,6 +273,14 @@ WHAT_WAS_FOUND = (
         text=lambda r: None if r.public_access is None else public_access_text(r.public_access),
     ),
 )
+CHANGES = Figure(
+    key="changes",
+    heading="Changes",
+    value=lambda r: None if r.changes is None else r.changes.counts(),
+    text=lambda r: None if r.changes is None else summed_up(r.changes),
+    metric=Metric("changes", "What was added and removed since the last upload.", ("kind", "change"), _changed),
+)
+"""It stands before the others: what an upload changes is what matters most."""
 HOW_IT_WENT = (
     Figure(
         key="requests",
@@ -275,6 +295,7 @@ HOW_IT_WENT = (
         ),
     ),
     Figure(key="requests_by_kind", value=lambda r: dict(r.requests.sent)),
+    Figure(key="latencies_by_kind", value=_latencies),
     Figure(key="requests_per_second", measure=Measure.PER_SECOND, value=lambda r: r.throughput),
     Figure(
         key="duration_seconds",
@@ -348,7 +369,7 @@ HOW_IT_WENT = (
         key="missing",
         heading="Left out",
         value=lambda r: r.missing_units,
-        text=lambda r: f"{r.missing_units:,} could not be collected" if r.missing else "nothing",
+        text=_missing_text,
         metric=Metric("missing_units", "Parts that could not be collected."),
     ),
     Figure(
@@ -370,13 +391,7 @@ HOW_IT_WENT = (
         value=lambda r: r.upload_bytes,
         metric=Metric("upload_bytes", "Size of what was uploaded."),
     ),
-    Figure(
-        key="changes",
-        heading="Changes",
-        value=lambda r: None if r.changes is None else r.changes.counts(),
-        text=lambda r: None if r.changes is None else summed_up(r.changes),
-        metric=Metric("changes", "What was added and removed since the last upload.", ("kind", "change"), _changed),
-    ),
+    CHANGES,
     Figure(
         value=lambda r: None if r.changes is None else r.changes.removed_shares(),
         metric=Metric(

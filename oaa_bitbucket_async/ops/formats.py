@@ -16,6 +16,13 @@ def milliseconds_text(seconds: float) -> str:
     return f"{seconds * 1000:,.1f} ms" if seconds < 0.01 else f"{seconds * 1000:,.0f} ms"
 
 
+def rate_text(rate: float) -> str:
+    """`120`, `5`, `4.5`, `0.25`: what people need of a rate a second."""
+    if rate >= 10:
+        return f"{rate:,.0f}"
+    return f"{rate:.1f}".removesuffix(".0") if rate >= 1 else f"{rate:.2g}"
+
+
 def size_text(size: float) -> str:
     """`812 B`, `4.1 kB`, `118.8 MB`."""
     if size < 1000:

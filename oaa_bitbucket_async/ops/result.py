@@ -74,7 +74,15 @@ class RunResult:
     crawl_duration: float | None = None
     """Until Bitbucket's last answer: without the upload and the wait for Veza. None if the crawl did not end."""
     missing: Sequence[Entry] = ()
+    missing_file: Path | None = None
+    """The file that has all that is missing, a line each."""
     gone: int = 0
+    repositories_listed: int = 0
+    repositories_done: int = 0
+    repositories_complete: bool = False
+    """Whether their listing has ended: until then there are more than those listed."""
+    kept_for_next: bool = False
+    """Whether the next run goes on from what this one was answered."""
     resumed: int = 0
     """Units that an earlier run had already answered."""
     warnings: Counter[str] = field(default_factory=Counter)
@@ -111,6 +119,11 @@ class RunResult:
     def missing_units(self) -> int:
         """Parts that could not be collected. One entry can stand for many."""
         return sum(entry.units for entry in self.missing)
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether it ended before everything had been asked: nothing of what a payload would hold is known."""
+        return self.error is not None and self.crawl_duration is None and self.upload is None and not self.missing
 
     @property
     def uploaded(self) -> bool:

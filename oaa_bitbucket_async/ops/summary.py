@@ -1,7 +1,7 @@
 """The summary at the end of a run: tables on a terminal, lines in the log."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -10,51 +10,68 @@ from rich.text import Text
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.ops.figures import HOW_IT_WENT, WHAT_WAS_FOUND, rows_of
+from oaa_bitbucket_async.ops.causes import cause_lines, sentence
+from oaa_bitbucket_async.ops.figures import CHANGES, HOW_IT_WENT, WHAT_WAS_FOUND, Figure, rows_of
 from oaa_bitbucket_async.ops.formats import milliseconds_text
 from oaa_bitbucket_async.ops.result import RunResult
+from oaa_bitbucket_async.ops.verdict import BAD, GOOD, INCOMPLETE, verdict
 from oaa_bitbucket_async.settings import Output
 from oaa_bitbucket_async.text import escape
 
 _log = logging.getLogger(__name__)
-_MOST_MISSING = 1000
-"""Where thousands are missing one right is missing, and the first of them say which."""
 _MOST_WARNINGS = 10
-_SHOWN = (*WHAT_WAS_FOUND, *HOW_IT_WENT)
+_STYLES = {GOOD: "bold green", INCOMPLETE: "bold yellow", BAD: "bold red"}
 
 
 def render(result: RunResult, console: Console, output: Output) -> None:
-    """Shows the summary: tables on a terminal, lines in a log.
+    """Shows the summary, the verdict first: tables on a terminal, lines in a log.
 
     A JSON log gets only what is missing: the figures are in its last record, `run-ended`.
     """
-    for entry in result.missing[_MOST_MISSING:]:
-        _log.debug("missing: %s", _sentence(entry))
-    if console.is_terminal and output.log_format == "text":
-        console.print(_tables(result))
-        return
     if output.log_format == "json":
-        for entry in result.missing[:_MOST_MISSING]:
-            _log.warning("missing: %s", _sentence(entry), extra=event(Event.MISSING, **_entry_fields(entry)))
+        for entry in result.missing:
+            _log.warning("missing: %s", sentence(entry), extra=event(Event.MISSING, **_entry_fields(entry)))
         return
-    for name, value in rows_of(result, _SHOWN):
+    for entry in result.missing:
+        _log.debug("missing: %s", sentence(entry))
+    if console.is_terminal:
+        console.print(_tables(result, console, debug=output.debug))
+        return
+    _log.info("%s", _verdict_line(result, console))
+    for name, value in rows_of(result, (CHANGES,)):
+        _log.info("%s: %s", name.lower(), value)
+    for line in (*warning_lines(result), *cause_lines(result.missing, result.missing_file)):
+        _log.warning("%s", line)
+    for name, value in rows_of(result, _shown(result)):
         _log.info("%s: %s", name.lower(), value)
     for line in _kind_lines(result.requests):
         _log.debug("%s", line)
-    for line in warning_lines(result):
-        _log.warning("%s", line)
-    for line in _missing_lines(result.missing):
-        _log.warning("%s", line)
 
 
-def _tables(result: RunResult) -> Group:
-    parts: list[RenderableType] = [_grid(rows_of(result, _SHOWN))]
-    if result.requests.sent:
-        parts += [Text(""), _kinds(result.requests)]
-    for lines, head in ((warning_lines(result), "Warning: "), (_missing_lines(result.missing), "")):
+def _shown(result: RunResult) -> list[Figure]:
+    """What was found is not known of a run that ended before everything had been asked."""
+    found = () if result.cut_short else WHAT_WAS_FOUND
+    return [*found, *(figure for figure in HOW_IT_WENT if figure is not CHANGES)]
+
+
+def _verdict_line(result: RunResult, console: Console) -> str:
+    mark, line = verdict(result)
+    return line if console.options.ascii_only else f"{mark} {line}"
+
+
+def _tables(result: RunResult, console: Console, *, debug: bool) -> Group:
+    mark, _ = verdict(result)
+    parts: list[RenderableType] = [Text(escape(_verdict_line(result, console)), style=_STYLES[mark])]
+    if changes := rows_of(result, (CHANGES,)):
+        parts.append(_grid(changes))
+    warnings = [f"Warning: {line}" for line in warning_lines(result)]
+    for lines in (warnings, cause_lines(result.missing, result.missing_file)):
         if lines:
-            parts += [Text(""), *(Text(escape(f"{head}{line}"), style="yellow") for line in lines)]
-    return Group(Text(escape(result.instance), style="bold"), *parts)
+            parts += [Text(""), *(Text(escape(line), style="yellow") for line in lines)]
+    parts += [Text(""), Text(escape(result.instance), style="bold"), _grid(rows_of(result, _shown(result)))]
+    if debug and result.requests.sent:
+        parts += [Text(""), _kinds(result.requests)]
+    return Group(*parts)
 
 
 def _grid(lines: Iterable[tuple[str, str]]) -> Table:
@@ -103,21 +120,8 @@ def warning_lines(result: RunResult) -> list[str]:
     ]
 
 
-def _missing_lines(missing: Sequence[Entry]) -> list[str]:
-    if not missing:
-        return []
-    lines = [f"Missing: {_sentence(entry)}" for entry in missing[:_MOST_MISSING]]
-    if len(missing) > _MOST_MISSING:
-        lines.append(f"… and {len(missing) - _MOST_MISSING:,} more, all in the debug log (--debug).")
-    return lines
-
-
 def _capped(lines: list[str], most: int) -> list[str]:
     return lines if len(lines) <= most else [*lines[:most], f"… and {len(lines) - most:,} more kinds."]
-
-
-def _sentence(entry: Entry) -> str:
-    return f"{entry.what} ({entry.outcome}): {entry.reason} {entry.advice}".rstrip()
 
 
 def _entry_fields(entry: Entry) -> dict[str, object]:

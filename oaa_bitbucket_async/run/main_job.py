@@ -21,6 +21,7 @@ from oaa_bitbucket_async.oaa.names import data_source_of
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.oaa.target import Target
 from oaa_bitbucket_async.oaa.upload import UploadResult, check_settings, check_veza
+from oaa_bitbucket_async.ops.causes import write_missing
 from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.result import RunResult
@@ -38,7 +39,7 @@ from oaa_bitbucket_async.run.reporting import Reporter
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import Interruption, listen
 from oaa_bitbucket_async.settings import CHOOSE_NAME, STANDARD_OUTPUT, Settings
-from oaa_bitbucket_async.state import known_path, state_paths
+from oaa_bitbucket_async.state import known_path, missing_path, state_paths
 
 _log = logging.getLogger(__name__)
 INCOMPLETE_SUFFIX = ".incomplete"
@@ -103,7 +104,10 @@ async def _collect_and_deliver(
     async with progress(
         reporter.console, requests=session.stats, counts=reporter.counts, pacer=session.pacer, live=live
     ):
-        snapshot, ledger = await collect(session, capabilities, journal, reporter.counts, interruption)
+        try:
+            snapshot, ledger = await collect(session, capabilities, journal, reporter.counts, interruption)
+        finally:
+            reporter.result.kept_for_next = why_not_resumed(settings, capabilities, journal) is None
     try:
         await _deliver(settings, reporter, snapshot, ledger, why_not_resumed(settings, capabilities, journal))
     except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
@@ -145,6 +149,7 @@ async def _deliver(
     result = reporter.result
     result.missing = ledger.missing()
     result.gone = ledger.count(Outcome.GONE)
+    await _list_missing(settings, reporter)
     last = LastUpload.of_run(settings)
     await settle_public_access(snapshot, last, result)
     await reporter.crawled(snapshot, settings.identity)
@@ -222,6 +227,18 @@ def _incomplete(settings: Settings, ledger: Ledger, result: RunResult, not_resum
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
+
+
+async def _list_missing(settings: Settings, reporter: Reporter) -> None:
+    """Leaves all that is missing in a file beside the journal. Never raises: the log has it too."""
+    result = reporter.result
+    path = missing_path(settings.state.directory, settings.bitbucket_url, settings.login)
+    try:
+        await asyncio.to_thread(write_missing, path, result.missing, reporter.redact)
+    except (CollectorError, OSError) as error:
+        _log.warning("what is missing can't be listed in a file: %s", error, extra=event(Event.MISSING_NOT_LISTED))
+    else:
+        result.missing_file = path if result.missing else None
 
 
 async def _save(settings: Settings, payload: Payload, *, complete: bool) -> Path | None:

@@ -106,7 +106,10 @@ class Reporter:
         result = self.result
         result.exit_code, result.finished_at = exit_code, time.time()
         result.duration = time.monotonic() - self.began
-        result.resumed = self.counts.resumed
+        counts = self.counts
+        result.resumed = counts.resumed
+        result.repositories_listed, result.repositories_done = counts.repositories, counts.repositories_done
+        result.repositories_complete = counts.repositories_complete
         if self.session is not None:
             result.requests = self.session.stats
             result.pacing = PacingSummary.of(self.session.pacer)

@@ -36,7 +36,7 @@ WITHIN = {
     "upload_bytes": "payload",
 }
 """Figures that stand in the row of another one, by the heading of that row."""
-ELSEWHERE = {"instance", "requests_by_kind", "warnings", "upload_warnings"}
+ELSEWHERE = {"instance", "requests_by_kind", "latencies_by_kind", "warnings", "upload_warnings"}
 """Figures with a place of their own: the title, the table of requests, the list of warnings."""
 README = Path(__file__).parents[2] / "README.md"
 
@@ -158,7 +158,8 @@ def test_no_two_figures_share_a_name() -> None:
 def test_names_in_json_and_metrics_stay() -> None:
     assert set(fields(RunResult(instance="h"))) == {
         "instance", "users", "groups", "projects", "repositories", "grants", "credentials", "public_access",
-        "duration_seconds", "requests", "requests_by_kind", "requests_per_second", "retries", "throttled", "pauses",
+        "duration_seconds", "requests", "requests_by_kind", "latencies_by_kind",
+        "requests_per_second", "retries", "throttled", "pauses",
         "paused_seconds", "outages", "outage_seconds", "limit", "missing", "gone", "resumed", "warnings", "upload",
         "upload_warnings", "changes", "veza_report", "payload_bytes", "upload_bytes", "saved",
     }  # fmt: skip

@@ -63,12 +63,14 @@ def _entry(n: int) -> Entry:
         what=f"user permissions of repository A/r{n:03}",
         reason="status 401, request id @1.",
         advice="Grant PROJECT_ADMIN on A.",
+        cause="401",
     )
 
 
-def _terminal(result: RunResult, width: int) -> str:
+def _terminal(result: RunResult, width: int, *, debug: bool = False) -> str:
     stream = io.StringIO()
-    render(result, Console(file=stream, force_terminal=True, color_system=None, width=width), Output())
+    console = Console(file=stream, force_terminal=True, color_system=None, width=width)
+    render(result, console, Output(debug=debug))
     return stream.getvalue()
 
 
@@ -85,16 +87,18 @@ def test_on_a_terminal(width: int) -> None:
     text = _terminal(make_result(missing=1005), width)
     assert max(map(len, text.splitlines())) <= width
     words = " ".join(text.split())
-    for figure in ("50,000", "5,000", "2,000", "100,000", "800,000", "2,013", "118.8 MB", "A/r000", "A/r999"):
+    for figure in ("50,000", "5,000", "2,000", "100,000", "800,000", "2,013", "118.8 MB", "A/r000", "A/r004"):
         assert figure in words
-    assert "A/r1000" not in words
-    assert "5 more" in words
+    assert "A/r005" not in words
+    assert "1,005 repositories in 1 project could not be read: user permissions denied (401). Grant" in words
     assert words.count("A/r001") == 1
     assert "Cannot find identity (9)" in words
 
 
 def test_the_kinds_of_requests_have_their_latencies() -> None:
-    row = next(line for line in _terminal(make_result(), 80).splitlines() if line.startswith("repository-users"))
+    assert "Requests for" not in _terminal(make_result(), 80)
+    lines = _terminal(make_result(), 80, debug=True).splitlines()
+    row = next(line for line in lines if line.startswith("repository-users"))
     _, sent, median, _, high, _ = row.split()
     assert sent == "2,010"
     assert abs(float(median) - 40) < 3
@@ -108,10 +112,10 @@ def test_nothing_left_out_is_said() -> None:
 def test_elsewhere_lines_and_all_that_is_missing_in_the_debug_log() -> None:
     text = _elsewhere(make_result(missing=1005), Output())
     assert "repositories: 100,000" in text
-    assert "A/r999" in text
-    assert "A/r1000" not in text
+    assert "A/r004" in text
+    assert "A/r005" not in text
     debug = _elsewhere(make_result(missing=1005), Output(debug=True))
-    assert all(debug.count(f"A/r{n:03} ") == 1 for n in range(1005))
+    assert all(debug.count(f"A/r{n:03} (") == 1 for n in range(1005))
     assert "requests for repository-users: 2,010" in debug
 
 
@@ -121,6 +125,7 @@ def test_in_json_a_record_for_each_part_that_is_missing_and_figures_for_the_last
     assert records[0]["what"] == "user permissions of repository A/r000"
     last = json.loads(json.dumps(fields(make_result(missing=2))))
     assert (last["repositories"], last["missing"], last["upload"]) == (100_000, 2, "uploaded")
+    assert last["latencies_by_kind"]["repository-users"]["median_seconds"] == pytest.approx(0.04, abs=0.003)
     assert last["retries"] == {"timeout": 7, "throttled": 3}
 
 
