@@ -37,7 +37,7 @@ def _itself(row: Hashable) -> Hashable:
     return row
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class UnitKind(Kind[RowT]):
     """A kind of unit: how it is asked, and what becomes of its rows.
 

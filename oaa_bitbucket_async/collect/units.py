@@ -24,7 +24,7 @@ class Subject(NamedTuple):
     id: int
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Kind(Generic[RowT]):
     """A kind of rows. `name` stands in the journal, in logs and in statistics."""
 
@@ -34,7 +34,7 @@ class Kind(Generic[RowT]):
     include: Include | None = None
     """The flag's word by which they are asked for; None: always. A login that may not see what `--include` adds lacks
     nothing that a payload has to have."""
-    packed: "msgspec.msgpack.Decoder[list[RowT]]" = field(init=False, repr=False)
+    packed: "msgspec.msgpack.Decoder[list[RowT]]" = field(init=False)
     """Reads rows back from the journal or from memory."""
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class Kind(Generic[RowT]):
         rows = list[self.row]  # type: ignore[name-defined]
         object.__setattr__(self, "packed", msgspec.msgpack.Decoder(rows))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.name
 
     def __lt__(self, other: "Kind[RowT]") -> bool:
