@@ -31,7 +31,7 @@ def test_what_nobody_answers_is_one_missing_part_and_the_next_run_asks_for_it(be
 
 def test_a_kind_that_comes_back_gives_the_same_bytes(bench: Benches) -> None:
     clean = bench().run()
-    ran = bench(faults=[Fault("error", match="repository-groups", first=5, times=20)]).run(pace=FEW)
+    ran = bench(faults=[Fault("error", match="repository-groups", first=5, times=12)]).run(pace=FEW)
     assert (ran.code, ran.raw) == (0, clean.raw)
 
 
