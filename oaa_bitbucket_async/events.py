@@ -33,6 +33,8 @@ class Event(StrEnum):
     """An unfinished run is taken up: `answers`, `age_seconds`."""
     PROGRESS = "progress"
     """Every 30 s: how far the crawl is, in figures."""
+    HELD_BACK = "held-back"
+    """Bitbucket's rate limit decides how long the run takes: `requests_per_second`. Once, with the way out."""
     KIND_SET_ASIDE = "kind-set-aside"
     """No question of a kind is answered any more, though others are: `unit`, `reason`."""
     KIND_ANSWERED = "kind-answered"

@@ -19,7 +19,16 @@ from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.files import PRIVATE_FILE
 
 _log = logging.getLogger(__name__)
-_OURS = ("*.journal", "*.journal-*", "*.lock", "*.lock.holder", "*.last-payload.gz", "*.json.gz", "*.missing.txt")
+_OURS = (
+    "*.journal",
+    "*.journal-*",
+    "*.lock",
+    "*.lock.holder",
+    "*.last-payload.gz",
+    "*.json.gz",
+    "*.missing.txt",
+    "*.requests",
+)
 """What the collector keeps in a state folder, which may hold what others put there."""
 _PIECE = 1 << 20
 """Bytes read or unpacked at a time."""

@@ -37,6 +37,11 @@ def missing_path(directory: Path, base_url: str, login: Login) -> Path:
     return state_paths(directory, base_url, login).journal.with_suffix(".missing.txt")
 
 
+def requests_path(directory: Path, base_url: str, login: Login) -> Path:
+    """How many requests the last complete crawl of this login took."""
+    return state_paths(directory, base_url, login).journal.with_suffix(".requests")
+
+
 def known_path(directory: Path, base_url: str) -> Path:
     """The mark that a run has signed in at exactly this URL before: here the scheme counts."""
     readable = _readable(base_url_parts(base_url).host) or "bitbucket"

@@ -15,7 +15,7 @@ def test_the_names_stay() -> None:
     assert {str(event) for event in Event} == {
         "settings-warning", "signed-in", "preflight-warning", "scope-limited",
             "filter-unmatched", "last-upload-unknown", "much-removed", "push-target", "resumed", "progress", "missing",
-        "missing-not-listed",
+        "missing-not-listed", "held-back",
         "payload-saved", "payload-not-printed", "veza-retry", "veza-parsing-unknown", "stopping", "stopped",
         "lock-unavailable",
         "journal-set-aside", "journal-failed", "no-last-upload", "last-upload-unreadable",

@@ -19,7 +19,8 @@ from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.events import Event, event
-from oaa_bitbucket_async.ops.formats import duration_text
+from oaa_bitbucket_async.ops.expected import Expected
+from oaa_bitbucket_async.ops.formats import duration_text, rate_text
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ _WINDOW = 10.0
 """Seconds over which the rates are taken."""
 _QUIET = 5.0
 """After so many seconds without an answer the display says so."""
+_HELD_FROM = 0.5
+"""From this share of the rate limit on, with requests waiting, it is the limit that holds the run back."""
 _BAR_FROM = 60
 """A terminal of so many columns has room for bars."""
 
@@ -36,19 +39,24 @@ _BAR_FROM = 60
 class Meter:
     """The figures of the display: rates over the last seconds, the time that is left, what holds things up."""
 
-    def __init__(self, requests: RequestStats, counts: CrawlCounts, pacer: Pacer, now: float) -> None:
+    def __init__(
+        self, requests: RequestStats, counts: CrawlCounts, pacer: Pacer, now: float, expected: Expected | None = None
+    ) -> None:
         self.requests = requests
         self.counts = counts
         self.pacer = pacer
+        self._expected = expected or Expected()
         self._start = now
         self._samples: deque[tuple[float, int, int]] = deque()
         self._answered = 0
         self._answered_at = now
+        self.advised = False
+        """Whether it was said how to get rid of the rate limit."""
         self.sample(now)
 
     def sample(self, now: float) -> None:
         """Look at the numbers; `now` is the loop's clock."""
-        self._samples.append((now, self.requests.total, self.counts.repositories_done))
+        self._samples.append((now, self.requests.total, self.done - self.counts.resumed))
         while len(self._samples) > 2 and self._samples[1][0] <= now - _WINDOW:
             self._samples.popleft()
         answered = sum(self.requests.answered.values()) + sum(self.requests.refused.values())
@@ -67,10 +75,30 @@ class Meter:
 
     @property
     def left(self) -> float | None:
-        """Seconds until the repositories are done, at the present rate. None while that is not known."""
+        """Seconds until everything is asked, at the present rate. None while that is not known."""
         rate = self._per_second(2)
-        todo = self.counts.repositories - self.counts.repositories_done
-        return todo / rate if rate > 0 and self.counts.repositories_complete and todo > 0 else None
+        total, known = self.total
+        todo = total - self.done
+        return todo / rate if rate > 0 and known and todo > 0 else None
+
+    @property
+    def done(self) -> int:
+        """Questions that have their answer, those of an earlier run that this one takes up included."""
+        return self._expected.done(self.requests, self.counts)
+
+    @property
+    def total(self) -> tuple[int, bool]:
+        """Questions in all, and whether to rely on it."""
+        return self._expected.total(self.requests, self.counts)
+
+    @property
+    def held(self) -> str | None:
+        """Which rate limit holds the run back, if one does."""
+        rate = self.pacer.rate.rate
+        if rate is None or not self.pacer.waiting or self.rate < _HELD_FROM * rate:
+            return None
+        whose = "--rate-limit" if self.pacer.rate.own else "Bitbucket's rate limit"
+        return f"held to {rate_text(rate)} requests/s by {whose}"
 
     def trouble(self, now: float) -> str | None:
         """What holds things up, if something does."""
@@ -83,7 +111,7 @@ class Meter:
             return f"not answered, one is tried now and then: {', '.join(sorted(self.counts.set_aside))}"
         if quiet > _QUIET and (self.pacer.in_flight or self.pacer.waiting):
             return f"no answer for {duration_text(quiet)}"
-        return None
+        return self.held
 
     def _per_second(self, column: int) -> float:
         first, last = self._samples[0], self._samples[-1]
@@ -93,11 +121,17 @@ class Meter:
 
 @asynccontextmanager
 async def progress(
-    console: Console, *, requests: RequestStats, counts: CrawlCounts, pacer: Pacer, live: bool
+    console: Console,
+    *,
+    requests: RequestStats,
+    counts: CrawlCounts,
+    pacer: Pacer,
+    live: bool,
+    expected: Expected | None = None,
 ) -> AsyncIterator[None]:
     """Shows progress while the block runs: as a display that disappears at the end if `live`, else as log lines."""
     loop = asyncio.get_running_loop()
-    meter = Meter(requests, counts, pacer, loop.time())
+    meter = Meter(requests, counts, pacer, loop.time(), expected)
     show = _show(console, meter) if live else _tell(meter)
     task = loop.create_task(show, name="progress")
     try:
@@ -108,6 +142,20 @@ async def progress(
             await task
 
 
+def _advise(meter: Meter) -> None:
+    """Says once how to get rid of the server's rate limit, when it has shown that it is what holds the run back."""
+    if meter.advised or meter.held is None or meter.pacer.rate.own or meter.elapsed < _QUIET:
+        return
+    meter.advised = True
+    rate = meter.pacer.rate.rate or 0.0
+    _log.info(
+        "Bitbucket's rate limit holds this run to %s requests a second. An administrator can exempt the account: "
+        "Administration, Rate limiting, Exemptions, Add exemption, Allow unlimited requests",
+        rate_text(rate),
+        extra=event(Event.HELD_BACK, requests_per_second=round(rate, 2)),
+    )
+
+
 async def _tell(meter: Meter) -> None:
     loop = asyncio.get_running_loop()
     told = loop.time()
@@ -115,6 +163,7 @@ async def _tell(meter: Meter) -> None:
         await asyncio.sleep(1.0)
         now = loop.time()
         meter.sample(now)
+        _advise(meter)
         if now - told >= LOG_EVERY - 0.5:
             told = now
             _log.info("%s", line(meter, now), extra=event(Event.PROGRESS, **fields(meter)))
@@ -133,6 +182,7 @@ async def _show(console: Console, meter: Meter) -> None:
         with display:
             while True:
                 meter.sample(loop.time())
+                _advise(meter)
                 display.refresh()
                 await asyncio.sleep(REFRESH)
     except OSError as error:  # the terminal is gone; the crawl is not
@@ -140,15 +190,15 @@ async def _show(console: Console, meter: Meter) -> None:
 
 
 def picture(meter: Meter, now: float, width: int) -> RenderableType:
-    """The display, for a terminal `width` columns wide."""
+    """The display, for a terminal `width` columns wide: one bar for the run, yellow while something holds it up."""
     counts = meter.counts
-    bars = width >= _BAR_FROM
+    trouble = meter.trouble(now)
+    done, (total, known) = meter.done, meter.total
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True, justify="right")
-    if bars:
-        grid.add_column(ratio=1, max_width=40)
     lines: list[tuple[str, int | None, int, bool]] = [
+        ("Requests", done, total, known),
         ("Users", None, counts.users, counts.users_complete),
         ("Groups", counts.groups_done, counts.groups, counts.groups_complete),
         ("Projects", counts.projects_done, counts.projects, counts.projects_complete),
@@ -156,33 +206,42 @@ def picture(meter: Meter, now: float, width: int) -> RenderableType:
     ]
     if counts.user_questions:
         lines.append(("Keys of users", counts.user_questions_done, counts.user_questions, True))
-    for name, done, listed, complete in lines:
-        cells: list[RenderableType] = [Text(name), Text(_amount(done, listed, complete=complete))]
-        if bars:
-            known = done is not None and complete and listed > 0
-            cells.append(ProgressBar(total=listed, completed=done or 0, width=30) if known else Text(""))
-        grid.add_row(*cells)
+    for name, part, listed, complete in lines:
+        grid.add_row(Text(name), Text(_amount(part, listed, complete=complete)))
     status = [
         f"{meter.pacer.in_flight} of {meter.pacer.limit} in flight",
         f"{meter.rate:,.0f} requests/s",
         f"{meter.requests.total_retries:,} retries",
     ]
     left = "" if meter.left is None else f", about {duration_text(meter.left)} left"
+    style = "yellow" if trouble else "default"
+    bar = ProgressBar(
+        total=max(total, 1), completed=done, width=min(width, 80), complete_style=style, finished_style=style
+    )
     rows: list[RenderableType] = [
+        *([_in_a_line(bar)] if width >= _BAR_FROM else []),
         grid,
         Text(" · ".join(status), style="dim"),
         Text(f"{duration_text(meter.elapsed)}{left}", style="dim"),
     ]
-    trouble = meter.trouble(now)
     if trouble:
         rows.append(Text(trouble, style="yellow"))
     return Group(*rows)
 
 
+def _in_a_line(bar: ProgressBar) -> Table:
+    """A bar does not end its line."""
+    grid = Table.grid()
+    grid.add_row(bar)
+    return grid
+
+
 def line(meter: Meter, now: float) -> str:
     """The same in one line for the log."""
     counts = meter.counts
+    total, known = meter.total
     parts = [
+        f"{_amount(meter.done, total, complete=known)} requests",
         f"{_amount(None, counts.users, complete=counts.users_complete)} users",
         f"{_amount(counts.groups_done, counts.groups, complete=counts.groups_complete)} groups",
         f"{_amount(counts.projects_done, counts.projects, complete=counts.projects_complete)} projects",
@@ -213,6 +272,8 @@ def fields(meter: Meter) -> dict[str, object]:
         "user_questions": counts.user_questions,
         "user_questions_done": counts.user_questions_done,
         "requests": meter.requests.total,
+        "questions_done": meter.done,
+        "questions": meter.total[0],
         "requests_per_second": round(meter.rate, 1),
         "retries": meter.requests.total_retries,
         "limit": meter.pacer.limit,
@@ -222,5 +283,6 @@ def fields(meter: Meter) -> dict[str, object]:
 
 def _amount(done: int | None, listed: int, *, complete: bool) -> str:
     """`1,200 of 4,500+`: done of listed; the plus says that the listing goes on."""
+    listed = max(listed, done or 0)  # what an earlier run has answered is known before it is listed again
     total = f"{listed:,}" if complete else f"{listed:,}+"
     return total if done is None else f"{done:,} of {total}"

@@ -29,6 +29,7 @@ from oaa_bitbucket_async.ops.terminal import shows_progress, write_json
 from oaa_bitbucket_async.reading import secure
 from oaa_bitbucket_async.run.collection import collect, how_to_go_on, journal_of, why_not_resumed
 from oaa_bitbucket_async.run.delivery import Delivery
+from oaa_bitbucket_async.run.expecting import expected_of, keep_number
 from oaa_bitbucket_async.run.guards import before_crawl
 from oaa_bitbucket_async.run.keeping import Kept, keep, kept_name, push_command
 from oaa_bitbucket_async.run.known import passing_if, remember
@@ -101,13 +102,21 @@ async def _collect_and_deliver(
     settings = session.settings
     reporter.shown = True
     live = shows_progress(settings.output, reporter.console)
+    expected = await expected_of(settings, capabilities)
     async with progress(
-        reporter.console, requests=session.stats, counts=reporter.counts, pacer=session.pacer, live=live
+        reporter.console,
+        requests=session.stats,
+        counts=reporter.counts,
+        pacer=session.pacer,
+        live=live,
+        expected=expected,
     ):
         try:
             snapshot, ledger = await collect(session, capabilities, journal, reporter.counts, interruption)
         finally:
             reporter.result.kept_for_next = why_not_resumed(settings, capabilities, journal) is None
+    if ledger.complete:
+        await keep_number(settings, expected.done(session.stats, reporter.counts))
     try:
         await _deliver(settings, reporter, snapshot, ledger, why_not_resumed(settings, capabilities, journal))
     except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal

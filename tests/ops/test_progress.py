@@ -1,18 +1,25 @@
 import asyncio
 import io
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from rich.console import Console
 
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.counts import CrawlCounts
+from oaa_bitbucket_async.ops.expected import Expected
 from oaa_bitbucket_async.ops.logs import logging_to
 from oaa_bitbucket_async.ops.progress import Meter, fields, line, picture, progress
 from oaa_bitbucket_async.ops.terminal import QuietConsole, error_console, shows_progress
 from oaa_bitbucket_async.settings import Output
 from tests.virtual_clock import run_virtual
+
+
+@dataclass
+class StillRate:
+    rate: float | None = None
+    own: bool = False
 
 
 @dataclass
@@ -22,12 +29,16 @@ class StillPacer:
     waiting: int = 3
     pause_left: float = 0.0
     in_outage: bool = False
+    rate: StillRate = field(default_factory=StillRate)
 
 
-def _meter() -> Meter:
+def _meter(last: int | None = None) -> Meter:
     requests = RequestStats()
     counts = CrawlCounts()
-    meter = Meter(requests, counts, StillPacer(), 100.0)
+    expected = Expected(
+        {"group": 1, "project": 5, "repository": 2}, {"repository-users": "repository", "members": "group"}, last
+    )
+    meter = Meter(requests, counts, StillPacer(), 100.0, expected)
     requests.sent["repository-users"] += 5000
     requests.answered["repository-users"] += 5000
     requests.retries["timeout"] += 12
@@ -68,10 +79,56 @@ def test_keys_of_users_are_shown_where_they_are_asked_for() -> None:
 def test_time_left_once_the_listing_is_complete() -> None:
     meter = _meter()
     assert meter.left is None
-    meter.counts.repositories_complete = True
-    assert meter.left == pytest.approx(85.0)
-    assert "about 1 min 25 s left" in _text(meter, 105.0, 80)
-    assert "about 1 min 25 s left" in line(meter, 105.0)
+    meter.counts.repositories_complete = meter.counts.groups_complete = True
+    assert meter.total == (5_000 + 2_000 * 5 + 2 * 45_000, True)
+    assert meter.left == pytest.approx(100.0)
+    assert "5,000 of 105,000\n" in _text(meter, 105.0, 80)
+    assert _text(meter, 105.0, 80).splitlines()[0].strip("━╸ ") == ""
+    assert "about 1 min 40 s left" in _text(meter, 105.0, 80)
+    assert "about 1 min 40 s left" in line(meter, 105.0)
+
+
+def test_until_the_listings_are_complete_the_last_run_tells_how_many_to_expect() -> None:
+    meter = _meter(last=120_000)
+    assert meter.total == (120_000, True)
+    assert meter.left == pytest.approx(115.0)
+    meter = _meter(last=7_000)  # the instance has grown: this is too few already
+    assert meter.total == (105_000, False)
+    assert meter.left is None
+    assert "5,000 of 105,000+" in _text(meter, 105.0, 80)
+
+
+def test_a_resumed_run_counts_what_it_has() -> None:
+    meter = _meter()
+    meter.counts.groups = meter.counts.repositories = 0
+    meter.counts.groups_done = 8
+    meter.counts.resumed = 1_000
+    text = " ".join(_text(meter, 105.0, 80).split())
+    assert "Groups 8 of 8+" in text
+    assert "Requests 6,000 of " in text
+    assert meter.done == 6_000
+
+
+@pytest.mark.parametrize(("own", "whose"), [(False, "Bitbucket's rate limit"), (True, "--rate-limit")])
+def test_a_rate_limit_is_told_in_words(own: bool, whose: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "oaa_bitbucket_async")
+    pacer = StillPacer(rate=StillRate(4.96719, own))
+    stats = RequestStats()
+    meter = Meter(stats, CrawlCounts(), pacer, 0.0)
+    for second in range(1, 4):
+        stats.sent["projects"] += 5
+        meter.sample(float(second))
+    assert meter.trouble(3.0) == f"held to 5 requests/s by {whose}"
+
+    async def crawl() -> None:
+        async with progress(Console(file=io.StringIO()), requests=stats, counts=CrawlCounts(), pacer=pacer, live=False):
+            for _ in range(20):
+                await asyncio.sleep(1)
+                stats.sent["projects"] += 5
+
+    run_virtual(crawl())
+    said = [record.getMessage() for record in caplog.records if "exempt" in record.getMessage()]
+    assert len(said) == (0 if own else 1)
 
 
 def test_rates_are_of_the_last_seconds() -> None:

@@ -70,6 +70,7 @@ class Rate:
 
     __slots__ = (
         "_answered",
+        "_asked_for",
         "_at",
         "_before",
         "_ceiling",
@@ -82,7 +83,7 @@ class Rate:
     )
 
     def __init__(self, rate_limit: float | None, now: float) -> None:
-        self._ceiling = rate_limit
+        self._ceiling = self._asked_for = rate_limit
         self.bucket = None if rate_limit is None else Bucket(max(1.0, rate_limit), rate_limit, now)
         self._before = self.bucket
         """What user and server told, while more is learned."""
@@ -99,6 +100,12 @@ class Rate:
     def rate(self) -> float | None:
         """Requests a second that may leave at present; None: as many as the limit lets through."""
         return None if self.bucket is None else self.bucket.rate
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the user's limit that holds, not the server's, told or learned."""
+        rate = self.rate
+        return rate is not None and self._asked_for is not None and rate >= self._asked_for
 
     def server(self, capacity: float, fill_rate: float, now: float, sent: int) -> None:
         """The server's own bucket, `sent` requests after it was full. It comes on top of the user's limit.
