@@ -36,6 +36,17 @@ def show_changes(changes: Changes, console: Console, *, limit: int) -> None:
             _show(name, list(_lines(kind)), kind.added + kind.removed, console, limit)
 
 
+def change_lines(changes: Changes, *, limit: int) -> list[str]:
+    """The same in plain lines: `- ann: REPO_READ on KEY/slug`, and how many more there are."""
+    told = []
+    for name, kind in changes.kinds().items():
+        lines = list(_lines(kind))[:limit]
+        told += [f"{name}: {sign} {line}" for sign, line in lines]
+        if (more := kind.added + kind.removed - len(lines)) and kind:
+            told.append(f"{name}: … and {more:,} more")
+    return told
+
+
 def _counts(changes: Changes) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("", no_wrap=True)

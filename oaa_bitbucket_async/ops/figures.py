@@ -6,7 +6,7 @@ names of metrics: those stay. A new figure is one more entry in WHAT_WAS_FOUND o
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 
 from oaa_bitbucket_async import __version__
@@ -308,7 +308,7 @@ HOW_IT_WENT = (
     Figure(
         key="limit",
         heading="In flight",
-        value=lambda r: None if (limit := r.pacing.limit) is None else [limit.start, limit.peak, limit.end],
+        value=lambda r: None if (limit := r.pacing.limit) is None else asdict(limit),
         text=_limit_text,
     ),
     Figure(heading="Rate limit", measure=Measure.PER_SECOND, value=lambda r: r.pacing.rate, text=_rate_text),

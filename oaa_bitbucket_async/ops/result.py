@@ -93,6 +93,8 @@ class RunResult:
     """The file that holds the payload."""
     changes: Changes | None = None
     """Since the last upload to the same data source. None if that payload is not known."""
+    compared_with: Path | None = None
+    """The file of the last upload, which `changes` starts from."""
     upload: UploadResult | None = None
     """What became of the payload."""
     upload_bytes: int | None = None

@@ -1,6 +1,7 @@
 """The summary at the end of a run: tables on a terminal, lines in the log."""
 
 import logging
+import shlex
 from collections.abc import Iterable
 
 from rich.console import Console, Group, RenderableType
@@ -10,7 +11,9 @@ from rich.text import Text
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.events import Event, event
+from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.ops.causes import cause_lines, sentence
+from oaa_bitbucket_async.ops.changes_text import change_lines, show_changes
 from oaa_bitbucket_async.ops.figures import CHANGES, HOW_IT_WENT, WHAT_WAS_FOUND, Figure, rows_of
 from oaa_bitbucket_async.ops.formats import milliseconds_text
 from oaa_bitbucket_async.ops.result import RunResult
@@ -20,6 +23,8 @@ from oaa_bitbucket_async.text import escape
 
 _log = logging.getLogger(__name__)
 _MOST_WARNINGS = 10
+_PLANNED = 20
+"""Lines of each kind in what an upload would change."""
 _STYLES = {GOOD: "bold green", INCOMPLETE: "bold yellow", BAD: "bold red"}
 
 
@@ -36,6 +41,10 @@ def render(result: RunResult, console: Console, output: Output) -> None:
         _log.debug("missing: %s", sentence(entry))
     if console.is_terminal:
         console.print(_tables(result, console, debug=output.debug))
+        if (plan := _plan(result)) is not None:
+            console.print(Text("\nWhat an upload would change", style="bold"))
+            show_changes(plan, console, limit=_PLANNED)
+            console.print(Text(escape(_the_rest(result)), style="dim"), soft_wrap=True)
         return
     _log.info("%s", _verdict_line(result, console))
     for name, value in rows_of(result, (CHANGES,)):
@@ -46,6 +55,23 @@ def render(result: RunResult, console: Console, output: Output) -> None:
         _log.info("%s: %s", name.lower(), value)
     for line in _kind_lines(result.requests):
         _log.debug("%s", line)
+    if (plan := _plan(result)) is not None:
+        for line in change_lines(plan, limit=_PLANNED):
+            _log.info("an upload would change %s", line)
+        _log.info("%s", _the_rest(result))
+
+
+def _plan(result: RunResult) -> Changes | None:
+    """What the upload would have changed that a dry run did not make."""
+    dry = result.upload is not None and result.upload.outcome == "dry run"
+    return result.changes if dry and result.changes else None
+
+
+def _the_rest(result: RunResult) -> str:
+    last = shlex.quote(str(result.compared_with))
+    payload = "PAYLOAD" if result.saved is None else shlex.quote(str(result.saved))
+    how = "" if result.saved is not None else ", with the PAYLOAD that --save-json leaves"
+    return f"`oaa-bitbucket-async diff {last} {payload}` shows all of it{how}."
 
 
 def _shown(result: RunResult) -> list[Figure]:

@@ -4,7 +4,7 @@ import codecs
 import contextlib
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import IO, BinaryIO, cast
 
 from rich.console import Console
@@ -67,6 +67,16 @@ def shows_progress(output: Output, console: Console) -> bool:
     if output.progress is False or output.log_format == "json":
         return False
     return console.is_terminal and not console.is_dumb_terminal
+
+
+@contextlib.contextmanager
+def step(console: Console, output: Output, what: str) -> Iterator[None]:
+    """Says on a terminal what is being done, while the block does it. Not inside another display."""
+    if not shows_progress(output, console):
+        yield
+        return
+    with console.status(f"{what} …", spinner="line", spinner_style="default"):
+        yield
 
 
 def write_line(console: Console, line: str) -> None:

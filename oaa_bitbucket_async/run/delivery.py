@@ -31,6 +31,7 @@ class Delivery:
         """Finds out what the upload will change. RemovalError, with the payload in a file, if it removes too much."""
         try:
             self.result.changes = None if self.last is None else await self.last.compare(self.payload, max_removed)
+            self.result.compared_with = None if self.last is None else self.last.path
             check_removed(self.result.changes, max_removed)
         except RemovalError as error:
             self.result.upload = UploadResult(outcome="not uploaded", reason="too much would be removed")

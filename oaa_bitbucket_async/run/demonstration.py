@@ -10,6 +10,7 @@ from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.events import Figures
 from oaa_bitbucket_async.oaa.saved import read_saved
+from oaa_bitbucket_async.ops.terminal import error_console, step
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.run.answering import answer_what_can, answer_who_can, examples
 from oaa_bitbucket_async.run.loop import run_to_end
@@ -55,7 +56,8 @@ def demonstrate(
     figures: Figures | None = None,
 ) -> int:
     """Runs it, prints the same summary as a real run, and leaves payload and report in files. Gives the exit code."""
-    estate = generate(EstateShape.for_repositories(repositories, seed=seed))
+    with step(error_console(), output, f"Making {repositories:,} repositories"):
+        estate = generate(EstateShape.for_repositories(repositories, seed=seed))
 
     async def play(settings: Settings) -> int:
         async with EmbeddedBitbucket(estate) as bitbucket:

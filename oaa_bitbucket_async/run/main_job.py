@@ -25,7 +25,7 @@ from oaa_bitbucket_async.ops.causes import write_missing
 from oaa_bitbucket_async.ops.lock import hold
 from oaa_bitbucket_async.ops.progress import progress
 from oaa_bitbucket_async.ops.result import RunResult
-from oaa_bitbucket_async.ops.terminal import shows_progress, write_json
+from oaa_bitbucket_async.ops.terminal import shows_progress, step, write_json
 from oaa_bitbucket_async.reading import secure
 from oaa_bitbucket_async.run.collection import collect, how_to_go_on, journal_of, why_not_resumed
 from oaa_bitbucket_async.run.delivery import Delivery
@@ -78,7 +78,8 @@ async def _locked(settings: Settings, reporter: Reporter, interruption: Interrup
         secure(settings.state.directory)
         async with open_session(settings) as session:
             reporter.session = session
-            capabilities = await session.examine()
+            with step(reporter.console, settings.output, "Asking Bitbucket who we are"):
+                capabilities = await session.examine()
             await remember(known_path(settings.state.directory, settings.bitbucket_url))
             introduce(settings, capabilities)
             if not settings.dry_run:
@@ -161,11 +162,13 @@ async def _deliver(
     await _list_missing(settings, reporter)
     last = LastUpload.of_run(settings)
     await settle_public_access(snapshot, last, result)
-    await reporter.crawled(snapshot, settings.identity)
+    with step(reporter.console, settings.output, "Counting what was found"):
+        await reporter.crawled(snapshot, settings.identity)
     lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
     if lacking and (settings.output.save_json is None or not ledger.listings_complete):
         raise _incomplete(settings, ledger, result, not_resumed)
-    payload = await _build(settings, result, snapshot)
+    with step(reporter.console, settings.output, "Building the payload"):
+        payload = await _build(settings, result, snapshot)
     reporter.built(payload)
     result.saved = await _save(settings, payload, complete=ledger.complete)
     if lacking:
@@ -179,11 +182,13 @@ async def _deliver(
         last=last,
         result=result,
     )
-    await delivery.compare(settings.max_removed, lambda: _keep(settings, payload, result))
+    with step(reporter.console, settings.output, "Comparing with the last upload"):
+        await delivery.compare(settings.max_removed, lambda: _keep(settings, payload, result))
     if settings.dry_run:
         result.upload = UploadResult(outcome="dry run", reason="nothing was uploaded")
         return
-    await _upload(settings, delivery)
+    with step(reporter.console, settings.output, "Uploading to Veza"):
+        await _upload(settings, delivery)
 
 
 async def _build(settings: Settings, result: RunResult, snapshot: Snapshot) -> Payload:

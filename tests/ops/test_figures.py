@@ -138,6 +138,7 @@ def test_every_figure_is_the_same_wherever_it_is_told(tmp_path: Path) -> None:
                 figure.key
             )
         assert figure.key in {None, *WITHIN, *ELSEWHERE} or figure.heading is not None, figure.key
+    assert told["limit"] == {"start": 8, "peak": 64, "end": 48, "changes": 17}
     for kind, sent in result.requests.sent.items():
         assert f"{kind} {sent:,}" in page
     for warning in [*result.warnings, *result.upload.warnings]:  # type: ignore[union-attr]

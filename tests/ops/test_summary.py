@@ -11,6 +11,7 @@ from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
 from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.collect.ledger import Entry, Outcome
+from oaa_bitbucket_async.oaa.changes import Changes, Difference, NamedGrant
 from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.ops.figures import fields
@@ -154,6 +155,20 @@ def test_a_name_can_not_steer_the_terminal() -> None:
     text = _terminal(result, 200)
     assert "\x1b[2J" not in text
     assert "[red]why[/red]" in text
+
+
+def test_a_dry_run_ends_with_what_an_upload_would_change() -> None:
+    result = make_result()
+    lost = tuple(NamedGrant(f"u{n:02}", "A/b", "REPO_READ") for n in range(25))
+    result.changes = Changes(grants=Difference(100, 75, 0, 25, (), lost))
+    result.compared_with = Path("last.gz")
+    assert "would change" not in _terminal(result, 80)  # it was uploaded
+    result.upload = UploadResult(outcome="dry run")
+    for text in (_terminal(result, 80), _elsewhere(result, Output())):
+        assert "- u19: REPO_READ on A/b" in text
+        assert "u20" not in text
+        assert "and 5 more" in text
+        assert "`oaa-bitbucket-async diff last.gz payload.json` shows all of it." in text
 
 
 def test_without_a_handler_nothing_breaks() -> None:
