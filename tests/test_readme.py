@@ -16,6 +16,7 @@ from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE
 from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.events import Event
+from oaa_bitbucket_async.oaa.notes import Code
 from tests.readme import README, ROOT, blocks, part, rows, section
 
 
@@ -107,3 +108,7 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
     assert os.access(script, os.X_OK)
     shown = subprocess.run([script, "--show"], capture_output=True, text=True, check=True, timeout=60)
     assert shown.stdout.splitlines() == [_command("demo"), _command("tests")]
+
+
+def test_the_codes_of_warnings() -> None:
+    assert all(f"`{code}`" in section("Logs") for code in Code)

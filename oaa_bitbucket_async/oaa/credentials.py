@@ -17,7 +17,7 @@ from oaa_bitbucket_async.collect.included import AccessKey, GpgKey, Included, Ss
 from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import Kind
-from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.permissions import highest
 from oaa_bitbucket_async.oaa.values import PropertyValue, named, properties, timestamp
 from oaa_bitbucket_async.settings import Include
@@ -206,7 +206,7 @@ class Credentials:
         if shared:
             self.of_several.add(kind)
             for identifier in sorted(map(str, shared)):
-                notes.add("keys that the server tells of several users, left out", f"{_OF_USERS[kind]} {identifier}")
+                notes.add(Code.KEYS_OF_SEVERAL, f"{_OF_USERS[kind]} {identifier}")
         return shared
 
     def _each(self, kind: Kind[_RowT]) -> Iterator[tuple[int, _RowT]]:

@@ -19,7 +19,7 @@ from oaa_bitbucket_async.oaa.branch_permissions import branch_permission_propert
 from oaa_bitbucket_async.oaa.credentials import Credentials
 from oaa_bitbucket_async.oaa.default_reviewers import default_reviewer_properties
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
-from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.permissions import define_permissions
 from oaa_bitbucket_async.oaa.principals import (
     GROUP_PROPERTIES,
@@ -84,7 +84,7 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target
     permissions = define_permissions(app, met if credentials is None else met | credentials.met(), notes)
     _describe_application(app, snapshot, credentials, target)
     for line in lines(snapshot):
-        notes.say(line)
+        notes.say(Code.NOT_VISIBLE, line)
 
     def holder(principal: Principal) -> LocalUser | LocalGroup:
         return users[int(principal.key)] if principal.kind == "user" else groups[str(principal.key)]

@@ -19,7 +19,7 @@ from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
 from oaa_bitbucket_async.oaa.node_types import NodeTypes, node_types, saved_node_types
-from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.notes import Note, Notes
 from oaa_bitbucket_async.oaa.saved import naming, read_saved
 from oaa_bitbucket_async.oaa.schema import PropertyDefinition, SavedHolder, SavedResource, decode_payload
 from oaa_bitbucket_async.oaa.target import Target
@@ -39,7 +39,7 @@ class Payload:
     base_url: str | None
     """Bitbucket's, as the payload's application says it; a payload of another origin may lack it."""
     counts: Counts
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Note, ...] = ()
     """One line for each kind of thing that a reader should know."""
     node_types: NodeTypes = field(default_factory=dict)
     """What it brings to Veza's graph."""
@@ -93,7 +93,7 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: T
         raw_size=raw_size,
         base_url=snapshot.instance.base_url,
         counts=counts,
-        warnings=tuple(notes.lines()),
+        warnings=tuple(notes.all()),
         node_types=node_types(msgspec.convert(app.property_definitions.to_dict(), PropertyDefinition), counts),
         target=target,
     )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from oaaclient.templates import CustomApplication, OAAPermission
 
-from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.notes import Code, Notes
 
 PROJECT_READ = "PROJECT_READ"
 PROJECT_ADMIN = "PROJECT_ADMIN"
@@ -67,5 +67,5 @@ def define_permissions(app: CustomApplication, met: Iterable[str], notes: Notes)
         below = name.startswith(_ON_PROJECTS)
         app.add_custom_permission(shown, [OAAPermission.Uncategorized], apply_to_sub_resources=below)
         names[name] = shown
-        notes.add("permissions that this version does not know, uploaded as Uncategorized", shown)
+        notes.add(Code.PERMISSIONS_UNKNOWN, shown)
     return names

@@ -8,7 +8,7 @@ from oaaclient.templates import CustomApplication, LocalGroup, LocalUser, LocalU
 
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import GroupRecord, Missing, Snapshot, UserRecord, fold
-from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.values import named, properties, timestamp
 from oaa_bitbucket_async.settings import Identity
 
@@ -81,11 +81,11 @@ def all_principals(snapshot: Snapshot, holders: set[Principal], notes: Notes) ->
     users = dict(snapshot.users)
     for unknown in sorted(user_ids - users.keys()):
         users[unknown] = UserRecord(unknown, f"user {unknown}", "", "", None, True, "", None, None, None, False)
-        notes.add("users of whom only the id is known", str(unknown))
+        notes.add(Code.USERS_UNKNOWN, str(unknown))
     groups = dict(snapshot.groups)
     for key in sorted(keys - groups.keys()):
         groups[key] = GroupRecord(key, listed=False)
-        notes.add("groups that neither a listing nor a grant shows", key)
+        notes.add(Code.GROUPS_UNKNOWN, key)
     return Principals(dict(sorted(users.items())), dict(sorted(groups.items())))
 
 
@@ -141,9 +141,9 @@ def add_users(
             }
         )
         if local.user_type is None and user.type:
-            notes.add("users of a type that this version does not know, uploaded without a type", f"{name} {user.type}")
+            notes.add(Code.USER_TYPE_UNKNOWN, f"{name} {user.type}")
         if not user.listed:
-            notes.add("users that hold a grant and are not listed (deleted or renamed?)", name)
+            notes.add(Code.USERS_UNLISTED, name)
         added[user.id] = local
     _note_similar_names(principals.users, notes)
     return added
@@ -162,7 +162,7 @@ def add_groups(
         if key in may_sign_in.groups:
             local.add_group(LICENSED_USERS_ID)
         if not group.listed:
-            notes.add("groups that hold a grant and are not listed (deleted or renamed?)", group.name)
+            notes.add(Code.GROUPS_UNLISTED, group.name)
         added[key] = local
     return added, everyone
 
@@ -188,7 +188,7 @@ def _time(milliseconds: int | None, what: str, notes: Notes) -> str | None:
         return None
     text = timestamp(milliseconds)
     if text is None:
-        notes.add("times that are out of range, left out", f"{what} ({milliseconds})")
+        notes.add(Code.TIMES_OUT_OF_RANGE, f"{what} ({milliseconds})")
     return text
 
 
@@ -196,4 +196,4 @@ def _note_similar_names(users: dict[int, UserRecord], notes: Notes) -> None:
     names = Counter(fold(user.name) for user in users.values())
     for user in users.values():
         if names[fold(user.name)] > 1:
-            notes.add("users whose names differ only in case, kept apart by their ids", f"{user.name} ({user.id})")
+            notes.add(Code.NAMES_ALIKE, f"{user.name} ({user.id})")

@@ -18,7 +18,7 @@ from oaa_bitbucket_async.collect.snapshot import (
 )
 from oaa_bitbucket_async.oaa.branch_permissions import branch_permissions
 from oaa_bitbucket_async.oaa.default_reviewers import default_reviewers
-from oaa_bitbucket_async.oaa.notes import Notes
+from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, REPO_READ, highest
 from oaa_bitbucket_async.oaa.values import description, named, properties
 
@@ -67,7 +67,7 @@ def each_project(
     projects = dict(snapshot.projects)
     for unknown in sorted(repositories.keys() - projects.keys()):
         projects[unknown] = ProjectRecord(unknown, str(unknown), f"project {unknown}", False, None, None)
-        notes.add("projects of which only the id is known", str(unknown))
+        notes.add(Code.PROJECTS_UNKNOWN, str(unknown))
     _note_orphans(snapshot, notes)
 
     for _, project in sorted(projects.items()):
@@ -170,6 +170,6 @@ def _project_url(base_url: str, project: ProjectRecord, owner: UserRecord | None
 def _note_orphans(snapshot: Snapshot, notes: Notes) -> None:
     """Grants on what no listing shows can't be uploaded: Veza would not know what they are held on."""
     for project in sorted((snapshot.project_grants.keys() | snapshot.default_permissions) - snapshot.projects.keys()):
-        notes.add("projects with grants that no listing shows, left out", str(project))
+        notes.add(Code.PROJECTS_UNLISTED, str(project))
     for repository in sorted(snapshot.repository_grants.keys() - snapshot.repositories.keys()):
-        notes.add("repositories with grants that no listing shows, left out", str(repository))
+        notes.add(Code.REPOSITORIES_UNLISTED, str(repository))

@@ -12,11 +12,12 @@ from enum import Enum
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
+from oaa_bitbucket_async.oaa.notes import Code, Note
 from oaa_bitbucket_async.ops.changes_text import summed_up
 from oaa_bitbucket_async.ops.formats import duration_text, rate_text, size_text
 from oaa_bitbucket_async.ops.result import RunResult
 
-Value = float | str | Sequence[int] | Mapping[str, object] | None
+Value = float | str | Sequence[Mapping[str, object]] | Mapping[str, object] | None
 Samples = Mapping[tuple[str, ...], float]
 """Values by the values of the labels."""
 _WORTH_A_ROW = 1.0
@@ -118,6 +119,10 @@ def public_access_text(public_access: PublicAccess) -> str:
 def _requests_text(result: RunResult) -> str:
     seconds = duration_text(result.crawl_seconds)
     return f"{result.requests.total:,} in {seconds}, {result.throughput:,.0f} a second"
+
+
+def _warning(note: Note) -> dict[str, object]:
+    return {"code": str(note.code), "count": note.count, "examples": list(note.examples), "message": note.message}
 
 
 def _missing_text(result: RunResult) -> str | None:
@@ -374,8 +379,10 @@ HOW_IT_WENT = (
     ),
     Figure(
         key="warnings",
-        value=lambda r: dict(r.warnings),
-        metric=Metric("warnings", "Warnings of the collector.", samples=lambda r: {(): r.warnings.total()}),
+        value=lambda r: [_warning(note) for note in r.warnings],
+        metric=Metric(
+            "warnings", "Warnings of the collector.", samples=lambda r: {(): sum(note.count for note in r.warnings)}
+        ),
     ),
     Figure(
         key="payload_bytes",
@@ -407,7 +414,11 @@ HOW_IT_WENT = (
     ),
     Figure(
         key="upload_warnings",
-        value=lambda r: {} if r.upload is None else dict(r.upload.warnings),
+        value=lambda r: (
+            []
+            if r.upload is None
+            else [_warning(Note(Code.VEZA, kind, count)) for kind, count in r.upload.warnings.most_common()]
+        ),
         metric=Metric(
             "upload_warnings",
             "Warnings in Veza's answer.",

@@ -1,6 +1,5 @@
 """What happened in a run, held once. Summary, log, metrics and report are made from it."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.oaa.counts import Counts
+from oaa_bitbucket_async.oaa.notes import Note
 from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.oaa.veza_report import ReportResult
 
@@ -85,8 +85,8 @@ class RunResult:
     """Whether the next run goes on from what this one was answered."""
     resumed: int = 0
     """Units that an earlier run had already answered."""
-    warnings: Counter[str] = field(default_factory=Counter)
-    """Our own warnings by kind, as people read them."""
+    warnings: list[Note] = field(default_factory=list)
+    """Our own."""
     payload_bytes: int | None = None
     """The payload's JSON."""
     saved: Path | None = None

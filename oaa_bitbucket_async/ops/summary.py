@@ -138,7 +138,7 @@ def _kind_lines(requests: RequestStats) -> list[str]:
 
 def warning_lines(result: RunResult) -> list[str]:
     """Our warnings, then Veza's: one line for each kind."""
-    ours = [f"{kind} ({count:,})" if count > 1 else kind for kind, count in result.warnings.most_common()]
+    ours = [note.message for note in sorted(result.warnings, key=lambda note: -note.count)]
     veza = result.upload.warnings.most_common() if result.upload is not None else []
     return [
         *_capped(ours, _MOST_WARNINGS),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from oaa_bitbucket_async.bitbucket.transport import connect
 from oaa_bitbucket_async.collect.public_access import AccessProbe, Flagged
 from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
+from oaa_bitbucket_async.oaa.notes import Code, Note
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.run.last_upload import LastUpload
@@ -33,9 +34,9 @@ async def settle_public_access(snapshot: Snapshot, last: LastUpload | None, resu
         kept = await last.public_access() if last is not None else None
         if kept in ("on", "off"):
             snapshot.public_access = kept
-            result.warnings[_KEPT.format(kept)] += 1
+            result.warnings.append(Note(Code.PUBLIC_ACCESS_KEPT, _KEPT.format(kept)))
         else:
-            result.warnings[_ASSUMED] += 1
+            result.warnings.append(Note(Code.PUBLIC_ACCESS_ASSUMED, _ASSUMED))
     result.public_access = snapshot.public_access
 
 

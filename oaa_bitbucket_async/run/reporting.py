@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -68,7 +67,7 @@ class Reporter:
         """There is a payload: from now on its own counts hold."""
         self.result.counts = payload.counts
         self.result.payload_bytes = payload.raw_size
-        self.result.warnings += Counter(payload.warnings)
+        self.result.warnings += payload.warnings
 
     async def finish(self, exit_code: int) -> None:
         """Shows the summary and writes metrics and report. Never raises: the run's result stands already."""

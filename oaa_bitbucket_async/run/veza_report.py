@@ -4,6 +4,7 @@ import logging
 
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.events import Event, event
+from oaa_bitbucket_async.oaa.notes import Code, Note
 from oaa_bitbucket_async.oaa.payload import Payload
 from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.oaa.veza_report import ReportResult, make_report
@@ -31,12 +32,14 @@ async def report_in_veza(veza: Veza, payload: Payload, uploaded: UploadResult, r
         _failed(result, "a bug, told in the log.")
         return
     result.veza_report = report
-    for reason in report.refused.values():
-        result.warnings[f"a query of the report was left out: {reason}"] += 1
+    for reason in dict.fromkeys(report.refused.values()):
+        names = tuple(name for name, why in report.refused.items() if why == reason)
+        several = f" ({len(names):,})" if len(names) > 1 else ""
+        message = f"a query of the report was left out: {reason}{several}"
+        result.warnings.append(Note(Code.VEZA_QUERY_LEFT_OUT, message, len(names), names))
 
 
 def _failed(result: RunResult, why: str) -> None:
     result.veza_report = ReportResult(outcome="failed")
-    result.warnings[
-        f"the report in Veza was not made: {why} The upload stands; a later run with --create-report makes it."
-    ] += 1
+    message = f"the report in Veza was not made: {why} The upload stands; a later run with --create-report makes it."
+    result.warnings.append(Note(Code.VEZA_REPORT_FAILED, message))

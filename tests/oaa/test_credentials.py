@@ -86,7 +86,7 @@ def test_of_two_readings_of_a_key_the_later_use_counts() -> None:
 def test_an_unknown_permission_of_a_key_is_kept() -> None:
     s = snapshot(project_access_keys_10=[AccessKey(*KEY, "PROJECT_ADMIRE")])
     assert grants(decoded(s)) == {("access-key:1", "PROJECT_ADMIRE", "10")}
-    assert any("PROJECT_ADMIRE" in line for line in build_payload(s).warnings)
+    assert any("PROJECT_ADMIRE" in line.message for line in build_payload(s).warnings)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_key_that_several_users_have_is_nobodys() -> None:
     s = snapshot(Include.SSH_KEYS, user_ssh_keys_1=[SshKey(*KEY), SshKey(2, *KEY[1:])], user_ssh_keys_2=[SshKey(*KEY)])
     assert credentials(s).keys() == {"ssh-key:2"}
     assert told_of(s)["ssh_keys"] == "partly visible"
-    assert any("several users" in line for line in build_payload(s).warnings)
+    assert any("several users" in line.message for line in build_payload(s).warnings)
 
 
 # --- how much was seen ------------------------------------------------------------------------------------------------
@@ -179,12 +179,12 @@ def test_not_visible_partly_visible_incomplete() -> None:
     s = snapshot(Include.TOKENS)
     s.included.hide(kinds.USER_TOKENS, 1)
     assert told_of(s)["tokens"] == "not visible"
-    (line,) = (line for line in build_payload(s).warnings if "visible" in line)
+    (line,) = (note.message for note in build_payload(s).warnings if "visible" in note.message)
     assert line.startswith("tokens are not visible to this login: not those of users; ")
     s.included.add(kinds.PROJECT_TOKENS, 10, [])
     assert told_of(s)["tokens"] == "partly visible"
     s.included.add(kinds.USER_TOKENS, 2, [])
-    (line,) = (line for line in build_payload(s).warnings if "visible" in line)
+    (line,) = (note.message for note in build_payload(s).warnings if "visible" in note.message)
     assert line.startswith("tokens are not all visible to this login: not those of 1 user (ann); ")
     s.missing.add(Missing("included", Include.TOKENS))
     assert told_of(s)["tokens"] == "incomplete"

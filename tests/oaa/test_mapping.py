@@ -134,7 +134,7 @@ def test_unknown_permissions_are_kept_and_told():
     assert permissions["PROJECT_DANCE"]["permission_type"] == ["Uncategorized"]
     assert permissions["PROJECT_DANCE"]["apply_to_sub_resources"] is True
     assert permissions["project_read (2)"]["apply_to_sub_resources"] is False
-    assert any("PROJECT_DANCE, project_read (2)" in warning for warning in payload.warnings)
+    assert any("PROJECT_DANCE, project_read (2)" in warning.message for warning in payload.warnings)
 
 
 def test_users_and_groups_that_only_a_grant_shows_are_kept():
@@ -146,7 +146,7 @@ def test_users_and_groups_that_only_a_grant_shows_are_kept():
     (application,) = decoded(s)["applications"]
     assert by_id(application["local_users"])["1"]["custom_properties"]["listed"] is False
     assert by_id(application["local_groups"])["group:Gone"]["custom_properties"]["listed"] is False
-    assert [warning.partition(":")[2] for warning in payload.warnings] == [" Gone", " ann"]
+    assert [warning.message.partition(":")[2] for warning in payload.warnings] == [" Gone", " ann"]
 
 
 def test_references_to_what_was_never_shown_are_kept():
@@ -158,7 +158,7 @@ def test_references_to_what_was_never_shown_are_kept():
     (application,) = decoded(s)["applications"]
     assert by_id(application["local_users"])["77"]["groups"] == ["group:nobody"]
     assert application["resources"][0]["sub_resources"][0]["id"] == "5"
-    told = "\n".join(payload.warnings)
+    told = "\n".join(warning.message for warning in payload.warnings)
     for part in ("users of whom only the id is known: 77", "projects of which only the id is known: 10", "left out: 6"):
         assert part in told
 
@@ -169,7 +169,9 @@ def test_users_whose_names_differ_only_in_case_are_two():
     s.add_user(rows.User(id=2, name="ann"), listed=True)
     payload = build_payload(s)
     assert payload.counts.users == 2
-    assert payload.warnings == ("2 users whose names differ only in case, kept apart by their ids: Ann (1), ann (2)",)
+    assert tuple(warning.message for warning in payload.warnings) == (
+        "2 users whose names differ only in case, kept apart by their ids: Ann (1), ann (2)",
+    )
 
 
 def test_identities():
@@ -190,5 +192,5 @@ def test_many_of_a_kind_are_told_once():
     for n in range(1, 100):
         s.add_user(rows.User(id=n, name=f"user{n:03d}", created_timestamp=-1), listed=True)
     (warning,) = build_payload(s).warnings
-    assert warning.startswith("99 times that are out of range, left out: creation of user001 (-1), ")
-    assert warning.endswith(" and 96 more")
+    assert warning.message.startswith("99 times that are out of range, left out: creation of user001 (-1), ")
+    assert warning.message.endswith(" and 96 more")

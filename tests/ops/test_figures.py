@@ -2,7 +2,6 @@
 
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from oaa_bitbucket_async.oaa.changes import Changes, Difference
 from oaa_bitbucket_async.oaa.counts import Counts
+from oaa_bitbucket_async.oaa.notes import Code, Note
 from oaa_bitbucket_async.oaa.veza_report import ReportResult
 from oaa_bitbucket_async.ops.figures import FIGURES, HOW_IT_WENT, WHAT_WAS_FOUND, Figure, Measure, fields
 from oaa_bitbucket_async.ops.formats import duration_text, size_text
@@ -54,7 +54,7 @@ def whole() -> RunResult:
         crawl_duration=190.1,
         gone=16,
         resumed=17,
-        warnings=Counter({"odd names": 18}),
+        warnings=[Note(Code.NAMES_ALIKE, "odd names", 18)],
         changes=Changes(**changes, since=datetime(2026, 11, 23, tzinfo=UTC)),
         veza_report=ReportResult(outcome="created", name="Bitbucket", queries=("q",)),
         exit_code=3,
@@ -98,7 +98,7 @@ def numbers_in(value: object) -> Iterator[float]:
         for inner in value.values():
             yield from numbers_in(inner)
     elif isinstance(value, list | tuple):
-        yield from value
+        yield from (inner["count"] if isinstance(inner, Mapping) else inner for inner in value)
     elif isinstance(value, int | float):
         yield value
 
@@ -141,7 +141,7 @@ def test_every_figure_is_the_same_wherever_it_is_told(tmp_path: Path) -> None:
     assert told["limit"] == {"start": 8, "peak": 64, "end": 48, "changes": 17}
     for kind, sent in result.requests.sent.items():
         assert f"{kind} {sent:,}" in page
-    for warning in [*result.warnings, *result.upload.warnings]:  # type: ignore[union-attr]
+    for warning in [*(note.message for note in result.warnings), *result.upload.warnings]:  # type: ignore[union-attr]
         assert warning in page
     assert f"Exit code {result.exit_code}" in page
     assert metrics["exit_code"] == {(): result.exit_code}

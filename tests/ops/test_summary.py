@@ -13,6 +13,7 @@ from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.collect.ledger import Entry, Outcome
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, NamedGrant
 from oaa_bitbucket_async.oaa.counts import Counts
+from oaa_bitbucket_async.oaa.notes import Code, Note
 from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.ops.figures import fields
 from oaa_bitbucket_async.ops.formats import duration_text, size_text
@@ -47,7 +48,7 @@ def make_result(missing: int = 0) -> RunResult:
         missing=[_entry(n) for n in range(missing)],
         gone=2,
         resumed=400,
-        warnings=Counter({"users whose names differ only in case": 2}),
+        warnings=[Note(Code.NAMES_ALIKE, "users whose names differ only in case", 2, ("Ann", "ann"))],
         upload=UploadResult(
             data_source="bitbucket-server - git.example.com", warnings=Counter({"Cannot find identity": 9})
         ),
@@ -127,6 +128,15 @@ def test_in_json_a_record_for_each_part_that_is_missing_and_figures_for_the_last
     last = json.loads(json.dumps(fields(make_result(missing=2))))
     assert (last["repositories"], last["missing"], last["upload"]) == (100_000, 2, "uploaded")
     assert last["latencies_by_kind"]["repository-users"]["median_seconds"] == pytest.approx(0.04, abs=0.003)
+    assert last["warnings"] == [
+        {
+            "code": "names-alike",
+            "count": 2,
+            "examples": ["Ann", "ann"],
+            "message": "users whose names differ only in case",
+        }
+    ]
+    assert last["upload_warnings"] == [{"code": "veza", "count": 9, "examples": [], "message": "Cannot find identity"}]
     assert last["retries"] == {"timeout": 7, "throttled": 3}
 
 

@@ -24,6 +24,7 @@ from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing
 from oaa_bitbucket_async.oaa.counts import Counts
+from oaa_bitbucket_async.oaa.notes import Code, Note
 from oaa_bitbucket_async.oaa.upload import UploadResult
 from oaa_bitbucket_async.ops.report import RunReport, failed_page
 from oaa_bitbucket_async.ops.report.analyse import analyse
@@ -80,7 +81,7 @@ def result_of(text: str) -> RunResult:
         credentials=Difference(1, 0, 0, 1, (), (Thing(text, "2"),)),
         since=datetime(2026, 11, 23, 2, 0, tzinfo=UTC),
     )
-    result = RunResult(instance=text, missing=[missing], changes=changes, warnings=Counter({text: 3}))
+    result = RunResult(instance=text, missing=[missing], changes=changes, warnings=[Note(Code.NAMES_ALIKE, text, 3)])
     result.requests.sent[text] += 5
     result.upload = UploadResult(data_source=text, warnings=Counter({text: 1}))
     return result
