@@ -229,3 +229,17 @@ def test_when_a_display_is_shown() -> None:
     assert not shows_progress(Output(log_format="json"), terminal)
     assert not shows_progress(Output(progress=True), Console(file=io.StringIO()))
     assert error_console().stderr
+
+
+def test_the_bar_is_yellow_only_while_something_holds_the_run_up() -> None:
+    meter = _meter()
+
+    def coloured() -> str:
+        console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=80)
+        console.print(picture(meter, 105.0, 80))
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue().splitlines()[0]
+
+    assert "\x1b[33m" not in coloured()
+    meter.pacer.pause_left = 12.0  # type: ignore[misc]
+    assert "\x1b[33m" in coloured()
