@@ -44,14 +44,18 @@ def _line(entries: Sequence[Entry], file: Path | None) -> str:
     kind = first.unit.kind
     names = [entry.what.removeprefix(kind.what.format("")) for entry in entries]
     count = sum(entry.units for entry in entries)
+    if kind.of == "project" and one_by_one:  # some questions are asked level by level; the same project counts once
+        names = list(dict.fromkeys(name.partition(" (")[0] for name in names))
+        count = len(names)
     question = kind.what.partition(f" of {kind.of} ")[0]
     where = ""
     if kind.of == "repository" and one_by_one:
         projects = len({name.partition("/")[0] for name in names})
         where = f" in {projects:,} project{'' if projects == 1 else 's'}"
-    line = f"{count:,} {_MANY.get(kind.of, 'parts')}{where} could not be read: {question} {how}."
+    things = kind.of if count == 1 and kind.of in _MANY else _MANY.get(kind.of, "parts")
+    line = f"{count:,} {things}{where} could not be read: {question} {how}."
     reason = "" if first.outcome == "denied" else f" {first.reason}."
     shown = ", ".join(names[:_EXAMPLES] if one_by_one else [entry.what for entry in entries[:_EXAMPLES]])
-    head = "First five" if one_by_one and len(names) > _EXAMPLES else "They are" if one_by_one else "Among them"
+    head = "First five" if one_by_one and len(names) > _EXAMPLES else "Which" if one_by_one else "Among them"
     everything = f"; all of them: {file}" if file is not None else ""
     return f"{line}{reason} {first.advice} {head}: {shown}{everything}"

@@ -98,3 +98,13 @@ def test_one_line_for_each_cause(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
     write_missing(file, [], str)
     assert not file.exists()
+
+
+def test_a_project_that_is_asked_about_level_by_level_counts_once() -> None:
+    levels = [
+        Entry(
+            Unit(kinds.PROJECT_DEFAULT, f"1/{n}"), Outcome.DENIED, f"default permission of project A ({n})", "r", "Do."
+        )
+        for n in ("READ", "WRITE")
+    ]
+    assert cause_lines(levels, None) == ["1 project could not be read: default permission denied. Do. Which: A"]
