@@ -1,10 +1,12 @@
 """How many examples a property is tried on, and how often a loop goes round: a tenth by default, all of them with
 `--hypothesis-profile=full`.
 
-The default keeps the suite short enough to be run after each change; `.ci/run` asks for all. How long an example takes
+The default keeps the suite short enough to be run after each change; `.ci/run` asks for all. Where CI is set, the
+examples are the same each time, so that a change is judged and not the luck. How long an example takes
 is no finding: the machine may be busy.
 """
 
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -14,7 +16,13 @@ _SHARE = {QUICK: 10, FULL: 100}
 """Per cent."""
 
 for name, share in _SHARE.items():
-    settings.register_profile(name, max_examples=share, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        name,
+        max_examples=share,
+        deadline=None,
+        derandomize=bool(os.environ.get("CI")),
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 settings.load_profile(QUICK)
 
 

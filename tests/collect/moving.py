@@ -223,6 +223,12 @@ def one_deletion(plan: Sequence[Change]) -> list[Change]:
     return kept
 
 
+def one_swap(plan: Sequence[Change]) -> list[Change]:
+    """The plan without swaps after the first: what is swapped back before anybody lists it again leaves no trace."""
+    swaps = [change for change in plan if change.what.startswith("swap")]
+    return [change for change in plan if change not in swaps[1:]]
+
+
 def _deletes(change: Change) -> bool:
     return change.what.startswith("delete") or change.what.endswith("anew")
 
@@ -300,12 +306,17 @@ class MovingBitbucket:
             found[Subject("repository", repository.id)] = (path, {g.principal for g in repository.group_grants})
         return found
 
-    def shown(self, *, untouched: bool = False) -> set[Subject]:
-        """What listings show: personal projects only through their repositories (those that nothing happened to)."""
+    def shown(self, *, untouched: bool = False, known: set[Subject] | None = None) -> set[Subject]:
+        """What listings show: personal projects only through their repositories.
+
+        `untouched`: through those that nothing happened to. `known`: through those among them, since a run leaves to
+        the next one what was made while it was under way.
+        """
         homes = {
             r.project.id
             for r in self.estate.repositories
             if not (untouched and Subject("repository", r.id) in self.touched)
+            and (known is None or Subject("repository", r.id) in known)
         }
         return {Subject("repository", r.id) for r in self.estate.repositories} | {
             Subject("project", p.id) for p in self.estate.projects if p.type == NORMAL or p.id in homes

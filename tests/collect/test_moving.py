@@ -1,7 +1,7 @@
 """Whatever happens to projects and repositories during a crawl: what is uploaded is what Bitbucket says at its end."""
 
 import pytest
-from hypothesis import assume, event, given, settings
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket.protocol import Answer
@@ -12,8 +12,9 @@ from oaa_bitbucket_async.collect.places import PATHS_HOLD
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import Subject
 from tests.collect.instance import Run, run_of
-from tests.collect.moving import CHANGES, Change, MovingBitbucket, one_deletion, small_estate
+from tests.collect.moving import CHANGES, Change, MovingBitbucket, one_deletion, one_swap, small_estate
 from tests.collect.test_work import timeless
+from tests.examples import examples
 from tests.virtual_clock import run_virtual
 
 NOW = 1_700_000_000.0
@@ -62,7 +63,7 @@ def check_all(run: Run, server: MovingBitbucket, before: set[Subject]) -> None:
     truth, collected = server.grants(), found(run.snapshot)
     for subject, what in collected.items():
         assert what == truth.get(subject), subject
-    assert before & server.shown() <= set(collected)
+    assert before & server.shown(known=before) <= set(collected)
 
 
 def only_what_changed_is_missing(run: Run, server: MovingBitbucket) -> None:
@@ -71,7 +72,7 @@ def only_what_changed_is_missing(run: Run, server: MovingBitbucket) -> None:
 
 
 @pytest.mark.parametrize("cap", [2, 1000])
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(changes(200), st.integers(0, 10**6), st.integers(1, 12))
 def test_what_did_not_change_is_as_bitbucket_says(cap: int, plan: list[Change], seed: int, concurrency: int) -> None:
     server = MovingBitbucket(small_estate(), one_deletion(plan) if cap == 2 else plan, cap, seed)
@@ -84,7 +85,7 @@ def test_what_did_not_change_is_as_bitbucket_says(cap: int, plan: list[Change], 
 
 
 @pytest.mark.parametrize("cap", [2, 1000])
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(changes(30), st.integers(0, 10**6), st.integers(2, 12))
 def test_a_long_crawl_says_what_is_at_its_end(cap: int, plan: list[Change], seed: int, concurrency: int) -> None:
     """Also of what changed, as long as it was before the last listing."""
@@ -103,13 +104,13 @@ def test_a_long_crawl_says_what_is_at_its_end(cap: int, plan: list[Change], seed
 
 
 @pytest.mark.parametrize("cap", [2, 1000])
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(changes(100), st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 120))
 def test_a_run_that_was_cut_off_and_resumed_says_the_same(
     cap: int, plan: list[Change], seed: int, concurrency: int, last: int
 ) -> None:
     """Whatever happened before it was cut off, and until the next one began."""
-    server = MovingBitbucket(small_estate(), plan, cap, seed)
+    server = MovingBitbucket(small_estate(), one_swap(plan), cap, seed)
 
     async def cut_off() -> list[Replayed]:
         run = run_of(server, concurrency=concurrency, seed=seed)  # type: ignore[arg-type]

@@ -24,7 +24,6 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Scope, State
 from oaa_bitbucket_async.state import state_paths
 from tests.collect.instance import CAPABILITIES
-from tests.examples import rounds
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran
 from tests.integration.process import QUICK_JOURNAL, Process, ended
@@ -113,7 +112,7 @@ def test_kills_and_a_run_to_the_end(bench: Benches, tmp_path: Path, seed: int, o
     log, pushed = made.bitbucket.requests, made.veza.pushed
     uploads, began = len(pushed), len(log)
     kept, lost = [0], 0
-    for number in range(kills := rounds(5)):
+    for number in range(kills := 5):
         before = len(log)
         process = Process(made, first=QUICK_JOURNAL, OAA_CONCURRENCY="4")
         process.until_requests(before + rng.randrange(before_the_crawl // 2, before_the_crawl + 25))
