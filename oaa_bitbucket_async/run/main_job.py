@@ -85,9 +85,14 @@ async def _locked(settings: Settings, reporter: Reporter, interruption: Interrup
             if not settings.dry_run:
                 check_settings(settings.veza, settings.bitbucket_url)
                 last = LastUpload.of_run(settings)
-                with passing_if(lambda: last is not None and last.known):
+                with (
+                    passing_if(lambda: last is not None and last.known),
+                    step(reporter.console, settings.output, "Checking Veza's key"),
+                ):
                     await check_veza(settings.veza)
-            for notice in await before_crawl(session):
+            with step(reporter.console, settings.output, "Looking at the last upload and the scope"):
+                notices = await before_crawl(session)
+            for notice in notices:
                 notice.log()
             async with journal_of(settings, capabilities, paths.journal) as journal:
                 try:

@@ -24,7 +24,7 @@ from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.analysis import Analysis
 from oaa_bitbucket_async.ops.result import PacingSummary, RunResult
 from oaa_bitbucket_async.ops.summary import render
-from oaa_bitbucket_async.ops.terminal import error_console
+from oaa_bitbucket_async.ops.terminal import error_console, step
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.run.session import Session
 from oaa_bitbucket_async.settings import Identity, Output
@@ -97,7 +97,8 @@ class Reporter:
         if wanted is None:
             return
         with _not_worth_the_run(flag, Event.REPORT_FAILED):
-            there = await asyncio.to_thread(write, wanted)
+            with step(self.console, self.output, "Writing the report"):
+                there = await asyncio.to_thread(write, wanted)
             aside = "" if there == wanted else f"; {wanted} stays as it was"
             _log.info("the report is in %s%s", there, aside, extra=event(Event.REPORT_SAVED, path=str(there)))
 

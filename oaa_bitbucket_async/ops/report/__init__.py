@@ -10,7 +10,7 @@ from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.files import write_whole
 from oaa_bitbucket_async.folders import write_folder
 from oaa_bitbucket_async.ops.report.analysis import Analysis
-from oaa_bitbucket_async.ops.report.tables import csv_chunks, csv_name
+from oaa_bitbucket_async.ops.report.tables import MISSING_CSV, csv_name, of_finding, of_missing
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.text import escape
 
@@ -37,18 +37,23 @@ class RunReport:
         return there
 
     def write_folder(self, folder: Path) -> Path:
-        """Writes the page and a table for each finding, whole; gives where to. Raises as `folders.write_folder`."""
+        """Writes the page, a table for each finding and one of what is missing, whole; gives where to.
+
+        Raises as `folders.write_folder`.
+        """
         there = folder if stands(self.result) else failed_folder(folder)
         write_folder(there, chain([("index.html", (self._page(in_folder=True),))], self._tables()))
         return there
 
     def _tables(self) -> Iterator[tuple[str, Iterable[bytes]]]:
+        if self.result.missing:
+            yield MISSING_CSV, of_missing(self.result.missing, self._clean)
         if self.analysis is None:
             return
         evidence = self.analysis.evidence()
         for found in self.analysis.findings:
             if found.asked:
-                yield csv_name(found.finding), csv_chunks(found.finding, evidence, self._clean)
+                yield csv_name(found.finding), of_finding(found.finding, evidence, self._clean)
 
     def _page(self, *, in_folder: bool) -> bytes:
         from oaa_bitbucket_async.ops.report.page import render  # the plotting library takes its time to load

@@ -23,11 +23,12 @@ from oaa_bitbucket_async.ops.report.analysis import Analysis, Shown
 from oaa_bitbucket_async.ops.report.change_list import access_changes, thing_changes
 from oaa_bitbucket_async.ops.report.charts import Bar
 from oaa_bitbucket_async.ops.report.finding_views import views
+from oaa_bitbucket_async.ops.report.found import MOST_ROWS
+from oaa_bitbucket_async.ops.report.tables import MISSING_CSV
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.ops.summary import kind_rows, warning_lines
 from oaa_bitbucket_async.text import escape
 
-_MOST_MISSING = 50
 _LONG_NAME = 24
 _PARTS = re.compile(r"[/@.](?=\w)")
 """Where a name may break; none of these is part of how HTML writes a character."""
@@ -70,6 +71,7 @@ def render(
         "program": f"oaa-bitbucket-async {__version__}",
         "run_id": run_id,
         "in_folder": in_folder,
+        "missing_csv": MISSING_CSV,
         **_about_the_run(result, analysis, samples),
         **(_about_the_instance(result, analysis) if analysis is not None else _NOTHING_KNOWN),
         "charts": {
@@ -104,7 +106,7 @@ def _about_the_run(result: RunResult, analysis: Analysis | None, samples: Sequen
         "failures": any(sample.failed for sample in samples),
         "kinds": kind_rows(result.requests),
         "warnings": warning_lines(result),
-        "missing": Shown(tuple(result.missing[:_MOST_MISSING]), len(result.missing)),
+        "missing": Shown(tuple(result.missing[:MOST_ROWS]), len(result.missing)),
     }
 
 

@@ -316,9 +316,21 @@ def test_long_lists_are_cut_and_say_so() -> None:
     entries = [Entry(Unit(kinds.MEMBERS, str(n)), Outcome.FAILED, f"part {n}", "r", "a") for n in range(1234)]
     page = page_of(snapshot_of(steps_of(5)), RunResult(instance="x", missing=entries), exit_code=3)
     assert "1,234 parts could not be collected" in page.text
-    assert "part 49" in page.text
-    assert "part 50" not in page.text
-    assert "and 1,184 more parts" in page.text
+    assert "part 499" in page.text
+    assert "part 500" not in page.text
+    assert "and 734 more parts, all in the log" in page.text
+
+
+def test_the_folder_has_all_that_is_missing(tmp_path: Path) -> None:
+    entries = [Entry(Unit(kinds.MEMBERS, str(n)), Outcome.FAILED, f"part {n}", "r", "a") for n in range(1234)]
+    report = RunReport(result=RunResult(instance="x", missing=entries, exit_code=3), redact=str)
+    folder = report.write_folder(tmp_path / "report")
+    lines = (folder / "missing.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["part,outcome,why,what to do", "part 0,failed,r,a"]
+    assert len(lines) == 1235
+    page = Page((folder / "index.html").read_bytes())
+    safe(page, INSTANCE.base_url, ["missing.csv"])
+    assert "all in missing.csv" in page.text
 
 
 def test_an_empty_instance_has_a_page_too() -> None:
