@@ -1,3 +1,16 @@
 """What all tests share."""
 
-import tests.examples  # noqa: F401  # registers the profiles before `--hypothesis-profile` chooses one
+import pytest
+from hypothesis import settings
+
+import tests.examples  # registers the profiles before `--hypothesis-profile` chooses one
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that take long are left out by default, so that the rest is run after each change. CI runs all."""
+    if settings.get_current_profile_name() == tests.examples.FULL or config.args != config.getini("testpaths"):
+        return  # who names a test wants it to run
+    thorough = [item for item in items if item.get_closest_marker("thorough")]
+    if thorough:
+        config.hook.pytest_deselected(items=thorough)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]

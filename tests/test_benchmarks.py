@@ -303,6 +303,7 @@ def test_growth_is_per_repository() -> None:
     assert scale.growth([(10, report())]) == []
 
 
+@pytest.mark.thorough
 def test_the_command_tells_what_it_took(tmp_path: Path) -> None:
     async def twice() -> None:
         async with serving(30) as server:
@@ -318,6 +319,7 @@ def test_the_command_tells_what_it_took(tmp_path: Path) -> None:
         assert len(veza.pushed) == 3
 
 
+@pytest.mark.thorough
 def test_the_bare_loop_asks_what_a_crawl_asks_and_all_of_it_is_there() -> None:
     estate = generate(EstateShape.for_repositories(30))
     asked = bare_loop.questions(estate, Api("", 1000))
@@ -352,6 +354,7 @@ def test_a_run_is_measured_phase_by_phase() -> None:
     assert found.phases["build"].peak_mb > 0 or sys.platform == "win32"
 
 
+@pytest.mark.thorough
 def test_a_run_is_killed_half_way_and_goes_on() -> None:
     async def both() -> tuple[int, Report]:
         async with serving(60, "--slots", "4", "--service", "fixed", "--service-time", "80") as server:

@@ -84,6 +84,7 @@ def measured(*arguments: str, **more: str) -> tuple[int, str, int]:
     return ended.returncode, said, int(peak)
 
 
+@pytest.mark.thorough
 @linux
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_push_and_diff_refuse_a_bomb_in_little_memory(tmp_path: Path, bomb: Callable[[], bytes]) -> None:
@@ -106,6 +107,7 @@ def of_digits(count: int) -> bytes:
     return packer.compress(rest % digits) + packer.flush()
 
 
+@pytest.mark.thorough
 @linux
 def test_more_values_than_a_payload_has(tmp_path: Path) -> None:
     path = tmp_path / "digits.json.gz"
@@ -144,6 +146,7 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1
 """
 
 
+@pytest.mark.thorough
 @linux
 def test_a_batch_of_a_journal(tmp_path: Path) -> None:
     path = tmp_path / "j"

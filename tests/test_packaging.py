@@ -95,6 +95,7 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(built: Path) -> None:
     assert names == PACKAGE | docs | others
 
 
+@pytest.mark.thorough
 def test_the_installed_wheel_works_away_from_the_checkout(built: Path, tmp_path: Path) -> None:
     """In a virtual environment of its own, to which the libraries of this one are lent."""
     (wheel,) = built.glob("*.whl")

@@ -89,6 +89,7 @@ def test_during_a_push(bench: Benches, tmp_path: Path, number: signal.Signals) -
     assert one_line(end.err) == "Error: Interrupted."
 
 
+@pytest.mark.thorough
 def test_the_end_of_the_grace_does_not_cut_off_the_metrics(bench: Benches, tmp_path: Path) -> None:
     """The crawl ends within the grace; what comes after it takes longer."""
     slow = Fault("slow", match=HOW_MANY, first=5, seconds=0.1)
@@ -120,6 +121,7 @@ def test_a_signal_after_the_upload_changes_nothing(bench: Benches, tmp_path: Pat
     assert "Traceback" not in end.err
 
 
+@pytest.mark.thorough
 def test_a_run_that_lasts_too_long_stops_keeps_its_journal_and_is_tried_again(bench: Benches) -> None:
     hanging = Fault("hanging", match=HOW_MANY, first=5)
     made = bench(faults=[hanging])

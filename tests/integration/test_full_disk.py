@@ -19,6 +19,8 @@ from tests.integration.harness import Bench
 from tests.integration.process import Ended, Process, environment
 from tests.servers import Fault
 
+pytestmark = pytest.mark.thorough
+
 MOUNTED = """
 set -e
 for folder in $FOLDERS; do mount -t tmpfs -o mode=700,size=$SIZE tmpfs "$folder"; done

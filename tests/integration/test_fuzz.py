@@ -15,7 +15,7 @@ from tests.integration.harness import QUICK, Bench, Ran, serving
 from tests.servers import RiggedOptions
 from tests.servers.veza import RiggedVeza
 
-pytestmark = pytest.mark.usefixtures("short_probe_delays")
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("short_probe_delays")]
 
 SHAPE = EstateShape(users=12, groups=4, projects=3, repositories=10, personal_projects=1, seed=11)
 PACE = replace(QUICK, max_attempts=4, max_outage=0.5, request_timeout=5.0)

@@ -11,6 +11,7 @@ from tests.servers import Fault
 FEW = replace(QUICK, set_aside_after=10, try_every=0.1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["login-page", "rate-limited", "reset", "hanging"])
 def test_what_nobody_answers_is_one_missing_part_and_the_next_run_asks_for_it(bench: Benches, name: str) -> None:
     clean = bench().run()

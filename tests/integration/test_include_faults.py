@@ -153,6 +153,7 @@ def test_a_user_who_is_deleted_meanwhile(bench: Benches) -> None:
 # --- the same bytes ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("concurrency", "basic"),
     [(1, True), (7, False), (None, True), (None, False)],
@@ -172,6 +173,7 @@ def test_any_concurrency_any_faults(bench: Benches, whole: Whole, concurrency: i
 # --- resumed ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_killed_asks_nothing_twice_that_was_kept(bench: Benches, whole: Whole) -> None:
     capacity = Capacity(slots=4, service="fixed", seconds=0.01)
     made = bench(RiggedOptions(capacity=capacity), estate=keyed())

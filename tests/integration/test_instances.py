@@ -15,6 +15,8 @@ from tests.integration.harness import Bench
 from tests.integration.process import Ended, Process, ended
 from tests.servers import Fault
 
+pytestmark = pytest.mark.thorough
+
 EAST = EstateShape(users=40, groups=10, projects=6, repositories=40, personal_projects=3, seed=3)
 WEST = EstateShape(users=30, groups=8, projects=5, repositories=30, personal_projects=2, seed=4)
 

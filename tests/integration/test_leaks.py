@@ -214,6 +214,7 @@ def test_a_bug_that_tells_all_it_knows(place: Place) -> None:
     place.holds_nothing()
 
 
+@pytest.mark.thorough
 def test_every_way_to_fail(place: Place) -> None:
     """Exit codes 3 and 4, and of the others, in which Bitbucket's secret has no part, some with each login."""
     bitbucket, veza = place.bench.bitbucket, place.bench.veza

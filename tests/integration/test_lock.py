@@ -3,12 +3,15 @@
 import os
 import socket
 
+import pytest
+
 from oaa_bitbucket_async.state import state_paths
 from tests.integration.conftest import Benches
 from tests.integration.process import Process, ended
 from tests.servers import Fault
 
 
+@pytest.mark.thorough
 def test_a_second_run_is_told_who_holds_the_lock_until_that_is_killed(bench: Benches) -> None:
     hanging = Fault("hanging", match="application-properties")
     made = bench(faults=[hanging])

@@ -25,7 +25,7 @@ def tell():
 atexit.register(tell)
 """
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+pytestmark = [pytest.mark.thorough, pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")]
 
 
 def packed(megabytes: int) -> bytes:

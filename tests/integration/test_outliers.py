@@ -11,6 +11,8 @@ from tests.integration.conftest import SMALL, Benches
 from tests.servers import RiggedOptions
 from tests.servers.outliers import OUTLIERS, Outlier, add_outlier
 
+pytestmark = pytest.mark.thorough
+
 SIZE = 700
 PAGE = 100
 PREFLIGHT = 12

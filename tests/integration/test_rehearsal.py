@@ -90,6 +90,7 @@ def test_what_is_printed_is_all_that_a_check_and_a_run_need(tmp_path: Path) -> N
         assert "--max-removed (OAA_MAX_REMOVED) allows 30 %" in done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("fault", "arguments", "code", "words"),
     [

@@ -22,6 +22,7 @@ def three_in_ten(seed: int) -> list[Fault]:
     return [Fault(name, share=each, seed=seed * 100 + n, retry_after=None) for n, name in enumerate(MIXED)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("concurrency", [1, 2, 7, None], ids=lambda n: f"concurrency {n or 'auto'}")
 @pytest.mark.parametrize(
     ("options", "failing"),

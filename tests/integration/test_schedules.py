@@ -17,7 +17,7 @@ from tests.integration.process import ROOT
 from tests.readme import blocks, part
 from tests.servers import Fault
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="schedules of POSIX")
+pytestmark = [pytest.mark.thorough, pytest.mark.skipif(os.name != "posix", reason="schedules of POSIX")]
 DOCS = ROOT / "docs"
 SERVICE = (DOCS / "systemd" / "oaa-bitbucket@.service").read_text("utf-8")
 CRON = (DOCS / "cron" / "oaa-bitbucket-run").read_text("utf-8")

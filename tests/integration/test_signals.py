@@ -55,6 +55,7 @@ LOOP_AND_PLAIN = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.thorough
 @LOOP_AND_PLAIN
 def test_the_first_signal_lets_what_is_in_flight_end(
     bench: Benches, truth: Ran, number: signal.Signals, first: Sequence[str]
@@ -80,6 +81,7 @@ def test_the_first_signal_lets_what_is_in_flight_end(
     assert not {p for p in paths if paths.count(p) > 1 and "/repos/" in p}, "what was in flight has been kept"
 
 
+@pytest.mark.thorough
 def test_what_hangs_is_left_after_the_grace(bench: Benches) -> None:
     hanging = Fault("hanging", match=HOW_MANY, first=5)
     made = bench(faults=[hanging])
@@ -168,6 +170,7 @@ main_job.build_payload = slowly
 """
 
 
+@pytest.mark.thorough
 def test_while_the_payload_is_built(bench: Benches) -> None:
     made = bench()
     before = len(made.veza.pushed)

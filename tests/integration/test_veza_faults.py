@@ -77,6 +77,7 @@ def test_a_fault_that_passes_is_survived(bench: Benches, truth: Ran, name: Fault
     assert not list(made.state.glob("*.journal*"))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("name", [*PASSING, *LASTING])
 def test_a_push_that_fails_is_kept_and_can_be_finished(bench: Benches, truth: Ran, name: FaultName) -> None:

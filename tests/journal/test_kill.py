@@ -8,8 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.examples import rounds
 from tests.journal.estate import found_in, told
+
+pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).parents[2]
 
