@@ -17,6 +17,7 @@ from benchmarks import (
     faults,
     least_requests,
     least_time,
+    neighbours,
     rate_limit,
     readme,
     resume,
@@ -35,6 +36,7 @@ QUESTIONS: dict[str, Measure] = {
     "least-time": least_time.measure,
     "concurrency": concurrency.measure,
     "falling-capacity": falling.measure,
+    "neighbours": neighbours.measure,
     "least-requests": least_requests.measure,
     "bare-loop": bare_loop.measure,
     "rate-limit": rate_limit.measure,
@@ -81,7 +83,8 @@ async def _timed(name: str, plan: Plan) -> Answer:
 
 def without_goals(answer: Answer) -> Answer:
     """Goals are for full sizes: a small crawl is over before it has paid for what was found out on the way."""
-    return Answer([msgspec.structs.replace(figure, goal=None) for figure in answer.figures], answer.charts)
+    figures = [msgspec.structs.replace(figure, goal=None) for figure in answer.figures]
+    return msgspec.structs.replace(answer, figures=figures)
 
 
 @click.command()

@@ -43,8 +43,46 @@ class Chart(msgspec.Struct, frozen=True):
     """A horizontal line: what nothing can be better than, or a goal."""
 
 
+class Neighbour(msgspec.Struct, frozen=True):
+    """What another client felt of one crawl. Latencies are in milliseconds, over the whole crawl.
+
+    `slots`, `milliseconds`, `service` ('fixed' or 'lognormal') and `degradation` (0: none) describe the server.
+    `concurrency` None: `auto`. `time`: that of the crawl by the least time.
+    """
+
+    slots: int
+    milliseconds: float
+    service: str
+    degradation: float
+    concurrency: int | None
+    requests: int
+    time: float
+    unloaded_median: float
+    unloaded_p95: float
+    median: float
+    p95: float
+    over_time: list[tuple[float, float]] = []
+    """Seconds since the crawl began, and the median around then; evenly over the crawl."""
+
+    @property
+    def felt(self) -> float:
+        """The median by the one without a crawl."""
+        return self.median / self.unloaded_median
+
+    @property
+    def felt_p95(self) -> float:
+        """The same of the 95th percentile."""
+        return self.p95 / self.unloaded_p95
+
+    @property
+    def seconds(self) -> float:
+        """About the length of the crawl."""
+        return self.over_time[-1][0] if self.over_time else 1.0
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What one question came to."""
 
     figures: list[Figure]
     charts: list[Chart] = []
+    neighbours: list[Neighbour] = []

@@ -106,6 +106,8 @@ class Report(msgspec.Struct, frozen=True):
     found: dict[str, int]
     payload_bytes: int = 0
     compressed_bytes: int = 0
+    began: float = 0.0
+    """When the crawl began, in seconds since the epoch."""
 
     @property
     def requests(self) -> int:
@@ -184,6 +186,7 @@ async def work(job: Job) -> Report:
             sent_before = session.stats.sent.copy()
             profiler = _profiler() if job.profile else None
             clocks.begin()
+            began_at = time.time()
             began = asyncio.get_running_loop().time()
             if job.journal:
                 async with journal_of(settings, capabilities, path) as journal:
@@ -220,6 +223,7 @@ async def work(job: Job) -> Report:
         },
         payload_bytes=payload.raw_size if payload else 0,
         compressed_bytes=len(payload.compressed) if payload else 0,
+        began=began_at,
     )
 
 

@@ -10,7 +10,19 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import bare_loop, concurrency, falling, faults, least_requests, rate_limit, readme, resume, scale, sizes
+from benchmarks import (
+    bare_loop,
+    concurrency,
+    falling,
+    faults,
+    least_requests,
+    neighbours,
+    rate_limit,
+    readme,
+    resume,
+    scale,
+    sizes,
+)
 from benchmarks.__main__ import QUESTIONS, main, without_goals
 from benchmarks.bare_loop import BARE, Cost
 from benchmarks.charts import Answer, Chart, Panel, Series
@@ -111,6 +123,24 @@ def test_runs_share_a_budget_in_the_order_they_asked() -> None:
 
     asyncio.run(all_of_them())
     assert seen == [["a"], ["a", "b"], ["c"], ["d"]]
+
+
+def test_a_neighbour_feels_what_it_asked_while_the_crawl_lasted() -> None:
+    asked = [
+        neighbours.Asked(100.0 + at, seconds) for at, seconds in ((-0.1, 9.0), (1.0, 0.03), (9.0, 0.05), (12, 9.0))
+    ]
+    asked += [neighbours.Asked(105.0, 0.04)]
+    before = [neighbours.Asked(0.0, 0.02), neighbours.Asked(0.0, 0.02)]
+    of = msgspec.structs.replace(report(busy=80.0, wall=11.0), began=100.0)
+    felt = neighbours.neighbour_of(Slots(8, 40), None, of, before, asked)
+    assert felt.time == pytest.approx(1.1)
+    assert (felt.unloaded_median, felt.median, felt.felt) == pytest.approx((20.0, 40.0, 2.0))
+    assert [round(latency) for _, latency in felt.over_time] == [30, 40, 50]
+    fixed = msgspec.structs.replace(felt, concurrency=64, median=160.0)
+    latency, took = neighbours.figures_of(Slots(8, 40), {None: [felt], 64: [fixed]})
+    assert latency.value == pytest.approx(2.0)
+    assert latency.note.endswith("fixed 64: 8.0")
+    assert took.value == pytest.approx(1.1)
 
 
 def test_auto_stands_beside_the_best_fixed_number() -> None:
