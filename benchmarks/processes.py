@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,8 +142,10 @@ class Ended(NamedTuple):
     peak_mb: float
 
 
-async def command(server: Server, veza: EmbeddedVeza, state: Path, *arguments: str) -> Ended:
-    """`oaa-bitbucket-async` with these arguments, as a schedule runs it."""
+async def command(
+    server: Server, veza: EmbeddedVeza, state: Path, *arguments: str, codes: Collection[int] = (0,)
+) -> Ended:
+    """`oaa-bitbucket-async` with these arguments, as a schedule runs it. RuntimeError if it ends with no such code."""
     environment = os.environ | {
         "BITBUCKET_URL": server.url,
         "BITBUCKET_USER": server.user,
@@ -159,7 +161,7 @@ async def command(server: Server, veza: EmbeddedVeza, state: Path, *arguments: s
     began = time.perf_counter()
     output, errors = await process.communicate()
     wall = time.perf_counter() - began
-    if process.returncode:
+    if process.returncode not in codes:
         raise RuntimeError(f"oaa-bitbucket-async ended with {process.returncode}: {errors.decode()[-1000:]}")
     usage = msgspec.json.decode(output.splitlines()[-1], type=Usage)
     return Ended(wall, usage.cpu, usage.peak_mb)

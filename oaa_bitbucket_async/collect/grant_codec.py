@@ -10,6 +10,10 @@ from typing import Literal, NamedTuple
 
 _PERMISSION_BITS = 16
 _MAX_PERMISSIONS = 1 << _PERMISSION_BITS
+GROUP_BIT = 1 << _PERMISSION_BITS
+"""Set in a group's grant, and not in a user's."""
+BELOW_USER = _PERMISSION_BITS + 1
+"""Bits of a user's grant below the user's id, which is all that is above them."""
 
 
 class TooManyPermissionsError(ValueError):

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TypeVar
 
-from oaaclient.templates import AccessCred, CustomApplication, LocalUser, OAAPropertyType
+from oaaclient.templates import AccessCred, CustomApplication, OAAPropertyType
 
 from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.included import AccessKey, GpgKey, Included, SshKey, Token
 from oaa_bitbucket_async.collect.kinds import AnyKind
-from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord
 from oaa_bitbucket_async.collect.units import Kind
 from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.permissions import highest
@@ -55,11 +55,11 @@ class Credentials:
     """All credentials of a snapshot, in the payload's order: by kind, then by whom or what they belong to, then id."""
 
     def __init__(
-        self, app: CustomApplication, snapshot: Snapshot, users: Mapping[int, LocalUser], notes: Notes
+        self, app: CustomApplication, snapshot: Snapshot, users: Mapping[int, UserRecord], notes: Notes
     ) -> None:
-        """Attaches users' credentials to `users`, and defines the properties of all."""
+        """Finds those of `users`, and defines the properties of all."""
         self._snapshot = snapshot
-        self._active = {user: local.is_active for user, local in users.items()}
+        self._users = users
         self._permissions: list[str] = []
         self._keys, self._opens = self._access_keys()
         self._repositories: defaultdict[int, list[str]] = defaultdict(list)
@@ -72,10 +72,12 @@ class Credentials:
         self._tells_use = self._who_tells_use()
         for name, kind in CREDENTIAL_PROPERTIES.items():
             app.property_definitions.define_access_cred_property(name, kind)
+        self.of_users: defaultdict[int, list[str]] = defaultdict(list)
+        """Ids of each user's own keys and tokens."""
         for unit_kind, kind in _OF_USERS.items():
             for place, row in self._each(unit_kind):
                 if place in users and row.id not in self._not_theirs[unit_kind]:
-                    users[place].add_access_cred(f"{kind}:{row.id}")
+                    self.of_users[place].append(f"{kind}:{row.id}")
 
     def met(self) -> set[str]:
         """Every permission that a credential holds on something."""
@@ -98,8 +100,8 @@ class Credentials:
                 yield self._made(kind, token)
         for unit_kind, kind in _OF_USERS.items():
             for place, row in self._each(unit_kind):
-                if place in self._active and row.id not in self._not_theirs[unit_kind]:
-                    yield self._made(kind, row, active=self._active[place] is not False)
+                if place in self._users and row.id not in self._not_theirs[unit_kind]:
+                    yield self._made(kind, row, active=self._users[place].active)
 
     def holding(self, permissions: Mapping[str, str]) -> Iterator[AccessCred]:
         """The credentials that hold something, with it; `permissions` gives a permission's name in the payload."""

@@ -1,6 +1,5 @@
 """From an application to compressed JSON, piece by piece."""
 
-import copy
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -23,29 +22,26 @@ _BATCH = 100
 def pieces(mapped: Mapped, check: ReferenceCheck) -> Iterator[bytes]:
     """The JSON of `app.get_payload()` in pieces, checked on the way. Walks the resources, so it works once.
 
-    oaaclient lays out everything but the four long lists, which are left empty in a copy of the application and
-    written where its payload has them. The grants are written last, whatever the order of oaaclient's keys: only when
+    oaaclient lays out everything but the four long lists, which are empty in the application and written where its
+    payload has them. The grants are written last, whatever the order of oaaclient's keys: only when
     the resources have been walked do the holders have what they hold.
     """
-    app, resources, credentials, permissions = mapped
-    outline = copy.copy(app)
-    outline.local_users, outline.local_groups = {}, {}
-    laid_out: Object = outline.get_payload()
+    app, credentials = mapped.app, mapped.credentials
+    laid_out: Object = app.get_payload()
     payload = {key: value for key, value in laid_out.items() if key != GRANTS} | {GRANTS: laid_out[GRANTS]}
     (application,) = payload["applications"]
-    identities = chain(app.local_users.values(), app.local_groups.values())
-    entries: Iterable[Object] = (identity.get_identity_to_permissions(app.name) for identity in identities)
+    entries: Iterable[Object] = (holder.get_identity_to_permissions(app.name) for holder in mapped.holders)
     keys: dict[str, Iterable[bytes]] = {}
     if credentials is not None:
         keys["local_access_creds"] = _array(cred.to_dict() for cred in check.credentials(credentials))
-        entries = chain(entries, written(credentials.holding(permissions), app.name))
+        entries = chain(entries, written(credentials.holding(mapped.permissions), app.name))
     application_parts = _object(
         application,
         {
             **keys,
-            "local_users": _array(user.to_dict() for user in check.identities(app.local_users.values())),
-            "local_groups": _array(group.to_dict() for group in check.identities(app.local_groups.values())),
-            "resources": _array(project.to_dict() for project in check.projects(resources)),
+            "local_users": _array(user.to_dict() for user in check.users(mapped.users)),
+            "local_groups": _array(group.to_dict() for group in check.groups(mapped.groups)),
+            "resources": _array(project.to_dict() for project in check.projects(mapped.resources)),
         },
     )
     yield from _object(

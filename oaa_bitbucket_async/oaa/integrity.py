@@ -27,10 +27,13 @@ class ReferenceCheck:
 
     def __init__(self, app: CustomApplication) -> None:
         self._permissions = {permission.name for permission in app.custom_permissions.values()}
-        self._groups = {group.unique_id for group in app.local_groups.values()}
+        self._groups: set[str] = set()
+        self._joined: set[str] = set()
         self._identities: set[str] = set()
         self._resources: set[str] = set()
         self._attached: set[str] = set()
+        self.user_count = 0
+        self.group_count = 0
         self.project_count = 0
         self.grant_count = 0
         """Distinct ones, of users, groups and credentials."""
@@ -42,13 +45,23 @@ class ReferenceCheck:
         """Repositories written so far."""
         return len(self._resources) - self.project_count
 
-    def identities(self, identities: Iterable[LocalUser | LocalGroup]) -> Iterator[LocalUser | LocalGroup]:
-        """Users and groups about to be written: the groups that they are in exist."""
-        for identity in identities:
-            self._expect(identity.groups or (), self._groups, "group", identity.name)
-            self._attached.update(getattr(identity, "access_creds", ()))
-            self._identities.add(identity.unique_id)
-            yield identity
+    def users(self, users: Iterable[LocalUser]) -> Iterator[LocalUser]:
+        """Users about to be written."""
+        for user in users:
+            self.user_count += 1
+            self._joined.update(user.groups or ())
+            self._attached.update(user.access_creds)
+            self._identities.add(user.unique_id)
+            yield user
+
+    def groups(self, groups: Iterable[LocalGroup]) -> Iterator[LocalGroup]:
+        """Groups about to be written."""
+        for group in groups:
+            self.group_count += 1
+            self._joined.update(group.groups)
+            self._groups.add(group.unique_id)
+            self._identities.add(group.unique_id)
+            yield group
 
     def credentials(self, credentials: Iterable[AccessCred]) -> Iterator[AccessCred]:
         """Credentials about to be written, after the users: each once."""
@@ -68,6 +81,7 @@ class ReferenceCheck:
 
     def grants(self, entries: Iterable[Object]) -> Iterator[Object]:
         """What is held, about to be written after everything else: by whom, which permission, and on what."""
+        self._expect(self._joined, self._groups, "group", "a user or a group")
         self._expect(self._attached, self._identities, "credential", "a user")
         for entry in entries:
             holder = entry["identity"]

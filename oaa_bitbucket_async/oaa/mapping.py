@@ -1,15 +1,17 @@
 """From a snapshot to oaaclient's objects: the README's mapping table, and nothing else.
 
 Everything is walked sorted by numeric id or by name, so that the application is the same whatever the order in which
-the snapshot was filled. Resources are the bulk of the objects and are made one project at a time; a holder is then
+the snapshot was filled. oaaclient's objects are large, so they are made when they are written and live no longer:
+resources one project at a time, users and groups once to be described and once with all that they hold. A holder is
 given the complete list of keys for each permission at once. oaaclient's `add_permission` wants the objects, and when
 called for each grant looks for duplicates in a list, which is quadratic for a group that may read every repository.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from oaaclient.templates import CustomApplication, CustomResource, LocalGroup, LocalUser, OAAPropertyType
 
@@ -18,17 +20,21 @@ from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.oaa.branch_permissions import branch_permission_properties
 from oaa_bitbucket_async.oaa.credentials import Credentials
 from oaa_bitbucket_async.oaa.default_reviewers import default_reviewer_properties
+from oaa_bitbucket_async.oaa.holdings import Held
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
 from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.permissions import define_permissions
 from oaa_bitbucket_async.oaa.principals import (
     GROUP_PROPERTIES,
+    LICENSED_USERS,
+    LICENSED_USERS_ID,
     USER_PROPERTIES,
-    add_groups,
-    add_users,
+    People,
     all_principals,
     global_collected,
     licensed,
+    named_group,
+    named_user,
 )
 from oaa_bitbucket_async.oaa.resources import (
     PROJECT,
@@ -43,6 +49,7 @@ from oaa_bitbucket_async.oaa.values import properties
 from oaa_bitbucket_async.oaa.visibility import lines, property_name, states
 from oaa_bitbucket_async.settings import CREDENTIALS, Identity
 
+Holder = TypeVar("Holder", LocalUser, LocalGroup)
 _APPLICATION_PROPERTIES = {
     "base_url": OAAPropertyType.STRING,
     "version": OAAPropertyType.STRING,
@@ -59,14 +66,18 @@ _TARGET_PROPERTIES = {
 
 
 class Mapped(NamedTuple):
-    """A snapshot as oaaclient's objects."""
+    """A snapshot as oaaclient's objects. Each iterator makes them when asked, and works once."""
 
     app: CustomApplication
-    """Users, groups, permissions and the definitions of properties. Of resources only the one being walked."""
-    resources: Iterator[CustomResource]
-    """The projects, each with its repositories, made when asked for. At their end the holders have their grants."""
+    """Permissions and the definitions of properties. Of resources only the one being walked."""
+    users: Iterable[LocalUser]
+    groups: Iterable[LocalGroup]
+    resources: Iterable[CustomResource]
+    """The projects, each with its repositories."""
+    holders: Iterable[LocalUser | LocalGroup]
+    """Users and groups that hold something, with it: complete only once the resources have been walked."""
     credentials: Credentials | None = None
-    """Keys and tokens, made when asked for; None: they were not to be collected."""
+    """Keys and tokens; None: they were not to be collected."""
     permissions: Mapping[str, str] = MappingProxyType({})
     """The name in the payload of every permission that is held."""
 
@@ -77,34 +88,47 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target
     _define_properties(app, snapshot, target)
     met = snapshot.codec.permissions(snapshot.all_codes()).union(*snapshot.default_permissions.values())
     principals = all_principals(snapshot, snapshot.holders(), notes)
-    may_sign_in = licensed(snapshot)
-    users = add_users(app, principals, snapshot, may_sign_in, identity, notes)
-    groups, everyone = add_groups(app, principals, snapshot, may_sign_in, notes)
+    people = People(principals, snapshot, licensed(snapshot), identity, notes)
+    users = principals.users
     credentials = Credentials(app, snapshot, users, notes) if snapshot.included.asked_for & CREDENTIALS else None
     permissions = define_permissions(app, met if credentials is None else met | credentials.met(), notes)
     _describe_application(app, snapshot, credentials, target)
     for line in lines(snapshot):
         notes.say(Code.NOT_VISIBLE, line)
+    held = GrantIndex(deepcopy(snapshot.codec), max(users, default=0))
+    return Mapped(
+        app,
+        people.users({} if credentials is None else credentials.of_users),
+        people.groups(),
+        each_project(app, users, snapshot, held, notes),
+        _holders(people, snapshot, held, permissions),
+        credentials,
+        permissions,
+    )
 
-    def holder(principal: Principal) -> LocalUser | LocalGroup:
-        return users[int(principal.key)] if principal.kind == "user" else groups[str(principal.key)]
 
+def _holders(
+    people: People, snapshot: Snapshot, held: GrantIndex, permissions: Mapping[str, str]
+) -> Iterator[LocalUser | LocalGroup]:
+    """Permissions of one holder come sorted by name, those on the instance first."""
+    on_instance: defaultdict[Principal, list[str]] = defaultdict(list)
     for principal, permission in sorted(snapshot.grants(snapshot.global_grants), key=lambda grant: grant[1]):
-        holder(principal).add_permission(permissions[permission], apply_to_application=True)
+        on_instance[principal].append(permission)
 
-    def resources() -> Iterator[CustomResource]:
-        held = GrantIndex(deepcopy(snapshot.codec))
-        yield from each_project(app, principals.users, snapshot, held, notes)
-        codec = held.codec
-        holders = {number: holder(principal) for number, principal in codec.principals(held.by_code).items()}
-        for permission, codes in codec.by_permission(held.by_code):
-            for code in codes:
-                held_by = holders[codec.holder_of(code)].resource_permissions
-                held_by[permissions[permission]] = held.by_code.pop(code)
-        for permission, keys in sorted(held.by_everyone.items()):
-            everyone.resource_permissions[permissions[permission]] = keys
+    def holding(local: Holder, principal: Principal, on_resources: Held) -> Holder:
+        for permission in on_instance.get(principal, ()):
+            local.add_permission(permissions[permission], apply_to_application=True)
+        local.resource_permissions = {permissions[name]: keys for name, keys in on_resources.items()}
+        return local
 
-    return Mapped(app, resources(), credentials, permissions)
+    for user in people.principals.users.values():
+        yield holding(named_user(user), Principal("user", user.id), held.holdings.of_user(user.id))
+    everyone = named_group(LICENSED_USERS, LICENSED_USERS_ID)
+    everyone.resource_permissions = {permissions[name]: keys for name, keys in sorted(held.by_everyone.items())}
+    yield everyone
+    for key, group in people.principals.groups.items():
+        local = named_group(group.name, people.group_ids[key])
+        yield holding(local, Principal("group", key), held.holdings.of_group(key))
 
 
 def _define_properties(app: CustomApplication, snapshot: Snapshot, target: Target | None) -> None:

@@ -78,11 +78,11 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: T
     notes = Notes()
     with gc_paused():
         mapped = map_snapshot(snapshot, identity=identity, notes=notes, target=target)
-        app, check = mapped.app, ReferenceCheck(mapped.app)
+        check = ReferenceCheck(mapped.app)
         compressed, raw_size = compress(pieces(mapped, check))
     counts = Counts(
-        users=len(app.local_users),
-        groups=len(app.local_groups),
+        users=check.user_count,
+        groups=check.group_count,
         projects=check.project_count,
         repositories=check.repository_count,
         grants=check.grant_count,
@@ -94,7 +94,7 @@ def build_payload(snapshot: Snapshot, *, identity: Identity = "email", target: T
         base_url=snapshot.instance.base_url,
         counts=counts,
         warnings=tuple(notes.all()),
-        node_types=node_types(msgspec.convert(app.property_definitions.to_dict(), PropertyDefinition), counts),
+        node_types=node_types(msgspec.convert(mapped.app.property_definitions.to_dict(), PropertyDefinition), counts),
         target=target,
     )
     of_credentials = check.credential_grant_count

@@ -1,10 +1,10 @@
 """Users, groups and who is licensed: the holders of grants, as local users and local groups."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from oaaclient.templates import CustomApplication, LocalGroup, LocalUser, LocalUserType, OAAPropertyType
+from oaaclient.templates import LocalGroup, LocalUser, LocalUserType, OAAPropertyType
 
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import GroupRecord, Missing, Snapshot, UserRecord, fold
@@ -104,67 +104,85 @@ def licensed(snapshot: Snapshot) -> Licensed:
     return Licensed(users, groups, everyone, all_known)
 
 
-def add_users(
-    app: CustomApplication,
-    principals: Principals,
-    snapshot: Snapshot,
-    may_sign_in: Licensed,
-    identity: Identity,
-    notes: Notes,
-) -> dict[int, LocalUser]:
-    """Adds every user, with the groups that they are in."""
-    groups_of: defaultdict[int, list[str]] = defaultdict(list)
-    for key, shown in group_ids(principals.groups).items():
-        for member in snapshot.members.get(key, ()):
-            groups_of[member].append(shown)
-    for member in may_sign_in.users:
-        groups_of[member].append(LICENSED_USERS_ID)
+class People:
+    """Everyone as local users and local groups, made when asked for: there may be a hundred thousand of them.
 
-    added = {}
-    for user in principals.users.values():
-        name = named(user.name, named(user.slug, f"user {user.id}"))
-        local = app.add_local_user(
-            name, identities=identities_of(user, identity), groups=groups_of.get(user.id), unique_id=user_id(user.id)
-        )
-        local.email = user.email
-        local.is_active = user.active
-        local.last_login_at = _time(user.last_login, f"last login of {name}", notes)
-        local.created_at = _time(user.created, f"creation of {name}", notes)
-        local.user_type = _USER_TYPES.get(user.type)
-        local.properties = properties(
-            {
-                "display_name": user.display_name,
-                "slug": user.slug,
-                "directory": user.directory,
-                "licensed": is_licensed(user, may_sign_in),
-                "listed": user.listed,
-            }
-        )
-        if local.user_type is None and user.type:
-            notes.add(Code.USER_TYPE_UNKNOWN, f"{name} {user.type}")
-        if not user.listed:
-            notes.add(Code.USERS_UNLISTED, name)
-        added[user.id] = local
-    _note_similar_names(principals.users, notes)
-    return added
+    Users come by id; of groups `Licensed users` is the first, the others come by their folded name.
+    """
+
+    def __init__(
+        self, principals: Principals, snapshot: Snapshot, may_sign_in: Licensed, identity: Identity, notes: Notes
+    ) -> None:
+        self.principals = principals
+        self.group_ids = group_ids(principals.groups)
+        """By folded name; without `Licensed users`."""
+        self._snapshot = snapshot
+        self._may_sign_in = may_sign_in
+        self._identity: Identity = identity
+        self._notes = notes
+
+    def users(self, credentials: Mapping[int, list[str]]) -> Iterator[LocalUser]:
+        """Every user, with the groups that they are in, and the ids of their own keys and tokens."""
+        notes, may_sign_in = self._notes, self._may_sign_in
+        groups_of: defaultdict[int, list[str]] = defaultdict(list)
+        for key, shown in self.group_ids.items():
+            for member in self._snapshot.members.get(key, ()):
+                groups_of[member].append(shown)
+        for member in may_sign_in.users:
+            groups_of[member].append(LICENSED_USERS_ID)
+
+        for user in self.principals.users.values():
+            local = named_user(user)
+            name = local.name
+            local.add_identities(identities_of(user, self._identity))
+            local.groups = groups_of.get(user.id)
+            for credential in credentials.get(user.id, ()):
+                local.add_access_cred(credential)
+            local.email = user.email
+            local.is_active = user.active
+            local.last_login_at = _time(user.last_login, f"last login of {name}", notes)
+            local.created_at = _time(user.created, f"creation of {name}", notes)
+            local.user_type = _USER_TYPES.get(user.type)
+            local.properties = properties(
+                {
+                    "display_name": user.display_name,
+                    "slug": user.slug,
+                    "directory": user.directory,
+                    "licensed": is_licensed(user, may_sign_in),
+                    "listed": user.listed,
+                }
+            )
+            if local.user_type is None and user.type:
+                notes.add(Code.USER_TYPE_UNKNOWN, f"{name} {user.type}")
+            if not user.listed:
+                notes.add(Code.USERS_UNLISTED, name)
+            yield local
+        _note_similar_names(self.principals.users, notes)
+
+    def groups(self) -> Iterator[LocalGroup]:
+        """Every group, and `Licensed users`, of which groups with a global permission are members."""
+        snapshot = self._snapshot
+        everyone = named_group(LICENSED_USERS, LICENSED_USERS_ID)
+        everyone.properties = {"listed": True, "collected": global_collected(snapshot)}
+        yield everyone
+        for key, group in self.principals.groups.items():
+            local = named_group(group.name, self.group_ids[key])
+            local.properties = {"listed": group.listed, "collected": Missing("group", key) not in snapshot.missing}
+            if key in self._may_sign_in.groups:
+                local.add_group(LICENSED_USERS_ID)
+            if not group.listed:
+                self._notes.add(Code.GROUPS_UNLISTED, group.name)
+            yield local
 
 
-def add_groups(
-    app: CustomApplication, principals: Principals, snapshot: Snapshot, may_sign_in: Licensed, notes: Notes
-) -> tuple[dict[str, LocalGroup], LocalGroup]:
-    """Adds every group, and `Licensed users`, of which groups with a global permission are members."""
-    everyone = app.add_local_group(LICENSED_USERS, unique_id=LICENSED_USERS_ID)
-    everyone.properties = {"listed": True, "collected": global_collected(snapshot)}
-    added, ids = {}, group_ids(principals.groups)
-    for key, group in principals.groups.items():
-        local = app.add_local_group(named(group.name, "(no name)"), unique_id=ids[key])
-        local.properties = {"listed": group.listed, "collected": Missing("group", key) not in snapshot.missing}
-        if key in may_sign_in.groups:
-            local.add_group(LICENSED_USERS_ID)
-        if not group.listed:
-            notes.add(Code.GROUPS_UNLISTED, group.name)
-        added[key] = local
-    return added, everyone
+def named_user(user: UserRecord) -> LocalUser:
+    """The user by name and id, with nothing else yet."""
+    return LocalUser(named(user.name, named(user.slug, f"user {user.id}")), unique_id=user_id(user.id))
+
+
+def named_group(name: str, identifier: str) -> LocalGroup:
+    """The group by name and id, with nothing else yet."""
+    return LocalGroup(named(name, "(no name)"), unique_id=identifier)
 
 
 def identities_of(user: UserRecord, identity: Identity) -> list[str]:

@@ -1,8 +1,7 @@
 """Projects and repositories as resources, and what is held on each of them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from oaaclient.templates import CustomApplication, CustomResource, OAAPropertyType
@@ -18,6 +17,7 @@ from oaa_bitbucket_async.collect.snapshot import (
 )
 from oaa_bitbucket_async.oaa.branch_permissions import branch_permissions
 from oaa_bitbucket_async.oaa.default_reviewers import default_reviewers
+from oaa_bitbucket_async.oaa.holdings import Holdings
 from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.permissions import PROJECT_ADMIN, PROJECT_READ, REPO_READ, highest
 from oaa_bitbucket_async.oaa.values import description, named, properties
@@ -46,15 +46,15 @@ REPO_PROPERTIES = {
 }
 
 
-@dataclass(slots=True)
 class GrantIndex:
     """Who holds what on which projects and repositories: their keys, in the payload's order, without repetition."""
 
-    codec: GrantCodec
-    """Unpacks the keys of `by_code`. Not the snapshot's own: what only the mapping grants is added to it."""
-    by_code: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    by_everyone: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """What `Licensed users` holds, by permission."""
+    def __init__(self, codec: GrantCodec, highest_user: int) -> None:
+        """`codec` is not the snapshot's own: what only the mapping grants is added to it."""
+        self.codec = codec
+        self.holdings = Holdings(codec, highest_user)
+        self.by_everyone: defaultdict[str, list[str]] = defaultdict(list)
+        """What `Licensed users` holds, by permission."""
 
 
 def each_project(
@@ -107,11 +107,10 @@ def _add_project(
             **default_reviewers(snapshot, project),
         }
     )
-    _hold(held, snapshot.project_grants.get(project.id), resource)
+    codes = _codes(snapshot.project_grants.get(project.id))
     if owner is not None:
-        admin = held.codec.user(owner.id, PROJECT_ADMIN)
-        if not (held.by_code[admin] and held.by_code[admin][-1] == resource.resource_key):
-            held.by_code[admin].append(resource.resource_key)
+        codes = dict.fromkeys((*codes, held.codec.user(owner.id, PROJECT_ADMIN)))
+    held.holdings.add(resource.resource_key, codes)
     readable = project.public and snapshot.public_counts
     for permission in by_default | {PROJECT_READ} if readable else by_default:
         held.by_everyone[permission].append(resource.resource_key)
@@ -147,16 +146,13 @@ def _add_repository(
             **default_reviewers(snapshot, repository),
         }
     )
-    _hold(held, snapshot.repository_grants.get(repository.id), resource)
+    held.holdings.add(resource.resource_key, _codes(snapshot.repository_grants.get(repository.id)))
     if repository.public and snapshot.public_counts:
         held.by_everyone[REPO_READ].append(resource.resource_key)
 
 
-def _hold(held: GrantIndex, grants: GrantSet | None, resource: CustomResource) -> None:
-    if grants is not None:
-        key = resource.resource_key
-        for code in grants.codes:
-            held.by_code[code].append(key)
+def _codes(grants: GrantSet | None) -> Iterable[int]:
+    return () if grants is None else grants.codes
 
 
 def _project_url(base_url: str, project: ProjectRecord, owner: UserRecord | None) -> str:

@@ -80,13 +80,13 @@ def test_mapping_leaves_the_snapshot_as_it_was():
 
 def test_resources_are_made_one_project_at_a_time():
     snapshot = snapshot_of([step for seed in (1, 2, 3, 9, 11) for step in steps_of(seed)])
-    app, resources, *_ = map_snapshot(snapshot, identity="email", notes=Notes())
+    mapped = map_snapshot(snapshot, identity="email", notes=Notes())
     walked = 0
-    for project in resources:
+    for project in mapped.resources:
         walked += 1
-        assert list(app.resources.values()) == [project]
+        assert list(mapped.app.resources.values()) == [project]
     assert walked == len(snapshot.projects) > 1
-    assert not app.resources
+    assert not mapped.app.resources
 
 
 def test_the_garbage_collector_is_on_again_afterwards():
@@ -129,7 +129,9 @@ def _application() -> CustomApplication:
 
 def _write(app: CustomApplication) -> ReferenceCheck:
     check = ReferenceCheck(app)
-    written = b"".join(pieces(Mapped(app, iter(app.resources.values())), check))
+    users, groups = list(app.local_users.values()), list(app.local_groups.values())
+    mapped = Mapped(app, users, groups, list(app.resources.values()), [*users, *groups])
+    written = b"".join(pieces(mapped, check))
     assert json.loads(written)["applications"][0]["name"] == "A"
     return check
 

@@ -65,6 +65,8 @@ class FaultType(click.ParamType[Fault]):
 @click.command()
 @click.option("--repositories", default=1000, show_default=True, help="Size of the estate.")
 @click.option("--seed", default=1, show_default=True, help="The same seed, the same estate.")
+@click.option("--users", type=int, help="Users of the estate; by default half as many as repositories.")
+@click.option("--grants", type=float, help="Mean number of grants on a repository, without those of --everywhere.")
 @click.option("--everywhere", is_flag=True, help="One group and one service user hold a grant on every repository.")
 @click.option(
     "--outlier",
@@ -93,6 +95,8 @@ class FaultType(click.ParamType[Fault]):
 def main(
     repositories: int,
     seed: int,
+    users: int | None,
+    grants: float | None,
     everywhere: bool,
     outliers: tuple[tuple[Outlier, int], ...],
     no_credentials: bool,
@@ -130,7 +134,13 @@ def main(
         log_requests=False,
     )
     shape = EstateShape.for_repositories(repositories, seed, everywhere=everywhere)
-    estate = generate(replace(shape, credentials=not no_credentials))
+    shape = replace(
+        shape,
+        users=users or shape.users,
+        repository_grants=shape.repository_grants if grants is None else grants,
+        credentials=not no_credentials,
+    )
+    estate = generate(shape)
     estate.public_access = not no_public_access
     for outlier, size in outliers:
         add_outlier(estate, outlier, size)
