@@ -1,0 +1,63 @@
+"""What one reading of the audit log came to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket.audit.rows import AuditEvent
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log leaves out. None: it could not be read, so it is not known.
+
+    Areas and levels are in lower case with `-` between words, as in `user-management` and `base`. Denied actions are
+    texts in the site's language.
+    """
+
+    coverage: tuple[tuple[str, str], ...] | None = ()
+    """Area and level, by area. An area that is not named has the level `base`."""
+    denied: tuple[str, ...] | None = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The log's rows of one window."""
+
+    events: list[AuditEvent]
+    """Newest first."""
+    complete: bool
+    """False: the window has more pages than may be read."""
+    own: AuditEvent | None
+    """The row that this reading's first search left in the log; None if it did not show up in time."""
+    read_at: float
+    """Seconds since 1970 by our clock, before the first search."""
+    settings: LogSettings
+    pages: int = 0
+    bytes: int = 0
+
+
+class Why(StrEnum):
+    """Why the log can't be read."""
+
+    RIGHT = "right"
+    """The account lacks the right, or its kind of login is refused here."""
+    ABSENT = "absent"
+    """This server has no such thing: it is too old, or the log's plugin is off."""
+    REFUSED = "refused"
+    """The server refuses the question, as without a licence for it."""
+    FAULT = "fault"
+    """It gave no usable answer this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The log can't be read. `said` is what came back, for people."""
+
+    why: Why
+    said: str
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it is a fact of this instance and login, and no trouble that may pass."""
+        return self.why is not Why.FAULT

@@ -1,0 +1,153 @@
+"""Rows of the audit log, less all that is text: what is kept of one is a time, a key and numeric ids.
+
+The log's rows have names, IP addresses and public keys. They are gone once an answer has been decoded.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket.rows import MappedDecoder, Row
+
+SEARCHED = "atlassian.audit.event.action.audit.search"
+"""The key of the row that each reading of the log writes."""
+LOG_CHANGED = "atlassian.audit.event.action.audit.config.updated"
+"""The key of a change of the log's own settings: coverage, deny list, retention."""
+PLUGIN_ENABLED = "bitbucket.service.plugin.audit.action.pluginenabled"
+"""The key of about 150 rows that a node writes when it starts."""
+MOST_ROWS = 10_000
+"""Rows of an answer: ten times what is asked for."""
+_WRITER = "com.atlassian.audit."
+"""How the names of the plugins begin that write the log."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_HIGHEST = 2**45
+"""As `rows.Id`: what is beyond is no id."""
+_zone_name = re.compile(r"\[[^]]*\]$")
+
+
+class AuditEvent(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
+    """What is kept of a row. `time` is in milliseconds since 1970, by the clock of the node that wrote it.
+
+    The ids are those of the objects that the row names, without repetition and in order. An id of 0 stands for what is
+    not there yet, so it is none. A row without any of these ids has its author's among `users`: what somebody did to
+    nothing else concerns himself (a key, a token, a search in the log).
+    """
+
+    time: int
+    key: str
+    projects: tuple[int, ...] = ()
+    repositories: tuple[int, ...] = ()
+    users: tuple[int, ...] = ()
+    node_start: bool = False
+    """The plugin that writes the log was enabled: a node started."""
+
+
+class LogPage(NamedTuple):
+    """One answer, newest row first. `cursor` leads to the next one; None after the last."""
+
+    events: list[AuditEvent]
+    cursor: str | None
+
+
+class _Author(Row, frozen=True):
+    id: str | int | None = None
+
+
+class _Type(Row, frozen=True):
+    action_i18n_key: str | None = msgspec.field(name="actionI18nKey", default=None)
+
+
+class _Object(Row, frozen=True):
+    type: str | None = None
+    id: str | int | None = None
+    name: str | int | None = None
+
+
+class _Instant(Row, frozen=True):
+    """The form of the log's files."""
+
+    epoch_second: int
+    nano: int = 0
+
+
+class _Event(Row, frozen=True):
+    timestamp: str | int | _Instant
+    author: _Author | None = None
+    type: _Type | None = None
+    affected_objects: list[_Object] | None = None
+
+
+class _Cursor(Row, frozen=True):
+    """A form in which Atlassian's documents show the cursor."""
+
+    cursor: str
+
+
+class _Paging(Row, frozen=True):
+    last_page: bool
+    next_page_cursor: str | _Cursor | None = None
+
+
+class _Answer(Row, frozen=True):
+    entities: list[_Event]
+    paging_info: _Paging
+
+
+def _page(answer: _Answer) -> LogPage:
+    """Raises msgspec.ValidationError for what leads nowhere, is too long or has no time."""
+    if len(answer.entities) > MOST_ROWS:
+        raise msgspec.ValidationError(f"{len(answer.entities):,} rows are more than were asked for")
+    paging = answer.paging_info
+    cursor = paging.next_page_cursor
+    if isinstance(cursor, _Cursor):
+        cursor = cursor.cursor
+    if not paging.last_page and not cursor:
+        raise msgspec.ValidationError("the page is not the last one, and has no cursor that leads to the next")
+    return LogPage([_reduced(event) for event in answer.entities], None if paging.last_page else cursor)
+
+
+LOG_PAGE = MappedDecoder(msgspec.json.Decoder(_Answer), _page)
+"""Decodes an answer. Raises what msgspec raises."""
+
+
+def _reduced(event: _Event) -> AuditEvent:
+    key = (event.type.action_i18n_key if event.type else None) or ""
+    found: dict[str, list[int]] = {"PROJECT": [], "REPOSITORY": [], "USER": []}
+    node_start = False
+    for thing in event.affected_objects or ():
+        kind = (thing.type or "").upper()
+        if kind in found:
+            found[kind] += _ids((thing.id,))
+        elif key == PLUGIN_ENABLED and (str(thing.name).startswith(_WRITER) or str(thing.id).startswith(_WRITER)):
+            node_start = True
+    if not any(found.values()) and event.author is not None:
+        found["USER"] += _ids((event.author.id,))
+    projects, repositories, users = (tuple(sorted(set(ids))) for ids in found.values())
+    return AuditEvent(_milliseconds(event.timestamp), key, projects, repositories, users, node_start)
+
+
+def _ids(given: Iterable[str | int | None]) -> list[int]:
+    """Those that are ids: above 0 (not there yet), and so not those of nobody (-2) and of the system (-1)."""
+    found = []
+    for one in given:
+        text = str(one)
+        if text.isascii() and text.isdecimal() and len(text) < 16 and 0 < int(text) <= _HIGHEST:
+            found.append(int(text))
+    return found
+
+
+def _milliseconds(stamp: str | int | _Instant) -> int:
+    """Since 1970. Raises msgspec.ValidationError for a text that is no point in time."""
+    if isinstance(stamp, int):
+        return stamp
+    if isinstance(stamp, _Instant):
+        return stamp.epoch_second * 1000 + stamp.nano // 1_000_000
+    try:
+        moment = datetime.fromisoformat(_zone_name.sub("", stamp))
+        return (moment - _EPOCH) // _MILLISECOND
+    except (ValueError, TypeError, OverflowError):  # TypeError: without an offset it is no point in time
+        raise msgspec.ValidationError("a row's timestamp is no point in time") from None

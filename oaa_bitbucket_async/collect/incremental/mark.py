@@ -1,0 +1,72 @@
+"""What a base keeps of the audit log, so that the next run knows where to go on and what it has seen."""
+
+import hashlib
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket.audit.reading import LogSettings, Reading
+from oaa_bitbucket_async.bitbucket.audit.rows import LOG_CHANGED, AuditEvent
+from oaa_bitbucket_async.collect.incremental.keys import is_reading
+
+OVERLAP = 30 * 60 * 1000
+"""Milliseconds by which a window begins before the last reading: rows may arrive late."""
+_MOST_SEEN = 100_000
+"""Rows of the overlap that are kept. One that is not counts once more, and costs its questions."""
+
+
+class AuditMark(msgspec.Struct, frozen=True, kw_only=True):
+    """What was known of the log when the base was made; it is stored with the base.
+
+    It stands for a reading from before any unit was asked: what a later row names has perhaps been asked before that
+    row. A run that goes on with units of an earlier run keeps that run's mark, or a later one by whose rows it has
+    judged those units.
+    """
+
+    read_at: float
+    """When the log was read: seconds since 1970 by our clock."""
+    server_time: int
+    """The server's clock then, in milliseconds since 1970."""
+    anchor: AuditEvent | None
+    """The row that our own search left then. It has to be found again."""
+    seen: tuple[AuditEvent, ...] = ()
+    """Rows of the last 30 minutes before and of the time since, as far as they may be reasons to ask or to
+    doubt."""
+    settings: str = ""
+    """Stands for the log's coverage and deny list."""
+
+    @property
+    def window_start(self) -> int:
+        """The time of the oldest row that the next reading needs, by the server's clock."""
+        return self.server_time - OVERLAP
+
+    def to_server(self, ours: float) -> int:
+        """A time of our clock (seconds) as the server's clock had it (milliseconds), as far as the mark can tell."""
+        return self.server_time + round((ours - self.read_at) * 1000)
+
+
+def mark_of(reading: Reading) -> AuditMark:
+    """The mark of a base whose units were asked after this reading, or judged by its rows."""
+    server_time = server_time_of(reading)
+    recent = [event for event in reading.events if event.time >= server_time - OVERLAP and _counts(event)]
+    return AuditMark(
+        read_at=reading.read_at,
+        server_time=server_time,
+        anchor=reading.own,
+        seen=tuple(recent[:_MOST_SEEN]),
+        settings=fingerprint(reading.settings),
+    )
+
+
+def _counts(event: AuditEvent) -> bool:
+    """Whether a row may be a reason to ask, or to doubt."""
+    return event.node_start or event.key == LOG_CHANGED or not is_reading(event.key)
+
+
+def server_time_of(reading: Reading) -> int:
+    """The server's clock when the log was read: that of our own row, or else, as far as is known, ours."""
+    return reading.own.time if reading.own is not None else round(reading.read_at * 1000)
+
+
+def fingerprint(settings: LogSettings) -> str:
+    """Another one means that something else is logged than before."""
+    return hashlib.blake2b(msgspec.json.encode(settings), digest_size=12).hexdigest()

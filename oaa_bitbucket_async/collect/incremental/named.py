@@ -1,0 +1,119 @@
+"""Which projects, repositories and users does the audit log name, and since when?
+
+DESIGN.md section 7, "What the log names". No row is ever applied to a stored answer: it only tells where to ask.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from oaa_bitbucket_async.bitbucket.audit.rows import AuditEvent
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.incremental.keys import About, about, is_known
+from oaa_bitbucket_async.collect.incremental.mark import AuditMark
+from oaa_bitbucket_async.collect.kinds import AnyKind, Unit, subject_of
+from oaa_bitbucket_async.collect.units import Subject
+
+MOST_THINGS = 200
+"""An unknown key that names more different things in one window is no sign of a change of rights."""
+CLOCKS_DIFFER = 300_000
+"""Milliseconds by which a unit has to be read after a row, to be taken as read after what the row tells: clocks of
+nodes differ, and a row has the time before its change is written."""
+Times = dict[Subject, int]
+"""By thing, the time of the newest row that names it."""
+
+
+@dataclass(slots=True)
+class Named:
+    """What the new rows of a window name, each with the time of its newest row (the server's clock, milliseconds)."""
+
+    permissions: Times = field(default_factory=dict)
+    """Projects and repositories whose grants or default permissions may have changed."""
+    things: Times = field(default_factory=dict)
+    """Projects, repositories and users of which anything may have changed."""
+    inherited: Times = field(default_factory=dict)
+    """Projects that may have changed what their repositories have of them (restrictions, settings)."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Unknown keys that are no reason to ask, with how many different things each names: to be warned of, once."""
+    rows: int = 0
+    """How many rows of the window are new and name something."""
+
+    @property
+    def subjects(self) -> set[Subject]:
+        """Everything that is named itself."""
+        return {*self.permissions, *self.things}
+
+    def newest(self, unit: Unit, project: int | None = None) -> int | None:
+        """The time of the newest row that names this unit; None if none does. `project` is that of a repository."""
+        subject = subject_of(unit)
+        if subject is None:
+            return None
+        times = [self.things.get(subject)]
+        if is_of_permissions(unit.kind):
+            times.append(self.permissions.get(subject))
+        elif subject.kind == "repository" and project is not None:
+            times.append(self.inherited.get(Subject("project", project)))
+        return max((time for time in times if time is not None), default=None)
+
+    def asks_again(self, unit: Unit, read_at: int, project: int | None = None) -> bool:
+        """Whether this unit is to be asked again. `read_at` is when it was read, by the server's clock
+        (`AuditMark.to_server`): what was read after the newest row that names it is not."""
+        newest = self.newest(unit, project)
+        return newest is not None and read_at <= newest + CLOCKS_DIFFER
+
+
+def is_of_permissions(kind: AnyKind) -> bool:
+    """Whether rows about permissions concern it."""
+    return kind.grants or kind is kinds.PROJECT_DEFAULT
+
+
+def what_is_named(events: Iterable[AuditEvent], mark: AuditMark | None) -> Named:
+    """What the rows of a window name, less those that the mark has seen. Rows of requests that were made count too."""
+    named = Named()
+    unknown: dict[str, set[Subject]] = defaultdict(set)
+    new = list(new_events(events, mark))
+    for event in new:
+        if not is_known(event.key):
+            unknown[event.key].update(subjects_of(event, about(event.key)))
+    named.skipped = {key: len(things) for key, things in sorted(unknown.items()) if len(things) > MOST_THINGS}
+    for event in new:
+        if event.key not in named.skipped:
+            _enter(named, event)
+    return named
+
+
+def new_events(events: Iterable[AuditEvent], mark: AuditMark | None) -> Iterator[AuditEvent]:
+    """Less those that the mark has seen; of several that are alike, as many as it has seen."""
+    seen = Counter(mark.seen if mark is not None else ())
+    for event in events:
+        if seen[event] > 0:
+            seen[event] -= 1
+        else:
+            yield event
+
+
+def subjects_of(event: AuditEvent, what: About) -> list[Subject]:
+    """The things that a row is about: its repositories, else its projects; users too, unless they only hold a grant.
+
+    A row about a repository also has its project, to which nothing happened.
+    """
+    if what is About.NOTHING:
+        return []
+    found = [Subject("repository", number) for number in event.repositories]
+    found = found or [Subject("project", number) for number in event.projects]
+    if what is not About.PERMISSIONS:
+        found += [Subject("user", number) for number in event.users]
+    return found
+
+
+def _enter(named: Named, event: AuditEvent) -> None:
+    what = about(event.key)
+    subjects = subjects_of(event, what)
+    if not subjects:
+        return
+    named.rows += 1
+    table = named.permissions if what is About.PERMISSIONS else named.things
+    for subject in subjects:
+        table[subject] = max(event.time, table.get(subject, 0))
+        if what is About.ALL and subject.kind == "project":
+            named.inherited[subject] = max(event.time, named.inherited.get(subject, 0))
