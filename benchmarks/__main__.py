@@ -50,7 +50,7 @@ BESIDE_OTHERS = {"rate-limit"}
 HERE = Path(__file__).parent
 SAVED = HERE / "results.json"
 PLOTS = HERE / "plots"
-README = HERE.parent / "README.md"
+PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 
 async def ask(names: Sequence[str], plan: Plan, keep: Callable[[str, Answer], None]) -> None:
@@ -104,7 +104,7 @@ def without_goals(answer: Answer) -> Answer:
     "--readme",
     "for_readme",
     is_flag=True,
-    help="Rewrite the table and the plots of README.md, and benchmarks/results.json if anything was measured.",
+    help="Rewrite the table and the plots of docs/benchmarks.md, and benchmarks/results.json if anything was measured.",
 )
 def main(
     quick: bool,
@@ -121,7 +121,7 @@ def main(
     if plots is not None and not drawing.possible():
         raise click.UsageError("Plots need matplotlib: pip install '.[benchmarks]'")
     if for_readme and names and source is None and SAVED.exists():
-        source = SAVED  # the README tells all, not only what is measured anew
+        source = SAVED  # the page tells all, not only what is measured anew
     results = load(source) if source else Results()
     circumstances = facts()
     command = _command(quick, names, runs, seed)
@@ -143,7 +143,7 @@ def main(
         for chart in results.charts:
             drawing.draw(chart, plots)
     if for_readme:
-        readme.write(README, results, PLOTS)
+        readme.write(PAGE, results, PLOTS)
     else:
         click.echo(readme.text(results))
 

@@ -1,5 +1,6 @@
-"""Writes table and plots into the README, between two markers."""
+"""Writes table and plots into docs/benchmarks.md, between two markers."""
 
+import os
 from pathlib import Path
 
 from benchmarks.charts import Chart
@@ -16,7 +17,7 @@ def text(results: Results) -> str:
 
 
 def section(results: Results, plots: str) -> str:
-    """What stands between the markers; `plots`: the folder of the pictures as the README has to name it."""
+    """What stands between the markers; `plots`: the folder of the pictures as the page has to name it."""
     goals = [figure for figure in results.figures if figure.goal is not None]
     others = [figure for figure in results.figures if figure.goal is None]
     parts = [table(goals), *results.circumstances, *(picture(chart, plots) for chart in results.charts)]
@@ -48,5 +49,5 @@ def rewritten(text: str, inside: str) -> str:
 
 def write(path: Path, results: Results, plots: Path) -> None:
     """Rewrites a file."""
-    where = plots.resolve().relative_to(path.resolve().parent).as_posix()
+    where = Path(os.path.relpath(plots.resolve(), path.resolve().parent)).as_posix()
     path.write_text(rewritten(path.read_text(encoding="utf-8"), section(results, where)), encoding="utf-8")

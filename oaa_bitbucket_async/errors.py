@@ -1,6 +1,6 @@
 """The ways in which a run can end badly. Each knows its exit code and what the reader should do next.
 
-The exit codes are a contract with people's schedules; README, "Exit codes", lists them.
+The exit codes are a contract with people's schedules; docs/monitoring.md lists them.
 """
 
 from collections.abc import Sequence

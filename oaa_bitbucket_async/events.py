@@ -1,6 +1,6 @@
 """What the records of the log are called in JSON (`event`), so that alerts can rest on it.
 
-A name stays what it is when a message is worded anew. README, "Logs", lists them; a new one is added there too.
+A name stays what it is when a message is worded anew. docs/monitoring.md lists them; a new one is added there too.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Everything that a user can set, checked and typed. Built by `cli/`, read by `run`.
 
-Field names follow the flags of the README's table; durations are in seconds, rates in requests a second.
+Field names follow the flags of docs/settings.md; durations are in seconds, rates in requests a second.
 """
 
 import uuid

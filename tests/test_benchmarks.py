@@ -272,8 +272,9 @@ def test_fresh_answers_take_the_place_of_older_ones() -> None:
     assert [line.partition(":")[0] for line in both.circumstances] == ["concurrency", "scale"]
 
 
-def test_the_readme_is_rewritten_between_its_markers(tmp_path: Path) -> None:
-    path = tmp_path / "README.md"
+def test_the_page_is_rewritten_between_its_markers(tmp_path: Path) -> None:
+    path = tmp_path / "docs" / "benchmarks.md"
+    path.parent.mkdir()
     path.write_text(f"before\n\n{readme.BEGIN}\nold\n{readme.END}\n\nafter\n", encoding="utf-8")
     for _ in range(2):
         readme.write(path, results(CHARTS[0]), tmp_path / "benchmarks" / "plots")
@@ -283,7 +284,7 @@ def test_the_readme_is_rewritten_between_its_markers(tmp_path: Path) -> None:
         assert "old" not in text
         assert text.count("| time | here |") == text.count("| bytes | there |") == 1
         assert text.index("| time |") < text.index("<details>") < text.index("| bytes |")
-        assert 'src="benchmarks/plots/time-over-concurrency.svg"' in text
+        assert 'src="../benchmarks/plots/time-over-concurrency.svg"' in text
     with pytest.raises(ValueError, match="no two lines"):
         readme.rewritten("nothing here", "x")
 

@@ -75,7 +75,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
     assert names == PACKAGE
     assert {"oaa_bitbucket_async/py.typed", "oaa_bitbucket_async/cli/main.py"} <= names
     assert f"\nVersion: {PROJECT['version']}\n" in text
-    assert "What it is" in text, "the README is its description"
+    assert "reads who may do what" in text, "the README is its description"
 
 
 def test_the_sdist_holds_what_the_wheel_is_made_of(built: Path) -> None:

@@ -1,4 +1,4 @@
-"""The README says what the code does."""
+"""The README and the pages of `docs/` say what the code does."""
 
 import os
 import re
@@ -17,11 +17,11 @@ from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.events import Event
 from oaa_bitbucket_async.oaa.notes import Code
-from tests.readme import README, ROOT, blocks, part, rows, section
+from tests.pages import README, ROOT, blocks, page, rows, section
 
 
 def test_the_table_of_settings_is_that_of_the_command_line() -> None:
-    told = [(row[0], row[1], row[2]) for row in rows(section("Settings")) if row[0] != "–"]
+    told = [(row[0], row[1], row[2]) for row in rows(page("settings")) if row[0] != "–"]
     real = [
         (f"`{'/'.join([*p.opts, *p.secondary_opts])}`", f"`{p.variable}`", p.shown_default)
         for p in cli.params
@@ -31,7 +31,7 @@ def test_the_table_of_settings_is_that_of_the_command_line() -> None:
 
 
 def test_settings_without_a_flag() -> None:
-    told = {name for row in rows(section("Settings")) if row[0] == "–" for name in re.findall(r"`(\w+)`", row[1])}
+    told = {name for row in rows(page("settings")) if row[0] == "–" for name in re.findall(r"`(\w+)`", row[1])}
     assert told == {
         "BITBUCKET_TOKEN", "BITBUCKET_TOKEN_FILE", "BITBUCKET_USER", "VEZA_API_KEY", "VEZA_API_KEY_FILE",
     }  # fmt: skip
@@ -42,11 +42,13 @@ def test_the_demos_own_options() -> None:
     assert own
     for option in own:
         value = "" if option.is_flag else f" {option.metavar}"
-        assert re.search(rf"`{option.opts[0]}{value}`\s+\(`{option.variable}`, {option.shown_default}\)", README)
+        assert re.search(
+            rf"`{option.opts[0]}{value}`\s+\(`{option.variable}`, {option.shown_default}\)", page("first-run")
+        )
 
 
 def test_the_options_of_diff() -> None:
-    told = section("What changed")
+    told = section("questions", "What changed")
     for option in diff.params:
         if isinstance(option, Setting):
             assert option.opts[0] in told
@@ -55,7 +57,7 @@ def test_the_options_of_diff() -> None:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_completion(tmp_path: Path) -> None:
-    (line,) = [block for block in blocks(part("1. Install"), "sh") if "COMPLETE" in block]
+    (line,) = [block for block in blocks(page("install"), "sh") if "COMPLETE" in block]
     program = tmp_path / "oaa-bitbucket-async"
     program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m oaa_bitbucket_async "$@"\n')
     program.chmod(0o755)
@@ -73,7 +75,7 @@ def test_completion(tmp_path: Path) -> None:
 
 
 def test_the_exit_codes() -> None:
-    told = {int(row[0]) for row in rows(section("Exit codes"))}
+    told = {int(row[0]) for row in rows(section("monitoring", "Exit codes"))}
     ours = {
         error.exit_code
         for error in vars(errors).values()
@@ -86,7 +88,7 @@ def test_the_exit_codes() -> None:
 
 
 def test_the_events_of_the_log() -> None:
-    told = [name for row in rows(section("Logs")) for name in re.findall(r"`([a-z-]+)`", row[0])]
+    told = [name for row in rows(section("monitoring", "Logs")) for name in re.findall(r"`([a-z-]+)`", row[0])]
     assert sorted(told) == sorted(str(event) for event in Event)
 
 
@@ -111,4 +113,4 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 
 
 def test_the_codes_of_warnings() -> None:
-    assert all(f"`{code}`" in section("Logs") for code in Code)
+    assert all(f"`{code}`" in section("monitoring", "Logs") for code in Code)

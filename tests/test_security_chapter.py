@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from tests.readme import README, ROOT
+from tests.pages import README, ROOT
 
 SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", SECURITY)

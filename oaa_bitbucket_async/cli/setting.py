@@ -108,7 +108,7 @@ class DatedPath(click.Path):
 
 
 class Setting(click.Option):
-    """An option with its place in the help and in the README's table.
+    """An option with its place in the help and in docs/settings.md.
 
     `needed`: `-h` shows it. `default_text` is what a reader is told about the default, where it is not simply the
     default's text.
@@ -135,7 +135,7 @@ class Setting(click.Option):
 
     @property
     def shown_default(self) -> str:
-        """The default as `--help` and the README show it."""
+        """The default as `--help` and docs/settings.md show it."""
         if self.default_text is not None:
             return self.default_text
         if self.is_flag:

@@ -1,4 +1,4 @@
-"""From a snapshot to oaaclient's objects: the README's mapping table, and nothing else.
+"""From a snapshot to oaaclient's objects: the table in docs/what-is-collected.md, and nothing else.
 
 Everything is walked sorted by numeric id or by name, so that the application is the same whatever the order in which
 the snapshot was filled. oaaclient's objects are large, so they are made when they are written and live no longer:

@@ -9,7 +9,7 @@ _EXAMPLES = 3
 
 
 class Code(StrEnum):
-    """What warnings are called in JSON, so that alerts can rest on it. README, "Logs", lists them; they stay."""
+    """What warnings are called in JSON, so that alerts can rest on it. docs/monitoring.md lists them; they stay."""
 
     PROJECTS_UNKNOWN = "projects-unknown"
     PROJECTS_UNLISTED = "projects-unlisted"

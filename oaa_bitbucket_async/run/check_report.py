@@ -47,7 +47,7 @@ class CheckReport:
         self._redact = redact
         self._as_json = as_json
         self.fields: Figures = {"exit_code": None, "error": None, "notes": []}
-        """What the JSON object has; README, "Settings", lists them."""
+        """What the JSON object has; docs/settings.md lists them."""
         self._notes: list[str] = []
 
     def tell(self, name: str, text: str, **fields: object) -> None:

@@ -14,7 +14,7 @@ import yaml
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench
 from tests.integration.process import ROOT
-from tests.readme import blocks, part
+from tests.pages import blocks, section
 from tests.servers import Fault
 
 pytestmark = [pytest.mark.thorough, pytest.mark.skipif(os.name != "posix", reason="schedules of POSIX")]
@@ -22,7 +22,7 @@ DOCS = ROOT / "docs"
 SERVICE = (DOCS / "systemd" / "oaa-bitbucket@.service").read_text("utf-8")
 CRON = (DOCS / "cron" / "oaa-bitbucket-run").read_text("utf-8")
 CRON_JOB = (DOCS / "kubernetes" / "cronjob.yaml").read_text("utf-8")
-LINE = blocks(part("cron"), "text")[0].strip()
+LINE = blocks(section("scheduling", "cron"), "text")[0].strip()
 PROGRAM = "/opt/oaa-bitbucket-async/bin/oaa-bitbucket-async"
 CONFIGURED = "/etc/oaa-bitbucket"
 
@@ -128,7 +128,7 @@ def test_cron_s_log_is_rotated(bench: Benches, tmp_path: Path) -> None:
 
 
 def _night(made: Bench, home: Path) -> "subprocess.CompletedProcess[str]":
-    """What cron does with the line of the README, `sleep` apart."""
+    """What cron does with the line of docs/scheduling.md, `sleep` apart."""
     etc = home / "etc"
     script = etc / "oaa-bitbucket-run"
     script.write_text(CRON.replace(CONFIGURED, str(etc)).replace(PROGRAM, str(etc / "program")))

@@ -38,7 +38,7 @@ WITHIN = {
 """Figures that stand in the row of another one, by the heading of that row."""
 ELSEWHERE = {"instance", "requests_by_kind", "latencies_by_kind", "warnings", "upload_warnings"}
 """Figures with a place of their own: the title, the table of requests, the list of warnings."""
-README = Path(__file__).parents[2] / "README.md"
+MONITORING = Path(__file__).parents[2] / "docs" / "monitoring.md"
 
 
 def whole() -> RunResult:
@@ -172,6 +172,6 @@ def test_names_in_json_and_metrics_stay() -> None:
 
 
 @pytest.mark.parametrize("name", sorted({figure.metric.name for figure in FIGURES if figure.metric}))
-def test_the_readme_names_every_metric(name: str) -> None:
-    table = README.read_text(encoding="utf-8").partition("\n## Metrics\n")[2].partition("\n## ")[0]
+def test_the_documentation_names_every_metric(name: str) -> None:
+    table = MONITORING.read_text(encoding="utf-8").partition("\n## Metrics\n")[2].partition("\n## ")[0]
     assert f"`{name}`" in table

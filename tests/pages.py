@@ -1,4 +1,4 @@
-"""The README as tests read it: its sections, tables and blocks of code."""
+"""The README and the pages of `docs/` as tests read them: their sections, tables and blocks of code."""
 
 import re
 from pathlib import Path
@@ -7,14 +7,14 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def section(title: str) -> str:
-    """What stands under `## title`."""
-    return README.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+def page(name: str) -> str:
+    """The text of `docs/NAME.md`."""
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
-def part(title: str) -> str:
-    """What stands under `### title`."""
-    return re.split(r"\n##+ ", README.split(f"\n### {title}\n", 1)[1], maxsplit=1)[0]
+def section(name: str, title: str) -> str:
+    """What stands under `## title` on the page `docs/NAME.md`."""
+    return page(name).split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
 
 
 def rows(text: str) -> list[list[str]]:
