@@ -2,7 +2,7 @@
 
 import re
 
-from tests.readme import ROOT
+from tests.pages import ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "oaa_bitbucket_async"

@@ -14,12 +14,12 @@ import yaml
 
 from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
-from tests.readme import ROOT, blocks, rows, section
+from tests.pages import ROOT, blocks, page, rows, section
 
 DOCS = ROOT / "docs"
 UNITS = {path.name: path.read_text("utf-8") for path in sorted((DOCS / "systemd").iterdir())}
 SERVICE, TIMER = UNITS["oaa-bitbucket@.service"], UNITS["oaa-bitbucket@.timer"]
-(ENVIRONMENT,) = blocks(section("Scheduling").split("\n### ")[0], "sh")
+(ENVIRONMENT,) = blocks(page("scheduling").split("\n## ")[0], "sh")
 CRON = (DOCS / "cron" / "oaa-bitbucket-run").read_text("utf-8")
 MANIFESTS = {
     path.name: list(yaml.safe_load_all(path.read_text("utf-8"))) for path in sorted((DOCS / "kubernetes").iterdir())
@@ -34,7 +34,7 @@ KILLED = 137
 
 
 def _codes(column: int, word: str) -> set[int]:
-    return {int(row[0]) for row in rows(section("Exit codes")) if row[column].startswith(word)}
+    return {int(row[0]) for row in rows(section("monitoring", "Exit codes")) if row[column].startswith(word)}
 
 
 RETRY, LEAVE = _codes(2, "yes"), _codes(2, "no")
@@ -50,7 +50,7 @@ def _values(unit: str, key: str) -> list[str]:
 
 def test_every_exit_code_has_an_answer() -> None:
     assert {75, 130, 143} == RETRY
-    assert RETRY | LEAVE | {0} == {int(row[0]) for row in rows(section("Exit codes"))}
+    assert RETRY | LEAVE | {0} == {int(row[0]) for row in rows(section("monitoring", "Exit codes"))}
     assert _codes(3, "yes") == {1, 2, 3, 4, 5}
 
 

@@ -18,7 +18,7 @@ from oaa_bitbucket_async.cli.main import cli, execute
 from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.redaction import Redactor
 from oaa_bitbucket_async.secret import Secret
-from tests.readme import rows, section
+from tests.pages import rows, section
 
 COMMANDS: list[list[str]] = [[], ["push"], ["diff"], ["demo"], ["who-can"], ["what-can"]]
 
@@ -126,7 +126,7 @@ def test_the_help_has_the_readmes_exit_codes(capsys: pytest.CaptureFixture[str])
     told = capsys.readouterr().out.partition("Exit codes:\n")[2].partition("\n\n")[0]
     codes = {code for line in told.splitlines() for code in re.findall(r"^  (\d+)(?:, (\d+))?", line)}
     assert {int(code) for pair in codes for code in pair if code} == {
-        int(row[0]) for row in rows(section("Exit codes"))
+        int(row[0]) for row in rows(section("monitoring", "Exit codes"))
     }
 
 

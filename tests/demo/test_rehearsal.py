@@ -5,13 +5,13 @@ from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.demo.rehearsal import BAD_NIGHTS, rehearsal_servers
 from oaa_bitbucket_async.run.serving import fault_list
-from tests.readme import rows, section
+from tests.pages import rows, section
 
 
 @pytest.mark.parametrize("name", BAD_NIGHTS)
 def test_every_bad_night_changes_something_and_says_how_a_run_ends(name: str) -> None:
     night = BAD_NIGHTS[name]
-    codes = {int(row[0]) for row in rows(section("Exit codes"))}
+    codes = {int(row[0]) for row in rows(section("monitoring", "Exit codes"))}
     assert int(night.end.partition(" ")[0].rstrip(",")) in codes
     assert (night.veza, night.rate_limit, night.change) != (None, None, None) or night.faults(_estate())
     bitbucket, _ = rehearsal_servers(_estate(), [name], 0, 0)

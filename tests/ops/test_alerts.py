@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from oaa_bitbucket_async.oaa.changes import Changes, Difference, NamedGrant
 from oaa_bitbucket_async.ops.metrics import LABEL, PREFIX, write_metrics
 from tests.ops.test_summary import make_result
-from tests.readme import ROOT, rows, section
+from tests.pages import ROOT, rows, section
 
 RULES = ROOT / "docs" / "prometheus-alerts.yml"
 DASHBOARD = ROOT / "docs" / "grafana-dashboard.json"
@@ -96,7 +96,7 @@ def test_the_dashboard_s_panels_lie_side_by_side() -> None:
 
 
 def test_somebody_is_called_for_the_codes_that_the_readme_says() -> None:
-    codes = sorted(int(row[0]) for row in rows(section("Exit codes")) if row[3].startswith("yes"))
+    codes = sorted(int(row[0]) for row in rows(section("monitoring", "Exit codes")) if row[3].startswith("yes"))
     low, high = re.findall(r"exit_code [<>]= (\d+)", ALERTS["BitbucketCollectorNeedsSomebody"]["expr"])
     assert codes == list(range(int(low), int(high) + 1))
 
