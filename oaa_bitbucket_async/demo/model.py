@@ -1,10 +1,10 @@
 """What exists on an embedded Bitbucket: users, groups, projects, repositories and the grants on them.
 
-Plain, mutable dataclasses: an Estate can be built by hand, and changed while the server runs. Whoever changes a field
-calls `Estate.changed()` after it.
+Plain, mutable dataclasses: an Estate can be built by hand, and changed while the server runs. `demo.changes` has what
+people do to one, and tells its listeners. Whoever changes a field calls `Estate.changed()` after it; nobody is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from oaa_bitbucket_async.demo.branch_permissions import (
     ModelReviewCondition,
 )
 from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
+from oaa_bitbucket_async.demo.happening import Happening
 
 NORMAL, PERSONAL = "NORMAL", "PERSONAL"
 
@@ -134,6 +135,7 @@ class Estate:
 
     `moved` and `renamed` say where an old path leads: (KEY, slug) to a repository, KEY to a project.
     `public_access` is the switch "Allow public access": while it is off, a public flag is shown and gives nothing.
+    `vanished` are users and groups ("USER" or "GROUP", lower-case name) whose grants wait to be cleaned up.
     """
 
     users: list[ModelUser] = field(default_factory=list)
@@ -145,6 +147,8 @@ class Estate:
     moved: dict[tuple[str, str], ModelRepository] = field(default_factory=dict)
     renamed: dict[str, ModelProject] = field(default_factory=dict)
     public_access: bool = True
+    vanished: set[tuple[str, str]] = field(default_factory=set)
+    listeners: list[Callable[[Happening], None]] = field(default_factory=list)
     revision: int = 0
     _index: "_Index | None" = None
 
@@ -186,19 +190,10 @@ class Estate:
         self.revision += 1
         self._index = None
 
-    def create_personal_project(self, user: ModelUser) -> ModelProject:
-        """What Bitbucket does when somebody asks for `/projects/~user` and there is none."""
-        project = ModelProject(
-            id=max((project.id for project in self.projects), default=0) + 1,
-            key=personal_key(user),
-            name=user.display_name,
-            type=PERSONAL,
-            owner=user.name,
-            user_grants=[ModelGrant(user.name, "PROJECT_ADMIN")],
-        )
-        self.projects.append(project)
-        self.changed()
-        return project
+    def tell(self, happening: Happening) -> None:
+        """Tells the listeners what was done."""
+        for listener in self.listeners:
+            listener(happening)
 
     def _indexed(self) -> "_Index":
         if self._index is None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from oaa_bitbucket_async.demo.bitbucket.audit import AuditLog
 from oaa_bitbucket_async.demo.branch_permissions import (
     ModelMatcher,
     ModelMergeChecks,
@@ -79,10 +80,13 @@ class Asker:
 
 @asynccontextmanager
 async def asking(
-    estate: Estate | None = None, options: RiggedOptions | None = None, faults: Sequence[Fault] = ()
+    estate: Estate | None = None,
+    options: RiggedOptions | None = None,
+    faults: Sequence[Fault] = (),
+    audit: AuditLog | None = None,
 ) -> AsyncIterator[Asker]:
     async with (
-        RiggedBitbucket(estate or small_estate(), options, faults) as server,
+        RiggedBitbucket(estate or small_estate(), options, faults, audit) as server,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=20)) as session,
     ):
         yield Asker(server, session)
@@ -93,11 +97,12 @@ def ask(
     estate: Estate | None = None,
     options: RiggedOptions | None = None,
     faults: Sequence[Fault] = (),
+    audit: AuditLog | None = None,
 ) -> None:
     """Runs `what` against a server of its own."""
 
     async def run() -> None:
-        async with asking(estate, options, faults) as asker:
+        async with asking(estate, options, faults, audit) as asker:
             await what(asker)
 
     asyncio.run(run())

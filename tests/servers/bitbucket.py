@@ -12,6 +12,7 @@ from aiohttp import web
 
 from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket, RateLimit, ServerOptions, faults
 from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer, not_permitted, nothing_here, refusal
+from oaa_bitbucket_async.demo.bitbucket.audit import AuditLog
 from oaa_bitbucket_async.demo.bitbucket.authenticator import Caller
 from oaa_bitbucket_async.demo.bitbucket.routes import Route
 from oaa_bitbucket_async.demo.model import PERSONAL, Estate
@@ -71,7 +72,11 @@ class RiggedBitbucket(EmbeddedBitbucket):
     """`requests` is the log, `counts` the number of requests by kind of endpoint, `statuses` by status."""
 
     def __init__(
-        self, estate: Estate, options: ServerOptions | None = None, faults: Sequence[faults.ServerFault] = ()
+        self,
+        estate: Estate,
+        options: ServerOptions | None = None,
+        faults: Sequence[faults.ServerFault] = (),
+        audit: AuditLog | None = None,
     ) -> None:
         rigged = options or RiggedOptions()
         if not isinstance(rigged, RiggedOptions):
@@ -79,7 +84,7 @@ class RiggedBitbucket(EmbeddedBitbucket):
         bucket = rigged.bucket
         if bucket is not None:
             rigged = replace(rigged, rate_limit=RateLimit(bucket.capacity, int(bucket.fill_rate), bucket.exempt))
-        super().__init__(estate, rigged, faults)
+        super().__init__(estate, rigged, faults, audit)
         self.rig = rigged
         self.requests: list[LoggedRequest] = []
         self.counts: Counter[str] = Counter()

@@ -33,6 +33,10 @@ class Caller:
         """Global ADMIN. No token carries it, whoever owns the token."""
         return self.kind == "basic" and self._is_admin
 
+    def holds_globally(self, permission: str) -> bool:
+        """Whether the caller, or the owner of the caller's token, holds a global permission."""
+        return satisfies(self._held, permission)
+
     def on_project(self, permission: str, project: ModelProject) -> bool:
         """Whether the caller holds a permission on a project; a token carries those of its owner."""
         return self._is_admin or satisfies(self._rights.project_permission(self.user, project), permission)

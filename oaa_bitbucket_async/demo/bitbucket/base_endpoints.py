@@ -16,6 +16,7 @@ from oaa_bitbucket_async.demo.bitbucket.credential_render import CredentialRende
 from oaa_bitbucket_async.demo.bitbucket.options import ServerOptions
 from oaa_bitbucket_async.demo.bitbucket.paging import page_request, render
 from oaa_bitbucket_async.demo.bitbucket.render import Renderer
+from oaa_bitbucket_async.demo.changes import create_personal_project
 from oaa_bitbucket_async.demo.model import Estate, ModelProject, ModelRepository
 from oaa_bitbucket_async.demo.rights import Rights
 
@@ -73,7 +74,7 @@ class BaseEndpoints:
         if creates and key.startswith("~") and request.caller is not None:
             user = self._estate.user_by_slug(key[1:])
             if user is not None:
-                return self._estate.create_personal_project(user)
+                return create_personal_project(self._estate, user)
         raise no_project(key)
 
     def _administered_repository(self, request: ServerRequest) -> ModelRepository:

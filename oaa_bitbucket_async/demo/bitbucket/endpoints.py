@@ -13,6 +13,7 @@ from oaa_bitbucket_async.demo.bitbucket.answers import (
     not_permitted,
     nothing_here,
 )
+from oaa_bitbucket_async.demo.bitbucket.audit import AuditEndpoints, AuditLog
 from oaa_bitbucket_async.demo.bitbucket.authenticator import Caller
 from oaa_bitbucket_async.demo.bitbucket.base_endpoints import (
     BaseEndpoints,
@@ -34,13 +35,16 @@ from oaa_bitbucket_async.demo.rights import PROJECT_LEVELS, REPOSITORY_LEVELS, W
 class Endpoints(BaseEndpoints):
     """Answers requests about one revision of an estate."""
 
-    def __init__(self, estate: Estate, rights: Rights, options: ServerOptions, base: str) -> None:
+    def __init__(
+        self, estate: Estate, rights: Rights, options: ServerOptions, base: str, audit: AuditLog | None = None
+    ) -> None:
         super().__init__(estate, rights, options, base)
         self._users = [user for user in estate.users if not user.deleted]
         self._members: dict[str, list[ModelUser]] = {}
         self._handlers: dict[str, Handler] = {
             **CredentialEndpoints(estate, rights, options, base, self._render).handlers(),
             **BranchPermissionEndpoints(estate, rights, options, base, self._render).handlers(),
+            **(AuditEndpoints(audit, estate, options, base).handlers() if audit is not None else {}),
             "application-properties": self._application_properties,
             "users": self._list_users,
             "effective-users": self._list_users,

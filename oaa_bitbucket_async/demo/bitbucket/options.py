@@ -21,7 +21,7 @@ class ServerOptions:
     `createdTimestamp` and the trap of unknown tokens served as anonymous from 10.0, basic authentication off from 10.0;
     before 9.0 the last page says `nextPageStart: null`. Before 8.0 SSH keys have only an id, a text and a label, and
     those of another user are asked for with `user`, not `userName`; tokens of projects and repositories exist from
-    7.18.
+    7.18. The audit log exists from 7.0; before 8.0 its rows have the old attributes too.
     """
 
     version: str = "9.4.0"
@@ -37,6 +37,12 @@ class ServerOptions:
     """Whether `/users` shows inactive users, as `/admin/users` does."""
     rate_limit: RateLimit | None = None
     """What the server tells of its rate limit. None: it is off."""
+    data_center: bool = True
+    """False: the licence is one of Bitbucket Server."""
+    audit_right: str = "ADMIN"
+    """The global permission that reading the audit log takes: ADMIN, or SYS_ADMIN where an administrator chose so."""
+    audit_by_token: bool = True
+    """Whether an HTTP access token of somebody who may read the audit log may do it too."""
 
     @property
     def release(self) -> tuple[int, int]:

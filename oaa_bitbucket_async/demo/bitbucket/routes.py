@@ -6,7 +6,8 @@ from urllib.parse import unquote
 
 PREFIXES = ("/rest/api/1.0/", "/rest/api/latest/")
 _APPS = re.compile(
-    r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils|default-reviewers)/(\d\.\d|latest)/(.+)"
+    r"/rest/(keys|ssh|gpg|access-tokens|branch-permissions|branch-utils|default-reviewers|auditing)"
+    r"/(\d\.\d|latest)/(.+)"
 )
 """Endpoints of apps that come with Bitbucket, each with a version of its own."""
 KINDS = (
@@ -48,6 +49,11 @@ KINDS = (
     "project-settings",
     "project-reviewers",
     "repository-reviewers",
+    "audit-events",
+    "audit-coverage",
+    "audit-retention",
+    "audit-denied",
+    "audit-usage",
     "unknown",
 )
 """Names of the endpoints. `/users` with a `permission` is 'effective-users', with a `group` 'members'."""
@@ -63,6 +69,13 @@ _FIXED = {
     "admin/permissions/users": "global-users",
     "admin/permissions/groups": "global-groups",
     "admin/rate-limit/settings": "rate-limit",
+}
+_OF_AUDIT = {
+    "events": "audit-events",
+    "configuration/coverage": "audit-coverage",
+    "configuration/retention": "audit-retention",
+    "configuration/denylist": "audit-denied",
+    "statistics/database/usage": "audit-usage",
 }
 _MEMBERS_OF_PROJECT = {"users": "project-users", "groups": "project-groups"}
 _MEMBERS_OF_REPOSITORY = {"users": "repository-users", "groups": "repository-groups"}
@@ -143,4 +156,6 @@ def _of_app(path: str, query: str) -> Route:
             return Route("project-reviewers", (unquote(key),), query)
         case ("ssh" | "gpg", "keys"):
             return Route(f"user-{found[1]}-keys", (), query)
+        case ("auditing", *_) if found[3] in _OF_AUDIT:
+            return Route(_OF_AUDIT[found[3]], (), query)
     return Route("unknown", (), query)

@@ -12,6 +12,7 @@ from typing import Self
 from aiohttp import web
 
 from oaa_bitbucket_async.demo.bitbucket.answers import RefusedError, ServerAnswer, not_permitted
+from oaa_bitbucket_async.demo.bitbucket.audit import AuditLog
 from oaa_bitbucket_async.demo.bitbucket.authenticator import Authenticator, Caller, captcha, unknown_token
 from oaa_bitbucket_async.demo.bitbucket.endpoints import Endpoints
 from oaa_bitbucket_async.demo.bitbucket.faults import CONNECTION, ServerFault
@@ -27,16 +28,22 @@ class EmbeddedBitbucket:
     """A Bitbucket on a port of its own, from `async with` on.
 
     `url` is the base URL with the context path. `user`, `password` and `token` belong to an account with
-    SYS_ADMIN. `faults` may be changed while it runs, and so may the estate.
+    SYS_ADMIN. `faults` may be changed while it runs, and so may the estate. `audit` is the audit log; a server that is
+    started anew gets that of the one before.
 
     A subclass can override each step of a request: `handle` does all of it, `admit` lets it in, `answer` finds the
     answer, `response` turns the answer into HTTP, and `done` learns how it ended.
     """
 
     def __init__(
-        self, estate: Estate, options: ServerOptions | None = None, faults: Sequence[ServerFault] = ()
+        self,
+        estate: Estate,
+        options: ServerOptions | None = None,
+        faults: Sequence[ServerFault] = (),
+        audit: AuditLog | None = None,
     ) -> None:
         self.estate = estate
+        self.audit = audit or AuditLog(estate)
         self.options = options or ServerOptions()
         self.faults = list(faults)
         self.url = ""
@@ -157,7 +164,7 @@ class EmbeddedBitbucket:
             self._revision = self.estate.revision
             self._rights = Rights(self.estate)
             self._callers.clear()
-            self._endpoints = Endpoints(self.estate, self._rights, self.options, self.url)
+            self._endpoints = Endpoints(self.estate, self._rights, self.options, self.url, self.audit)
         return self._endpoints
 
     def _identify(self, request: web.BaseRequest, struck: list[ServerFault]) -> Caller | None:

@@ -1,0 +1,41 @@
+"""What a change of an estate tells to those who listen, such as the audit log of an embedded Bitbucket."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Thing(NamedTuple):
+    """A project, repository, user or group as it was at that time.
+
+    `kind` is PROJECT, REPOSITORY, USER, GROUP or MISC. `name` is a key, a slug or a name. `id` is None where Bitbucket
+    tells none. A group's is its name.
+    """
+
+    kind: str
+    name: str
+    id: str | None = None
+
+
+class Told(NamedTuple):
+    """An attribute of a change: `about` is a name in `audit.actions.ATTRIBUTES`."""
+
+    about: str
+    value: str
+
+
+class Replaced(NamedTuple):
+    """A value that another one took the place of."""
+
+    about: str
+    old: str | None
+    new: str | None
+
+
+class Happening(NamedTuple):
+    """One thing that was done: `what` is a name in `audit.actions.ACTIONS`. `by` is None for an administrator."""
+
+    what: str
+    things: Sequence[Thing] = ()
+    told: Sequence[Told] = ()
+    replaced: Sequence[Replaced] = ()
+    by: Thing | None = None
