@@ -68,6 +68,8 @@ MAY_AFTER_ALL = {
 """One module speaks HTTP to Bitbucket."""
 NO_SOCKET = (
     "bitbucket.rows",
+    "bitbucket.audit.rows",
+    "bitbucket.audit.reading",
     "bitbucket.faults",
     "bitbucket.stats",
     "bitbucket.protocol",

@@ -51,6 +51,8 @@ class Capabilities:
     """Page size for `/users?permission=`, at most half the server's cap."""
     default_levels: tuple[str, ...] = DEFAULT_LEVELS
     """The default permissions that a project can have on this server."""
+    user_id: int | None = None
+    """Our own id, None where no user of that name is listed."""
 
     def warnings(self) -> list[str]:
         """What this login will not see, for people."""
@@ -169,6 +171,7 @@ async def _examine(client: Client, api: Api, base_url: str, page_size: int) -> C
         rate=await _rate(client, api, me),
         effective_page=effective_page,
         default_levels=default_levels,
+        user_id=me.id if me is not None else None,
     )
 
 

@@ -25,7 +25,11 @@ class Reading:
     """The log's rows of one window."""
 
     events: list[AuditEvent]
-    """Newest first."""
+    """Newest first, as far as `keep` kept them."""
+    oldest: int | None
+    """The time of the oldest row that was read, kept or not; None if there was none."""
+    rows: int
+    """How many rows were read."""
     complete: bool
     """False: the window has more pages than may be read."""
     own: AuditEvent | None

@@ -4,13 +4,14 @@ The log's rows have names, IP addresses and public keys. They are gone once an a
 """
 
 import re
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
-from oaa_bitbucket_async.bitbucket.rows import MappedDecoder, Row
+from oaa_bitbucket_async.bitbucket.rows import Row
 
 SEARCHED = "atlassian.audit.event.action.audit.search"
 """The key of the row that each reading of the log writes."""
@@ -20,6 +21,7 @@ PLUGIN_ENABLED = "bitbucket.service.plugin.audit.action.pluginenabled"
 """The key of about 150 rows that a node writes when it starts."""
 MOST_ROWS = 10_000
 """Rows of an answer: ten times what is asked for."""
+_LONGEST_CURSOR = 200
 _WRITER = "com.atlassian.audit."
 """How the names of the plugins begin that write the log."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,10 +49,11 @@ class AuditEvent(msgspec.Struct, frozen=True, gc=False, array_like=True, order=T
 
 
 class LogPage(NamedTuple):
-    """One answer, newest row first. `cursor` leads to the next one; None after the last."""
+    """One answer, newest row first. `cursor` leads to the next one; None after the last. `size` in bytes."""
 
     events: list[AuditEvent]
     cursor: str | None
+    size: int
 
 
 class _Author(Row, frozen=True):
@@ -97,21 +100,29 @@ class _Answer(Row, frozen=True):
     paging_info: _Paging
 
 
-def _page(answer: _Answer) -> LogPage:
-    """Raises msgspec.ValidationError for what leads nowhere, is too long or has no time."""
-    if len(answer.entities) > MOST_ROWS:
-        raise msgspec.ValidationError(f"{len(answer.entities):,} rows are more than were asked for")
-    paging = answer.paging_info
+class LogPages:
+    """Decodes answers; what it raises is what msgspec raises."""
+
+    def __init__(self) -> None:
+        self._wire = msgspec.json.Decoder(_Answer)
+
+    def decode(self, body: bytes, /) -> LogPage:
+        """Raises msgspec.ValidationError also for a page that leads nowhere, is too long or has a row without time."""
+        answer = self._wire.decode(body)
+        if len(answer.entities) > MOST_ROWS:
+            raise msgspec.ValidationError(f"{len(answer.entities):,} rows are more than were asked for")
+        return LogPage([_reduced(event) for event in answer.entities], _following(answer.paging_info), len(body))
+
+
+def _following(paging: _Paging) -> str | None:
+    if paging.last_page:
+        return None
     cursor = paging.next_page_cursor
     if isinstance(cursor, _Cursor):
         cursor = cursor.cursor
-    if not paging.last_page and not cursor:
+    if not cursor or len(cursor) > _LONGEST_CURSOR:
         raise msgspec.ValidationError("the page is not the last one, and has no cursor that leads to the next")
-    return LogPage([_reduced(event) for event in answer.entities], None if paging.last_page else cursor)
-
-
-LOG_PAGE = MappedDecoder(msgspec.json.Decoder(_Answer), _page)
-"""Decodes an answer. Raises what msgspec raises."""
+    return cursor
 
 
 def _reduced(event: _Event) -> AuditEvent:
@@ -127,7 +138,7 @@ def _reduced(event: _Event) -> AuditEvent:
     if not any(found.values()) and event.author is not None:
         found["USER"] += _ids((event.author.id,))
     projects, repositories, users = (tuple(sorted(set(ids))) for ids in found.values())
-    return AuditEvent(_milliseconds(event.timestamp), key, projects, repositories, users, node_start)
+    return AuditEvent(_milliseconds(event.timestamp), sys.intern(key), projects, repositories, users, node_start)
 
 
 def _ids(given: Iterable[str | int | None]) -> list[int]:

@@ -123,7 +123,7 @@ def _of_the_span(mark: AuditMark, reading: Reading) -> list[Doubt]:
     if mark.anchor in reading.events:
         return []
     before = mark.anchor.time if mark.anchor is not None else mark.server_time
-    if any(event.time <= before for event in reading.events):
+    if reading.oldest is not None and reading.oldest <= before:
         if mark.anchor is None:
             return []
         words = "The row that the last run left in the audit log is gone, though older ones are there: rows were lost."

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from oaa_bitbucket_async.bitbucket.audit.rows import LOG_CHANGED, PLUGIN_ENABLED, SEARCHED
+from oaa_bitbucket_async.bitbucket.audit.rows import LOG_CHANGED, PLUGIN_ENABLED, SEARCHED, AuditEvent
 
 _USERS = "bitbucket.service.user.audit.action."
 _REPOSITORIES = "bitbucket.service.repository.audit.action."
@@ -71,6 +71,16 @@ def about(key: str) -> About:
 def is_reading(key: str) -> bool:
     """Whether rows with this key tell of no change: DESIGN.md section 7, "a fixed list of keys of reading"."""
     return key in _READING
+
+
+def is_reason(event: AuditEvent) -> bool:
+    """Whether a row may be a reason to ask, or to doubt the log."""
+    return event.node_start or event.key == LOG_CHANGED or not is_reading(event.key)
+
+
+def is_wanted(event: AuditEvent) -> bool:
+    """Whether a row of a window is needed at all: reasons, our own searches, and what a start of a node writes."""
+    return is_reason(event) or event.key in (SEARCHED, PLUGIN_ENABLED)
 
 
 def is_known(key: str) -> bool:

@@ -5,8 +5,8 @@ import hashlib
 import msgspec
 
 from oaa_bitbucket_async.bitbucket.audit.reading import LogSettings, Reading
-from oaa_bitbucket_async.bitbucket.audit.rows import LOG_CHANGED, AuditEvent
-from oaa_bitbucket_async.collect.incremental.keys import is_reading
+from oaa_bitbucket_async.bitbucket.audit.rows import AuditEvent
+from oaa_bitbucket_async.collect.incremental.keys import is_reason
 
 OVERLAP = 30 * 60 * 1000
 """Milliseconds by which a window begins before the last reading: rows may arrive late."""
@@ -47,7 +47,7 @@ class AuditMark(msgspec.Struct, frozen=True, kw_only=True):
 def mark_of(reading: Reading) -> AuditMark:
     """The mark of a base whose units were asked after this reading, or judged by its rows."""
     server_time = server_time_of(reading)
-    recent = [event for event in reading.events if event.time >= server_time - OVERLAP and _counts(event)]
+    recent = [event for event in reading.events if event.time >= server_time - OVERLAP and is_reason(event)]
     return AuditMark(
         read_at=reading.read_at,
         server_time=server_time,
@@ -55,11 +55,6 @@ def mark_of(reading: Reading) -> AuditMark:
         seen=tuple(recent[:_MOST_SEEN]),
         settings=fingerprint(reading.settings),
     )
-
-
-def _counts(event: AuditEvent) -> bool:
-    """Whether a row may be a reason to ask, or to doubt."""
-    return event.node_start or event.key == LOG_CHANGED or not is_reading(event.key)
 
 
 def server_time_of(reading: Reading) -> int:

@@ -1,0 +1,240 @@
+"""Asks for the audit log: one window of it, newest row first, and what it leaves out.
+
+Each request goes through the client, with its gate, its attempts and its check of the login. A next page is asked for
+by the cursor in our own words: the link that an answer gives is never followed. AUDIT.md section 1.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket.api import Endpoint
+from oaa_bitbucket_async.bitbucket.audit.reading import LogSettings, Reading, Unreadable, Why
+from oaa_bitbucket_async.bitbucket.audit.rows import SEARCHED, AuditEvent, LogPage, LogPages
+from oaa_bitbucket_async.bitbucket.client import Client, T
+from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
+from oaa_bitbucket_async.errors import CredentialError
+from oaa_bitbucket_async.text import quote as for_people
+
+ROWS = 1000
+"""Rows that are asked for at a time."""
+MOST_PAGES = 1000
+"""Pages of a window that are read: a million rows."""
+OWN_ROW_WAITS = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before each look for the row of our own search: the log is written behind what it tells."""
+BEFORE = 30 * 60 * 1000
+"""Milliseconds before now that are read where no earlier reading tells where to begin."""
+KIND = "audit-log"
+"""By which these questions are counted and paced."""
+
+_ROOT = "/rest/auditing/1.0"
+_PAGES = LogPages()
+_COVERAGE = "configuration/coverage"
+_DENY_LIST = "configuration/denylist"
+_RETENTION = "configuration/retention"
+_USAGE = "statistics/database/usage"
+
+Keep = Callable[[AuditEvent], bool]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class _Coverage(msgspec.Struct, frozen=True):
+    level_by_area: dict[str, str | None] | None = msgspec.field(name="levelByArea", default=None)
+
+
+class _DenyList(msgspec.Struct, frozen=True):
+    actions: list[str | None] | None = None
+
+
+_coverage = msgspec.json.Decoder(_Coverage)
+_deny_list = msgspec.json.Decoder(_DenyList)
+_anything: msgspec.json.Decoder[object] = msgspec.json.Decoder()
+
+
+def _everything(_: AuditEvent) -> bool:
+    return True
+
+
+class AuditLog:
+    """The audit log of one instance. `me` is the id of our own user, None if it is not known."""
+
+    def __init__(self, client: Client, context_path: str, me: int | None) -> None:
+        self._client = client
+        self._root = context_path + _ROOT
+        self._me = me
+
+    async def read(
+        self,
+        since: int | None,
+        *,
+        now: float,
+        sleep: Sleep,
+        keep: Keep = _everything,
+        most_pages: int = MOST_PAGES,
+    ) -> Reading | Unreadable:
+        """The rows from `since` on (milliseconds by the server's clock; None: the last half hour).
+
+        Before that a search is made and its own row is waited for: once it is there, so is what the same node had to
+        write before it. `now` is our clock (seconds since 1970), `sleep` waits for so many seconds. Of rows that `keep`
+        does not take only the number is kept.
+
+        Raises CredentialError if the login is lost, and what ends a run (outages, a stop).
+        """
+        try:
+            newest = await self._first_look()
+            own = await self._own_row(newest, sleep)
+            settings = await self.settings()
+            if since is None:
+                since = (own.time if own is not None else round(now * 1000)) - BEFORE
+            return await self._window(since, own, settings, now, keep, most_pages)
+        except RequestProblem as problem:
+            return _unreadable(problem)
+
+    async def probe(self) -> Unreadable | None:
+        """Whether the log can be read, by one row of it; None: it can. Raises as `read` does."""
+        try:
+            await self._first_look()
+        except RequestProblem as problem:
+            return _unreadable(problem)
+        return None
+
+    async def settings(self) -> LogSettings:
+        """What the log leaves out, as far as that is told. Raises as `read` does."""
+        coverage: tuple[tuple[str, str], ...] | None = None
+        told = await self._if_told(_COVERAGE, _coverage)
+        if isinstance(told, _Coverage) and told.level_by_area is not None:
+            coverage = tuple(sorted((_word(area), _word(level)) for area, level in told.level_by_area.items() if level))
+        denied: tuple[str, ...] | None = None
+        listed = await self._if_told(_DENY_LIST, _deny_list)
+        if isinstance(listed, _DenyList):
+            denied = tuple(sorted(action for action in listed.actions or () if action))
+        elif isinstance(listed, (Gone, Rejected)):
+            denied = ()  # this server has no deny list: it is too old, or has no licence for one
+        return LogSettings(coverage=coverage, denied=denied)
+
+    async def retention(self) -> str | None:
+        """How long rows are kept, in the server's own words; None if it does not tell. For people only."""
+        told = await self._if_told(_RETENTION, _anything)
+        return None if isinstance(told, RequestProblem) else for_people(_in_words(told)) or None
+
+    async def usage(self) -> float | None:
+        """The share of the room for rows that is used, from 0 to 1; None if the server does not tell."""
+        told = await self._if_told(_USAGE, _anything)
+        number = None if isinstance(told, RequestProblem) else _number(told)
+        return number if number is not None and 0 <= number <= 1 else None
+
+    # --- one window -----------------------------------------------------------------------------------------
+
+    async def _first_look(self) -> list[AuditEvent]:
+        """The newest row. What a right is lacking for may come back as if nobody were signed in: the login tells."""
+        try:
+            return (await self._page(None, None, 1)).events
+        except CredentialError as error:
+            await self._client.prove_login()
+            raise Denied(f"{self._root}/events", error.message) from None
+
+    async def _own_row(self, before: list[AuditEvent], sleep: Sleep) -> AuditEvent | None:
+        """The row that our first look left: a search that was not there before, by us as far as can be told."""
+        since = max((event.time for event in before), default=None)
+        for seconds in OWN_ROW_WAITS:
+            await sleep(seconds)
+            there = Counter(before)
+            found = None
+            for event in (await self._page(since, None, ROWS)).events:
+                if there[event]:
+                    there[event] -= 1
+                elif event.key == SEARCHED and (self._me is None or event.users in ((), (self._me,))):
+                    found = event  # the last of them is the oldest
+            if found is not None:
+                return found
+        return None
+
+    async def _window(
+        self, since: int, own: AuditEvent | None, settings: LogSettings, now: float, keep: Keep, most_pages: int
+    ) -> Reading:
+        kept: list[AuditEvent] = []
+        oldest: int | None = None
+        cursor: str | None = None
+        rows = pages = size = 0
+        known: set[str] = set()
+        complete = False
+        while not complete and pages < most_pages:
+            page = await self._page(since, cursor, ROWS)
+            pages, size = pages + 1, size + page.size
+            events = [event for event in page.events if event.time >= since]
+            rows += len(events)
+            if events:
+                oldest = min(oldest or events[0].time, *(event.time for event in events))
+            kept += filter(keep, events)
+            cursor = page.cursor
+            complete = cursor is None or (bool(page.events) and not events)
+            if cursor in known and not complete:
+                detail = "the audit log leads from one page to a page that was there before"
+                raise Fault(f"{self._root}/events", detail, reason=FaultReason.PAGING)
+            known.add(cursor or "")
+        return Reading(
+            events=kept,
+            oldest=oldest,
+            rows=rows,
+            complete=complete,
+            own=own,
+            read_at=now,
+            settings=settings,
+            pages=pages,
+            bytes=size,
+        )
+
+    async def _page(self, since: int | None, cursor: str | None, limit: int) -> LogPage:
+        path = f"{self._root}/events?limit={limit}"
+        if since is not None:
+            path += f"&from={_instant(since)}"
+        if cursor is not None:
+            path += f"&pageCursor={quote(cursor, safe='')}"
+        return await self._client.ask(Endpoint(KIND, path, _PAGES))
+
+    async def _if_told(self, what: str, decoder: "msgspec.json.Decoder[T]") -> T | RequestProblem:
+        try:
+            return await self._client.ask(Endpoint(KIND, f"{self._root}/{what}", decoder))
+        except RequestProblem as problem:
+            return problem
+
+
+def _unreadable(problem: RequestProblem) -> Unreadable:
+    why = Why.FAULT
+    if isinstance(problem, Denied):
+        why = Why.RIGHT
+    elif isinstance(problem, Gone):
+        why = Why.ABSENT
+    elif isinstance(problem, (Rejected, Moved)):
+        why = Why.REFUSED
+    return Unreadable(why, str(problem))
+
+
+def _instant(milliseconds: int) -> str:
+    """As the log wants it: UTC, with milliseconds and a Z."""
+    moment = datetime.fromtimestamp(max(milliseconds, 0) // 1000, UTC)
+    return quote(f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z", safe="")
+
+
+def _word(name: str) -> str:
+    """The name of an area or a level, in whichever form a version of the server writes it."""
+    return name.strip().lower().replace("_", "-").replace(" ", "-")
+
+
+def _in_words(told: object) -> str:
+    """What stands in an answer whose form is not known: its values, with their names if there are several."""
+    if isinstance(told, dict):
+        return ", ".join(
+            f"{_in_words(value)} {key}" if len(told) > 1 else _in_words(value) for key, value in told.items()
+        )
+    return "" if isinstance(told, list) or told is None else str(told)
+
+
+def _number(told: object) -> float | None:
+    """The first number in an answer whose form is not known."""
+    if isinstance(told, dict):
+        return next((number for value in told.values() if (number := _number(value)) is not None), None)
+    return float(told) if isinstance(told, int | float) and not isinstance(told, bool) else None
