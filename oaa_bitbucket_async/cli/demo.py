@@ -1,4 +1,4 @@
-"""`oaa-bitbucket-async demo`: the main job against an embedded Bitbucket and Veza."""
+"""`oaa-bitbucket-async demo`: a complete run against an embedded Bitbucket and Veza."""
 
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -30,7 +30,7 @@ _SHAPE: tuple[click.Parameter, ...] = (
         type=click.IntRange(1, 1_000_000),
         default=1000,
         metavar="N",
-        help="Repositories that it has; users, groups and projects follow.",
+        help="Number of repositories; users, groups and projects grow with it.",
     ),
     Setting(
         ["--seed"],
@@ -39,44 +39,44 @@ _SHAPE: tuple[click.Parameter, ...] = (
         type=int,
         default=1,
         metavar="N",
-        help="The same seed makes the same estate.",
+        help="The same seed gives the same repositories, users and grants.",
     ),
 )
 _SERVE: tuple[click.Parameter, ...] = (
     Setting(
         ["--serve"],
-        group="A rehearsal with the real command line",
+        group="Rehearsal with the real command line",
         envvar="OAA_DEMO_SERVE",
         is_flag=True,
         default=False,
-        help="Serve the embedded Bitbucket and Veza until Ctrl-C, and print the environment to copy.",
+        help="Keep the embedded Bitbucket and Veza running until Ctrl-C, and print the environment to copy.",
     ),
     Setting(
         ["--fault", "faults"],
-        group="A rehearsal with the real command line",
+        group="Rehearsal with the real command line",
         envvar="OAA_DEMO_FAULTS",
         multiple=True,
         default_text="none",
         metavar="NAME",
-        help="With --serve: let something go wrong; repeatable. 'list' shows the names, and how a run ends.",
+        help="With --serve: make something fail (repeatable). 'list' shows the names and the exit code of each.",
     ),
     Setting(
         ["--bitbucket-port"],
-        group="A rehearsal with the real command line",
+        group="Rehearsal with the real command line",
         envvar="OAA_DEMO_BITBUCKET_PORT",
         type=click.IntRange(0, 65535),
         default=7990,
         metavar="N",
-        help="With --serve: where the Bitbucket listens; 0 is a free port.",
+        help="With --serve: port of the Bitbucket; 0 picks a free one.",
     ),
     Setting(
         ["--veza-port"],
-        group="A rehearsal with the real command line",
+        group="Rehearsal with the real command line",
         envvar="OAA_DEMO_VEZA_PORT",
         type=click.IntRange(0, 65535),
         default=7991,
         metavar="N",
-        help="With --serve: where the Veza listens; 0 is a free port.",
+        help="With --serve: port of the Veza; 0 picks a free one.",
     ),
 )
 
@@ -87,7 +87,7 @@ _FILES = MappingProxyType({"save_json": "demo-payload.json", "report": "demo-rep
 @click.command(
     cls=HelpCommand,
     params=[*_SHAPE, *_SERVE, *options_of("demo")],
-    short_help="Run the main job against an embedded Bitbucket and Veza.",
+    short_help="Run everything once against an embedded Bitbucket and Veza.",
 )
 @click.pass_context
 def demo(
@@ -101,10 +101,10 @@ def demo(
     veza_port: int,
     **params: Any,
 ) -> int:
-    """Run the main job against an embedded Bitbucket and Veza: no server, no account, no network needed.
+    """Run everything once against an embedded Bitbucket and Veza. You need no server, no account and no network.
 
-    Both listen on this machine only, for as long as the demo runs. The payload and the report are left in files.
-    With --serve nothing is run: both wait for the real command line in another terminal.
+    Both listen on this machine only, while the demo runs. The demo writes the payload and the report to files. With
+    --serve it collects nothing: both servers wait for the real command line in another terminal.
     """
     invocation: Invocation = ctx.obj
 

@@ -12,16 +12,14 @@ from oaa_bitbucket_async.settings import STANDARD_INPUT
 
 _EXIT_CODES = (
     ("0", "nothing was added or removed"),
-    ("1", "something was"),
-    ("2", "usage, or a file that can't be read or is no payload"),
+    ("1", "something was added or removed"),
+    ("2", "wrong usage, or a file that can't be read or is not a payload"),
     ("70", "a bug"),
 )
 _PAYLOAD = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True, path_type=Path)
 
 
-@click.command(
-    cls=HelpCommand, exit_codes=_EXIT_CODES, short_help="Show what changed from one saved payload to another."
-)
+@click.command(cls=HelpCommand, exit_codes=_EXIT_CODES, short_help="Show what changed between two saved payloads.")
 @click.argument("old", type=_PAYLOAD)
 @click.argument("new", type=_PAYLOAD)
 @click.option(
@@ -32,7 +30,7 @@ _PAYLOAD = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=Tru
     envvar="OAA_DIFF_JSON",
     is_flag=True,
     default=False,
-    help="One JSON object instead of text.",
+    help="Print one JSON object instead of text.",
 )
 @click.option(
     "--limit",
@@ -42,14 +40,15 @@ _PAYLOAD = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=Tru
     type=click.IntRange(min=0),
     metavar="N",
     default_text="20, in JSON all",
-    help="Show so many changes of each kind; all are counted.",
+    help="Show at most N changes of each kind; all are counted.",
 )
 @click.pass_obj
 def diff(invocation: Invocation, /, old: Path, new: Path, as_json: bool, limit: int | None) -> int:
-    """Show what was added and removed from OLD to NEW: grants, members, users, groups, projects, repositories.
+    """Show what was added and removed between OLD and NEW: grants, members, users, groups, projects, repositories.
 
-    Both are payloads as --save-json, a refused upload or the state folder has them, plain or gzip; '-' is the standard
-    input. Lines with '-' were removed, lines with '+' added; another level is a grant removed and a grant added.
+    Both are payloads, plain or gzip: from --save-json, from a refused upload or from the state folder. '-' reads
+    standard input. A line with '-' was removed, a line with '+' was added. A grant whose level changed appears once
+    as removed and once as added.
     """
 
     def work() -> int:

@@ -1,4 +1,4 @@
-"""`--help`: all options, in groups. `-h`: the page of those that most people need."""
+"""`--help` shows all options in groups. `-h` shows the ones that most people need."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,35 +13,38 @@ Rows = Sequence[tuple[str, str]]
 _EXIT_CODES = (
     ("0", "done"),
     ("1", "a bug"),
-    ("2", "usage or configuration"),
-    ("3", "incomplete: not uploaded, or only under --allow-partial; or stopped by --max-removed"),
-    ("4", "Bitbucket refused the credential, or forgot it on the way"),
-    ("5", "Veza refused the upload; the payload was kept in a file"),
+    ("2", "wrong usage or configuration"),
+    ("3", "incomplete: not uploaded unless --allow-partial is set; or stopped by --max-removed"),
+    ("4", "Bitbucket refused the credential, at the start or during the run"),
+    ("5", "Veza refused the upload; the payload is kept in a file"),
     ("75", "temporary: try again later"),
-    ("130, 143", "interrupted: the next run goes on from there"),
-    ("141", "whoever read the standard output went away"),
+    ("130, 143", "interrupted: the next run continues from there"),
+    ("141", "the reader of standard output closed the pipe"),
 )
 _EXAMPLES = (
-    ("oaa-bitbucket-async --check", "would a run work, and what would it take?"),
-    ("oaa-bitbucket-async --dry-run --save-json payload.json", "collect, upload nothing, look at the payload"),
-    ("oaa-bitbucket-async", "collect and upload, all settings in the environment"),
+    ("oaa-bitbucket-async --check", "check whether a run would work, and what it takes"),
+    ("oaa-bitbucket-async --dry-run --save-json payload.json", "collect and save the payload, upload nothing"),
+    ("oaa-bitbucket-async", "collect and upload, with all settings in the environment"),
 )
 _FEW_EXAMPLES = (
-    ("oaa-bitbucket-async --bitbucket-url https://git.example.com --check", "would a run work, without uploading?"),
-    ("oaa-bitbucket-async", "collect and upload, all settings in the environment"),
+    (
+        "oaa-bitbucket-async --bitbucket-url https://git.example.com --check",
+        "check whether a run would work, upload nothing",
+    ),
+    ("oaa-bitbucket-async", "collect and upload, with all settings in the environment"),
 )
-_SECRETS = (
+ENVIRONMENT_ONLY = (
     ("BITBUCKET_TOKEN", "HTTP access token, or the password of BITBUCKET_USER [required]"),
-    ("BITBUCKET_USER", "User name: basic authentication, and with it explicit global permissions"),
+    ("BITBUCKET_USER", "User name, for basic authentication; global permissions are then explicit"),
     ("VEZA_API_KEY", "Veza's API key [required]"),
 )
 
 
-VEZA_SECRET = _SECRETS[2:]
+VEZA_SECRET = ENVIRONMENT_ONLY[2:]
 
 
 class _Page(click.Command):
-    """A command whose help is a page of ours."""
+    """A command whose help uses our own layout."""
 
     def get_help(self, ctx: click.Context) -> str:
         """The help as text."""
@@ -55,14 +58,14 @@ class _Page(click.Command):
             self.write_sections(ctx, formatter)
 
     def write_sections(self, ctx: click.Context, page: PageFormatter) -> None:
-        """Options and all that follows."""
+        """Write the options and everything after them."""
         raise NotImplementedError
 
 
 class HelpCommand(_Page):
-    """A command whose help has its options in groups.
+    """A command whose help shows its options in groups.
 
-    `variables`: those of the environment that have no flag; `exit_codes`: what it ends with.
+    `variables` are environment variables without a flag. `exit_codes` are the codes that the command can end with.
     """
 
     def __init__(self, *args: Any, variables: Rows = (), exit_codes: Rows = _EXIT_CODES, **kwargs: Any) -> None:
@@ -71,7 +74,7 @@ class HelpCommand(_Page):
         self.exit_codes = exit_codes
 
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
-        """Both: a command's help is a page already."""
+        """Both names show the same help, since a command's help is short."""
         return ["-h", "--help"]
 
     def write_sections(self, ctx: click.Context, page: PageFormatter) -> None:
@@ -82,28 +85,28 @@ class HelpCommand(_Page):
 
 
 class HelpGroup(_Page, click.Group):
-    """A group with that help, whose bare call is a command of its own. `-h` shows a page of it."""
+    """A group that shows the same help, and that is a command itself. `-h` shows a shorter page."""
 
     def write_sections(self, ctx: click.Context, page: PageFormatter) -> None:
         """See _Page."""
         _write_options(self, ctx, page)
-        _write_environment(_SECRETS, page)
+        _write_environment(ENVIRONMENT_ONLY, page)
         page.write_rows("Commands", self._commands(ctx))
         page.write_rows("Exit codes", _EXIT_CODES)
         page.write_rows("Examples", _EXAMPLES)
 
     def few(self, ctx: click.Context) -> str:
-        """The page of what most people need."""
+        """The shorter page."""
         page = PageFormatter()
         self.format_usage(ctx, page)
         self.format_help_text(ctx, page)
         needed = [param for param in self.get_params(ctx) if isinstance(param, Setting) and param.needed]
         page.write_rows("What most people need", [record for p in needed if (record := p.get_help_record(ctx))])
-        _write_environment(_SECRETS, page)
+        _write_environment(ENVIRONMENT_ONLY, page)
         page.write_rows("Examples", _FEW_EXAMPLES)
         page.write_paragraph()
         names = ", ".join(name for name, _ in self._commands(ctx))
-        page.write_text(f"All settings and exit codes: --help. Commands, each with a --help of its own: {names}.")
+        page.write_text(f"--help shows all settings and exit codes. Each command has its own --help: {names}.")
         return page.getvalue().rstrip("\n")
 
     def _commands(self, ctx: click.Context) -> list[tuple[str, str]]:
@@ -111,7 +114,7 @@ class HelpGroup(_Page, click.Group):
 
 
 def few_option() -> click.Option:
-    """`-h` of the group."""
+    """The option `-h` of the group."""
 
     def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         if wanted and not ctx.resilient_parsing and isinstance(ctx.command, HelpGroup):

@@ -44,8 +44,8 @@ from oaa_bitbucket_async.urls import AddressError, bitbucket_base
 def cli(ctx: click.Context, /, **params: Any) -> int:
     """Read who may do what in a Bitbucket Server or Data Center and upload it to Veza.
 
-    Without a command: collect from --bitbucket-url and upload to --veza-url. What is in [brackets] is the
-    environment variable that does the same, and the default; a flag wins over its variable.
+    Without a command, collect from --bitbucket-url and upload to --veza-url. The [brackets] show the environment
+    variable of a flag and its default. A flag overrides its variable.
     """
     invocation: Invocation = ctx.obj
     if ctx.invoked_subcommand is not None:

@@ -17,14 +17,14 @@ from oaa_bitbucket_async.redaction import redactor_of
     cls=HelpCommand,
     params=options_of("push"),
     variables=VEZA_SECRET,
-    short_help="Upload a payload that was saved before (plain or gzip).",
+    short_help="Upload a saved payload (plain or gzip).",
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
 @click.pass_obj
 def push(invocation: Invocation, /, file: Path, **params: Any) -> int:
-    """Upload the payload in FILE (plain or gzip), as --save-json or a failed upload left it.
+    """Upload the payload in FILE (plain or gzip), saved by --save-json or by a failed upload.
 
-    It goes to the provider and data source that FILE was made for. A setting that names another one is refused.
+    It goes to the provider and data source that FILE was made for. A setting that names a different one is refused.
     """
 
     def work() -> int:

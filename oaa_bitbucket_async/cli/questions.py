@@ -14,9 +14,9 @@ from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.settings import Question
 
 _EXIT_CODES = (
-    ("0", "there is somebody, or something that is reached"),
-    ("1", "there is nobody, or nothing"),
-    ("2", "usage, no such place or user, or a file that can't be read or is no payload"),
+    ("0", "the answer has at least one person or place"),
+    ("1", "the answer is empty"),
+    ("2", "wrong usage, no such place or user, or a file that can't be read or is not a payload"),
     ("70", "a bug"),
 )
 _FROM = "The payload"
@@ -31,7 +31,7 @@ def _options() -> list[click.Parameter]:
             type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True, path_type=Path),
             metavar="FILE",
             default_text="the last upload",
-            help="Answer from a saved payload (plain or gzip); '-' is the standard input.",
+            help="Answer from a saved payload (plain or gzip); '-' reads standard input.",
         ),
         Setting(
             ["--state-dir"],
@@ -48,7 +48,7 @@ def _options() -> list[click.Parameter]:
             envvar="OAA_DATA_SOURCE_NAME",
             metavar="NAME",
             default_text="the only one",
-            help="Which data source's last upload to ask.",
+            help="Data source whose last upload is used.",
         ),
         Setting(
             ["--csv", "as_csv"],
@@ -56,7 +56,7 @@ def _options() -> list[click.Parameter]:
             envvar="OAA_ANSWER_CSV",
             is_flag=True,
             default=False,
-            help="A table for programs: one row for each way.",
+            help="Print CSV, with one row for each way a person gets the access.",
         ),
         Setting(
             ["--json", "as_json"],
@@ -64,7 +64,7 @@ def _options() -> list[click.Parameter]:
             envvar="OAA_ANSWER_JSON",
             is_flag=True,
             default=False,
-            help="One JSON object a line for each place.",
+            help="Print JSON, with one object per line for each place.",
         ),
         Setting(
             ["--limit"],
@@ -73,7 +73,7 @@ def _options() -> list[click.Parameter]:
             type=click.IntRange(min=0),
             metavar="N",
             default_text="50, in CSV and JSON all",
-            help="Show at most N people of a place, or N places of a user.",
+            help="Show at most N people per place, or N places per user.",
         ),
     ]
 
@@ -87,11 +87,11 @@ def _question(name: str, short_help: str) -> Callable[[Callable[..., int]], clic
 @click.argument("place")
 @click.pass_obj
 def who_can(invocation: Invocation, /, level: str, place: str, **params: Any) -> int:
-    """List who can LEVEL (read, write or admin) PLACE, and how each person comes by it.
+    """List who can LEVEL (read, write or admin) PLACE, and how each person gets that access.
 
     PLACE is a project key, KEY/slug, or a shell pattern: 'CORE/*' means the repositories of a project, 'TEAM*'
-    projects, '*' everything. Case does not count. The answer comes from the last upload: neither Bitbucket nor Veza is
-    asked.
+    means projects, '*' means everything. Upper and lower case are the same. The answer comes from the last upload;
+    Bitbucket and Veza are not asked.
     """
 
     def work() -> int:
@@ -102,14 +102,14 @@ def who_can(invocation: Invocation, /, level: str, place: str, **params: Any) ->
     return invocation.guard(work, is_run=False)
 
 
-@_question("what-can", "List what a user or group reaches.")
+@_question("what-can", "List what a user or group can reach.")
 @click.argument("user")
 @click.pass_obj
 def what_can(invocation: Invocation, /, user: str, **params: Any) -> int:
-    """List what USER reaches: a user name, or group:NAME for a group.
+    """List what USER can reach. USER is a user name, or group:NAME for a group.
 
-    What a project gives is told once, not for each of its repositories. The answer comes from the last upload: neither
-    Bitbucket nor Veza is asked.
+    Access that comes from a project is shown once, not for each of its repositories. The answer comes from the last
+    upload; Bitbucket and Veza are not asked.
     """
 
     def work() -> int:

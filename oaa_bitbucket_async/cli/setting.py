@@ -110,8 +110,8 @@ class DatedPath(click.Path):
 class Setting(click.Option):
     """An option with its place in the help and in docs/settings.md.
 
-    `needed`: `-h` shows it. `default_text` is what a reader is told about the default, where it is not simply the
-    default's text.
+    `needed`: `-h` shows it. `default_text` is the default as the reader sees it, where the value itself would not do.
+    `details` is Markdown that docs/settings.md adds to the help.
     """
 
     def __init__(
@@ -121,12 +121,14 @@ class Setting(click.Option):
         group: str,
         default_text: str | None = None,
         needed: bool = False,
+        details: str = "",
         **rest: Any,
     ) -> None:
         super().__init__(list(declarations), show_envvar=True, **rest)
         self.group = group
         self.default_text = default_text
         self.needed = needed
+        self.details = details
 
     @property
     def variable(self) -> str:
@@ -195,7 +197,8 @@ class Spec:
     what a reader is told about the default where its own text would not do. `takers` are the commands that have
     the flag. The ten settings that `-h` shows are `needed`. `complete` gives what a shell offers for a value that was
     begun. With `asks_if_given` click passes None on for what was not given, and the field keeps its default: so the
-    command can tell what was said from what is so anyway.
+    command can tell what was said from what is so anyway. `details` are the sentences that docs/settings.md adds to
+    the help, in Markdown.
     """
 
     flag: str
@@ -212,6 +215,7 @@ class Spec:
     asks_if_given: bool = False
     needed: bool = False
     complete: "Complete | None" = None
+    details: str = ""
 
     @property
     def name(self) -> str:
@@ -252,6 +256,7 @@ class Spec:
             default_text=shown,
             help=self.help,
             needed=self.needed,
+            details=self.details,
             shell_complete=self.complete,
             **more,
         )
