@@ -337,6 +337,7 @@ def test_a_row_that_can_t_be_written_costs_the_journal_not_the_run(
     assert "can't be used" in caplog.text
 
 
+@pytest.mark.usefixtures("small_files")
 def test_nothing_is_written_behind_a_part_that_could_not_be_written(path: Path) -> None:
     """Closing while a write is failing: the last part would follow a gap."""
 
@@ -344,8 +345,9 @@ def test_nothing_is_written_behind_a_part_that_could_not_be_written(path: Path) 
         hold, writer = threading.Event(), ThreadPoolExecutor(1)
         journal = await open_at(path, writer=writer)
         writer.submit(hold.wait)
-        journal.page(LISTING, [rows.User(1 << 80, "too big")] * 5000)  # so many rows are written at once
-        journal.done(LISTING, [user(2)], NOW)
+        too_much = [rows.User(number, os.urandom(50).hex()) for number in range(5000)]
+        journal.page(LISTING, too_much)  # so many rows are written at once
+        journal.done(REPOSITORY, [], NOW)
         closing = asyncio.ensure_future(journal.close())
         await asyncio.sleep(0)
         hold.set()
@@ -353,6 +355,24 @@ def test_nothing_is_written_behind_a_part_that_could_not_be_written(path: Path) 
         assert await found_in(path) == []
 
     run(test)
+
+
+def test_what_cannot_be_written_down_costs_the_journal_not_the_run(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        journal = await open_at(path)
+        tell(journal, told(1))
+        await journal.flush()
+        tell(journal, told(2))
+        journal.page(LISTING, [rows.User(1 << 80, "too big")])
+        tell(journal, told(3))
+        assert not journal.active
+        await journal.close()
+        assert await found_in(path) == [told(1)]
+
+    run(test)
+    assert "goes on without it" in caplog.text
 
 
 def test_a_journal_in_use_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:

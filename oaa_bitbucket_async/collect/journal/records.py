@@ -5,7 +5,6 @@ of a user row is written once and referred to by its number. A batch is what one
 that are new in it, and its records.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, cast
 
@@ -82,20 +81,8 @@ class Replayed(NamedTuple):
     last: bool
 
 
-_UNITS_IN_A_ROW = 200
-"""Packed at a time (within a millisecond) before the interpreter is offered to the event loop, which would wait 5 ms
-for it. Each offer has its price, a change of threads: 50 cost 5 µs of a request's 80."""
 Mark = Literal["page", "done", "forget"]
-
-
-class PendingRecord(NamedTuple):
-    """A record on its way to the disk. Forget: what was written of the unit so far does not count."""
-
-    unit: Unit
-    mark: Mark
-    rows: Sequence[AnyRow]
-    read_at: float
-    place: str
+"""Forget: what was written of the unit so far does not count."""
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -142,26 +129,33 @@ def layout() -> str:
 
 
 class Packer:
-    """Turns entries into batches and back, and knows the users that the journal holds.
+    """Turns records into batches and back, and knows the users that the journal holds.
 
-    Not thread-safe: it belongs to the thread that writes.
+    Not thread-safe: batches are read before the first one is begun.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._new: list[msgspec.Raw] = []
+        self._records: list[msgspec.Raw] = []
         self._people: list[rows.User] = []
 
-    def pack(self, entries: Iterable[PendingRecord]) -> bytes:
-        """Encode one batch."""
-        records = []
-        for place, entry in enumerate(entries):
-            if place % _UNITS_IN_A_ROW == 0:
-                time.sleep(0)
-            unit = entry.unit
-            body = self._body(unit.kind, entry.rows)
-            records.append((unit.kind.name, unit.key, entry.mark, entry.read_at, entry.place, body))
-        new, self._new = self._new, []
+    def add(self, unit: Unit, mark: Mark, page: Sequence[AnyRow], read_at: float, place: str) -> None:
+        """One more record of the batch that is begun.
+
+        It is encoded at once, while the rows are at hand: kept for another thread, they would cost their memory, and
+        that thread would have to be given the interpreter.
+
+        Raises OverflowError or ValueError for what can't be encoded; then the batch is not to be used.
+        """
+        kind, key = unit
+        record = (kind.name, key, mark, read_at, place, self._body(kind, page))
+        self._records.append(msgspec.Raw(_encoder.encode(record)))
+
+    def take(self) -> bytes:
+        """The batch that is begun; another one begins."""
+        new, records = self._new, self._records
+        self._new, self._records = [], []
         return _encoder.encode((new, records))
 
     def unpack(self, body: bytes, *, learn: bool) -> list[Record]:

@@ -12,13 +12,12 @@ import hashlib
 import os
 import sqlite3
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from oaa_bitbucket_async.collect.journal.records import Fingerprint, Packer, PendingRecord, Record, Replayed, layout
+from oaa_bitbucket_async.collect.journal.records import Fingerprint, Packer, Record, Replayed, layout
 from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir
 from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, unpack_bounded
@@ -96,7 +95,8 @@ class Store:
         self._path = path
         self._connection = connection
         self._header = header
-        self._packer = Packer()
+        self.packer = Packer()
+        """Makes the batches that `append` writes."""
         self.verified = 0
         """How many batches `verify` has found; they are numbered from 0 on."""
         self._next = 0
@@ -107,15 +107,15 @@ class Store:
         self._forgotten: dict[Unit, tuple[int, int]] = {}
         """By unit, the place (batch, index) up to which its records don't count."""
 
-    def append(self, entries: Sequence[PendingRecord]) -> None:
-        """Write one batch, onto the disk.
+    def append(self, batch: bytes) -> None:
+        """Write one batch, as the packer gave it, onto the disk.
 
         After one that failed, no other is taken: a journal with a gap could pass off half a unit as a whole one.
         """
         if self._broken:
             return
         self._broken = True
-        body = zlib.compress(self._packer.pack(entries), 1)
+        body = zlib.compress(batch, 1)
         row = (self._next, _digest(self._header, self._next, body), body)
         with self._connection:
             self._connection.execute("INSERT INTO batch VALUES (?, ?, ?)", row)
@@ -133,7 +133,7 @@ class Store:
         count = self._connection.execute("SELECT count(*) FROM batch").fetchone()[0]
         for number in range(count):
             for index, record in enumerate(self._read(number)):
-                self._packer.decode(record)
+                self.packer.decode(record)
                 if record.mark == "page":
                     running.add(record.unit)
                 elif record.mark == "forget":
@@ -155,14 +155,14 @@ class Store:
                 continue
             if record.mark == "page":
                 read_at, place = self._ended[unit]
-                found.append(Replayed(unit, self._packer.decode(record), read_at, place, last=False))
+                found.append(Replayed(unit, self.packer.decode(record), read_at, place, last=False))
             else:
-                found.append(Replayed(unit, self._packer.decode(record), record.read_at, record.place, last=True))
+                found.append(Replayed(unit, self.packer.decode(record), record.read_at, record.place, last=True))
         return found
 
     def replayed(self) -> None:
         """Nothing more is going to be asked of `replay`: let go of what only that needs."""
-        self._packer.forget_people()
+        self.packer.forget_people()
         self._ended.clear()
         self._forgotten.clear()
 
@@ -179,7 +179,7 @@ class Store:
         row = self._connection.execute("SELECT digest, body FROM batch WHERE number = ?", (number,)).fetchone()
         if row is None or row[0] != _digest(self._header, number, row[1]):
             raise Untrusted("it is damaged: a part of it is not as it was written")
-        return self._packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH), learn=not known)
+        return self.packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH), learn=not known)
 
 
 def open_store(path: Path, *, fingerprint: Fingerprint, window: float, resume: bool, now: float) -> OpenedStore:
