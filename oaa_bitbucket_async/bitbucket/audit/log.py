@@ -84,8 +84,7 @@ class AuditLog:
         Raises CredentialError if the login is lost, and what ends a run (outages, a stop).
         """
         try:
-            newest = await self._first_look()
-            own = await self._own_row(newest, sleep)
+            own = await self._own_row(await self._first_look(ROWS), sleep)
             settings = await self.settings()
             if since is None:
                 since = (own.time if own is not None else round(now * 1000)) - BEFORE
@@ -96,7 +95,7 @@ class AuditLog:
     async def probe(self) -> Unreadable | None:
         """Whether the log can be read, by one row of it; None: it can. Raises as `read` does."""
         try:
-            await self._first_look()
+            await self._first_look(1)
         except RequestProblem as problem:
             return _unreadable(problem)
         return None
@@ -128,29 +127,34 @@ class AuditLog:
 
     # --- one window -----------------------------------------------------------------------------------------
 
-    async def _first_look(self) -> list[AuditEvent]:
-        """The newest row. What a right is lacking for may come back as if nobody were signed in: the login tells."""
+    async def _first_look(self, limit: int) -> list[AuditEvent]:
+        """The newest rows. That the right is lacking may come back as if nobody were signed in: the login tells."""
         try:
-            return (await self._page(None, None, 1)).events
+            return (await self._page(None, None, limit)).events
         except CredentialError as error:
             await self._client.prove_login()
             raise Denied(f"{self._root}/events", error.message) from None
 
     async def _own_row(self, before: list[AuditEvent], sleep: Sleep) -> AuditEvent | None:
-        """The row that our first look left: a search that was not there before, by us as far as can be told."""
-        since = max((event.time for event in before), default=None)
+        """The row that our first look left: a search that was not there before, by us as far as can be told.
+
+        Nodes' clocks differ, so that it need not be the newest.
+        """
         for seconds in OWN_ROW_WAITS:
             await sleep(seconds)
             there = Counter(before)
             found = None
-            for event in (await self._page(since, None, ROWS)).events:
+            for event in (await self._page(None, None, ROWS)).events:
                 if there[event]:
                     there[event] -= 1
-                elif event.key == SEARCHED and (self._me is None or event.users in ((), (self._me,))):
+                elif self._is_ours(event):
                     found = event  # the last of them is the oldest
             if found is not None:
                 return found
         return None
+
+    def _is_ours(self, event: AuditEvent) -> bool:
+        return event.key == SEARCHED and (self._me is None or event.users in ((), (self._me,)))
 
     async def _window(
         self, since: int, own: AuditEvent | None, settings: LogSettings, now: float, keep: Keep, most_pages: int

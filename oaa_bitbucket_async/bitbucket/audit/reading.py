@@ -65,3 +65,17 @@ class Unreadable:
     def lasting(self) -> bool:
         """Whether it is a fact of this instance and login, and no trouble that may pass."""
         return self.why is not Why.FAULT
+
+    @property
+    def words(self) -> str:
+        """A sentence for people, with what to do."""
+        return f"{_WORDS[self.why]} ({self.said})."
+
+
+_WORDS = {
+    Why.RIGHT: "This login may not read the audit log: the account needs the global permission Admin (System admin "
+    "where an administrator has chosen so), and some versions refuse tokens here",
+    Why.ABSENT: "This Bitbucket has no audit log that can be read over REST: it exists from 7.0 on",
+    Why.REFUSED: "This Bitbucket refuses to show its audit log",
+    Why.FAULT: "The audit log could not be read this time",
+}

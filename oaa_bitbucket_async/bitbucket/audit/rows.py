@@ -5,7 +5,6 @@ The log's rows have names, IP addresses and public keys. They are gone once an a
 
 import re
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -35,8 +34,8 @@ class AuditEvent(msgspec.Struct, frozen=True, gc=False, array_like=True, order=T
     """What is kept of a row. `time` is in milliseconds since 1970, by the clock of the node that wrote it.
 
     The ids are those of the objects that the row names, without repetition and in order. An id of 0 stands for what is
-    not there yet, so it is none. A row without any of these ids has its author's among `users`: what somebody did to
-    nothing else concerns himself (a key, a token, a search in the log).
+    not there yet, so it is none. A row that names no project, repository or user has its author's among `users`: what
+    somebody did to nothing else concerns himself (a key, a token, a search in the log).
     """
 
     time: int
@@ -128,27 +127,26 @@ def _following(paging: _Paging) -> str | None:
 def _reduced(event: _Event) -> AuditEvent:
     key = (event.type.action_i18n_key if event.type else None) or ""
     found: dict[str, list[int]] = {"PROJECT": [], "REPOSITORY": [], "USER": []}
-    node_start = False
+    named = node_start = False
     for thing in event.affected_objects or ():
         kind = (thing.type or "").upper()
         if kind in found:
-            found[kind] += _ids((thing.id,))
+            named = True
+            found[kind] += _ids(thing.id)
         elif key == PLUGIN_ENABLED and (str(thing.name).startswith(_WRITER) or str(thing.id).startswith(_WRITER)):
             node_start = True
-    if not any(found.values()) and event.author is not None:
-        found["USER"] += _ids((event.author.id,))
+    if not named and event.author is not None:
+        found["USER"] += _ids(event.author.id)
     projects, repositories, users = (tuple(sorted(set(ids))) for ids in found.values())
     return AuditEvent(_milliseconds(event.timestamp), sys.intern(key), projects, repositories, users, node_start)
 
 
-def _ids(given: Iterable[str | int | None]) -> list[int]:
-    """Those that are ids: above 0 (not there yet), and so not those of nobody (-2) and of the system (-1)."""
-    found = []
-    for one in given:
-        text = str(one)
-        if text.isascii() and text.isdecimal() and len(text) < 16 and 0 < int(text) <= _HIGHEST:
-            found.append(int(text))
-    return found
+def _ids(given: str | int | None) -> list[int]:
+    """Itself, if it is an id: above 0 (not there yet), and so not that of nobody (-2) or of the system (-1)."""
+    text = str(given)
+    if text.isascii() and text.isdecimal() and len(text) < 16 and 0 < int(text) <= _HIGHEST:
+        return [int(text)]
+    return []
 
 
 def _milliseconds(stamp: str | int | _Instant) -> int:

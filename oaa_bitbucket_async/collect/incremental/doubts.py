@@ -84,7 +84,7 @@ def doubts(
     if isinstance(reading, Unreadable):
         if reading.lasting:
             return ()
-        found = [Doubt(Reason.NOT_READ, f"The audit log could not be read this time: {reading.said}.")]
+        found = [Doubt(Reason.NOT_READ, reading.words)]
     elif mark is None:
         found = [Doubt(Reason.NO_MARK, "The answers that are kept come from a run that did not read the audit log.")]
         found += _of_the_reading(reading)
