@@ -216,7 +216,12 @@ def picture(meter: Meter, now: float, width: int) -> RenderableType:
     left = "" if meter.left is None else f", about {duration_text(meter.left)} left"
     style = "yellow" if trouble else "default"
     bar = ProgressBar(
-        total=max(total, 1), completed=done, width=min(width, 80), complete_style=style, finished_style=style
+        total=max(total, 1),
+        completed=done,
+        width=min(width, 80),
+        style="bright_black",  # rich's own grey is as dark as the letters of a light terminal
+        complete_style=style,
+        finished_style=style,
     )
     rows: list[RenderableType] = [
         *([_in_a_line(bar)] if width >= _BAR_FROM else []),

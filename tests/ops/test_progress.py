@@ -241,5 +241,6 @@ def test_the_bar_is_yellow_only_while_something_holds_the_run_up() -> None:
         return console.file.getvalue().splitlines()[0]
 
     assert "\x1b[33m" not in coloured()
+    assert "\x1b[90m" in coloured(), "what is left is the terminal's own grey, also on a light one"
     meter.pacer.pause_left = 12.0  # type: ignore[misc]
     assert "\x1b[33m" in coloured()

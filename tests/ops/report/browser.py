@@ -2,18 +2,13 @@
 
 import html
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import TypedDict
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge", "msedge")
-LIGHT, DARK = 1, 0
-"""As Chromium counts what people prefer."""
+from benchmarks.browser import browse, installed
 
 _MEASURE = """
 const parts = text => [...text.matchAll(/[\\p{L}\\p{N}]+/gu)];
@@ -81,12 +76,10 @@ class Look(TypedDict):
     color_scheme: str
 
 
-def browser() -> str:
+def browser() -> None:
     """Skips the test where there is none."""
-    for name in NAMES:
-        if (found := shutil.which(name)) is not None:
-            return found
-    pytest.skip("no browser is installed: chromium, Chrome or Edge")
+    if installed() is None:
+        pytest.skip("no browser is installed: chromium, Chrome or Edge")
 
 
 def look_at(page: bytes, widths: list[int], scheme: int, folder: Path) -> list[Look]:
@@ -97,14 +90,7 @@ def look_at(page: bytes, widths: list[int], scheme: int, folder: Path) -> list[L
     )
     there = folder / "frames.html"
     there.write_text(f"<!DOCTYPE html><meta charset=utf-8><script>{_MEASURE}</script>{frames}", encoding="utf-8")
-    shown = subprocess.run(
-        [
-            browser(), "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
-            f"--user-data-dir={folder / 'profile'}", f"--blink-settings=preferredColorScheme={scheme}",
-            "--dump-dom", there.as_uri(),
-        ],
-        capture_output=True, timeout=120, check=False, env={**os.environ, "HOME": str(folder)},
-    ).stdout.decode()  # fmt: skip
+    shown = browse(there, scheme, folder, "--dump-dom").decode()
     answer = re.search("<body>MEASURED(.*)MEASURED", shown, re.DOTALL)
     if answer is None:
         pytest.skip("the browser that is installed does not start here")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.browser import DARK, LIGHT
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.timeline import Sample
 from oaa_bitbucket_async.collect.snapshot import Snapshot
@@ -13,7 +14,7 @@ from oaa_bitbucket_async.ops.report.analyse import analyse
 from oaa_bitbucket_async.ops.report.page import render
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.settings import Include
-from tests.ops.report.browser import DARK, LIGHT, browser, look_at
+from tests.ops.report.browser import browser, look_at
 from tests.ops.report.test_findings import credentialed
 
 PHONE, DESK = 390, 1280
