@@ -22,9 +22,9 @@ from oaa_bitbucket_async.run.collection import collect, journal_of
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.session import open_session
 from oaa_bitbucket_async.run.signals import listen
+from oaa_bitbucket_async.run.state_files import paths_of
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Include, Login, Pace, Settings, State, Veza
-from oaa_bitbucket_async.state import state_paths
 
 
 class VezaAt(msgspec.Struct, frozen=True):
@@ -174,7 +174,7 @@ async def work(job: Job) -> Report:
         include=job.include,
         dry_run=True,
     )
-    path = state_paths(settings.state.directory, settings.bitbucket_url, settings.login).journal
+    path = paths_of(settings).journal
     counts = CrawlCounts()
     with listen() as interruption:
         at_first = await stats_of(job.url)

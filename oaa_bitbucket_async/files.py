@@ -51,13 +51,18 @@ def write_whole(path: Path, chunks: bytes | Iterable[bytes], *, mode: int = PRIV
                 os.fsync(descriptor)
                 file.close()
         with _explained(path):
-            os.replace(temporary, path)  # noqa: PTH105  # replaces on Windows too
-            _sync_folder(path.parent)
+            replace_durably(temporary, path)
     except BaseException:
         # After the replacement there is nothing to remove; before it, failing to remove must not hide the cause.
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def replace_durably(new: Path, path: Path) -> None:
+    """Give `new` the name of `path`, so that it survives a power cut. Raises OSError."""
+    os.replace(new, path)  # noqa: PTH105  # replaces on Windows too
+    _sync_folder(path.parent)
 
 
 def _write_all(file: io.FileIO, chunk: bytes) -> None:

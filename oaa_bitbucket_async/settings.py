@@ -182,6 +182,15 @@ class Settings:
     max_duration: float | None = None
     """Seconds after which a run that has not ended is stopped as by SIGTERM; None: never."""
     dry_run: bool = False
+    incremental: bool = False
+    """Start from the answers of the last upload, and ask again only where something changed or an answer is old."""
+    max_age: float = 24.0
+    """How old an answer may be in what an incremental run uploads, in hours."""
+
+    @property
+    def max_age_seconds(self) -> float:
+        """The same in seconds."""
+        return self.max_age * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

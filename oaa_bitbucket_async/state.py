@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,34 +13,39 @@ _LAST_PAYLOAD = ".last-payload.gz"
 
 
 class StatePaths(NamedTuple):
-    """`lock` is the instance's, whoever asks it; `journal` that of one login to it."""
+    """The files of one schedule: of an instance, a login to it, and what this login collects for which data source.
+
+    Only `lock` is the instance's, whoever asks it.
+    """
 
     journal: Path
+    """What an unfinished run was answered."""
+    base: Path
+    """What the last upload was made from: the answers that an incremental run starts from."""
+    missing: Path
+    """All that the last run could not read, a line each."""
+    requests: Path
+    """How many requests the last complete crawl took."""
     lock: Path
 
 
-def state_paths(directory: Path, base_url: str, login: Login) -> StatePaths:
-    """Name the files: by host for the reader, by a digest of instance, kind of login and user name for us.
+def state_paths(directory: Path, base_url: str, login: Login, collects: Iterable[str]) -> StatePaths:
+    """Name the files: by host for the reader, by a digest of all that makes the schedule for us.
 
-    The secret takes no part in it, not even as a digest. Scheme and a port that is the scheme's own don't
-    count: `http://git.example.com` and `https://git.example.com:443` are one server to be careful with.
+    `collects` says the data source, the scope and what `--include` adds. The secret takes no part in it, not even as
+    a digest. Scheme and a port that is the scheme's own don't count: `http://git.example.com` and
+    `https://git.example.com:443` are one server to be careful with.
     """
     instance = _place(base_url)
     readable = _readable(base_url_parts(base_url).host) or "bitbucket"
+    name = f"{readable}-{_digest(instance, login.kind, login.user or '', *collects)}"
     return StatePaths(
-        journal=directory / f"{readable}-{_digest(instance, login.kind, login.user or '')}.journal",
+        journal=directory / f"{name}.journal",
+        base=directory / f"{name}.base",
+        missing=directory / f"{name}.missing.txt",
+        requests=directory / f"{name}.requests",
         lock=directory / f"{readable}-{_digest(instance)}.lock",
     )
-
-
-def missing_path(directory: Path, base_url: str, login: Login) -> Path:
-    """All that the last run of this login could not read, a line each."""
-    return state_paths(directory, base_url, login).journal.with_suffix(".missing.txt")
-
-
-def requests_path(directory: Path, base_url: str, login: Login) -> Path:
-    """How many requests the last complete crawl of this login took."""
-    return state_paths(directory, base_url, login).journal.with_suffix(".requests")
 
 
 def known_path(directory: Path, base_url: str) -> Path:

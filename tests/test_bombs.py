@@ -150,7 +150,7 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1
 @linux
 def test_a_batch_of_a_journal(tmp_path: Path) -> None:
     path = tmp_path / "j"
-    store = open_store(path, fingerprint=FINGERPRINT, window=3600.0, resume=True, now=NOW).store
+    store = open_store(path, fingerprint=FINGERPRINT, resume=True, now=NOW).store
     body = packed(b"", b" ", 2, wbits=15)
     with store._connection as connection:
         connection.execute("INSERT INTO batch VALUES (?, ?, ?)", (0, batch_digest(store._header, 0, body), body))

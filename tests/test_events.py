@@ -18,7 +18,9 @@ def test_the_names_stay() -> None:
         "missing-not-listed", "held-back",
         "payload-saved", "payload-not-printed", "veza-retry", "veza-parsing-unknown", "stopping", "stopped",
         "lock-unavailable",
-        "journal-set-aside", "journal-failed", "no-last-upload", "last-upload-unreadable",
+        "journal-set-aside", "journal-failed", "base-not-kept", "base-taken", "full-crawl", "audit-log-doubted",
+        "audit-key-skipped", "unexplained-changes",
+        "no-last-upload", "last-upload-unreadable",
         "last-upload-not-kept", "metrics-failed", "report-saved", "report-failed", "state-dir-shared", "file-mended",
         "kind-set-aside", "kind-answered", "run-ended", "log",
     }  # fmt: skip

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.run.expecting import expected_of, keep_number
+from oaa_bitbucket_async.run.state_files import paths_of
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Include, Login, Settings, State
-from oaa_bitbucket_async.state import requests_path
 from tests.collect.instance import CAPABILITIES
 
 
@@ -31,7 +31,7 @@ def test_the_last_number_is_that_of_a_run_like_this_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"requests": -1, "of": []}'])
 def test_a_damaged_file_says_nothing(tmp_path: Path, content: bytes) -> None:
-    path = requests_path(tmp_path, "http://h", settings(tmp_path).login)
+    path = paths_of(settings(tmp_path)).requests
     path.write_bytes(content)
     path.chmod(0o600)
     assert asyncio.run(expected_of(settings(tmp_path), CAPABILITIES)).last is None

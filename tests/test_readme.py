@@ -40,8 +40,8 @@ def test_completion(tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m oaa_bitbucket_async "$@"\n')
     program.chmod(0o755)
     script = f"""{line}
-    COMP_WORDS=(oaa-bitbucket-async --max-a) COMP_CWORD=1
-    $(complete -p oaa-bitbucket-async | sed 's/.*-F \\([^ ]*\\).*/\\1/') oaa-bitbucket-async --max-a
+    COMP_WORDS=(oaa-bitbucket-async --max-at) COMP_CWORD=1
+    $(complete -p oaa-bitbucket-async | sed 's/.*-F \\([^ ]*\\).*/\\1/') oaa-bitbucket-async --max-at
     echo "${{COMPREPLY[@]}}" """
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(

@@ -1,5 +1,6 @@
 """Which files belong to which instance and login: apart where they must be, the same from run to run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ BASIC = Login(secret=Secret("s3cret-one"), user="collector")
 TOKEN = Login(secret=Secret("s3cret-one"))
 
 
-def paths(url: str = "https://git.example.com", login: Login = BASIC) -> StatePaths:
-    return state_paths(FOLDER, url, login)
+def paths(
+    url: str = "https://git.example.com", login: Login = BASIC, collects: Sequence[str] = ("bitbucket-server - x",)
+) -> StatePaths:
+    return state_paths(FOLDER, url, login, collects)
 
 
 def test_the_names_say_whose_they_are() -> None:
@@ -48,6 +51,14 @@ def test_another_instance(url: str) -> None:
 def test_another_login_to_the_same_instance(login: Login) -> None:
     assert paths(login=login).lock == paths().lock
     assert paths(login=login).journal != paths().journal
+
+
+@pytest.mark.parametrize("collects", [("another",), ("bitbucket-server - x", "--project CORE"), ()])
+def test_what_collects_something_else_has_files_of_its_own(collects: Sequence[str]) -> None:
+    assert paths(collects=collects).lock == paths().lock
+    others = set(paths(collects=collects)) - {paths().lock}
+    assert len(others) == 4
+    assert not others & set(paths())
 
 
 @pytest.mark.parametrize("url", ["https://[2001:db8::1]:7990", "https://bücher.example/..%2f..", "http://" + "x" * 300])

@@ -53,6 +53,14 @@ class Seconds(Number):
         return "S"
 
 
+class Hours(Number):
+    """A duration in hours."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How the help names the value."""
+        return "H"
+
+
 class Count(click.IntRange):
     """A whole number in a range."""
 
@@ -195,7 +203,7 @@ class Spec:
     `to` is the path of that field in `Settings`, such as `pace.page_size`; empty for what only the command line
     reads. `value` checks what is given; without one it is text, or a switch where the default is one. `shown` is
     what a reader is told about the default where its own text would not do. `takers` are the commands that have
-    the flag. The ten settings that `-h` shows are `needed`. `complete` gives what a shell offers for a value that was
+    the flag. The settings that `-h` shows are `needed`. `complete` gives what a shell offers for a value that was
     begun. With `asks_if_given` click passes None on for what was not given, and the field keeps its default: so the
     command can tell what was said from what is so anyway. `details` are the sentences that docs/settings.md adds to
     the help, in Markdown.

@@ -18,6 +18,7 @@ from oaa_bitbucket_async.cli.setting import (
     Concurrency,
     Count,
     DatedPath,
+    Hours,
     Number,
     OptionalPath,
     Seconds,
@@ -274,6 +275,17 @@ _INTEGRITY_SETTINGS = (
         takers=_PUSH,
         asks_if_given=True,
         details="[How it counts](scheduling.md#guards-before-an-upload).",
+    ),
+    Spec(
+        "--incremental",
+        "incremental",
+        "Start from the last upload: ask again only what Bitbucket's audit log names and what has become old.",
+    ),
+    Spec(
+        "--max-age",
+        "max_age",
+        "With --incremental: how old an answer may be in an upload, in hours.",
+        value=Hours(min=0, min_open=True),
     ),
     Spec(
         "--state-dir",

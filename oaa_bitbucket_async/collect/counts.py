@@ -21,7 +21,9 @@ class CrawlCounts:
     """Questions about single users, their tokens and keys (`--include`); 0 until all users are listed."""
     user_questions_done: int = 0
     resumed: int = 0
-    """Units that an earlier run had already answered."""
+    """Units that an unfinished run had already answered."""
+    based: int = 0
+    """Units of the last upload that are not asked again, by all that is known before the crawl."""
     users_complete: bool = False
     groups_complete: bool = False
     projects_complete: bool = False

@@ -20,6 +20,7 @@ from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.endpoints import Endpoints
 from oaa_bitbucket_async.collect.existence import Existence
 from oaa_bitbucket_async.collect.extras import Extras
+from oaa_bitbucket_async.collect.incremental.plan import Plan
 from oaa_bitbucket_async.collect.journal.records import Replayed
 from oaa_bitbucket_async.collect.kinds import Unit, subject_of
 from oaa_bitbucket_async.collect.ledger import Ledger
@@ -54,7 +55,9 @@ class Crawl:
         pace: Pace,
         record: Recorder,
         clock: Clock,
+        plan: Plan | None = None,
     ) -> None:
+        """`plan`: what of a base is asked again, for an incremental run."""
         self._client = client
         self._api = api
         self._capabilities = capabilities
@@ -64,9 +67,11 @@ class Crawl:
         self._pace = pace
         self._ledger = ledger
         self._record = record
+        self._plan = plan
+        self._resumed: set[Unit] = set()
         existence = Existence(client, api, snapshot, self._scope_filter, detailed_groups=capabilities.detailed_groups)
         endpoints = Endpoints(api, capabilities, snapshot, existence)
-        self._work = Work(client, endpoints, snapshot, ledger, counts, record, pace)
+        self._work = Work(client, endpoints, snapshot, ledger, counts, record, pace, plan)
         self._extras = Extras(capabilities, snapshot, counts, self._work, pace)
         self._places = Places(client, api, snapshot, ledger, self._scope_filter, self._work, clock)
         self._begun_groups: set[str] = set()
@@ -86,12 +91,30 @@ class Crawl:
         after an hour. The others count only if the listings still show their subject under the same path.
         """
         unit = item.unit
-        recent = unit.kind is kinds.MEMBERS and now - item.read_at <= MEMBERS_HOLD
-        if subject_of(unit) is None and not recent:
+        if unit.kind is kinds.MEMBERS:
+            believed = now - item.read_at <= MEMBERS_HOLD
+        elif self._plan is not None:
+            believed = self._plan.believes(item)
+        else:
+            believed = subject_of(unit) is not None
+        if not believed:
             if item.last:
                 self._record.forget(unit)
             return False
-        self._work.resume(unit, item.rows, item.read_at, item.place)
+        if self._plan is not None:
+            self._resumed.add(unit)
+        self._work.resume(item)
+        return True
+
+    def start_from(self, item: Replayed) -> bool:
+        """Takes over a page of the base, after all that is resumed; the unit is not asked again.
+
+        False if the plan says otherwise, or an interrupted run was answered since.
+        """
+        if self._plan is None or item.unit in self._resumed or not self._plan.believes(item):
+            return False
+        self._work.start_from(item)
+        self._counts.based += item.last
         return True
 
     async def run(self) -> None:
@@ -100,7 +123,7 @@ class Crawl:
         Raises CredentialError and TemporaryError (in an ExceptionGroup), which end the run.
         """
         work = self._work
-        self._counts.resumed = len(work.have)
+        self._counts.resumed = len(work.have) - self._counts.based
         self._places.listed()
         async with work.trying(self._extras.ask_again):
             await self._round([self._users, self._groups, self._projects, self._repositories], self._global_permissions)
@@ -109,6 +132,8 @@ class Crawl:
             elif not work.stopped:
                 await self._listings_again()
             await self._finish()
+            if self._plan is not None and self._ledger.listings_complete and not work.stopped:
+                self._snapshot.displaced |= self._plan.touched(self._snapshot) - work.left
             await self._follow_moves()
         work.settle()
 

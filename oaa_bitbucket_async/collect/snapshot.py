@@ -7,7 +7,7 @@ the choice between them does not depend on it either.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -139,7 +139,10 @@ class Snapshot:
     included: Included = field(default_factory=Included)
     """What `--include` added."""
     displaced: set[Subject] = field(default_factory=set)
-    """Projects and repositories that took another path: what was answered under the old one does not count."""
+    """Projects and repositories that took another path: what was answered under the old one does not count.
+
+    Also those of which an incremental run has to ask again.
+    """
 
     # --- what answers add -------------------------------------------------------------------------------
 
@@ -317,6 +320,18 @@ class Snapshot:
     def holders(self) -> set[Principal]:
         """Who holds any grant."""
         return set(self.codec.principals(self.all_codes()).values())
+
+    def held_by(self, principals: Collection[Principal]) -> Iterator[Subject]:
+        """Projects and repositories on which one of these holds a grant."""
+        numbers = {number for number, one in self.codec.principals(self.all_codes()).items() if one in principals}
+        if not numbers:
+            return
+        for project, grants in self.project_grants.items():
+            if not numbers.isdisjoint(map(self.codec.holder_of, grants.codes)):
+                yield Subject("project", project)
+        for repository, grants in self.repository_grants.items():
+            if not numbers.isdisjoint(map(self.codec.holder_of, grants.codes)):
+                yield Subject("repository", repository)
 
     def grant_count(self) -> int:
         """How many grants are known, default permissions included."""

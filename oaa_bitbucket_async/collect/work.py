@@ -28,7 +28,18 @@ from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.endpoints import Endpoints
 from oaa_bitbucket_async.collect.existence import Whereabouts
 from oaa_bitbucket_async.collect.grant_codec import TooManyPermissionsError
-from oaa_bitbucket_async.collect.kinds import AnyKind, AnyRow, Unit, UnitKind, first_unit_of, subject_of, units_of
+from oaa_bitbucket_async.collect.incremental.plan import Plan
+from oaa_bitbucket_async.collect.journal.records import Replayed
+from oaa_bitbucket_async.collect.kinds import (
+    Answered,
+    AnyKind,
+    AnyRow,
+    Unit,
+    UnitKind,
+    first_unit_of,
+    subject_of,
+    units_of,
+)
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.outcome_text import entry_of, given_up, missing_scopes
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
@@ -57,6 +68,10 @@ class Recorder(Protocol):
         """The unit's last rows; from now on it counts, as asked under the path `place`."""
         ...
 
+    def hidden(self, unit: Unit, read_at: float, place: str = "") -> None:
+        """The login may not see the unit's rows, and a payload does without."""
+        ...
+
     def forget(self, unit: Unit) -> None:
         """What was kept of the unit so far does not count: it is going to be asked anew."""
         ...
@@ -78,12 +93,13 @@ class Work:
         counts: CrawlCounts,
         record: Recorder,
         pace: Pace,
+        plan: Plan | None = None,
     ) -> None:
         self.stopped = False
         """True once the run was told to stop before everything had been asked."""
         self.listings_again: list[Callable[[], Awaitable[None]]] = []
-        self.have: dict[Unit, str] = {}
-        """What an earlier run was answered and this one has not come to yet, each with the path it was asked under."""
+        self.have = Answered()
+        """What an earlier run was answered and this one has not come to yet."""
         self.lost: set[Subject] = set()
         """What is not at its path: a listing has to tell whether it was deleted or renamed."""
         self.left: set[Subject] = set()
@@ -102,14 +118,31 @@ class Work:
         self._dropped = False
         self._absent: set[AnyKind] = set()
         """What `--include` asks and was answered 404 for something that is there."""
+        self._plan = plan
+        self._hidden_before: set[Unit] = set()
 
-    def resume(self, unit: Unit, answer: Sequence[AnyRow], read_at: float, place: str) -> None:
-        """Takes over a page of what an earlier run was answered under the path `place`.
+    def resume(self, item: Replayed) -> None:
+        """Takes over a page of what an earlier run was answered.
 
         The unit is not asked again if its subject is still there when its turn comes (`begin`).
         """
-        self.have[unit] = place
-        self._take(unit, answer, read_at)
+        unit = item.unit
+        self.have.add(unit, item.place)
+        if item.hidden:
+            self._hidden_before.add(unit)
+            self._hide(unit)
+        else:
+            self._take(unit, item.rows, item.read_at)
+
+    def start_from(self, item: Replayed) -> None:
+        """The same for a page of the base: the record of this run has to have it too."""
+        self.resume(item)
+        if item.hidden:
+            self._record.hidden(item.unit, item.read_at, item.place)
+        elif item.last:
+            self._record.done(item.unit, item.rows, item.read_at, item.place)
+        else:
+            self._record.page(item.unit, item.rows)
 
     def begin(self, subject: Subject) -> None:
         """Everything about the subject is going to be asked, under the path that the snapshot knows now.
@@ -117,15 +150,21 @@ class Work:
         What an earlier run was answered under another path does not count.
         """
         self._snapshot.displaced.discard(subject)
-        if self.have:
-            here = self._snapshot.path(subject)
-            if any(self.have.get(unit, here) != here for unit in units_of(subject)):
-                self.forget(subject)
+        if not self.have:
+            return
+        here = self._snapshot.path(subject)
+        if any(self.have.get(unit, here) != here for unit in units_of(subject)):
+            self.forget(subject)
+            if self._plan is not None:
+                self._plan.moved(subject)
+        elif self._plan is not None and self._plan.has_changed(subject, self._snapshot):
+            self.forget(subject)
 
     def forget(self, subject: Subject) -> None:
         """Whatever came of what was asked about the subject does not count."""
         for unit in units_of(subject):
-            self.have.pop(unit, None)
+            self.have.discard(unit)
+            self._hidden_before.discard(unit)
             self._ledger.forget(unit)
             self._record.forget(unit)
             self._waiting.forget(unit)
@@ -141,8 +180,11 @@ class Work:
         subject = subject_of(unit)
         if subject in self._snapshot.displaced or subject in self.lost or subject in self.left:
             return False
-        if self.have.pop(unit, None) is not None:
-            self._ledger.ok()
+        if self.have.discard(unit):
+            if unit in self._hidden_before:
+                self._ledger.hidden()
+            else:
+                self._ledger.ok()
             return True
         if not trying and self._waiting.is_aside(unit.kind):
             self._waiting.leave(unit)
@@ -169,17 +211,19 @@ class Work:
             self._waiting.leave(unit)
             return True
         except RequestProblem as problem:
-            self._ended_badly(unit, problem)
+            self._ended_badly(unit, problem, place)
             return True
         read_at = time.time()
         try:
             self._take(unit, rows, read_at)
         except TooManyPermissionsError as error:
             path = self._endpoints.of(unit).path
-            self._ended_badly(unit, Fault(path, f"with this answer, {error}", reason=FaultReason.BAD_SHAPE))
+            self._ended_badly(unit, Fault(path, f"with this answer, {error}", reason=FaultReason.BAD_SHAPE), place)
             return True
         self._waiting.answered(unit.kind)
         self._ledger.ok()
+        if self._plan is not None:
+            self._plan.asked(unit)
         self._record.done(unit, rows, read_at, place)
         await self._record.ready()
         return True
@@ -272,6 +316,8 @@ class Work:
                     snapshot.forget_group(unit.key)
             elif unit.kind.of == "user":
                 snapshot.included.drop_kind(unit.kind, int(unit.key))
+            if not self.stopped and self._ledger.listings_complete:
+                self._record.forget(unit)
         for subject in self.left:
             self.forget(subject)
         snapshot.forget(
@@ -324,7 +370,7 @@ class Work:
             return page.values
         return [row async for rows in self._client.pages(endpoint, kind.row_key, page) for row in rows]
 
-    def _ended_badly(self, unit: Unit, problem: RequestProblem) -> None:
+    def _ended_badly(self, unit: Unit, problem: RequestProblem, place: str) -> None:
         if isinstance(problem, Fault):
             self._failed(unit, problem)
             return
@@ -332,16 +378,26 @@ class Work:
         if unit.kind.include is not None and isinstance(problem, (Denied, Gone)):
             # the right is lacking, or this server has no such thing (a plugin that is off, an old version)
             _log.debug("not visible: %s", problem)
-            self._snapshot.included.hide(unit.kind, int(unit.key))
-            self._ledger.hidden()
+            self._hidden(unit, place)
             if isinstance(problem, Gone):
                 self._absent.add(unit.kind)
             return
         if isinstance(problem, Gone) and self._may_be_unknown(unit):
             _log.debug("not known here: %s", problem)
-            self._ledger.hidden()
+            self._hidden(unit, place)
             return
         self._ledger.record(entry_of(unit, self._snapshot, problem))
+
+    def _hidden(self, unit: Unit, place: str) -> None:
+        self._hide(unit)
+        self._ledger.hidden()
+        if self._plan is not None:
+            self._plan.asked(unit)
+        self._record.hidden(unit, time.time(), place)
+
+    def _hide(self, unit: Unit) -> None:
+        if unit.kind.include is not None:
+            self._snapshot.included.hide(unit.kind, int(unit.key))
 
     def _failed(self, unit: Unit, fault: Fault) -> None:
         """In the first round it waits for the second. Later that is its end, unless it was tried once only because

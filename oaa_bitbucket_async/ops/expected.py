@@ -21,7 +21,7 @@ class Expected:
 
     def done(self, stats: RequestStats, counts: CrawlCounts) -> int:
         """Questions that have their answer, whether this run or the one that it takes up has asked them."""
-        return stats.answered.total() + stats.refused.total() + counts.resumed
+        return stats.answered.total() + stats.refused.total() + counts.resumed + counts.based
 
     def total(self, stats: RequestStats, counts: CrawlCounts) -> tuple[int, bool]:
         """Questions in all, and whether that number is one to rely on: as good as known, or that of the last run."""

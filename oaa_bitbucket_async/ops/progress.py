@@ -56,7 +56,7 @@ class Meter:
 
     def sample(self, now: float) -> None:
         """Look at the numbers; `now` is the loop's clock."""
-        self._samples.append((now, self.requests.total, self.done - self.counts.resumed))
+        self._samples.append((now, self.requests.total, self.done - self.counts.resumed - self.counts.based))
         while len(self._samples) > 2 and self._samples[1][0] <= now - _WINDOW:
             self._samples.popleft()
         answered = sum(self.requests.answered.values()) + sum(self.requests.refused.values())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.stats import RequestStats
+from oaa_bitbucket_async.collect.incremental.freshness import Freshness
 from oaa_bitbucket_async.collect.ledger import Entry
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.oaa.changes import Changes
@@ -85,6 +86,8 @@ class RunResult:
     """Whether the next run goes on from what this one was answered."""
     resumed: int = 0
     """Units that an earlier run had already answered."""
+    freshness: Freshness = field(default_factory=Freshness)
+    """How old the answers are, and what the audit log was good for."""
     warnings: list[Note] = field(default_factory=list)
     """Our own."""
     payload_bytes: int | None = None

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.faults import Fault
@@ -12,7 +13,8 @@ from oaa_bitbucket_async.bitbucket.preflight import Capabilities
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.crawl import Crawl
 from oaa_bitbucket_async.collect.included import Included
-from oaa_bitbucket_async.collect.journal import Fingerprint, Journal
+from oaa_bitbucket_async.collect.incremental.plan import Plan
+from oaa_bitbucket_async.collect.journal import Base, Fingerprint, Journal
 from oaa_bitbucket_async.collect.ledger import Ledger
 from oaa_bitbucket_async.collect.public_access import flagged
 from oaa_bitbucket_async.collect.snapshot import Instance, Snapshot
@@ -27,10 +29,25 @@ from oaa_bitbucket_async.urls import host_of
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where an incremental run starts from: the answers of the last upload, and which of them are asked for again."""
+
+    base: Base
+    plan: Plan
+
+
 async def collect(
-    session: Session, capabilities: Capabilities, journal: Journal, counts: CrawlCounts, interruption: Interruption
+    session: Session,
+    capabilities: Capabilities,
+    journal: Journal,
+    counts: CrawlCounts,
+    interruption: Interruption,
+    start: Start | None = None,
 ) -> tuple[Snapshot, Ledger]:
-    """Crawls, taking up what the journal has. Gives what was found, and how every question ended.
+    """Crawls, taking up what the journal has, and the base of an incremental run.
+
+    Gives what was found, and how every question ended.
 
     Everything answered is in the journal when this returns or raises.
 
@@ -50,9 +67,12 @@ async def collect(
         pace=settings.pace,
         record=journal,
         clock=session.clock,
+        plan=None if start is None else start.plan,
     )
     try:
         await _take_up(journal, crawl)
+        if start is not None:
+            await _start_from(start.base, journal, crawl)
         with interruption.gently(session.pacer.stop):
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(session.client.watch_login())
@@ -91,20 +111,25 @@ def instance_of(settings: Settings, capabilities: Capabilities) -> Instance:
     )
 
 
+def fingerprint_of(settings: Settings, capabilities: Capabilities) -> Fingerprint:
+    """All that decides what a run collects."""
+    return Fingerprint.of(
+        base_url=settings.bitbucket_url,
+        authentication=capabilities.login,
+        user=capabilities.user or "",
+        server_version=capabilities.version,
+        global_permissions=capabilities.global_permissions,
+        scope=settings.scope,
+        include=settings.include,
+    )
+
+
 @asynccontextmanager
 async def journal_of(settings: Settings, capabilities: Capabilities, path: Path) -> AsyncIterator[Journal]:
     """The journal for this instance and login, closed at the end (and kept, unless it was discarded)."""
     journal = await Journal.open(
         path,
-        fingerprint=Fingerprint.of(
-            base_url=settings.bitbucket_url,
-            authentication=capabilities.login,
-            user=capabilities.user or "",
-            server_version=capabilities.version,
-            global_permissions=capabilities.global_permissions,
-            scope=settings.scope,
-            include=settings.include,
-        ),
+        fingerprint=fingerprint_of(settings, capabilities),
         window=settings.state.resume_window,
         # without our name on every answer, what was read before a login was lost can't be told from what came after
         resume=settings.state.resume and not capabilities.header_stripped,
@@ -128,6 +153,26 @@ async def _take_up(journal: Journal, crawl: Crawl) -> None:
         journal.age,
         count,
         extra=event(Event.RESUMED, answers=count, age_seconds=round(journal.age)),
+    )
+    if journal.outdated:
+        _log.info(
+            "%d answers are older than the resume window of %.0f s, and asked for again",
+            journal.outdated,
+            journal.window,
+            extra=event(Event.RESUMED, outdated=journal.outdated),
+        )
+
+
+async def _start_from(base: Base, journal: Journal, crawl: Crawl) -> None:
+    count = 0
+    async for item in base.replay():
+        if crawl.start_from(item) and item.last:
+            count += 1
+            await journal.ready()
+    _log.info(
+        "starting from the last upload: %d of its answers are kept and not asked for again",
+        count,
+        extra=event(Event.BASE_TAKEN, answers=count),
     )
 
 

@@ -14,8 +14,8 @@ from oaa_bitbucket_async.files import write_whole
 from oaa_bitbucket_async.oaa.target import scope_words
 from oaa_bitbucket_async.ops.expected import Expected
 from oaa_bitbucket_async.reading import read_ours
+from oaa_bitbucket_async.run.state_files import paths_of
 from oaa_bitbucket_async.settings import Settings
-from oaa_bitbucket_async.state import requests_path
 
 _log = logging.getLogger(__name__)
 _EVERY_PROJECT = 2
@@ -52,7 +52,7 @@ async def expected_of(settings: Settings, capabilities: Capabilities) -> Expecte
 
 async def keep_number(settings: Settings, requests: int) -> None:
     """The crawl was complete with so many. Never raises: the next display does without."""
-    path = requests_path(settings.state.directory, settings.bitbucket_url, settings.login)
+    path = paths_of(settings).requests
     try:
         await asyncio.to_thread(write_whole, path, msgspec.json.encode(_Last(requests, _like(settings))))
     except CollectorError as error:
@@ -60,7 +60,7 @@ async def keep_number(settings: Settings, requests: int) -> None:
 
 
 def _last(settings: Settings) -> int | None:
-    path = requests_path(settings.state.directory, settings.bitbucket_url, settings.login)
+    path = paths_of(settings).requests
     try:
         last = msgspec.json.decode(read_ours(path), type=_Last)
     except FileNotFoundError:

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities
-from oaa_bitbucket_async.collect.journal import Journal
+from oaa_bitbucket_async.collect.incremental.freshness import Freshness
+from oaa_bitbucket_async.collect.journal import Journal, delete_base
 from oaa_bitbucket_async.collect.ledger import Ledger, Outcome
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import (
@@ -31,6 +32,7 @@ from oaa_bitbucket_async.run.collection import collect, how_to_go_on, journal_of
 from oaa_bitbucket_async.run.delivery import Delivery
 from oaa_bitbucket_async.run.expecting import expected_of, keep_number
 from oaa_bitbucket_async.run.guards import before_crawl
+from oaa_bitbucket_async.run.incremental import Round, round_of
 from oaa_bitbucket_async.run.keeping import Kept, keep, kept_name, push_command
 from oaa_bitbucket_async.run.known import passing_if, remember
 from oaa_bitbucket_async.run.last_upload import LastUpload
@@ -39,8 +41,9 @@ from oaa_bitbucket_async.run.public_access import settle_public_access
 from oaa_bitbucket_async.run.reporting import Reporter
 from oaa_bitbucket_async.run.session import Session, open_session
 from oaa_bitbucket_async.run.signals import Interruption, listen
+from oaa_bitbucket_async.run.state_files import paths_of
 from oaa_bitbucket_async.settings import CHOOSE_NAME, STANDARD_OUTPUT, Settings
-from oaa_bitbucket_async.state import known_path, missing_path, state_paths
+from oaa_bitbucket_async.state import known_path
 
 _log = logging.getLogger(__name__)
 INCOMPLETE_SUFFIX = ".incomplete"
@@ -73,7 +76,7 @@ async def main_job(settings: Settings, reporter: Reporter) -> int:
 
 
 async def _locked(settings: Settings, reporter: Reporter, interruption: Interruption) -> int:
-    paths = state_paths(settings.state.directory, settings.bitbucket_url, settings.login)
+    paths = paths_of(settings)
     with hold(paths.lock):
         secure(settings.state.directory)
         async with open_session(settings) as session:
@@ -94,18 +97,28 @@ async def _locked(settings: Settings, reporter: Reporter, interruption: Interrup
                 notices = await before_crawl(session)
             for notice in notices:
                 notice.log()
-            async with journal_of(settings, capabilities, paths.journal) as journal:
+            async with (
+                journal_of(settings, capabilities, paths.journal) as journal,
+                round_of(session, capabilities, paths.base, reporter.result.freshness) as this_round,
+            ):
                 try:
-                    return await _collect_and_deliver(session, capabilities, journal, reporter, interruption)
+                    return await _collect_and_deliver(
+                        session, capabilities, journal, this_round, reporter, interruption
+                    )
                 except asyncio.CancelledError:
                     interruption.advice = how_to_go_on(settings, capabilities, journal)
                     raise
 
 
 async def _collect_and_deliver(
-    session: Session, capabilities: Capabilities, journal: Journal, reporter: Reporter, interruption: Interruption
+    session: Session,
+    capabilities: Capabilities,
+    journal: Journal,
+    this_round: Round,
+    reporter: Reporter,
+    interruption: Interruption,
 ) -> int:
-    settings = session.settings
+    settings, freshness = session.settings, reporter.result.freshness
     reporter.shown = True
     live = shows_progress(settings.output, reporter.console)
     expected = await expected_of(settings, capabilities)
@@ -118,20 +131,43 @@ async def _collect_and_deliver(
         expected=expected,
     ):
         try:
-            snapshot, ledger = await collect(session, capabilities, journal, reporter.counts, interruption)
+            snapshot, ledger = await collect(
+                session, capabilities, journal, reporter.counts, interruption, this_round.start
+            )
         finally:
             reporter.result.kept_for_next = why_not_resumed(settings, capabilities, journal) is None
     if ledger.complete:
         await keep_number(settings, expected.done(session.stats, reporter.counts))
+    freshness.kept = reporter.counts.based
+    await this_round.after_crawl(snapshot, freshness)
+    await this_round.close()
     try:
         await _deliver(settings, reporter, snapshot, ledger, why_not_resumed(settings, capabilities, journal))
     except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
         await journal.discard()
         raise
-    if not ledger.complete:  # uploaded nevertheless; the next run asks for what is missing
-        return IncompleteError.exit_code
-    await journal.discard()
-    return 0
+    await _keep_answers(settings, journal, this_round, freshness, complete=ledger.complete)
+    return 0 if ledger.complete else IncompleteError.exit_code
+
+
+async def _keep_answers(
+    settings: Settings, journal: Journal, this_round: Round, freshness: Freshness, *, complete: bool
+) -> None:
+    """The upload has succeeded, or the dry run. What it was made from is the base of the next incremental run.
+
+    If something is missing, the journal stays besides, for the next run asks for that.
+    """
+    base = paths_of(settings).base
+    facts = this_round.next_facts(freshness)
+    if settings.dry_run:
+        if complete:
+            await journal.discard()
+    elif settings.state.keep_last:
+        await journal.keep(base, facts, go_on=not complete)
+    else:
+        if complete:
+            await journal.discard()
+        await delete_base(base)
 
 
 def introduce(settings: Settings, capabilities: Capabilities) -> None:
@@ -251,7 +287,7 @@ def _incomplete(settings: Settings, ledger: Ledger, result: RunResult, not_resum
 async def _list_missing(settings: Settings, reporter: Reporter) -> None:
     """Leaves all that is missing in a file beside the journal. Never raises: the log has it too."""
     result = reporter.result
-    path = missing_path(settings.state.directory, settings.bitbucket_url, settings.login)
+    path = paths_of(settings).missing
     try:
         await asyncio.to_thread(write_missing, path, result.missing, reporter.redact)
     except (CollectorError, OSError) as error:

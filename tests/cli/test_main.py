@@ -118,7 +118,7 @@ def test_a_shell_is_offered_values(tmp_path: Path) -> None:
     assert "tokens,tokens" not in offered("--include", begun="tokens,")
     assert offered("--state-dir", str(tmp_path), "--project", begun="") == []
     assert offered("demo", "--project", begun="") == []
-    assert offered("--max-a", begun="--max-a") == ["--max-attempts"]
+    assert offered("--max-at", begun="--max-at") == ["--max-attempts"]
 
 
 def test_the_help_has_the_readmes_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,7 @@ TWINS = [
     ("--include", "OAA_INCLUDE", "tokens", "gpg-keys", "include"),
     ("--state-dir", "OAA_STATE_DIR", "a", "b", "state.directory"),
     ("--resume-window", "OAA_RESUME_WINDOW", "1", "0", "state.resume_window"),
+    ("--max-age", "OAA_MAX_AGE", "168", "0.5", "max_age"),
     ("--max-removed", "OAA_MAX_REMOVED", "20", "0.5", "max_removed"),
     ("--provider-name", "OAA_PROVIDER_NAME", "P1", "P2", "veza.provider_name"),
     ("--data-source-name", "OAA_DATA_SOURCE_NAME", "D1", "D2", "veza.data_source_name"),
@@ -68,6 +69,7 @@ SWITCHES = [
 FLAGS = [
     ("--dry-run", "OAA_DRY_RUN", "dry_run"),
     ("--allow-partial", "OAA_ALLOW_PARTIAL", "allow_partial"),
+    ("--incremental", "OAA_INCREMENTAL", "incremental"),
     ("--wait", "OAA_WAIT", "veza.wait"),
     ("--insecure", "OAA_INSECURE", "tls.insecure"),
     ("--debug", "OAA_DEBUG", "output.debug"),

@@ -55,6 +55,9 @@ class Keeper:
         assert unit not in self.ended, "a unit ends once"
         self.ended[unit] = (tuple(rows), place)
 
+    def hidden(self, unit: Unit, read_at: float, place: str = "") -> None:
+        return
+
     def forget(self, unit: Unit) -> None:
         self.forgotten.append(unit)
         self.ended.pop(unit, None)

@@ -14,8 +14,8 @@ import pytest
 
 from oaa_bitbucket_async.demo.credentials import ModelSshKey
 from oaa_bitbucket_async.demo.model import Estate
+from oaa_bitbucket_async.run.state_files import paths_of
 from oaa_bitbucket_async.settings import Include
-from oaa_bitbucket_async.state import state_paths
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran, serving
 from tests.integration.keyed import (
@@ -222,7 +222,7 @@ def test_no_text_of_a_key_is_kept_or_shown(bench: Benches, tmp_path: Path, versi
     made.veza.fail("refused")
     end = ended(made, "--save-json", str(tmp_path / "saved.json"), OAA_DEBUG="1", OAA_INCLUDE=",".join(EVERYTHING))
     assert end.code == 5
-    journal = state_paths(made.state, made.bitbucket.url, made.settings().login).journal
+    journal = paths_of(replace(made.settings(), include=EVERYTHING)).journal
     assert journal.exists()
     left = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     left |= {"out": end.out.encode(), "err": end.err.encode(), "journal, unpacked": unpacked(journal)}

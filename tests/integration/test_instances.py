@@ -9,7 +9,7 @@ import pytest
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.errors import TemporaryError
 from oaa_bitbucket_async.ops.lock import hold
-from oaa_bitbucket_async.state import state_paths
+from oaa_bitbucket_async.run.state_files import paths_of
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench
 from tests.integration.process import Ended, Process, ended
@@ -53,7 +53,7 @@ def test_two_instances_at_one_time(bench: Benches) -> None:
     for made in both:  # both are in the middle of it
         with (
             pytest.raises(TemporaryError),
-            hold(state_paths(made.state, made.bitbucket.url, made.settings().login).lock),
+            hold(paths_of(made.settings()).lock),
         ):
             pytest.fail("the lock is free")
     assert len(_files(east, "*.lock")) == 2

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from oaa_bitbucket_async.state import state_paths
+from oaa_bitbucket_async.run.state_files import paths_of
 from tests.integration.conftest import Benches
 from tests.integration.process import Process, ended
 from tests.servers import Fault
@@ -25,7 +25,7 @@ def test_a_second_run_is_told_who_holds_the_lock_until_that_is_killed(bench: Ben
         second.said(f"process {first.popen.pid} on {socket.gethostname()}")
     assert len(made.bitbucket.requests) == asked, "Bitbucket has not noticed"
     assert first.killed().code == -9
-    lock = state_paths(made.state, made.bitbucket.url, made.settings().login).lock
+    lock = paths_of(made.settings()).lock
     assert lock.with_name(f"{lock.name}.holder").exists(), "what a kill leaves behind means nothing"
     made.bitbucket.faults.clear()
     third = ended(made)
@@ -38,7 +38,7 @@ def test_in_one_process_too(bench: Benches) -> None:
     from oaa_bitbucket_async.ops.lock import hold
 
     made = bench()
-    with hold(state_paths(made.state, made.bitbucket.url, made.settings().login).lock):
+    with hold(paths_of(made.settings()).lock):
         ran = made.run()
     assert ran.code == 75
     assert ran.error is not None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from oaa_bitbucket_async.state import StatePaths, last_payload_path, state_paths
+from oaa_bitbucket_async.run.state_files import paths_of
+from oaa_bitbucket_async.state import StatePaths, last_payload_path
 from tests.integration.conftest import Benches, Typed
 from tests.integration.harness import DATA_SOURCE, Bench
 from tests.integration.process import QUICK_JOURNAL, Ended, Process, environment
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners, permissions 
 
 
 def paths(bench: Bench) -> StatePaths:
-    return state_paths(bench.state, bench.bitbucket.url, bench.settings().login)
+    return paths_of(bench.settings())
 
 
 def last_payload(bench: Bench) -> Path:

@@ -204,24 +204,33 @@ def test_the_layout_tells_rows_apart() -> None:
     assert records.layout() == records.layout()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        ({"now": NOW + 3601}, "3601 s old"),
-        ({"now": NOW - 3600}, "in the future"),
-        ({"resume": False}, "told not to resume"),
-    ],
-)
-def test_a_journal_that_may_not_be_taken_up(path: Path, arguments: dict[str, object], reason: str) -> None:
+def test_a_journal_that_may_not_be_taken_up(path: Path) -> None:
     async def test() -> None:
         await written(path, [1])
-        journal = await open_at(path, **arguments)  # type: ignore[arg-type]
-        assert reason in (journal.set_aside or "")
+        journal = await open_at(path, resume=False)
+        assert "told not to resume" in (journal.set_aside or "")
         assert not journal.resumed
         tell(journal, told(5))
         await journal.close()
-        again = {k: v for k, v in arguments.items() if k == "now"}
-        assert await found_in(path, **again) == [told(5)]
+        assert await found_in(path) == [told(5)]
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [(NOW + 3600, [0, 8, 399]), (NOW + 3601, [8, 399]), (NOW + 3700, []), (NOW - 59, [0, 8]), (NOW - 3600, [])],
+)
+def test_each_unit_counts_for_the_window_since_it_was_read(path: Path, now: float, kept: list[int]) -> None:
+    """However long ago the journal was begun: they were read at 0, 1 and 50 s. The future is as bad as the past."""
+
+    async def test() -> None:
+        await written(path, [0, 8, 399])
+        journal = await open_at(path, now=now)
+        assert await everything(journal) == [told(n) for n in kept]
+        assert journal.outdated == 3 - len(kept)
+        await journal.close()
+        assert await found_in(path) == [told(n) for n in kept], "the rest was forgotten for good"
 
     run(test)
 
@@ -337,7 +346,6 @@ def test_a_row_that_can_t_be_written_costs_the_journal_not_the_run(
     assert "can't be used" in caplog.text
 
 
-@pytest.mark.usefixtures("small_files")
 def test_nothing_is_written_behind_a_part_that_could_not_be_written(path: Path) -> None:
     """Closing while a write is failing: the last part would follow a gap."""
 
@@ -345,9 +353,8 @@ def test_nothing_is_written_behind_a_part_that_could_not_be_written(path: Path) 
         hold, writer = threading.Event(), ThreadPoolExecutor(1)
         journal = await open_at(path, writer=writer)
         writer.submit(hold.wait)
-        too_much = [rows.User(number, os.urandom(50).hex()) for number in range(5000)]
-        journal.page(LISTING, too_much)  # so many rows are written at once
-        journal.done(REPOSITORY, [], NOW)
+        journal.page(LISTING, [rows.User(1 << 80, "too big")] * 5000)  # so many rows are written at once
+        journal.done(LISTING, [user(2)], NOW)
         closing = asyncio.ensure_future(journal.close())
         await asyncio.sleep(0)
         hold.set()
@@ -355,24 +362,6 @@ def test_nothing_is_written_behind_a_part_that_could_not_be_written(path: Path) 
         assert await found_in(path) == []
 
     run(test)
-
-
-def test_what_cannot_be_written_down_costs_the_journal_not_the_run(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def test() -> None:
-        journal = await open_at(path)
-        tell(journal, told(1))
-        await journal.flush()
-        tell(journal, told(2))
-        journal.page(LISTING, [rows.User(1 << 80, "too big")])
-        tell(journal, told(3))
-        assert not journal.active
-        await journal.close()
-        assert await found_in(path) == [told(1)]
-
-    run(test)
-    assert "goes on without it" in caplog.text
 
 
 def test_a_journal_in_use_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from oaa_bitbucket_async.collect.journal.records import Fingerprint, Mark, Replayed
+from oaa_bitbucket_async.collect.journal.records import Fingerprint, Mark, PendingRecord, Replayed
 from oaa_bitbucket_async.collect.journal.store import (
     NOT_A_JOURNAL,
     OpenedStore,
@@ -29,12 +30,14 @@ _BATCH_ROWS = 4_000
 """Rows after which it is on its way sooner."""
 _MOST_ROWS = 20_000
 """Rows noted and not yet written at which the crawl has to wait (`ready`)."""
+_CLOCK_SLACK = 60.0
+"""Seconds by which a unit may be younger than now: clocks are set."""
 
 
 class Journal:
     """What a run has collected, kept for the next one until the upload has succeeded.
 
-    `page`, `done` and `forget` return at once. All that touches the disk happens in a thread of the journal's
+    `page`, `done`, `hidden` and `forget` return at once. All that touches the disk happens in a thread of the journal's
     own. A journal that can't be written warns once and is off from then on: the run goes on without it.
     """
 
@@ -47,9 +50,15 @@ class Journal:
         """Seconds since the first of the runs that wrote this journal began."""
         self.set_aside: str | None = None
         """Why an older journal was not taken up."""
+        self.window = math.inf
+        """For how many seconds a unit counts since it was read."""
+        self.outdated = 0
+        """Units that are not replayed, because they were read too long ago."""
+        self._now = 0.0
         self._store: Store | None = None
         self._others = False
         self._thread = writer or ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._entries: list[PendingRecord] = []
         self._noted = 0
         self._in_writing = 0
         self._writing: asyncio.Future[None] | None = None
@@ -66,14 +75,16 @@ class Journal:
         now: float,
         writer: ThreadPoolExecutor | None = None,
     ) -> "Journal":
-        """Take up the journal at `path` if it is of the same fingerprint, sound, and at most `window` seconds old.
+        """Take up the journal at `path` if it is sound and of the same fingerprint.
 
         Otherwise what is there is renamed to `NAME.old`, with a line in the log, and an empty one begun; also
-        if `resume` is false. `now` is in epoch seconds. Where there can be no journal, the one returned is off.
+        if `resume` is false. `now` is in epoch seconds; of what is taken up, units count that were read at most
+        `window` seconds before. Where there can be no journal, the one returned is off.
         `writer` has the one thread that touches the file; the journal ends it.
         """
         journal = cls(path, writer)
-        opening = partial(open_store, path, fingerprint=fingerprint, window=window, resume=resume, now=now)
+        journal.window, journal._now = window, now
+        opening = partial(open_store, path, fingerprint=fingerprint, resume=resume, now=now)
         future = asyncio.get_running_loop().run_in_executor(journal._thread, opening)
         try:
             await asyncio.wait([future])
@@ -108,7 +119,7 @@ class Journal:
         return self._store is not None
 
     async def replay(self) -> AsyncIterator[Replayed]:
-        """Every unit that earlier runs have asked to its end, in the order in which they were written.
+        """Every unit that earlier runs have asked to its end within the window, in the order of writing.
 
         Raises:
             TemporaryError: the file, found sound when it was opened, has changed since; it is set aside.
@@ -121,14 +132,18 @@ class Journal:
             try:
                 chunk = await loop.run_in_executor(self._thread, store.replay, number)
             except (*NOT_A_JOURNAL, Untrusted, OSError) as error:
-                self._noted = 0
+                self._entries.clear()
                 await self._end(store.put_aside)
                 raise TemporaryError(
                     f"The journal {self.path} broke while it was being read: {error}.",
                     "It is set aside. Check the disk, and run again: the next run begins from the start.",
                 ) from error
             for item in chunk:
-                yield item
+                if -_CLOCK_SLACK <= self._now - item.read_at <= self.window:
+                    yield item
+                elif item.last:
+                    self.outdated += 1
+                    self.forget(item.unit)
         await loop.run_in_executor(self._thread, store.replayed)
 
     def page(self, unit: Unit, rows: Sequence[AnyRow]) -> None:
@@ -143,6 +158,10 @@ class Journal:
         """
         self._note(unit, "done", rows, read_at, place)
 
+    def hidden(self, unit: Unit, read_at: float, place: str = "") -> None:
+        """The unit has no rows that this login may see, which a payload does without; the rest as with `done`."""
+        self._note(unit, "hidden", (), read_at, place)
+
     def forget(self, unit: Unit) -> None:
         """The unit is asked again from its beginning: what was noted of it so far does not count."""
         self._note(unit, "forget", ())
@@ -154,7 +173,7 @@ class Journal:
 
     async def flush(self) -> None:
         """Wait until everything noted so far is on the disk."""
-        while self._noted or self._writing is not None:
+        while self._entries or self._writing is not None:
             self._write()
             if self._writing is not None:
                 await asyncio.wait([self._writing])
@@ -172,7 +191,7 @@ class Journal:
 
         Also one that this run could not write: the next run must not take it up. Not one in use by another.
         """
-        self._noted = 0
+        self._entries.clear()
         if self._store is not None:
             await self._end(self._store.close)
         if self._others:
@@ -187,14 +206,32 @@ class Journal:
                 extra=event(Event.JOURNAL_FAILED),
             )
 
+    async def keep(self, base: Path, facts: bytes, *, go_on: bool = False) -> None:
+        """The upload has succeeded: what it was made from becomes the base at `base`, with `facts` (see `Base`).
+
+        `go_on`: the upload lacks something, so the journal stays for a run that asks for that. Never raises: without a
+        new base the old one stays, and what is too old in it is asked again.
+        """
+        store = self._store
+        if store is None:
+            await self.discard()
+            return
+        try:
+            await self._end(partial(store.close_off, base, facts, go_on=go_on), strict=True)
+        except (sqlite3.Error, OSError, CollectorError) as error:
+            _log.warning(
+                "what this run was answered can't be kept in %s for an incremental run: %s",
+                base,
+                error,
+                extra=event(Event.BASE_NOT_KEPT),
+            )
+        if not go_on:
+            await self.discard()
+
     def _note(self, unit: Unit, mark: Mark, rows: Sequence[AnyRow], read_at: float = 0.0, place: str = "") -> None:
         if self._store is None:
             return
-        try:
-            self._store.packer.add(unit, mark, rows, read_at, place)
-        except (OverflowError, ValueError) as error:
-            self._give_up(error)
-            return
+        self._entries.append(PendingRecord(unit, mark, rows, read_at, place))
         self._noted += len(rows) + 1
         if self._noted >= _BATCH_ROWS:
             self._write()
@@ -204,11 +241,11 @@ class Journal:
     def _write(self) -> None:
         """Hand what was noted to the thread, unless it is still busy: then `_written` comes back to it."""
         self._stop_timer()
-        if self._store is None or self._writing is not None or not self._noted:
+        if self._store is None or self._writing is not None or not self._entries:
             return
-        batch = self._store.packer.take()
+        entries, self._entries = self._entries, []
         self._in_writing, self._noted = self._noted, 0
-        self._writing = asyncio.get_running_loop().run_in_executor(self._thread, self._store.append, batch)
+        self._writing = asyncio.get_running_loop().run_in_executor(self._thread, self._store.append, entries)
         self._writing.add_done_callback(self._written)
 
     def _written(self, future: "asyncio.Future[None]") -> None:
@@ -219,29 +256,36 @@ class Journal:
             self._give_up(error)
         elif self._noted >= _BATCH_ROWS:
             self._write()
-        elif self._noted and self._timer is None:
+        elif self._entries and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_INTERVAL, self._write)
 
-    async def _end(self, last: Callable[[], None]) -> None:
-        """Queue what is left and then `last` in the thread, whatever it is busy with, and wait for it."""
+    async def _end(self, last: Callable[[], None], *, strict: bool = False) -> None:
+        """Queue what is left and then `last` in the thread, whatever it is busy with, and wait for it.
+
+        `strict`: raises what the writing raised, before or after `last`; else that is a line in the log.
+        """
         store, self._store = self._store, None
         self._stop_timer()
         if store is None:
             return
-        batch = store.packer.take() if self._noted else b""
-        self._noted = 0
+        entries, self._entries = self._entries, []
 
         def finish() -> None:
             try:
-                if batch:
-                    store.append(batch)
-            finally:
-                last()
+                if entries:
+                    store.append(entries)
+            except BaseException:
+                (store.close if strict else last)()
+                raise
+            last()
 
         future = asyncio.get_running_loop().run_in_executor(self._thread, finish)
-        future.add_done_callback(self._finished)
+        if not strict:
+            future.add_done_callback(self._finished)
         self._thread.shutdown(wait=False)
         await asyncio.wait([future])
+        if strict:
+            future.result()
 
     def _finished(self, future: "asyncio.Future[None]") -> None:
         error = future.exception()
@@ -257,6 +301,7 @@ class Journal:
         """Off from now on. What is in the file stays: it is a whole, if shorter, journal."""
         store, self._store = self._store, None
         self._stop_timer()
+        self._entries.clear()
         self._noted = 0
         if store is not None:
             self._thread.submit(store.close)

@@ -5,6 +5,7 @@ of a user row is written once and referred to by its number. A batch is what one
 that are new in it, and its records.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, cast
 
@@ -16,7 +17,7 @@ from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.kinds import AnyKind, AnyRow, Unit
 from oaa_bitbucket_async.settings import Include, Scope
 
-JOURNAL_VERSION = 2
+JOURNAL_VERSION = 3
 """Raise it when the same rows are written in another way; when the rows change, `layout` changes by itself."""
 
 
@@ -72,6 +73,7 @@ class Replayed(NamedTuple):
 
     `rows` are of the type that the unit's kind says. `read_at` (epoch seconds) and `place` (the path under which
     it was asked) are the whole unit's, the same on each of its pages; `last` is true on the one that ends it.
+    `hidden`: the login may not see it, or this server has no such thing.
     """
 
     unit: Unit
@@ -79,10 +81,27 @@ class Replayed(NamedTuple):
     read_at: float
     place: str
     last: bool
+    hidden: bool = False
 
 
-Mark = Literal["page", "done", "forget"]
-"""Forget: what was written of the unit so far does not count."""
+_UNITS_IN_A_ROW = 200
+"""Packed at a time (within a millisecond) before the interpreter is offered to the event loop, which would wait 5 ms
+for it. Each offer has its price, a change of threads: 50 cost 5 µs of a request's 80."""
+Mark = Literal["page", "done", "hidden", "forget"]
+
+
+class PendingRecord(NamedTuple):
+    """A record on its way to the disk.
+
+    Hidden: the unit ended without an answer, and a payload does without. Forget: what was written of the unit so far
+    does not count.
+    """
+
+    unit: Unit
+    mark: Mark
+    rows: Sequence[AnyRow]
+    read_at: float
+    place: str
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -129,33 +148,26 @@ def layout() -> str:
 
 
 class Packer:
-    """Turns records into batches and back, and knows the users that the journal holds.
+    """Turns entries into batches and back, and knows the users that the journal holds.
 
-    Not thread-safe: batches are read before the first one is begun.
+    Not thread-safe: it belongs to the thread that writes.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._new: list[msgspec.Raw] = []
-        self._records: list[msgspec.Raw] = []
         self._people: list[rows.User] = []
 
-    def add(self, unit: Unit, mark: Mark, page: Sequence[AnyRow], read_at: float, place: str) -> None:
-        """One more record of the batch that is begun.
-
-        It is encoded at once, while the rows are at hand: kept for another thread, they would cost their memory, and
-        that thread would have to be given the interpreter.
-
-        Raises OverflowError or ValueError for what can't be encoded; then the batch is not to be used.
-        """
-        kind, key = unit
-        record = (kind.name, key, mark, read_at, place, self._body(kind, page))
-        self._records.append(msgspec.Raw(_encoder.encode(record)))
-
-    def take(self) -> bytes:
-        """The batch that is begun; another one begins."""
-        new, records = self._new, self._records
-        self._new, self._records = [], []
+    def pack(self, entries: Iterable[PendingRecord]) -> bytes:
+        """Encode one batch."""
+        records = []
+        for place, entry in enumerate(entries):
+            if place % _UNITS_IN_A_ROW == 0:
+                time.sleep(0)
+            unit = entry.unit
+            body = self._body(unit.kind, entry.rows)
+            records.append((unit.kind.name, unit.key, entry.mark, entry.read_at, entry.place, body))
+        new, self._new = self._new, []
         return _encoder.encode((new, records))
 
     def unpack(self, body: bytes, *, learn: bool) -> list[Record]:

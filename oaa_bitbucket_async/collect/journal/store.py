@@ -1,8 +1,10 @@
-"""The journal's file: one SQLite database, written by batches, each in a transaction of its own.
+"""The file of a journal or base: one SQLite database, written by batches, each in a transaction of its own.
 
 A batch carries a digest that is chained to the header and to its place, so whatever a disk, a file system or a
 person does to the file is noticed before anything in it is believed. With a write-ahead log that is synced at
 each commit, a kill or a power cut leaves all batches up to one and none after it.
+
+A journal that was closed off is a base: it says how many batches it has, and holds what the run wants to remember.
 
 Everything here blocks and belongs to one thread.
 """
@@ -12,26 +14,29 @@ import hashlib
 import os
 import sqlite3
 import zlib
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from oaa_bitbucket_async.collect.journal.records import Fingerprint, Packer, Record, Replayed, layout
+from oaa_bitbucket_async.collect.journal.records import Fingerprint, Packer, PendingRecord, Record, Replayed, layout
 from oaa_bitbucket_async.collect.kinds import Unit
-from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir
+from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, replace_durably, write_whole
 from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, unpack_bounded
 
 _APPLICATION_ID = 0x0AAB_17B5
 _SCHEMA = (
     "CREATE TABLE header (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL) STRICT",
     "CREATE TABLE batch (number INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL) STRICT",
+    "CREATE TABLE closing (batches INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL) STRICT",
 )
 _COMPANIONS = ("", "-wal", "-shm", "-journal")
 _MOST_OF_A_BATCH = 128 << 20
 """Bytes of a batch, unpacked: sixteen times what 20,000 rows of 400 bytes have."""
-_CLOCK_SLACK = 60.0
-"""Seconds by which a journal may be younger than now: clocks are set."""
+_CLOSING = -1
+"""Stands for the number of a batch in the digest of what closes the file off."""
 NOT_A_JOURNAL = (
     sqlite3.DatabaseError,
     msgspec.MsgspecError,
@@ -95,8 +100,7 @@ class Store:
         self._path = path
         self._connection = connection
         self._header = header
-        self.packer = Packer()
-        """Makes the batches that `append` writes."""
+        self._packer = Packer()
         self.verified = 0
         """How many batches `verify` has found; they are numbered from 0 on."""
         self._next = 0
@@ -107,15 +111,15 @@ class Store:
         self._forgotten: dict[Unit, tuple[int, int]] = {}
         """By unit, the place (batch, index) up to which its records don't count."""
 
-    def append(self, batch: bytes) -> None:
-        """Write one batch, as the packer gave it, onto the disk.
+    def append(self, entries: Sequence[PendingRecord]) -> None:
+        """Write one batch, onto the disk.
 
         After one that failed, no other is taken: a journal with a gap could pass off half a unit as a whole one.
         """
         if self._broken:
             return
         self._broken = True
-        body = zlib.compress(batch, 1)
+        body = zlib.compress(self._packer.pack(entries), 1)
         row = (self._next, _digest(self._header, self._next, body), body)
         with self._connection:
             self._connection.execute("INSERT INTO batch VALUES (?, ?, ?)", row)
@@ -133,7 +137,7 @@ class Store:
         count = self._connection.execute("SELECT count(*) FROM batch").fetchone()[0]
         for number in range(count):
             for index, record in enumerate(self._read(number)):
-                self.packer.decode(record)
+                self._packer.decode(record)
                 if record.mark == "page":
                     running.add(record.unit)
                 elif record.mark == "forget":
@@ -146,29 +150,63 @@ class Store:
         self.unended = sorted(running)
         self._forgotten.update(dict.fromkeys(running, (count, 0)))
 
-    def replay(self, number: int) -> list[Replayed]:
-        """What counts in one of the batches that `verify` has seen."""
+    def replay(self, number: int, wanted: Callable[[Unit], bool] | None = None) -> list[Replayed]:
+        """What counts in one of the batches that `verify` has seen. What is not `wanted` comes without its rows."""
         found = []
         for index, record in enumerate(self._read(number, known=True)):
-            unit = record.unit
+            unit, last = record.unit, record.mark != "page"
             if record.mark == "forget" or self._forgotten.get(unit, (-1, -1)) >= (number, index):
                 continue
-            if record.mark == "page":
-                read_at, place = self._ended[unit]
-                found.append(Replayed(unit, self.packer.decode(record), read_at, place, last=False))
-            else:
-                found.append(Replayed(unit, self.packer.decode(record), record.read_at, record.place, last=True))
+            read_at, place = (record.read_at, record.place) if last else self._ended[unit]
+            rows = self._packer.decode(record) if wanted is None or wanted(unit) else ()
+            found.append(Replayed(unit, rows, read_at, place, last=last, hidden=record.mark == "hidden"))
         return found
 
     def replayed(self) -> None:
         """Nothing more is going to be asked of `replay`: let go of what only that needs."""
-        self.packer.forget_people()
+        self._packer.forget_people()
         self._ended.clear()
         self._forgotten.clear()
 
     def close(self) -> None:
         """Close the file; it stays for the next run."""
         self._connection.close()
+
+    def close_off(self, base: Path, facts: bytes, *, go_on: bool) -> None:
+        """Make all that was written the base at `base`, which is replaced as a whole or not at all.
+
+        `go_on`: the journal stays besides, for a run that asks for what is missing. Raises OSError or sqlite3.Error.
+        """
+        if self._broken:
+            raise OSError("a part of it could not be written")
+        digest = _digest(self._header, _CLOSING, self._next.to_bytes(8, "big") + facts)
+        closing = (self._next, digest, facts)
+        new = base.with_name(f"{base.name}.new") if go_on else self._path
+        connection = self._connection
+        try:
+            _leave_one_file(connection)
+            if go_on:
+                connection.close()
+                with self._path.open("rb") as journal:
+                    write_whole(new, iter(partial(journal.read, 1 << 20), b""))
+                connection = sqlite3.connect(new, isolation_level="IMMEDIATE")
+                connection.execute("PRAGMA synchronous = FULL")
+            with connection:
+                connection.execute("INSERT INTO closing VALUES (?, ?, ?)", closing)
+        finally:
+            connection.close()
+        replace_durably(new, base)
+
+    def facts(self) -> bytes:
+        """What `close_off` was given. Raises Untrusted if the file was not closed off, or not after this batch."""
+        rows = self._connection.execute("SELECT batches, digest, body FROM closing").fetchall()
+        if len(rows) != 1:
+            raise Untrusted("it is not finished")
+        batches, digest, facts = rows[0]
+        count = self._connection.execute("SELECT count(*) FROM batch").fetchone()[0]
+        if batches != count or digest != _digest(self._header, _CLOSING, batches.to_bytes(8, "big") + facts):
+            raise Untrusted("it is damaged: a part of it is not as it was written")
+        return bytes(facts)
 
     def put_aside(self) -> None:
         """Close the file and rename it, so that no run takes it up."""
@@ -179,10 +217,32 @@ class Store:
         row = self._connection.execute("SELECT digest, body FROM batch WHERE number = ?", (number,)).fetchone()
         if row is None or row[0] != _digest(self._header, number, row[1]):
             raise Untrusted("it is damaged: a part of it is not as it was written")
-        return self.packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH), learn=not known)
+        return self._packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH), learn=not known)
 
 
-def open_store(path: Path, *, fingerprint: Fingerprint, window: float, resume: bool, now: float) -> OpenedStore:
+def open_base(path: Path, fingerprint: Fingerprint) -> tuple[Store, bytes]:
+    """The base at `path`, to be read only, and what was kept with it. Its answers are not `verified` yet.
+
+    Raises Untrusted if it is not a base, or of a run with other settings, FileNotFoundError if there is none, OSError
+    or sqlite3.Error if it can't be read.
+    """
+    path.lstat()
+    _refuse_what_others_wrote(path)
+    connection = None
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        store, _ = _check(path, connection, fingerprint)
+        return store, store.facts()
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if _is_damage(error):
+            raise Untrusted(f"it is damaged: {error}") from error
+        raise
+
+
+def open_store(path: Path, *, fingerprint: Fingerprint, resume: bool, now: float) -> OpenedStore:
     """Take up the journal at `path`, or set aside what is there and begin another.
 
     Raises OSError or sqlite3.Error if there can be no journal here: the folder can't be written to, the disk
@@ -192,7 +252,7 @@ def open_store(path: Path, *, fingerprint: Fingerprint, window: float, resume: b
     set_aside: Untrusted | None = None
     if path.exists() or path.is_symlink():
         try:
-            store, started = _take_up(path, fingerprint=fingerprint, window=window, resume=resume, now=now)
+            store, started = _take_up(path, fingerprint, resume=resume)
         except Untrusted as finding:
             set_aside = finding
             _set_aside(path)
@@ -223,7 +283,7 @@ def _begin(path: Path, header: Header) -> Store:
     return Store(path, connection, encoded)
 
 
-def _take_up(path: Path, *, fingerprint: Fingerprint, window: float, resume: bool, now: float) -> tuple[Store, float]:
+def _take_up(path: Path, fingerprint: Fingerprint, *, resume: bool) -> tuple[Store, float]:
     """Open a journal that is there and read it once. Raises Untrusted, or sqlite3.OperationalError if it is in use."""
     _refuse_what_others_wrote(path)
     if not resume:
@@ -231,21 +291,27 @@ def _take_up(path: Path, *, fingerprint: Fingerprint, window: float, resume: boo
     connection = None
     try:
         connection = _connect(path)
-        store, started = _check(path, connection, fingerprint=fingerprint, window=window, now=now)
+        found = _check(path, connection, fingerprint)
+        found[0].verify()
+        with connection:  # a run that was killed just before it made the journal the base
+            connection.execute("DELETE FROM closing")
     except BaseException as error:
         if connection is not None:
             connection.close()
-        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_ITS_FAULT:
-            raise
-        if isinstance(error, NOT_A_JOURNAL):
+        if _is_damage(error):
             raise Untrusted(f"it is damaged: {error}") from error
         raise
-    return store, started
+    return found
 
 
-def _check(
-    path: Path, connection: sqlite3.Connection, *, fingerprint: Fingerprint, window: float, now: float
-) -> tuple[Store, float]:
+def _is_damage(error: BaseException) -> bool:
+    """Whether the error means that the file is damaged, and not that it can't be used here and now."""
+    passing = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_ITS_FAULT
+    return isinstance(error, NOT_A_JOURNAL) and not passing
+
+
+def _check(path: Path, connection: sqlite3.Connection, fingerprint: Fingerprint) -> tuple[Store, float]:
+    """The journal, not yet verified, and when its first run began. Raises Untrusted or one of `NOT_A_JOURNAL`."""
     schema = tuple(sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema ORDER BY rowid"))
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if not schema and not application:
@@ -264,14 +330,7 @@ def _check(
     different = header.fingerprint.differences(fingerprint)
     if different:
         raise Untrusted(f"it is of a run with other settings ({', '.join(different)})")
-    age = now - header.started
-    if age > window:
-        raise Untrusted(f"it is {age:.0f} s old, and the resume window is {window:.0f} s", expected=True)
-    if age < -_CLOCK_SLACK:
-        raise Untrusted(f"it was begun {-age:.0f} s in the future, so its age is not known")
-    store = Store(path, connection, encoded)
-    store.verify()
-    return store, header.started
+    return Store(path, connection, encoded), header.started
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -284,6 +343,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _leave_one_file(connection: sqlite3.Connection) -> None:
+    """Move all that stands in the log into the database itself. Raises sqlite3.Error if that is not possible."""
+    if connection.execute("PRAGMA journal_mode = DELETE").fetchone() != ("delete",):
+        raise sqlite3.OperationalError("its log can't be taken over")
 
 
 def _refuse_what_others_wrote(path: Path) -> None:
@@ -315,7 +380,7 @@ def _set_aside(path: Path) -> None:
 
 
 def delete(path: Path) -> None:
-    """Delete a closed journal, and one that was set aside before."""
+    """Delete a closed journal or base, and a journal that was set aside before."""
     for suffix in _COMPANIONS:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
         Path(f"{_aside(path)}{suffix}").unlink(missing_ok=True)
@@ -330,6 +395,6 @@ def _digest(header: bytes, number: int, body: bytes) -> bytes:
     """Ties a batch to its content, to its place and to the header."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(header)
-    digest.update(number.to_bytes(8, "big"))
+    digest.update(number.to_bytes(8, "big", signed=True))
     digest.update(body)
     return digest.digest()

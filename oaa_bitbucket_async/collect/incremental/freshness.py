@@ -1,0 +1,37 @@
+"""How fresh the answers of a run are, and what the audit log was good for: for summary, report, log and metrics."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from oaa_bitbucket_async.collect.incremental.plan import Reason
+
+
+@dataclass(slots=True, kw_only=True)
+class Freshness:
+    """Filled while the run goes on. Times in seconds."""
+
+    incremental: bool = False
+    """Whether the run started from a base. False: it was a full crawl."""
+    full_because: str | None = None
+    """Why a run that was to be incremental was a full crawl."""
+    kept: int = 0
+    """Answers of the last upload that were not asked for again."""
+    renewed: Counter[Reason] = field(default_factory=Counter)
+    """Answers that were asked for again, by reason; listings, members and global permissions are not counted."""
+    log_read: bool = False
+    """Whether the audit log said what has changed."""
+    log_unusable: str | None = None
+    """Why this login or this server never tells what has changed, which is no doubt but a fact."""
+    doubts: tuple[str, ...] = ()
+    """Why the audit log is not believed in this run, so that answers are renewed sooner."""
+    named_changes: int = 0
+    """Projects and repositories whose grants have changed as the audit log said."""
+    unexplained: tuple[str, ...] = ()
+    """Those whose grants have changed although the audit log does not name them: key, or key and slug."""
+    oldest: float | None = None
+    """The age of the oldest answer, None if nothing was taken over."""
+
+    @property
+    def changes(self) -> int:
+        """All changes that were found."""
+        return self.named_changes + len(self.unexplained)

@@ -1,0 +1,75 @@
+"""What an incremental run has to know of its base before it takes anything over."""
+
+from typing import NamedTuple, cast
+
+from oaa_bitbucket_async.bitbucket import rows
+from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.journal.records import Replayed
+from oaa_bitbucket_async.collect.kinds import Unit, subject_of
+from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
+from oaa_bitbucket_async.collect.units import Subject
+
+LISTINGS = (kinds.USERS, kinds.GROUPS, kinds.PROJECTS, kinds.REPOSITORIES)
+
+
+class Flags(NamedTuple):
+    """What else a listing shows of a project or repository that may go together with other rights."""
+
+    public: bool
+    archived: bool = False
+    forkable: bool = True
+    state: str = ""
+
+
+class BaseIndex:
+    """When each subject of the base was read, and what its listings showed. Fill it with `add`."""
+
+    def __init__(self) -> None:
+        self.read_at: dict[Subject, float] = {}
+        """When the oldest answer about each subject was read, in epoch seconds."""
+        self.users: dict[int, str] = {}
+        """The names of all users who were listed, by id."""
+        self.groups: set[str] = set()
+        """The names of all groups that were listed, folded."""
+        self.project_of: dict[int, int] = {}
+        """The project of each repository that was listed, by their ids."""
+        self._flags: dict[Subject, Flags] = {}
+        self._same: dict[Flags, Flags] = {}
+
+    @staticmethod
+    def wanted(unit: Unit) -> bool:
+        """Of which units `add` needs the rows."""
+        return unit.kind in LISTINGS
+
+    def add(self, item: Replayed) -> None:
+        """A page of a unit of the base."""
+        subject = subject_of(item.unit)
+        if subject is not None:
+            before = self.read_at.get(subject)
+            if before is None or item.read_at < before:
+                self.read_at[subject] = item.read_at
+        elif item.unit.kind is kinds.USERS:
+            self.users.update((row.id, row.name) for row in cast("list[rows.User]", item.rows))
+        elif item.unit.kind is kinds.GROUPS:
+            self.groups.update(fold(row.name) for row in cast("list[rows.Group]", item.rows))
+        elif item.unit.kind is kinds.PROJECTS:
+            for project in cast("list[rows.Project]", item.rows):
+                self._listed(Subject("project", project.id), Flags(project.public))
+        elif item.unit.kind is kinds.REPOSITORIES:
+            for row in cast("list[rows.Repository]", item.rows):
+                flags = Flags(row.public, row.archived, row.forkable, row.state)
+                self._listed(Subject("repository", row.id), flags)
+                self.project_of[row.id] = row.project.id
+
+    def _listed(self, subject: Subject, flags: Flags) -> None:
+        self._flags[subject] = self._same.setdefault(flags, flags)
+
+    def has_other_flags(self, subject: Subject, snapshot: Snapshot) -> bool:
+        """Whether the snapshot has it with other flags than the base. False for what the base's listings lack."""
+        before = self._flags.get(subject)
+        if before is None:
+            return False
+        if subject.kind == "project":
+            return before != Flags(snapshot.projects[subject.id].public)
+        now = snapshot.repositories[subject.id]
+        return before != Flags(now.public, now.archived, now.forkable, now.state)

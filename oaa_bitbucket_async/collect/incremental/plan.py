@@ -1,0 +1,137 @@
+"""What of the base is asked again, and why (DESIGN.md section 7).
+
+Listings, members of groups and global permissions are always asked, so they need no reason.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Set
+from enum import StrEnum
+
+from oaa_bitbucket_async.collect.grant_codec import Principal
+from oaa_bitbucket_async.collect.incremental.index import BaseIndex
+from oaa_bitbucket_async.collect.incremental.named import Named
+from oaa_bitbucket_async.collect.journal.records import Replayed
+from oaa_bitbucket_async.collect.kinds import Unit, subject_of
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.units import Subject
+
+
+class Reason(StrEnum):
+    """Why something is asked that the last upload had an answer to, or should have had."""
+
+    NAMED = "named"
+    """A row of the audit log names it."""
+    CHANGED = "changed"
+    """It is new, renamed or moved, or has other flags."""
+    HOLDER = "holder"
+    """Somebody holds a grant on it who vanished, came back or was renamed."""
+    UNANSWERED = "unanswered"
+    """It was not answered last time."""
+    AGE = "age"
+    """Its answer has become old."""
+
+
+class Plan:
+    """Decides about each unit of the base."""
+
+    def __init__(
+        self,
+        index: BaseIndex,
+        *,
+        named: Named,
+        to_server: Callable[[float], int],
+        due: Set[Subject],
+        finished_at: float,
+    ) -> None:
+        """`to_server` turns a time of ours (epoch seconds) into one of the log (`AuditMark.to_server`).
+
+        `due` is asked again by age. `finished_at` (epoch seconds) is when the run ended that left the base.
+        """
+        self.counts: Counter[Reason] = Counter()
+        """Units that were asked again."""
+        self.renewed: set[Subject] = set()
+        """What was asked again as a whole."""
+        self.named = named
+        self._index = index
+        self._to_server = to_server
+        self._due = due
+        self._finished_at = finished_at
+        self._changed: set[Subject] = set()
+        self._touched: set[Subject] = set()
+
+    def believes(self, item: Replayed) -> bool:
+        """Whether the unit is not asked again, by all that is known before the crawl.
+
+        Also for what an interrupted incremental run left: its own answers are younger than the base.
+        """
+        subject = subject_of(item.unit)
+        if subject is None:
+            return False
+        if self.named.asks_again(item.unit, self._to_server(item.read_at), self._project_of(subject)):
+            return False
+        return item.read_at > self._finished_at or subject not in self._due
+
+    def is_named(self, unit: Unit, subject: Subject) -> bool:
+        """Whether a new row of the audit log names the unit, which is about the subject."""
+        return self.named.newest(unit, self._project_of(subject)) is not None
+
+    def has_changed(self, subject: Subject, snapshot: Snapshot) -> bool:
+        """Whether it is listed in another way than in the base, so that what was answered does not count."""
+        if not self._index.has_other_flags(subject, snapshot):
+            return False
+        self._changed.add(subject)
+        return True
+
+    def moved(self, subject: Subject) -> None:
+        """It is listed under another path than the one under which it was asked."""
+        self._changed.add(subject)
+
+    def asked(self, unit: Unit) -> None:
+        """The unit was asked."""
+        subject = subject_of(unit)
+        if subject is None:
+            return
+        reason = self._reason(unit, subject)
+        self.counts[reason] += 1
+        if reason in (Reason.CHANGED, Reason.HOLDER, Reason.AGE) or subject in self._due:
+            self.renewed.add(subject)
+
+    def touched(self, snapshot: Snapshot) -> set[Subject]:
+        """Projects and repositories whose grants were taken over and are held by somebody who is not who they were.
+
+        To be called when all listings have been read.
+        """
+        index = self._index
+        users = {user.id: user.name for user in snapshot.users.values() if user.listed}
+        groups = {name for name, group in snapshot.groups.items() if group.listed}
+        others = {Principal("user", key) for key, _ in users.items() ^ index.users.items()}
+        others |= {Principal("group", name) for name in groups ^ index.groups}
+        asked = self.renewed | self.named.subjects
+        self._touched = {subject for subject in snapshot.held_by(others) if subject not in asked}
+        return self._touched
+
+    def oldest(self, snapshot: Snapshot) -> float | None:
+        """When the oldest answer was read that was taken over (epoch seconds), None if none was."""
+        there = {
+            "project": snapshot.projects.keys(),
+            "repository": snapshot.repositories.keys(),
+            "user": snapshot.users.keys(),
+        }
+        kept = (
+            at
+            for subject, at in self._index.read_at.items()
+            if subject not in self.renewed and subject.id in there[subject.kind]
+        )
+        return min(kept, default=None)
+
+    def _reason(self, unit: Unit, subject: Subject) -> Reason:
+        if self.is_named(unit, subject):
+            return Reason.NAMED
+        if subject in self._changed or subject not in self._index.read_at:
+            return Reason.CHANGED
+        if subject in self._touched:
+            return Reason.HOLDER
+        return Reason.AGE if subject in self._due else Reason.UNANSWERED
+
+    def _project_of(self, subject: Subject) -> int | None:
+        return self._index.project_of.get(subject.id) if subject.kind == "repository" else None

@@ -1,0 +1,228 @@
+"""Incremental runs: from the base to the plan of the crawl, and from the crawl to the next base (DESIGN.md section 7).
+
+Read from top to bottom: what is known before the crawl, what the crawl is told, what is looked at after it, and what
+the next run is going to know.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from oaa_bitbucket_async.bitbucket.audit.log import AuditLog
+from oaa_bitbucket_async.bitbucket.audit.reading import Reading, Unreadable
+from oaa_bitbucket_async.bitbucket.preflight import Capabilities
+from oaa_bitbucket_async.collect.incremental.age import due_by_age
+from oaa_bitbucket_async.collect.incremental.comparison import Comparison
+from oaa_bitbucket_async.collect.incremental.doubts import Doubt, age_bound, doubts
+from oaa_bitbucket_async.collect.incremental.freshness import Freshness
+from oaa_bitbucket_async.collect.incremental.index import BaseIndex
+from oaa_bitbucket_async.collect.incremental.keys import is_wanted
+from oaa_bitbucket_async.collect.incremental.mark import OVERLAP, AuditMark, mark_of
+from oaa_bitbucket_async.collect.incremental.named import Named, what_is_named
+from oaa_bitbucket_async.collect.incremental.plan import Plan
+from oaa_bitbucket_async.collect.incremental.trust import Trust, updated
+from oaa_bitbucket_async.collect.journal import Base, Fingerprint, NoBaseError
+from oaa_bitbucket_async.collect.kinds import Unit
+from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.units import Subject
+from oaa_bitbucket_async.events import Event, event
+from oaa_bitbucket_async.run.collection import Start, fingerprint_of
+from oaa_bitbucket_async.run.session import Session
+from oaa_bitbucket_async.settings import Settings
+from oaa_bitbucket_async.text import quote
+from oaa_bitbucket_async.urls import base_url_parts
+
+_log = logging.getLogger(__name__)
+PAGES = 1_000
+"""Pages of the audit log that an incremental run reads at most."""
+PAGES_OF_A_FULL_CRAWL = 5_000
+_LONGEST_RUN = 0.1
+"""The part of `--max-age` that a run is at most taken to last."""
+
+
+class BaseFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run wants the next one to know; kept with the base. Times in seconds since 1970."""
+
+    began_at: float
+    finished_at: float
+    incremental: bool
+    """Whether incremental runs are made from it: then a full crawl reads the audit log as well."""
+    mark: AuditMark | None = None
+    trust: Trust | None = None
+
+
+@dataclass(slots=True)
+class Round:
+    """One run's dealings with the base that it found. `start` is None for a full crawl."""
+
+    settings: Settings
+    began_at: float
+    base: Base | None = None
+    facts: BaseFacts | None = None
+    reading: Reading | Unreadable | None = None
+    """What the audit log said; None if it was not asked."""
+    named: Named = field(default_factory=Named)
+    start: Start | None = None
+
+    @property
+    def incremental(self) -> bool:
+        """Whether incremental runs are made with these files, be it by this run or by another."""
+        return self.settings.incremental or (self.facts is not None and self.facts.incremental)
+
+    async def after_crawl(self, snapshot: Snapshot, freshness: Freshness) -> None:
+        """Compares what was asked again with what the base had, and says how fresh all of it is."""
+        plan = None if self.start is None else self.start.plan
+        if plan is not None:
+            freshness.renewed = plan.counts
+            oldest = plan.oldest(snapshot)
+            freshness.oldest = None if oldest is None else time.time() - oldest
+        if self.base is None or not isinstance(self.reading, Reading) or not self.reading.complete:
+            return
+        if plan is not None:
+            comparison = Comparison(snapshot, is_named=plan.is_named, is_renewed=plan.renewed.__contains__)
+        else:
+            comparison = Comparison(snapshot, is_named=self._is_named, is_renewed=lambda _: True)
+        async for item in self.base.replay(comparison.wanted):
+            comparison.add(item)
+        freshness.named_changes = len(comparison.named_changes)
+        freshness.unexplained = tuple(comparison.paths())
+        if freshness.unexplained:
+            _log.warning(
+                "%d changes were found that the audit log does not name: %s",
+                len(freshness.unexplained),
+                ", ".join(freshness.unexplained[:5]),
+                extra=event(Event.UNEXPLAINED_CHANGES, count=len(freshness.unexplained)),
+            )
+
+    async def close(self) -> None:
+        """Lets go of the base, so that another can take its place. Calling it again does nothing."""
+        self.start = None
+        if self.base is not None:
+            base, self.base = self.base, None
+            await base.close()
+
+    def _is_named(self, unit: Unit, _subject: Subject) -> bool:
+        return self.named.newest(unit) is not None
+
+    def next_facts(self, freshness: Freshness) -> bytes:
+        """For the base that this run leaves."""
+        now = time.time()
+        before = self.facts
+        mark, trust = None, None
+        if self.incremental:
+            trust = updated(
+                before.trust if before is not None else None,
+                now=now,
+                max_age=self.settings.max_age_seconds,
+                unexplained=len(freshness.unexplained),
+                named=freshness.named_changes,
+            )
+            if isinstance(self.reading, Reading):
+                mark = mark_of(self.reading)
+            elif before is not None:  # the next run reads from where the last reading was
+                mark = before.mark
+        facts = BaseFacts(began_at=self.began_at, finished_at=now, incremental=self.incremental, mark=mark, trust=trust)
+        return msgspec.json.encode(facts)
+
+
+@asynccontextmanager
+async def round_of(
+    session: Session, capabilities: Capabilities, path: Path, freshness: Freshness
+) -> AsyncIterator[Round]:
+    """Looks at the base in `path` and at the audit log, and decides what is asked again.
+
+    Nothing is looked at unless incremental runs are made from that base. Why an incremental run has to be a full crawl
+    is told in the log. Raises what `Client.ask` raises where the log gives no answer because the run has to end.
+    """
+    settings = session.settings
+    found = Round(settings, began_at=time.time())
+    try:
+        try:
+            await _open(found, path, fingerprint_of(settings, capabilities))
+        except NoBaseError as reason:
+            await found.close()
+            if settings.incremental:
+                freshness.full_because = str(reason)
+                _log.info("a full crawl: %s", reason, extra=event(Event.FULL_CRAWL, reason=str(reason)))
+        if found.incremental:
+            await _read(found, session, capabilities, freshness)
+            if settings.incremental and found.base is not None and found.facts is not None:
+                await _plan(found, found.base, found.facts, freshness)
+        yield found
+    finally:
+        await found.close()
+
+
+async def _open(found: Round, path: Path, fingerprint: Fingerprint) -> None:
+    """Raises NoBaseError."""
+    found.base = base = await Base.open(path, fingerprint)
+    try:
+        found.facts = msgspec.json.decode(base.facts, type=BaseFacts)
+    except msgspec.MsgspecError as error:
+        raise NoBaseError(f"the answers of the last upload in {path} are of another version") from error
+    if found.incremental:
+        await base.prove()
+    else:
+        await found.close()
+
+
+async def _read(found: Round, session: Session, capabilities: Capabilities, freshness: Freshness) -> None:
+    """What the audit log says of the time since the base was made."""
+    facts = found.facts
+    mark = None if facts is None else facts.mark
+    if mark is not None:
+        since = mark.window_start
+    else:
+        since = round((found.began_at if facts is None else facts.began_at) * 1000) - OVERLAP
+    log = AuditLog(session.client, base_url_parts(session.settings.bitbucket_url).path, capabilities.user_id)
+    most = PAGES if session.settings.incremental else PAGES_OF_A_FULL_CRAWL
+    reading = await log.read(since, now=found.began_at, sleep=session.clock.sleep, keep=is_wanted, most_pages=most)
+    found.reading = reading
+    if isinstance(reading, Unreadable):
+        freshness.log_unusable = reading.said if reading.lasting else None
+        return
+    freshness.log_read = True
+    found.named = what_is_named(reading.events, mark)
+    for key, things in found.named.skipped.items():
+        _log.warning(
+            "the audit log names %d things for %s, which is no reason to ask for them all again",
+            things,
+            quote(key),
+            extra=event(Event.AUDIT_KEY_SKIPPED, key=key, things=things),
+        )
+
+
+async def _plan(found: Round, base: Base, facts: BaseFacts, freshness: Freshness) -> None:
+    """What is asked again."""
+    settings, reading = found.settings, found.reading
+    index = BaseIndex()
+    async for item in base.replay(index.wanted):
+        index.add(item)
+    in_doubt: tuple[Doubt, ...] = ()
+    if reading is not None:
+        in_doubt = doubts(facts.mark, reading, include=settings.include, trust=facts.trust)
+    for doubt in in_doubt:
+        _log.warning("%s", doubt.words, extra=event(Event.AUDIT_LOG_DOUBTED, reason=doubt.reason))
+    last_took = min(facts.finished_at - facts.began_at, settings.max_age_seconds * _LONGEST_RUN)
+    due = due_by_age(
+        index.read_at,
+        now=found.began_at + max(0.0, last_took),
+        max_age=settings.max_age_seconds,
+        bound=age_bound(settings.max_age_seconds, in_doubt),
+        since_last_run=found.began_at - facts.began_at,
+    )
+    to_server = _as_it_is if facts.mark is None else facts.mark.to_server
+    plan = Plan(index, named=found.named, to_server=to_server, due=due, finished_at=facts.finished_at)
+    freshness.incremental = True
+    freshness.doubts = tuple(doubt.words for doubt in in_doubt)
+    found.start = Start(base, plan)
+
+
+def _as_it_is(ours: float) -> int:
+    """In milliseconds, where nothing is known of the server's clock."""
+    return round(ours * 1000)
