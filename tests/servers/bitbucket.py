@@ -42,6 +42,8 @@ class RiggedOptions(ServerOptions):
     """Kinds of endpoints (`routes.KINDS`) that this server does not have: 404, as for an app that is switched off."""
     dates_as_text: bool = False
     """Dates of keys and tokens as the documentation shows them, not as servers send them: milliseconds."""
+    cursor_as_object: bool = False
+    """`nextPageCursor` of the audit log as one of Atlassian's documents shows it, not as servers send it: a text."""
     gaps: int = 0
     """`nextPageStart` jumps by that many places."""
     empty_pages: bool = False
@@ -189,6 +191,11 @@ class RiggedBitbucket(EmbeddedBitbucket):
             answer = ask(where.query)
         if self.rig.dates_as_text and answer.status == 200 and where.kind.partition("-")[2] in _DATED:
             answer.body = msgspec.json.encode(_with_dates(msgspec.json.decode(answer.body)))
+        if self.rig.cursor_as_object and answer.status == 200 and where.kind == "audit-events":
+            content = msgspec.json.decode(answer.body)
+            if "nextPageCursor" in content["pagingInfo"]:
+                content["pagingInfo"]["nextPageCursor"] = {"cursor": content["pagingInfo"]["nextPageCursor"]}
+            answer.body = msgspec.json.encode(content)
         return answer
 
     def response(self, answer: ServerAnswer, caller: Caller | None) -> web.Response:

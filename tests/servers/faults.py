@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from oaa_bitbucket_async.demo.bitbucket import faults
-from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer
+from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer, refusal
 from oaa_bitbucket_async.demo.bitbucket.routes import Route
 from oaa_bitbucket_async.demo.model import Estate
 from tests.servers.changes import delete_project, delete_repository
@@ -15,6 +15,7 @@ FAULTS = {
     "other-answer": "`status`, `headers` and `body` in place of the answer, as JSON",
     "duplicate-rows": "a later page begins with the last row of the one before",
     "shifted-rows": "a later page begins one row late, as if one had been deleted before it",
+    "too-many-searches": "500, as the audit log answers while others search in it",
     "vanished": "the repository or project that is asked for is deleted first, so that it is 404",
 }
 
@@ -35,6 +36,9 @@ class Fault(faults.ServerFault):
 
     def instead(self) -> ServerAnswer | None:
         """The answer that is given in place of Bitbucket's."""
+        if self.name == "too-many-searches":
+            message = "Can't perform search as there are many other search requests in progress"
+            return refusal(500, message, "com.atlassian.audit.api.AuditSearchException").answer
         return ServerAnswer(self.status, self.body, self.headers) if self.name == "other-answer" else super().instead()
 
     def change(self, where: Route, estate: Estate) -> None:

@@ -1,7 +1,43 @@
 """What administrators and users do to an estate while a server shows it. Each change is told to its listeners."""
 
-from oaa_bitbucket_async.demo.changes.grants import archive, grant, revoke, revoke_all, set_defaults, set_public
-from oaa_bitbucket_async.demo.changes.people import delete_group, delete_user
+from oaa_bitbucket_async.demo.changes.activity import (
+    look_around,
+    start_node,
+)
+from oaa_bitbucket_async.demo.changes.credentials import (
+    add_access_key,
+    add_gpg_key,
+    add_ssh_key,
+    change_token,
+    create_token,
+    delete_token,
+    lift_restriction,
+    remove_access_key,
+    remove_gpg_key,
+    remove_ssh_key,
+    restrict,
+    service_user_of,
+    set_merge_checks,
+)
+from oaa_bitbucket_async.demo.changes.grants import (
+    archive,
+    grant,
+    revoke,
+    revoke_all,
+    set_defaults,
+    set_public,
+)
+from oaa_bitbucket_async.demo.changes.people import (
+    add_member,
+    create_group,
+    create_user,
+    delete_group,
+    delete_user,
+    let_seven_days_pass,
+    remove_member,
+    rename_user,
+    synchronise_directory,
+)
 from oaa_bitbucket_async.demo.changes.places import (
     create_personal_project,
     create_project,
@@ -13,19 +49,41 @@ from oaa_bitbucket_async.demo.changes.places import (
 )
 
 __all__ = [
+    "add_access_key",
+    "add_gpg_key",
+    "add_member",
+    "add_ssh_key",
     "archive",
+    "change_token",
+    "create_group",
     "create_personal_project",
     "create_project",
     "create_repository",
+    "create_token",
+    "create_user",
     "delete_group",
     "delete_project",
     "delete_repository",
+    "delete_token",
     "delete_user",
     "grant",
+    "let_seven_days_pass",
+    "lift_restriction",
+    "look_around",
     "move_repository",
+    "remove_access_key",
+    "remove_gpg_key",
+    "remove_member",
+    "remove_ssh_key",
     "rename_project",
+    "rename_user",
+    "restrict",
     "revoke",
     "revoke_all",
+    "service_user_of",
     "set_defaults",
+    "set_merge_checks",
     "set_public",
+    "start_node",
+    "synchronise_directory",
 ]

@@ -53,6 +53,7 @@ def delete_project(estate: Estate, key: str) -> None:
     estate.projects.remove(project)
     estate.repositories = [r for r in estate.repositories if r.project is not project]
     estate.renamed = {old: new for old, new in estate.renamed.items() if new is not project}
+    estate.moved = {old: new for old, new in estate.moved.items() if new.project is not project}
     estate.changed()
     for repository in repositories:
         tell(estate, "repository deleted", place_things(repository))

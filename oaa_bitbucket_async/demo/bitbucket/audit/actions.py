@@ -95,11 +95,77 @@ def _people() -> dict[str, Action]:
     return found
 
 
+def _credentials() -> dict[str, Action]:
+    """Keys and tokens; those of projects are called as those of repositories are, which were recorded."""
+    found = {}
+    local, people = "local-config-and-administration", "user-management"
+    for level, category in (("project", "projects"), ("repository", "repositories")):
+        for what, key, text in (("added", "granted", "added to"), ("removed", "revoked", "deleted from")):
+            key = f"bitbucket.ssh.audit.action.sshaccesskey{key}.{level}"
+            found[f"{level} access key {what}"] = _action(key, f"SSH access key {text} {level}", category, local)
+    for level in ("user", "project", "repository"):
+        suffix = "personal" if level == "user" else level
+        for what, done in (("created", "created"), ("changed", "modified"), ("deleted", "deleted")):
+            area = people if level == "user" or what == "changed" else "security"
+            key = f"bitbucket.access.tokens.audit.action.accesstoken{done}.{suffix}"
+            found[f"{level} token {what}"] = _action(
+                key, f"{suffix.capitalize()} access token {what}", "usersandgroups", area
+            )
+    for what, done in (("added", "created"), ("removed", "deleted")):
+        for kind, prefix in (("SSH", "ssh.audit.action.sshkey"), ("GPG", "plugins.gpg.audit.action.gpgevent.")):
+            found[f"{kind} key {what}"] = _action(
+                f"bitbucket.{prefix}{done}", f"{kind} key {done}", "usersandgroups", people
+            )
+    return found
+
+
+def _inventions() -> dict[str, Action]:
+    """Rows that nobody has seen. Their keys are made up."""
+    local, people = "local-config-and-administration", "user-management"
+    invented = "bitbucket.invented.audit.action."
+    found = {}
+    for what, category, area in (
+        ("branch restriction added", "repositories", local),
+        ("branch restriction removed", "repositories", local),
+        ("pull request settings changed", "repositories", local),
+        ("user created automatically", "usersandgroups", people),
+        ("user deleted automatically", "usersandgroups", people),
+        ("group created automatically", "usersandgroups", people),
+        ("group deleted automatically", "usersandgroups", people),
+    ):
+        found[what] = _action(invented + what.lower().replace(" ", ""), what.capitalize(), category, area)
+    return found
+
+
+def _activity() -> dict[str, Action]:
+    requests = "bitbucket.service.pullrequest.audit.action.pullrequest"
+    activity = "end-user-activity"
+    return {
+        "repository viewed": _action(
+            _REPOSITORY + "repositoryaccessed", "Repository accessed by user", "repositories", activity
+        ),
+        "pull request opened": _action(requests + "opened", "Pull request opened", "repositories", activity),
+        "pull request merged": _action(requests + "merged", "Pull request merged", "repositories", activity),
+        "plugin enabled": _action(
+            "bitbucket.service.plugin.audit.action.pluginenabled",
+            "Plugin enabled",
+            "apps",
+            "global-config-and-administration",
+        ),
+    }
+
+
 _AUDIT = ("atlassian.audit.event.category.audit", "Auditing", "audit-log")
 ACTIONS: dict[str, Action] = {
     **_permissions(),
     **_places(),
     **_people(),
+    **_credentials(),
+    **_inventions(),
+    **_activity(),
+    "audit log configured": Action(
+        "atlassian.audit.event.action.audit.config.updated", "Audit Log configuration updated", *_AUDIT
+    ),
     "audit log searched": Action("atlassian.audit.event.action.audit.search", "Audit Log search performed", *_AUDIT),
 }
 """By the names that changes of an estate tell them with (`Happening.what`)."""
@@ -117,6 +183,9 @@ ATTRIBUTES = {
 
 CHANGED_VALUES = {
     "permission": ("bitbucket.service.user.audit.attribute.permission.permission", "Permission"),
+    "coverage": ("atlassian.audit.event.change.coverage.level", "Coverage Level"),
+    "retention": ("atlassian.audit.event.change.retention", "Retention"),
+    "deny list": ("atlassian.audit.event.change.deny.list", "Deny List"),
     "user name": ("bitbucket.service.user.audit.attribute.user.name", "Username"),
     "public": (_PROJECT + "projectmodified.public", "Public"),
     "project key": (_PROJECT + "projectmodified.key", "Key"),

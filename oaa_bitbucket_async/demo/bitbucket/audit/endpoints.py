@@ -69,7 +69,8 @@ class AuditEndpoints:
 
     def _retention(self, request: ServerRequest) -> ServerAnswer:
         self._reader(request)
-        return _json({"period": f"P{self._log.retention_years}Y"})
+        years, rest = divmod(self._log.retention_days, 365)
+        return _json({"period": f"P{self._log.retention_days}D" if rest else f"P{years}Y"})
 
     def _denied(self, request: ServerRequest) -> ServerAnswer:
         self._reader(request)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from oaa_bitbucket_async.demo.bitbucket.audit.actions import ACTIONS, AREAS, ATTRIBUTES, CHANGED_VALUES, Action
-from oaa_bitbucket_async.demo.happening import Happening, Thing
+from oaa_bitbucket_async.demo.happening import Happening, Replaced, Thing
 from oaa_bitbucket_async.demo.model import Estate
 
 ROW_LIMIT = 10_000_000
@@ -52,7 +52,7 @@ class AuditLog:
         self.clock = clock
         self.coverage = dict.fromkeys(AREAS, "base")
         self.denied: list[str] = []
-        self.retention_years = 3
+        self.retention_days = 3 * 365
         self.row_limit = ROW_LIMIT
         self._rows: list[Row] = []
         self._last_id = 0
@@ -61,6 +61,28 @@ class AuditLog:
     def now(self) -> int:
         """Milliseconds since 1970."""
         return round(self.clock() * 1000)
+
+    # --- settings ---------------------------------------------------------------------------------------------
+
+    def set_coverage(self, area: str, level: str) -> None:
+        """Sets the coverage level of an area: off, base, advanced or full."""
+        name, old = area.replace("-", "_"), self.coverage[area]
+        self.coverage[area] = level
+        self._tell_settings(Replaced("coverage", f"{name} : {old}", f"{name} : {level}"))
+
+    def set_denied(self, texts: Sequence[str]) -> None:
+        """Writes no more rows of actions with these texts."""
+        old, self.denied = self.denied, list(texts)
+        self._tell_settings(Replaced("deny list", ", ".join(old), ", ".join(texts)))
+
+    def set_retention(self, days: int) -> None:
+        """Keeps rows so long."""
+        self.retention_days = days
+        years, rest = divmod(days, 365)
+        self._tell_settings(Replaced("retention", None, f"{days} Days" if rest else f"{years} Years"))
+
+    def _tell_settings(self, replaced: Replaced) -> None:
+        self.write(Happening("audit log configured", replaced=[replaced]))
 
     # --- writing ----------------------------------------------------------------------------------------------
 
@@ -139,7 +161,7 @@ class AuditLog:
 
     def _forget(self) -> None:
         """Drops rows that are too old, or beyond the limit."""
-        oldest = self.now() - self.retention_years * 365 * 86_400_000
+        oldest = self.now() - self.retention_days * 86_400_000
         old = bisect_right(self._rows, (oldest, 0), key=_place)
         too_many = len(self._rows) - self.row_limit
         if too_many > 0:
