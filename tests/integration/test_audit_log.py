@@ -22,6 +22,7 @@ from oaa_bitbucket_async.bitbucket.stats import RequestStats
 from oaa_bitbucket_async.bitbucket.transport import connect
 from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.incremental.doubts import Reason, doubts
+from oaa_bitbucket_async.collect.incremental.explained import explains
 from oaa_bitbucket_async.collect.incremental.keys import is_wanted
 from oaa_bitbucket_async.collect.incremental.mark import AuditMark, mark_of
 from oaa_bitbucket_async.collect.incremental.named import what_is_named
@@ -157,6 +158,30 @@ async def test_pages_by_cursor_show_the_same_as_one() -> None:
         }
         cut = await it.sound(mark, most_pages=1)
         assert [doubt.reason for doubt in doubts(mark, cut, include=(), trust=None)] == [Reason.TOO_MANY]
+
+
+@on_a_loop
+async def test_a_change_while_the_run_goes_on_has_a_row_after_the_reading() -> None:
+    async with site() as it:
+        reading = await it.sound()
+        assert reading.own is not None
+        unit = Unit(kinds.REPOSITORY_USERS, str(it.estate.repositories[0].id))
+        it.clock.time += 60
+        grant(it.estate, "REPO_READ", it.estate.repositories[0], user="cleo")
+        later = await it.reader.since(reading.own.time, keep=is_wanted)
+        assert not isinstance(later, Unreadable)
+        assert not explains(reading.events, unit, reading.own.time)
+        assert explains([*later, *reading.events], unit, reading.own.time)
+
+
+@pytest.mark.parametrize(("days", "told"), [(0, 0), (3, 1), (40, 30), (800, 365)])
+@on_a_loop
+async def test_how_far_back_the_log_reaches(days: int, told: int) -> None:
+    async with site() as it:
+        it.clock.time -= days * 24 * HOUR
+        grant(it.estate, "REPO_READ", it.estate.repositories[0], user="cleo")
+        it.clock.time += days * 24 * HOUR
+        assert await it.reader.reach(it.clock.time) == told
 
 
 class Forgetful(AuditLog):

@@ -7,6 +7,7 @@ by the cursor in our own words: the link that an answer gives is never followed.
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -29,7 +30,7 @@ BEFORE = 30 * 60 * 1000
 """Milliseconds before now that are read where no earlier reading tells where to begin."""
 KIND = "audit-log"
 """By which these questions are counted and paced."""
-
+_REACHES = (365, 90, 30, 7, 1)
 _ROOT = "/rest/auditing/1.0"
 _PAGES = LogPages()
 _COVERAGE = "configuration/coverage"
@@ -52,6 +53,15 @@ class _DenyList(msgspec.Struct, frozen=True):
 _coverage = msgspec.json.Decoder(_Coverage)
 _deny_list = msgspec.json.Decoder(_DenyList)
 _anything: msgspec.json.Decoder[object] = msgspec.json.Decoder()
+
+
+class _Window(NamedTuple):
+    events: list[AuditEvent]
+    oldest: int | None
+    rows: int
+    complete: bool
+    pages: int
+    bytes: int
 
 
 def _everything(_: AuditEvent) -> bool:
@@ -88,9 +98,42 @@ class AuditLog:
             settings = await self.settings()
             if since is None:
                 since = (own.time if own is not None else round(now * 1000)) - BEFORE
-            return await self._window(since, own, settings, now, keep, most_pages)
+            window = await self._window(since, keep, most_pages)
         except RequestProblem as problem:
             return _unreadable(problem)
+        return Reading(
+            events=window.events,
+            oldest=window.oldest,
+            rows=window.rows,
+            complete=window.complete,
+            own=own,
+            read_at=now,
+            settings=settings,
+            pages=window.pages,
+            bytes=window.bytes,
+        )
+
+    async def since(
+        self, time: int, *, keep: Keep = _everything, most_pages: int = MOST_PAGES
+    ) -> list[AuditEvent] | Unreadable:
+        """The rows from `time` on, as they are now, newest first; nothing is waited for. Raises as `read` does.
+
+        For a change that was found while units were asked: its row may be younger than the reading that came before.
+        """
+        try:
+            return (await self._window(time, keep, most_pages)).events
+        except RequestProblem as problem:
+            return _unreadable(problem)
+
+    async def reach(self, now: float) -> int | Unreadable:
+        """How many days back there are rows at least: 365, 90, 30, 7, 1 or 0. `now` in seconds since 1970."""
+        try:
+            for days in _REACHES:
+                if (await self._page(None, None, 1, until=round((now - days * 86_400) * 1000))).events:
+                    return days
+        except RequestProblem as problem:
+            return _unreadable(problem)
+        return 0
 
     async def probe(self) -> Unreadable | None:
         """Whether the log can be read, by one row of it; None: it can. Raises as `read` does."""
@@ -156,9 +199,7 @@ class AuditLog:
     def _is_ours(self, event: AuditEvent) -> bool:
         return event.key == SEARCHED and (self._me is None or event.users in ((), (self._me,)))
 
-    async def _window(
-        self, since: int, own: AuditEvent | None, settings: LogSettings, now: float, keep: Keep, most_pages: int
-    ) -> Reading:
+    async def _window(self, since: int, keep: Keep, most_pages: int) -> _Window:
         kept: list[AuditEvent] = []
         oldest: int | None = None
         cursor: str | None = None
@@ -179,20 +220,12 @@ class AuditLog:
                 detail = "the audit log leads from one page to a page that was there before"
                 raise Fault(f"{self._root}/events", detail, reason=FaultReason.PAGING)
             known.add(cursor or "")
-        return Reading(
-            events=kept,
-            oldest=oldest,
-            rows=rows,
-            complete=complete,
-            own=own,
-            read_at=now,
-            settings=settings,
-            pages=pages,
-            bytes=size,
-        )
+        return _Window(kept, oldest, rows, complete, pages, size)
 
-    async def _page(self, since: int | None, cursor: str | None, limit: int) -> LogPage:
+    async def _page(self, since: int | None, cursor: str | None, limit: int, *, until: int | None = None) -> LogPage:
         path = f"{self._root}/events?limit={limit}"
+        if until is not None:
+            path += f"&to={_instant(until)}"
         if since is not None:
             path += f"&from={_instant(since)}"
         if cursor is not None:

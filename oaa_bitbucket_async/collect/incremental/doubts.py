@@ -22,8 +22,8 @@ CLOCK_WENT_BACK = 300_000
 """Milliseconds by which the server's clock has to have gone back against ours."""
 _PLUGINS_OF_A_START = 50
 """So many plugins are enabled at one time only when a node starts; it enables about 150."""
-_ALWAYS = ("permissions", "global-config-and-administration")
-"""Grants, and the starts of nodes."""
+_ALWAYS = ("permissions", "global-config-and-administration", "audit-log")
+"""Grants, the starts of nodes, and our own searches with changes of the log's settings."""
 _AREAS = {
     Include.ACCESS_KEYS: ("local-config-and-administration",),
     Include.TOKENS: ("security", "user-management", "local-config-and-administration"),

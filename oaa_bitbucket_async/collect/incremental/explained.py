@@ -16,6 +16,9 @@ from oaa_bitbucket_async.collect.units import Subject
 class Explanations:
     """By thing, the newest row that could explain a change of it: any that does not only tell of reading.
 
+    `events` are the rows of the window and, where a change is left that they do not explain, those written since
+    (`AuditLog.since`): a run asks for a while, and what changes meanwhile has its row after the reading.
+
     That is more than what is a reason to ask: rows of keys that were skipped, and the project of a row about a
     repository.
     """

@@ -3,7 +3,7 @@
 DESIGN.md section 7, "What the log names". No row is ever applied to a stored answer: it only tells where to ask.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -70,23 +70,25 @@ def is_of_permissions(kind: AnyKind) -> bool:
 def what_is_named(events: Iterable[AuditEvent], mark: AuditMark | None) -> Named:
     """What the rows of a window name, less those that the mark has seen. Rows of requests that were made count too."""
     named = Named()
-    unknown: dict[str, set[Subject]] = defaultdict(set)
     new = list(new_events(events, mark))
+    meaning = {key: about(key) for key in {event.key for event in new}}
+    unknown: dict[str, set[Subject]] = {key: set() for key in meaning if not is_known(key)}
     for event in new:
-        if not is_known(event.key):
-            unknown[event.key].update(subjects_of(event, about(event.key)))
+        if event.key in unknown:
+            unknown[event.key].update(subjects_of(event, meaning[event.key]))
     named.skipped = {key: len(things) for key, things in sorted(unknown.items()) if len(things) > MOST_THINGS}
     for event in new:
         if event.key not in named.skipped:
-            _enter(named, event)
+            _enter(named, event, meaning[event.key])
     return named
 
 
 def new_events(events: Iterable[AuditEvent], mark: AuditMark | None) -> Iterator[AuditEvent]:
     """Less those that the mark has seen; of several that are alike, as many as it has seen."""
     seen = Counter(mark.seen if mark is not None else ())
+    newest = max((event.time for event in seen), default=0)
     for event in events:
-        if seen[event] > 0:
+        if event.time <= newest and seen[event] > 0:
             seen[event] -= 1
         else:
             yield event
@@ -106,8 +108,7 @@ def subjects_of(event: AuditEvent, what: About) -> list[Subject]:
     return found
 
 
-def _enter(named: Named, event: AuditEvent) -> None:
-    what = about(event.key)
+def _enter(named: Named, event: AuditEvent, what: About) -> None:
     subjects = subjects_of(event, what)
     if not subjects:
         return
