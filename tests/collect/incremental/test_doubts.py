@@ -54,6 +54,7 @@ def test_a_log_that_can_never_be_read_is_a_fact_and_no_doubt(why: Why) -> None:
         (reading(GRANT, own=OWN, complete=False), [Reason.TOO_MANY]),
         (sound(row(PLUGIN_ENABLED, NOON + 1, node_start=True)), [Reason.NODE_START]),
         (sound(*[row(PLUGIN_ENABLED, NOON + 1)] * 149), [Reason.NODE_START]),
+        (sound(*[row(PLUGIN_ENABLED, NOON - 1)] * 149), []),
         (sound(row(PLUGIN_ENABLED, NOON + 1)), []),
         (sound(row(LOG_CHANGED, NOON + 1, users=(3,))), [Reason.SETTINGS]),
         (sound(read_at=(NOON + HOUR + CLOCK_WENT_BACK) / 1000), []),
@@ -62,7 +63,14 @@ def test_a_log_that_can_never_be_read_is_a_fact_and_no_doubt(why: Why) -> None:
     ],
     ids=[
         *("could not be read", "own row did not show up", "anchor gone", "does not reach back", "empty", "too many"),
-        *("a node started", "149 plugins enabled", "one plugin enabled", "settings changed", "clocks differ a little"),
+        *(
+            "a node started",
+            "149 plugins enabled",
+            "149 before",
+            "one plugin enabled",
+            "settings changed",
+            "clocks differ a little",
+        ),
         *("server's clock went back", "our clock went back"),
     ],
 )
