@@ -181,10 +181,10 @@ async def _read(found: Round, session: Session, capabilities: Capabilities, fres
         since = round((found.began_at if facts is None else facts.began_at) * 1000) - OVERLAP
     log = AuditLog(session.client, base_url_parts(session.settings.bitbucket_url).path, capabilities.user_id)
     most = PAGES if session.settings.incremental else PAGES_OF_A_FULL_CRAWL
-    reading = await log.read(since, now=found.began_at, sleep=session.clock.sleep, keep=is_wanted, most_pages=most)
+    reading = await log.read(since, now=time.time, sleep=session.clock.sleep, keep=is_wanted, most_pages=most)
     found.reading = reading
     if isinstance(reading, Unreadable):
-        freshness.log_unusable = reading.said if reading.lasting else None
+        freshness.log_unusable = reading.words if reading.lasting else None
         return
     freshness.log_read = True
     found.named = what_is_named(reading.events, mark)

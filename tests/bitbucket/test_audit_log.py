@@ -98,7 +98,7 @@ def read(log: Log, since: int | None = 0, me: int | None = ME, **more: Any) -> t
     async def go() -> Reading | Unreadable:
         client = client_of(Wire(log), max_attempts=2)
         client.prove_by(API.login_proof())
-        return await AuditLog(client, "", me).read(since, now=NOW, sleep=sleep, **more)
+        return await AuditLog(client, "", me).read(since, now=lambda: NOW, sleep=sleep, **more)
 
     return run_virtual(go()), slept
 
@@ -225,7 +225,7 @@ def test_a_login_that_is_lost_ends_the_run() -> None:
     async def go() -> None:
         client = client_of(Wire(lambda _: error(401, "Authentication required", user=None)), max_attempts=2)
         client.prove_by(API.login_proof())
-        await AuditLog(client, "", ME).read(0, now=NOW, sleep=asyncio.sleep)
+        await AuditLog(client, "", ME).read(0, now=lambda: NOW, sleep=asyncio.sleep)
 
     with pytest.raises(CredentialError):
         run_virtual(go())

@@ -68,7 +68,7 @@ class Site:
     async def read(self, mark: AuditMark | None = None, **more: Any) -> Reading | Unreadable:
         self.clock.time += 1
         since = mark.window_start if mark is not None else None
-        return await self.reader.read(since, now=self.clock.time, sleep=self.clock.sleep, keep=is_wanted, **more)
+        return await self.reader.read(since, now=self.clock, sleep=self.clock.sleep, keep=is_wanted, **more)
 
     async def sound(self, mark: AuditMark | None = None, **more: Any) -> Reading:
         found = await self.read(mark, **more)

@@ -58,6 +58,7 @@ _anything: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 class _Window(NamedTuple):
     events: list[AuditEvent]
     oldest: int | None
+    newest: int | None
     rows: int
     complete: bool
     pages: int
@@ -80,7 +81,7 @@ class AuditLog:
         self,
         since: int | None,
         *,
-        now: float,
+        now: Callable[[], float],
         sleep: Sleep,
         keep: Keep = _everything,
         most_pages: int = MOST_PAGES,
@@ -88,26 +89,29 @@ class AuditLog:
         """The rows from `since` on (milliseconds by the server's clock; None: the last half hour).
 
         Before that a search is made and its own row is waited for: once it is there, so is what the same node had to
-        write before it. `now` is our clock (seconds since 1970), `sleep` waits for so many seconds. Of rows that `keep`
-        does not take only the number is kept.
+        write before it. `now` tells our time in seconds since 1970, `sleep` waits for so many seconds. Of rows that
+        `keep` does not take only the number is kept.
 
         Raises CredentialError if the login is lost, and what ends a run (outages, a stop).
         """
         try:
-            own = await self._own_row(await self._first_look(ROWS), sleep)
+            before = await self._first_look(ROWS)
+            read_at = now()
+            own = await self._own_row(before, sleep)
             settings = await self.settings()
             if since is None:
-                since = (own.time if own is not None else round(now * 1000)) - BEFORE
+                since = (own.time if own is not None else round(read_at * 1000)) - BEFORE
             window = await self._window(since, keep, most_pages)
         except RequestProblem as problem:
             return _unreadable(problem)
         return Reading(
             events=window.events,
             oldest=window.oldest,
+            newest=window.newest,
             rows=window.rows,
             complete=window.complete,
             own=own,
-            read_at=now,
+            read_at=read_at,
             settings=settings,
             pages=window.pages,
             bytes=window.bytes,
@@ -202,6 +206,7 @@ class AuditLog:
     async def _window(self, since: int, keep: Keep, most_pages: int) -> _Window:
         kept: list[AuditEvent] = []
         oldest: int | None = None
+        newest: int | None = None
         cursor: str | None = None
         rows = pages = size = 0
         known: set[str] = set()
@@ -212,7 +217,9 @@ class AuditLog:
             events = [event for event in page.events if event.time >= since]
             rows += len(events)
             if events:
-                oldest = min(oldest or events[0].time, *(event.time for event in events))
+                times = [event.time for event in events]
+                oldest = min(times) if oldest is None else min(oldest, *times)
+                newest = max(times) if newest is None else max(newest, *times)
             kept += filter(keep, events)
             cursor = page.cursor
             complete = cursor is None or (bool(page.events) and not events)
@@ -220,7 +227,7 @@ class AuditLog:
                 detail = "the audit log leads from one page to a page that was there before"
                 raise Fault(f"{self._root}/events", detail, reason=FaultReason.PAGING)
             known.add(cursor or "")
-        return _Window(kept, oldest, rows, complete, pages, size)
+        return _Window(kept, oldest, newest, rows, complete, pages, size)
 
     async def _page(self, since: int | None, cursor: str | None, limit: int, *, until: int | None = None) -> LogPage:
         path = f"{self._root}/events?limit={limit}"

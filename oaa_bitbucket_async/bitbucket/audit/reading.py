@@ -28,6 +28,8 @@ class Reading:
     """Newest first, as far as `keep` kept them."""
     oldest: int | None
     """The time of the oldest row that was read, kept or not; None if there was none."""
+    newest: int | None
+    """The same of the newest."""
     rows: int
     """How many rows were read."""
     complete: bool
@@ -35,7 +37,8 @@ class Reading:
     own: AuditEvent | None
     """The row that this reading's first search left in the log; None if it did not show up in time."""
     read_at: float
-    """Seconds since 1970 by our clock, before the first search."""
+    """Seconds since 1970 by our clock, when the first search had been answered. The own row has about that time, and
+    not a later one, by the server's clock."""
     settings: LogSettings
     pages: int = 0
     bytes: int = 0

@@ -58,8 +58,13 @@ def mark_of(reading: Reading) -> AuditMark:
 
 
 def server_time_of(reading: Reading) -> int:
-    """The server's clock when the log was read: that of our own row, or else, as far as is known, ours."""
-    return reading.own.time if reading.own is not None else round(reading.read_at * 1000)
+    """The server's clock when the log was read: that of our own row, or else of the newest row, or else ours.
+
+    Where it is too early, the next window is longer and units pass for older than they are, which costs questions only.
+    """
+    if reading.own is not None:
+        return reading.own.time
+    return reading.newest if reading.newest is not None else round(reading.read_at * 1000)
 
 
 def fingerprint(settings: LogSettings) -> str:

@@ -43,6 +43,7 @@ def reading(
     return Reading(
         events=found,
         oldest=found[-1].time if found else None,
+        newest=found[0].time if found else None,
         rows=len(found),
         complete=complete,
         own=own,

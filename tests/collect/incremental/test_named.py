@@ -142,6 +142,15 @@ def test_a_mark_keeps_what_may_be_a_reason_and_nothing_of_reading() -> None:
     assert mark.anchor == searched()
 
 
+def test_without_an_own_row_the_newest_row_tells_the_server_s_clock() -> None:
+    """It may be hours behind ours: the next window must not begin after what it has to show."""
+    grant = row(f"{USERS}repositorypermissiongranted", NOON, repositories=(11,))
+    mark = mark_of(reading(grant, read_at=NOON / 1000 + 7200))
+    assert mark.server_time == NOON
+    assert mark.to_server(mark.read_at) == NOON
+    assert mark_of(reading(read_at=NOON / 1000)).server_time == NOON
+
+
 def test_a_unit_that_was_read_after_the_newest_row_is_not_asked_again() -> None:
     unit = Unit(kinds.REPOSITORY_USERS, "11")
     named = what_is_named(
