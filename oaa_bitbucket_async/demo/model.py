@@ -4,9 +4,10 @@ Plain, mutable dataclasses: an Estate can be built by hand, and changed while th
 people do to one, and tells its listeners. Whoever changes a field calls `Estate.changed()` after it; nobody is told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import Literal, NamedTuple, get_args
 
 from oaa_bitbucket_async.demo.branch_permissions import (
     NO_CHECKS,
@@ -17,6 +18,8 @@ from oaa_bitbucket_async.demo.branch_permissions import (
 from oaa_bitbucket_async.demo.credentials import ModelAccessKey, ModelAccessToken, ModelGpgKey, ModelSshKey
 from oaa_bitbucket_async.demo.happening import Happening
 
+Kind = Literal["users", "groups", "projects", "repositories"]
+"""What is found by its name."""
 NORMAL, PERSONAL = "NORMAL", "PERSONAL"
 
 
@@ -129,7 +132,7 @@ class ModelRepository:
         return f"<Repository {self.project.key}/{self.slug}>"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Estate:
     """Everything on one instance. Listings show it in the order of these lists.
 
@@ -150,33 +153,35 @@ class Estate:
     vanished: set[tuple[str, str]] = field(default_factory=set)
     listeners: list[Callable[[Happening], None]] = field(default_factory=list)
     revision: int = 0
-    _index: "_Index | None" = None
+
+    def __post_init__(self) -> None:
+        self._index = _Index(self)
 
     # --- finding ----------------------------------------------------------------------------------------------
 
     def user(self, name: str) -> ModelUser | None:
         """By name, ignoring case; deleted ones too."""
-        return self._indexed().users.get(name.lower())
+        return self._index.users.get(name.lower())
 
     def user_by_slug(self, slug: str) -> ModelUser | None:
         """By slug; deleted ones not."""
-        return self._indexed().slugs.get(slug.lower())
+        return self._index.slugs.get(slug.lower())
 
     def group(self, name: str) -> ModelGroup | None:
         """By name, ignoring case."""
-        return self._indexed().groups.get(name.lower())
+        return self._index.groups.get(name.lower())
 
     def project(self, key: str) -> ModelProject | None:
         """By key, ignoring case."""
-        return self._indexed().projects.get(key.upper())
+        return self._index.projects.get(key.upper())
 
     def repository(self, key: str, slug: str) -> ModelRepository | None:
         """By project key and slug, ignoring case."""
-        return self._indexed().repositories.get((key.upper(), slug.lower()))
+        return self._index.repositories.get((key.upper(), slug.lower()))
 
     def repositories_of(self, project: ModelProject) -> list[ModelRepository]:
         """The project's repositories, in the order of `repositories`."""
-        return self._indexed().of_project.get(project.id, [])
+        return self._index.of_project.get(project.id, [])
 
     def anybody_reads(self, at: ModelProject | ModelRepository) -> bool:
         """Whether it is public, for a repository by its project too, and the instance allows that."""
@@ -185,36 +190,121 @@ class Estate:
 
     # --- changing ---------------------------------------------------------------------------------------------
 
-    def changed(self) -> None:
-        """Forgets what was derived from the fields. Call it after changing one."""
+    def changed(self, *kinds: Kind) -> None:
+        """Forgets what was derived from the fields. Call it after changing one.
+
+        `kinds`: only these things came, went, or have another name or place; a project's are its repositories' too.
+        `unnamed()` is for what nothing is found by, such as grants. In a large estate that saves most of the time.
+        """
         self.revision += 1
-        self._index = None
+        self._index.forget(kinds or get_args(Kind))
+
+    def unnamed(self) -> None:
+        """Something changed by which nothing is found: a grant, a flag, a key."""
+        self.revision += 1
+
+    def add_project(self, project: ModelProject) -> None:
+        """Adds one at the end, without repositories."""
+        self.projects.append(project)
+        self._index.add_project(project)
+        self.revision += 1
+
+    def add_repository(self, repository: ModelRepository) -> None:
+        """Adds one at the end."""
+        self.repositories.append(repository)
+        self._index.add_repository(repository)
+        self.revision += 1
+
+    def remove_repository(self, repository: ModelRepository) -> None:
+        """Removes one."""
+        self.repositories.remove(repository)
+        self._index.remove_repository(repository)
+        self.revision += 1
+
+    def move_repository(self, repository: ModelRepository, project: ModelProject, slug: str) -> None:
+        """Gives one another place."""
+        self._index.move_repository(repository, project, slug)
+        repository.project, repository.slug = project, slug
+        self.revision += 1
 
     def tell(self, happening: Happening) -> None:
         """Tells the listeners what was done."""
         for listener in self.listeners:
             listener(happening)
 
-    def _indexed(self) -> "_Index":
-        if self._index is None:
-            self._index = _Index(self)
-        return self._index
-
 
 class _Index:
-    """Lookups of one revision of an Estate."""
-
-    __slots__ = ("groups", "of_project", "projects", "repositories", "slugs", "users")
+    """Lookups of an Estate, made when they are needed first."""
 
     def __init__(self, estate: Estate) -> None:
-        self.users = {user.name.lower(): user for user in estate.users}
-        self.slugs = {user.slug: user for user in estate.users if not user.deleted}
-        self.groups = {group.name.lower(): group for group in estate.groups}
-        self.projects = {project.key.upper(): project for project in estate.projects}
-        self.repositories = {(r.project.key.upper(), r.slug.lower()): r for r in estate.repositories}
-        self.of_project: dict[int, list[ModelRepository]] = {}
-        for repository in estate.repositories:
+        self._estate = estate
+
+    @cached_property
+    def users(self) -> dict[str, ModelUser]:
+        return {user.name.lower(): user for user in self._estate.users}
+
+    @cached_property
+    def slugs(self) -> dict[str, ModelUser]:
+        return {user.slug: user for user in self._estate.users if not user.deleted}
+
+    @cached_property
+    def groups(self) -> dict[str, ModelGroup]:
+        return {group.name.lower(): group for group in self._estate.groups}
+
+    @cached_property
+    def projects(self) -> dict[str, ModelProject]:
+        return {project.key.upper(): project for project in self._estate.projects}
+
+    @cached_property
+    def repositories(self) -> dict[tuple[str, str], ModelRepository]:
+        return {_path(repository): repository for repository in self._estate.repositories}
+
+    @cached_property
+    def of_project(self) -> dict[int, list[ModelRepository]]:
+        found: dict[int, list[ModelRepository]] = {}
+        for repository in self._estate.repositories:
+            found.setdefault(repository.project.id, []).append(repository)
+        return found
+
+    def forget(self, kinds: Iterable[Kind]) -> None:
+        for kind in kinds:
+            for name in _DERIVED[kind]:
+                self.__dict__.pop(name, None)
+
+    def add_project(self, project: ModelProject) -> None:
+        if "projects" in self.__dict__:
+            self.projects[project.key.upper()] = project
+
+    def add_repository(self, repository: ModelRepository) -> None:
+        if "repositories" in self.__dict__:
+            self.repositories[_path(repository)] = repository
+        if "of_project" in self.__dict__:
             self.of_project.setdefault(repository.project.id, []).append(repository)
+
+    def remove_repository(self, repository: ModelRepository) -> None:
+        if "repositories" in self.__dict__:
+            self.repositories.pop(_path(repository), None)
+        if "of_project" in self.__dict__:
+            self.of_project[repository.project.id].remove(repository)
+
+    def move_repository(self, repository: ModelRepository, project: ModelProject, slug: str) -> None:
+        if "repositories" in self.__dict__:
+            self.repositories.pop(_path(repository), None)
+            self.repositories[project.key.upper(), slug.lower()] = repository
+        if project is not repository.project:
+            self.__dict__.pop("of_project", None)
+
+
+_DERIVED: dict[Kind, tuple[str, ...]] = {
+    "users": ("users", "slugs"),
+    "groups": ("groups",),
+    "projects": ("projects", "repositories", "of_project"),
+    "repositories": ("repositories", "of_project"),
+}
+
+
+def _path(repository: ModelRepository) -> tuple[str, str]:
+    return repository.project.key.upper(), repository.slug.lower()
 
 
 def slug_of(name: str) -> str:

@@ -322,3 +322,24 @@ def test_in_the_long_run_every_kind_of_change_happens_and_administrators_are_lef
     assert administrators
     assert set(administrators) <= set(estate.global_users)
     assert estate.group("stash-users") is not None
+
+
+@examples(20)
+@given(st.integers(0, 2**32))
+def test_things_are_found_by_their_new_names(seed: int) -> None:
+    estate = generate(EstateShape(users=12, groups=5, projects=4, repositories=12, personal_projects=2))
+    rng = random.Random(seed)
+    for _ in range(20):
+        before = {(r.project.key, r.slug) for r in estate.repositories}
+        random_changes(estate, rng, 3, untold=True)
+        fresh = Estate(estate.users, estate.groups, estate.projects, estate.repositories)
+        for user in estate.users:
+            assert estate.user(user.name) is fresh.user(user.name)
+            assert estate.user_by_slug(user.slug) is fresh.user_by_slug(user.slug)
+        for project in estate.projects:
+            assert estate.project(project.key) is project
+            assert estate.repositories_of(project) == fresh.repositories_of(project)
+        assert [estate.group(group.name) for group in estate.groups] == estate.groups
+        assert [estate.repository(r.project.key, r.slug) for r in estate.repositories] == estate.repositories
+        for key, slug in before:
+            assert estate.repository(key, slug) is fresh.repository(key, slug)

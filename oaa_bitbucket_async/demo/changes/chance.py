@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from oaa_bitbucket_async.demo.branch_permissions import RESTRICTION_TYPES, ModelMatcher, ModelRestriction
 from oaa_bitbucket_async.demo.changes import credentials, grants, people, places
@@ -39,6 +40,7 @@ def random_changes(estate: Estate, rng: random.Random, count: int, *, untold: bo
     return done
 
 
+T = TypeVar("T")
 Kind = Callable[[], str | None]
 
 
@@ -98,16 +100,20 @@ class _Chance:
         return rng.choice(things) if things else None
 
     def _user(self) -> ModelUser | None:
-        users = [u for u in self._estate.users if not u.deleted and u.name.lower() not in self._spared]
-        return self._rng.choice(users) if users else None
+        return self._one(self._estate.users, lambda u: not u.deleted and u.name.lower() not in self._spared)
 
     def _group(self) -> ModelGroup | None:
-        groups = [group for group in self._estate.groups if group.deletable]
-        return self._rng.choice(groups) if groups else None
+        return self._one(self._estate.groups, lambda group: group.deletable)
 
     def _normal_project(self) -> ModelProject | None:
-        projects = [project for project in self._estate.projects if project.type == NORMAL]
-        return self._rng.choice(projects) if projects else None
+        return self._one(self._estate.projects, lambda project: project.type == NORMAL)
+
+    def _one(self, things: Sequence[T], wanted: Callable[[T], bool]) -> T | None:
+        """One of the wanted; in a large estate there is no time to look at all of them."""
+        for _ in range(20):
+            if things and wanted(thing := self._rng.choice(things)):
+                return thing
+        return None
 
     def _new_name(self, kind: str) -> str:
         return f"{kind}-{new_id(self._estate)}"
@@ -252,9 +258,8 @@ class _Chance:
     # --- people -----------------------------------------------------------------------------------------------
 
     def _create_user(self) -> str:
-        again = [user for user in self._estate.users if user.deleted]
-        group = self._group()
-        name = self._rng.choice(again).name if again and self._rng.random() < 0.2 else self._new_name("user")
+        again, group = self._one(self._estate.users, lambda user: user.deleted), self._group()
+        name = again.name if again is not None and self._rng.random() < 0.2 else self._new_name("user")
         people.create_user(self._estate, name, groups=[group.name] if group else [])
         return f"user {name} was created"
 

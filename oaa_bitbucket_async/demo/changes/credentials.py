@@ -17,7 +17,7 @@ from oaa_bitbucket_async.demo.model import Estate, ModelGrant, ModelProject, Mod
 def add_access_key(estate: Estate, at: Place, key: ModelSshKey, permission: str) -> None:
     """Lets a key into a project or repository."""
     at.access_keys = [*at.access_keys, ModelAccessKey(key, permission)]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, f"{level(at)} access key added", place_things(at))
     _tell_service_user(estate, at, "granted", f"{key.id:016x}", permission)
 
@@ -26,7 +26,7 @@ def remove_access_key(estate: Estate, at: Place, key_id: int) -> None:
     """Shuts a key out."""
     gone = found(next((one for one in at.access_keys if one.key.id == key_id), None), f"key {key_id}")
     at.access_keys = [one for one in at.access_keys if one is not gone]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, f"{level(at)} access key removed", place_things(at))
     _tell_service_user(estate, at, "revoked", f"{key_id:016x}", gone.permission)
 
@@ -38,7 +38,7 @@ def create_token(estate: Estate, of: Place | ModelUser, token: ModelAccessToken,
     shown among the others.
     """
     of.tokens = [*of.tokens, token]
-    estate.changed()
+    estate.unnamed()
     if isinstance(of, ModelUser):
         tell_done(estate, "user token created", _things(estate, of))
         return
@@ -47,9 +47,10 @@ def create_token(estate: Estate, of: Place | ModelUser, token: ModelAccessToken,
     if listed:
         if estate.user(name) is None:
             estate.users.append(ModelUser(new_id(estate), name, type="SERVICE"))
+            estate.changed("users")
         others = [one for one in of.user_grants if one.principal != name]
         of.user_grants = [*others, ModelGrant(name, permission)]
-        estate.changed()
+        estate.unnamed()
     tell_done(estate, f"{level(of)} token created", _things(estate, of))
     _tell_service_user(estate, of, "granted", name, permission)
 
@@ -58,14 +59,14 @@ def change_token(estate: Estate, of: Place | ModelUser, token_id: str, **fields:
     """Gives a token another name or other permissions."""
     found(next((one for one in of.tokens if one.id == token_id), None), f"token {token_id}")
     of.tokens = [replace(one, **fields) if one.id == token_id else one for one in of.tokens]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, f"{_kind(of)} token changed", _things(estate, of))
 
 
 def delete_token(estate: Estate, of: Place | ModelUser, token_id: str) -> None:
     """Deletes a token. The grant of its service user stays."""
     of.tokens = [one for one in of.tokens if one.id != token_id]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, f"{_kind(of)} token deleted", _things(estate, of))
 
 
@@ -79,49 +80,49 @@ def service_user_of(place: Place) -> str:
 def add_ssh_key(estate: Estate, user: ModelUser, key: ModelSshKey) -> None:
     """A user's own key."""
     user.ssh_keys = [*user.ssh_keys, key]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, "SSH key added", _things(estate, user))
 
 
 def remove_ssh_key(estate: Estate, user: ModelUser, key_id: int) -> None:
     """A user's own key is gone."""
     user.ssh_keys = [one for one in user.ssh_keys if one.id != key_id]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, "SSH key removed", _things(estate, user))
 
 
 def add_gpg_key(estate: Estate, user: ModelUser, key: ModelGpgKey) -> None:
     """A user's GPG key."""
     user.gpg_keys = [*user.gpg_keys, key]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, "GPG key added", _things(estate, user))
 
 
 def remove_gpg_key(estate: Estate, user: ModelUser, number: int) -> None:
     """A user's GPG key is gone."""
     user.gpg_keys = [one for one in user.gpg_keys if one.number != number]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, "GPG key removed", _things(estate, user))
 
 
 def restrict(estate: Estate, at: Place, restriction: ModelRestriction) -> None:
     """Protects branches. Nobody has seen the row: its key is an invention that a reader can't know."""
     at.restrictions = [*at.restrictions, restriction]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, "branch restriction added", place_things(at))
 
 
 def lift_restriction(estate: Estate, at: Place, restriction_id: int) -> None:
     """Protects them no longer. The key is an invention too."""
     at.restrictions = [one for one in at.restrictions if one.id != restriction_id]
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, "branch restriction removed", place_things(at))
 
 
 def set_merge_checks(estate: Estate, repository: ModelRepository, checks: ModelMergeChecks) -> None:
     """What a pull request needs. The key is an invention too."""
     repository.checks = checks
-    estate.changed()
+    estate.unnamed()
     tell_done(estate, "pull request settings changed", place_things(repository))
 
 

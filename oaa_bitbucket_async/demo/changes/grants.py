@@ -24,7 +24,7 @@ def grant(
         [g for g in grants if g.principal.lower() != principal.lower()] + [ModelGrant(principal, permission)],
         of_user=of_user,
     )
-    estate.changed()
+    estate.unnamed()
     if not held:
         _tell_granted(estate, at, principal, permission, of_user=of_user)
         return
@@ -43,7 +43,7 @@ def revoke(estate: Estate, principal: str, at: Place | None = None) -> None:
             _set_grants(estate, at, [g for g in grants if g not in taken], of_user=of_user)
         for one in taken:
             _tell_revoked(estate, at, one, of_user=of_user)
-    estate.changed()
+    estate.unnamed()
 
 
 def revoke_all(
@@ -64,13 +64,13 @@ def revoke_all(
                 _set_grants(estate, place, [g for g in grants if g not in taken], of_user=of_user)
             for one in taken if told else ():
                 _tell_revoked(estate, place, one, of_user=of_user)
-    estate.changed()
+    estate.unnamed()
 
 
 def set_defaults(estate: Estate, project: ModelProject, permissions: Sequence[str]) -> None:
     """What everyone licensed holds on the project."""
     old, project.defaults = project.defaults, tuple(permissions)
-    estate.changed()
+    estate.unnamed()
     things = place_things(project)
     if len(old) == 1 and len(permissions) == 1:
         replaced = [Replaced("permission", old[0], permissions[0])] if old != project.defaults else []
@@ -87,7 +87,7 @@ def set_defaults(estate: Estate, project: ModelProject, permissions: Sequence[st
 def set_public(estate: Estate, at: Place, public: bool) -> None:
     """Shows a project or repository to everybody, or no longer. A project's row does not name its repositories."""
     old, at.public = at.public, public
-    estate.changed()
+    estate.unnamed()
     if old != public:
         _tell_modified(estate, at, Replaced("public", str(old).lower(), str(public).lower()))
 
@@ -95,7 +95,7 @@ def set_public(estate: Estate, at: Place, public: bool) -> None:
 def archive(estate: Estate, repository: ModelRepository, archived: bool = True) -> None:
     """Archives a repository, or brings it back."""
     old, repository.archived = repository.archived, archived
-    estate.changed()
+    estate.unnamed()
     if old != archived:
         _tell_modified(estate, repository, Replaced("archived", str(old).lower(), str(archived).lower()))
 

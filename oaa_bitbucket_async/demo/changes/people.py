@@ -41,7 +41,9 @@ def rename_user(estate: Estate, name: str, new_name: str) -> None:
         place.review_conditions = [
             replace(one, reviewers=_renamed(one.reviewers, old, new_name)) for one in place.review_conditions
         ]
-    estate.changed()
+    if own is not None:
+        estate.changed("projects")
+    estate.changed("users")
     renamed = [Replaced("user name", old, new_name)]
     estate.tell(Happening("user renamed", [user_thing(estate, new_name)], replaced=renamed))
 
@@ -125,7 +127,7 @@ def let_seven_days_pass(estate: Estate) -> None:
         place.user_grants = _kept(estate, "USER", place.user_grants)
         place.group_grants = _kept(estate, "GROUP", place.group_grants)
     estate.vanished.clear()
-    estate.changed()
+    estate.unnamed()
 
 
 # --- what happens, untold ---------------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ def _new_user(estate: Estate, name: str, **fields: Any) -> ModelUser:
     estate.vanished.discard(("USER", name.lower()))
     user = ModelUser(new_id(estate), name, **fields)
     estate.users.append(user)
-    estate.changed()
+    estate.changed("users")
     return user
 
 
@@ -151,7 +153,7 @@ def _take_user(estate: Estate, name: str) -> ModelUser:
     for group in estate.groups:
         if any(member.lower() == name.lower() for member in group.members):
             group.members = [member for member in group.members if member.lower() != name.lower()]
-    estate.changed()
+    estate.changed("users")
     return user
 
 
@@ -161,7 +163,7 @@ def _new_group(estate: Estate, name: str) -> ModelGroup:
     estate.vanished.discard(("GROUP", name.lower()))
     group = ModelGroup(name)
     estate.groups.append(group)
-    estate.changed()
+    estate.changed("groups")
     return group
 
 
@@ -169,20 +171,20 @@ def _take_group(estate: Estate, name: str) -> ModelGroup:
     group = found(estate.group(name), name)
     estate.groups.remove(group)
     estate.vanished.add(("GROUP", name.lower()))
-    estate.changed()
+    estate.changed("groups")
     return group
 
 
 def _join(estate: Estate, group: str, user: str) -> None:
     into = found(estate.group(group), group)
     into.members = [*into.members, found(estate.user(user), user).name]
-    estate.changed()
+    estate.unnamed()
 
 
 def _leave(estate: Estate, group: str, user: str) -> None:
     out_of = found(estate.group(group), group)
     out_of.members = [member for member in out_of.members if member.lower() != user.lower()]
-    estate.changed()
+    estate.unnamed()
 
 
 def _tell_membership(estate: Estate, what: str, group: str, user: str) -> None:

@@ -54,7 +54,7 @@ def delete_project(estate: Estate, key: str) -> None:
     estate.repositories = [r for r in estate.repositories if r.project is not project]
     estate.renamed = {old: new for old, new in estate.renamed.items() if new is not project}
     estate.moved = {old: new for old, new in estate.moved.items() if new.project is not project}
-    estate.changed()
+    estate.changed("projects")
     for repository in repositories:
         tell(estate, "repository deleted", place_things(repository))
     tell(estate, "project deleted", place_things(project))
@@ -68,7 +68,7 @@ def rename_project(estate: Estate, key: str, new_key: str, *, redirect: bool = T
         estate.renamed[project.key.upper()] = project
     old, project.key = project.key, new_key
     estate.renamed.pop(new_key.upper(), None)
-    estate.changed()
+    estate.changed("projects")
     tell(
         estate,
         "project modified",
@@ -83,8 +83,7 @@ def create_repository(estate: Estate, key: str, slug: str, **fields: Any) -> Mod
     project = found(estate.project(key), key)
     repository = ModelRepository(new_id(estate), project, slug, **fields)
     estate.moved.pop((project.key.upper(), slug.lower()), None)
-    estate.repositories.append(repository)
-    estate.changed()
+    estate.add_repository(repository)
     things = place_things(repository)
     tell(estate, "repository created", things, requested=[things[0], things[1]._replace(id="0")])
     return repository
@@ -93,12 +92,11 @@ def create_repository(estate: Estate, key: str, slug: str, **fields: Any) -> Mod
 def delete_repository(estate: Estate, key: str, slug: str) -> None:
     """The repository is gone; forks of it stay, without an origin. What was granted on it is not told."""
     repository = found(estate.repository(key, slug), f"{key}/{slug}")
-    estate.repositories.remove(repository)
+    estate.remove_repository(repository)
     estate.moved = {old: new for old, new in estate.moved.items() if new is not repository}
     for other in estate.repositories:
         if other.origin is repository:
             other.origin = None
-    estate.changed()
     tell(estate, "repository deleted", place_things(repository))
 
 
@@ -120,21 +118,19 @@ def move_repository(
     replaced = []
     if redirect:
         estate.moved[repository.project.key.upper(), repository.slug.lower()] = repository
+    project = found(estate.project(to_key), to_key) if to_key is not None else repository.project
+    slug = to_slug if to_slug is not None else repository.slug
     if to_key is not None:
-        target = found(estate.project(to_key), to_key)
-        replaced.append(Replaced("project", repository.project.key, target.key))
-        repository.project = target
+        replaced.append(Replaced("project", repository.project.key, project.key))
     if to_slug is not None:
-        replaced.append(Replaced("slug", repository.slug, to_slug))
-        repository.slug = to_slug
-    estate.moved.pop((repository.project.key.upper(), repository.slug.lower()), None)
-    estate.changed()
+        replaced.append(Replaced("slug", repository.slug, slug))
+    estate.move_repository(repository, project, slug)
+    estate.moved.pop((project.key.upper(), slug.lower()), None)
     tell(estate, "repository modified", place_things(repository), replaced=replaced, requested=requested)
 
 
 def _new_project(estate: Estate, key: str, **fields: Any) -> ModelProject:
     project = ModelProject(new_id(estate), key, **fields)
     estate.renamed.pop(key.upper(), None)
-    estate.projects.append(project)
-    estate.changed()
+    estate.add_project(project)
     return project
