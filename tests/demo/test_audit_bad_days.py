@@ -242,7 +242,16 @@ def test_a_log_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=x", "limit=0", "offset=-1", "from=yesterday", "to=2023-11-14T22:13:20", "pageCursor=1"]
+    "query",
+    [
+        "limit=x",
+        "limit=0",
+        "offset=-1",
+        "from=yesterday",
+        "to=2023-11-14T22:13:20",
+        "pageCursor=1",
+        "actions=User%20deleted",
+    ],
 )
 def test_a_query_that_makes_no_sense_is_refused(query: str) -> None:
     async def check(asker: Asker) -> None:
@@ -270,3 +279,17 @@ def test_what_is_gone_has_no_link() -> None:
         assert [one.get("uri") for one in event["affectedObjects"]] == [f"{url}/projects/PUB", None, None]
 
     ask(check, estate)
+
+
+def test_a_server_in_another_process_is_told_to_let_things_happen() -> None:
+    estate = small_estate()
+    log = AuditLog(estate)
+
+    async def check(asker: Asker) -> None:
+        reply = await get(asker, "/-/changes?count=5&seed=3")
+        assert len(reply.json) == 5
+        assert len(kinds(log)) >= 5
+        more = await get(asker, "/-/changes?count=2&seed=4")
+        assert len(more.json) == 2
+
+    ask(check, estate, audit=log)

@@ -13,7 +13,7 @@ from oaa_bitbucket_async.demo import changes
 from oaa_bitbucket_async.demo.bitbucket.audit import AuditLog
 from oaa_bitbucket_async.demo.bitbucket.audit.log import Row
 from oaa_bitbucket_async.demo.branch_permissions import ModelMatcher, ModelMergeChecks, ModelRestriction
-from oaa_bitbucket_async.demo.changes.chance import random_changes
+from oaa_bitbucket_async.demo.changes import random_changes
 from oaa_bitbucket_async.demo.credentials import ModelAccessToken, ModelGpgKey, ModelSshKey
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate, ModelGrant

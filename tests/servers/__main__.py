@@ -1,7 +1,8 @@
 """An embedded Bitbucket as a process of its own: `python -m tests.servers --help`.
 
 The first line on standard output is its URL, the second one its account as JSON (`user`, `password`, `token`).
-It runs until it is interrupted or terminated; `/-/stats` below its URL tells what it measured.
+It runs until it is interrupted or terminated; `/-/stats` below its URL tells what it measured, and
+`/-/changes?count=N&seed=S` makes N changes by chance.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """The embedded Bitbucket, rigged for tests and benchmarks."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +16,14 @@ from oaa_bitbucket_async.demo.bitbucket.answers import ServerAnswer, not_permitt
 from oaa_bitbucket_async.demo.bitbucket.audit import AuditLog
 from oaa_bitbucket_async.demo.bitbucket.authenticator import Caller
 from oaa_bitbucket_async.demo.bitbucket.routes import Route
+from oaa_bitbucket_async.demo.changes import random_changes
 from oaa_bitbucket_async.demo.model import PERSONAL, Estate
 from tests.servers.capacity import Capacity, TokenBucket
 from tests.servers.faults import Fault
 from tests.servers.pages import moved, with_gaps
 
 STATS_PATH = "/-/stats"
+CHANGES_PATH = "/-/changes"
 _ADMIN_LISTINGS = frozenset({"admin-users", "admin-groups", "admin-members"})
 _DATED = frozenset({"access-keys", "tokens", "ssh-keys", "gpg-keys", "restrictions"})
 _DATES = frozenset({"createdDate", "expiryDate", "lastAuthenticated"})
@@ -143,9 +146,16 @@ class RiggedBitbucket(EmbeddedBitbucket):
     # --- a request --------------------------------------------------------------------------------------------
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Tells the stats, or makes the changes that are due and answers."""
+        """Tells the stats, makes `count` changes by chance and says what they were, or answers as Bitbucket does.
+
+        The changes are for a server that is another process: `/-/changes?count=100&seed=1`.
+        """
         if request.raw_path == self.options.context_path + STATS_PATH:
             return web.Response(body=msgspec.json.encode(self.stats()), content_type="application/json")
+        if request.path == self.options.context_path + CHANGES_PATH:
+            rng = random.Random(int(request.query.get("seed", "1")))
+            done = random_changes(self.estate, rng, int(request.query.get("count", "1")))
+            return web.Response(body=msgspec.json.encode(done), content_type="application/json")
         self._began += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight + 1)
         due = [change for at, change in self._changes if at <= self._began]

@@ -4,6 +4,7 @@ from oaa_bitbucket_async.demo.changes.activity import (
     look_around,
     start_node,
 )
+from oaa_bitbucket_async.demo.changes.chance import random_changes
 from oaa_bitbucket_async.demo.changes.credentials import (
     add_access_key,
     add_gpg_key,
@@ -71,6 +72,7 @@ __all__ = [
     "lift_restriction",
     "look_around",
     "move_repository",
+    "random_changes",
     "remove_access_key",
     "remove_gpg_key",
     "remove_member",
