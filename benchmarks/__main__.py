@@ -15,6 +15,7 @@ from benchmarks import (
     drawing,
     falling,
     faults,
+    findings,
     least_requests,
     least_time,
     neighbours,
@@ -22,12 +23,11 @@ from benchmarks import (
     readme,
     resume,
     scale,
-    sizes,
 )
-from benchmarks.charts import Answer
 from benchmarks.figures import Figure
 from benchmarks.machine import facts
 from benchmarks.plan import Plan
+from benchmarks.records import Answer
 from benchmarks.results import Results, Taken, load, save
 
 Measure = Callable[[Plan], Awaitable[Answer | list[Figure]]]
@@ -72,7 +72,7 @@ async def _timed(name: str, plan: Plan) -> Answer:
     began = time.perf_counter()
     answer = await QUESTIONS[name](plan)
     if not isinstance(answer, Answer):
-        answer = Answer(answer, sizes.charts(answer) if name == "scale" else [])
+        answer = Answer(answer)
     if plan.quick:
         answer = without_goals(answer)
     click.echo(f"{name}: {time.perf_counter() - began:.0f} s", err=True)
@@ -140,7 +140,7 @@ def main(
     elif target is not None:
         save(results, target)
     if plots is not None:
-        for chart in results.charts:
+        for chart in findings.charts(results):
             drawing.draw(chart, plots)
     if for_readme:
         readme.write(PAGE, results, PLOTS)

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any, Self
 
 from benchmarks import bare
-from benchmarks.charts import Answer, Chart, Panel, Series
 from benchmarks.collector import Report
 from benchmarks.figures import Figure, middle, spread
 from benchmarks.least_requests import PAGE, pages, visible
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, client, collect, serving
+from benchmarks.records import Answer, RequestCost
 from oaa_bitbucket_async.bitbucket.api import DEFAULT_LEVELS, REPO_CREATE, Api, Endpoint, Listing
 from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
@@ -67,7 +67,7 @@ async def measure(plan: Plan) -> Answer:
         for _ in range(runs):
             for name, run in contestants(server, asked, some).items():
                 found.setdefault(name, []).append(await run())
-    return Answer(figures(found, f"{repositories:,} repositories"), [chart(found)])
+    return Answer(figures(found, f"{repositories:,} repositories"), costs=records(found))
 
 
 def contestants(
@@ -135,24 +135,16 @@ def _cpu(costs: list[Cost]) -> str:
     return f"{middle(values):.0f} µs" + (f" ({several})" if several else "")
 
 
-def chart(found: dict[str, list[Cost]]) -> Chart:
-    """Both as bars."""
-    names = {name: f"collector, {name}" if name in {*OURS, STANDARD} else name for name in found}
-    cpu = [(float(place), middle([c.cpu for c in costs])) for place, costs in enumerate(found.values())]
-    rate = [(float(place), middle([c.rate for c in costs])) for place, costs in enumerate(found.values())]
-    return Chart(
-        name="cost-of-a-request",
-        title="The same URLs from a server without service times",
-        says="What a request costs the client's processor, and how many a second it comes to, over the same URLs.",
-        x="",
-        y="",
-        panels=[
-            Panel("µs of processor for a request", [Series("", cpu)]),
-            Panel("requests a second", [Series("", rate)]),
-        ],
-        kind="bars",
-        bars=list(names.values()),
-    )
+def records(found: dict[str, list[Cost]]) -> list[RequestCost]:
+    """For the plot."""
+    return [
+        RequestCost(
+            f"collector, {name}" if name in {*OURS, STANDARD} else name,
+            middle([cost.cpu for cost in costs]),
+            middle([cost.rate for cost in costs]),
+        )
+        for name, costs in found.items()
+    ]
 
 
 async def _bare(

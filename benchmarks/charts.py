@@ -1,20 +1,21 @@
-"""What is drawn, as plain figures: `drawing` makes pictures of it, now or later from a saved file."""
+"""What is drawn, as plain figures: `findings` makes them of what was measured, `drawing` makes pictures of them."""
 
 from typing import Literal
 
 import msgspec
 
-from benchmarks.figures import Figure
-
 
 class Series(msgspec.Struct, frozen=True):
-    """One line, or one bar for each point (`label` of a point is its place in `Chart.bars`).
+    """One line, or one mark in each row. A point is x and y of a line; or the number of a row, and the value there.
 
-    `aside`: a value that has no x of its own, drawn beside the line (what `auto` came to).
+    `texts`: what stands beside each value of a row. `worst`: the far end of a value that reaches from a median to a
+    worst case, by row. `aside`: a value that has no x of its own and stands beside the line (what `auto` came to).
     """
 
     label: str
     points: list[tuple[float, float]]
+    texts: list[str] = []
+    worst: list[float] = []
     aside: float | None = None
 
 
@@ -24,65 +25,27 @@ class Panel(msgspec.Struct, frozen=True):
     title: str
     series: list[Series]
     y: str = ""
+    x: str = ""
+    logarithmic: bool = False
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """A picture: `name` is its file's, `says` the line below it. `bars`: names of the bars, else it is lines."""
+    """A picture: `name` is its file's, `title` a sentence that says what was found, `says` how to read it.
+
+    `rows`: names of the rows, for bars (one series) and marks (several). `places`: names of the places on the x axis of
+    lines, which are then 0, 1, 2 …; `aside` names one more. `top`: where the y axis ends; lines may go on beyond it.
+    """
 
     name: str
     title: str
     says: str
-    x: str
-    y: str
     panels: list[Panel]
-    kind: Literal["lines", "steps", "bars"] = "lines"
-    logarithmic: Literal["", "x", "y", "xy"] = ""
+    x: str = ""
+    y: str = ""
+    kind: Literal["lines", "steps", "bars", "marks"] = "lines"
+    rows: list[str] = []
+    places: list[str] = []
     aside: str = ""
-    bars: list[str] = []
+    top: float | None = None
     limit: float | None = None
-    """A horizontal line: what nothing can be better than, or a goal."""
-
-
-class Neighbour(msgspec.Struct, frozen=True):
-    """What another client felt of one crawl. Latencies are in milliseconds, over the whole crawl.
-
-    `slots`, `milliseconds`, `service` ('fixed' or 'lognormal') and `degradation` (0: none) describe the server.
-    `concurrency` None: `auto`. `time`: that of the crawl by the least time.
-    """
-
-    slots: int
-    milliseconds: float
-    service: str
-    degradation: float
-    concurrency: int | None
-    requests: int
-    time: float
-    unloaded_median: float
-    unloaded_p95: float
-    median: float
-    p95: float
-    over_time: list[tuple[float, float]] = []
-    """Seconds since the crawl began, and the median around then; evenly over the crawl."""
-
-    @property
-    def felt(self) -> float:
-        """The median by the one without a crawl."""
-        return self.median / self.unloaded_median
-
-    @property
-    def felt_p95(self) -> float:
-        """The same of the 95th percentile."""
-        return self.p95 / self.unloaded_p95
-
-    @property
-    def seconds(self) -> float:
-        """About the length of the crawl."""
-        return self.over_time[-1][0] if self.over_time else 1.0
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What one question came to."""
-
-    figures: list[Figure]
-    charts: list[Chart] = []
-    neighbours: list[Neighbour] = []
+    """A line across: what nothing can be better than."""

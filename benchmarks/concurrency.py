@@ -8,12 +8,12 @@ depends on the size, and few requests are enough; `auto` gets more, for what it 
 import asyncio
 from itertools import groupby
 
-from benchmarks.charts import Answer, Chart, Panel, Series
 from benchmarks.figures import Figure
 from benchmarks.lanes import Lanes
 from benchmarks.least_time import one
 from benchmarks.plan import Plan
 from benchmarks.processes import serving
+from benchmarks.records import Answer, Curve
 from benchmarks.slots import Slots, ratio
 
 FIXED = (8, 16, 32, 64, 128, 256)
@@ -28,8 +28,8 @@ VARIANTS = {
 """How long requests take, and by how much longer for every `slots` that wait."""
 TOGETHER = 3000.0
 
-Curve = dict[int | None, float]
-"""Ratio by number in flight; None: `auto`."""
+Ratios = dict[int | None, float]
+"""By number in flight; None: `auto`."""
 
 
 async def measure(plan: Plan) -> Answer:
@@ -43,16 +43,19 @@ async def measure(plan: Plan) -> Answer:
             for variant in variants
         }
     curves = {key: task.result() for key, task in tasks.items()}
-    return Answer([figure(slots, variant, curve) for (slots, variant), curve in curves.items()], [chart(curves)])
+    return Answer(
+        [figure(slots, variant, curve) for (slots, variant), curve in curves.items()],
+        curves=[record(slots, variant, curve) for (slots, variant), curve in curves.items()],
+    )
 
 
-async def _curve(server: Slots, plan: Plan, lanes: Lanes) -> Curve:
+async def _curve(server: Slots, plan: Plan, lanes: Lanes) -> Ratios:
     longer = server.milliseconds / 40.0  # beginning and end take as much longer as each request does
     seconds = plan.size(quick=2, full=7) * longer
     fixed = FIXED[::2] if plan.quick else FIXED
     for_auto = server.repositories(plan.size(quick=4, full=30 if server.slots == 8 else 16) * longer)
     sizes: list[tuple[int, int | None]] = [(server.repositories(seconds, number), number) for number in fixed]
-    curve: Curve = {}
+    curve: Ratios = {}
     for repositories, group in groupby([*sizes, (for_auto, None)], key=lambda size: size[0]):
         async with serving(repositories, *server.options, seed=plan.seed) as process:
             for _, number in group:
@@ -60,7 +63,7 @@ async def _curve(server: Slots, plan: Plan, lanes: Lanes) -> Curve:
     return curve
 
 
-def figure(slots: int, variant: str, curve: Curve) -> Figure:
+def figure(slots: int, variant: str, curve: Ratios) -> Figure:
     """`auto` beside the best and the worst fixed number."""
     fixed = {number: value for number, value in curve.items() if number is not None}
     best, worst = min(fixed, key=fixed.__getitem__), max(fixed, key=fixed.__getitem__)
@@ -72,25 +75,7 @@ def figure(slots: int, variant: str, curve: Curve) -> Figure:
     )
 
 
-def chart(curves: dict[tuple[int, str], Curve]) -> Chart:
-    """Time over concurrency."""
-    panels = []
-    for slots in dict.fromkeys(slots for slots, _ in curves):
-        series = [
-            Series(variant, [(float(n), value) for n, value in curve.items() if n is not None], aside=curve[None])
-            for (of, variant), curve in curves.items()
-            if of == slots
-        ]
-        panels.append(Panel(f"server of {slots} slots", series))
-    return Chart(
-        name="time-over-concurrency",
-        title="Time of a crawl: fixed numbers in flight, and auto",
-        says="Time of a crawl over the least time in which the server could have answered it, for fixed numbers of "
-        "requests in flight, and for auto, which knows nothing about the server.",
-        x="requests in flight",
-        y="time ÷ least time",
-        panels=panels,
-        logarithmic="xy",
-        aside="auto",
-        limit=1.0,
-    )
+def record(slots: int, variant: str, curve: Ratios) -> Curve:
+    """For the plot."""
+    fixed = [(number, ratio) for number, ratio in curve.items() if number is not None]
+    return Curve(slots, *VARIANTS[variant], fixed, curve[None])

@@ -5,13 +5,13 @@
 
 import asyncio
 
-from benchmarks.charts import Answer, Chart, Panel, Series
 from benchmarks.collector import Report
 from benchmarks.figures import Figure
 from benchmarks.lanes import Lanes
 from benchmarks.least_time import figure
 from benchmarks.plan import Plan
 from benchmarks.processes import collect, serving
+from benchmarks.records import Answer, LimitWay
 from benchmarks.slots import Slots, ratio
 
 FIXED = (16, 32, 64, 128, 256)
@@ -42,8 +42,8 @@ async def measure(plan: Plan) -> Answer:
     figures = [
         _figure(plan, degradation, {n: reports[degradation, n] for n in numbers}) for degradation in degradations
     ]
-    panels = [_panel(plan, degradation, reports[degradation, None]) for degradation in degradations]
-    return Answer(figures, [chart(panels)])
+    ways = [way(reports[degradation, None], server_of(plan, degradation)[0]) for degradation in degradations]
+    return Answer(figures, ways=ways)
 
 
 async def _run(plan: Plan, degradation: float, number: int | None, lanes: Lanes) -> Report:
@@ -62,32 +62,15 @@ def _figure(plan: Plan, degradation: float, reports: dict[int | None, Report]) -
     return Figure(auto.what, auto.setting, auto.value, note=note, digits=auto.digits)
 
 
-def _panel(plan: Plan, degradation: float, report: Report) -> Panel:
-    slots, _ = server_of(plan, degradation)
+def way(report: Report, server: Slots) -> LimitWay:
+    """The limit and the server's slots as steps, from the beginning to the end of the crawl."""
     end = report.phases["crawl"].wall
-    title = "overload makes the server slower" if degradation else "overload makes nothing slower"
-    return Panel(title, way(report, slots, end))
-
-
-def way(report: Report, server: Slots, end: float) -> list[Series]:
-    """The limit and the server's slots as steps, from 0 to `end` seconds after the crawl began."""
     limit = [(0.0, float(report.limit[0][1])), *((at, float(new)) for at, _, new, _ in report.limit if at < end)]
     slots = [(0.0, float(server.slots))]
     slots += [(at, float(n)) for at, n in server.later(report.phases["preflight"].wall).schedule if at < end]
-    return [
-        Series("auto's limit of requests in flight", [*limit, (end, limit[-1][1])]),
-        Series("slots of the server", [*slots, (end, slots[-1][1])]),
-    ]
-
-
-def chart(panels: list[Panel]) -> Chart:
-    """The limit's way."""
-    return Chart(
-        name="limit-over-time",
-        title="The limit follows what the server can do",
-        says="A server's slots fall to a third and come back; auto's limit of requests in flight follows.",
-        x="seconds of the crawl",
-        y="requests",
-        panels=panels,
-        kind="steps",
+    return LimitWay(
+        degradation=server.degradation,
+        ratio=ratio(report, server),
+        limit=[*limit, (end, limit[-1][1])],
+        slots=[*slots, (end, slots[-1][1])],
     )

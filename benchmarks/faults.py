@@ -5,12 +5,12 @@ A third of them each end as 500, as 503 and as a connection that is reset, all o
 
 import asyncio
 
-from benchmarks.charts import Answer
 from benchmarks.collector import Report
 from benchmarks.figures import Figure
 from benchmarks.lanes import Lanes
 from benchmarks.plan import Plan
 from benchmarks.processes import collect, serving
+from benchmarks.records import Answer
 from benchmarks.slots import Slots
 
 SHARES = (0.01, 0.05, 0.2)

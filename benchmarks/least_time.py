@@ -6,12 +6,12 @@ slot busy from its first to its last second would take just that.
 
 import asyncio
 
-from benchmarks.charts import Answer
 from benchmarks.collector import Report
 from benchmarks.figures import Figure, middle, spread
 from benchmarks.lanes import Lanes
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, collect, serving
+from benchmarks.records import Answer
 from benchmarks.slots import Slots, ratio
 
 GOAL = 1.08

@@ -12,12 +12,12 @@ from statistics import median, quantiles
 
 import aiohttp
 
-from benchmarks.charts import Answer, Chart, Neighbour, Panel, Series
 from benchmarks.collector import Report
 from benchmarks.figures import Figure, middle, spread
 from benchmarks.lanes import Lanes
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, collect, serving
+from benchmarks.records import Answer, Neighbour
 from benchmarks.slots import Slots, ratio
 
 EVERY = 0.03
@@ -98,7 +98,7 @@ async def measure(plan: Plan) -> Answer:
         for server in servers
         for figure in figures_of(server, {number: found[server, number] for number in numbers})
     ]
-    return Answer(figures, [chart(found)], [run for runs in found.values() for run in runs])
+    return Answer(figures, neighbours=[run for runs in found.values() for run in runs])
 
 
 async def _run(plan: Plan, server: Slots, number: int | None, lanes: Lanes) -> Neighbour:
@@ -184,30 +184,3 @@ def figures_of(server: Slots, runs: dict[int | None, list[Neighbour]]) -> list[F
             note="; ".join(filter(None, [spread(times), f"fixed {beside}"])),
         ),
     ]
-
-
-def chart(found: dict[tuple[Slots, int | None], list[Neighbour]]) -> Chart:
-    """The neighbour's latency over the crawl, on the servers that overload makes slower."""
-    panels = []
-    for server in dict.fromkeys(server for server, _ in found):
-        if server.service == "fixed" and server.degradation:
-            series = [
-                Series(
-                    "auto" if number is None else f"fixed {number}",
-                    [(at / runs[0].seconds, ms / runs[0].unloaded_median) for at, ms in runs[0].over_time],
-                )
-                for (of, number), runs in found.items()
-                if of == server
-            ]
-            panels.append(Panel(f"{server.slots} slots of {server.milliseconds:g} ms", series))
-    return Chart(
-        name="neighbours",
-        title="What another client feels of a crawl",
-        says="The latency of another client while a crawl lasts, by its latency without one. The servers get slower "
-        "under overload.",
-        x="share of the crawl",
-        y="latency ÷ without a crawl",
-        panels=panels,
-        logarithmic="y",
-        limit=1.0,
-    )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmarks.charts import Chart
 from benchmarks.figures import table
+from benchmarks.findings import charts
 from benchmarks.results import Results
 
 BEGIN = "<!-- benchmarks: python -m benchmarks writes from here -->"
@@ -20,7 +21,7 @@ def section(results: Results, plots: str) -> str:
     """What stands between the markers; `plots`: the folder of the pictures as the page has to name it."""
     goals = [figure for figure in results.figures if figure.goal is not None]
     others = [figure for figure in results.figures if figure.goal is None]
-    parts = [table(goals), *results.circumstances, *(picture(chart, plots) for chart in results.charts)]
+    parts = [*(picture(chart, plots) for chart in charts(results)), table(goals), *results.circumstances]
     if others:
         summary = "<summary>Figures without a goal</summary>"
         parts.append(f"<details>\n{summary}\n\n{table(others)}\n\n</details>")

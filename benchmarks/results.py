@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.charts import Answer, Chart
 from benchmarks.figures import Figure
+from benchmarks.records import Answer
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -35,11 +35,6 @@ class Results(msgspec.Struct, frozen=True):
     def figures(self) -> list[Figure]:
         """Of all questions."""
         return [figure for taken in self.taken.values() for figure in taken.answer.figures]
-
-    @property
-    def charts(self) -> list[Chart]:
-        """Of all questions."""
-        return [chart for taken in self.taken.values() for chart in taken.answer.charts]
 
     @property
     def circumstances(self) -> Iterator[str]:

@@ -4,11 +4,11 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks.charts import Answer
 from benchmarks.collector import Report, stats_of
 from benchmarks.figures import Figure, middle, spread
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, begin, collect, job_for, serving
+from benchmarks.records import Answer
 from benchmarks.slots import Slots
 
 SERVER = Slots(40, 40)

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import tempfile
-from itertools import cycle
 from pathlib import Path
 
 import msgspec
@@ -21,17 +20,17 @@ from benchmarks import (
     readme,
     resume,
     scale,
-    sizes,
 )
 from benchmarks.__main__ import QUESTIONS, main, without_goals
 from benchmarks.bare_loop import BARE, Cost
-from benchmarks.charts import Answer, Chart, Panel, Series
 from benchmarks.collector import Phase, Report, ServerStats
 from benchmarks.drawing import THEMES, draw, picture
 from benchmarks.figures import Figure, middle, spread, table
+from benchmarks.findings import charts
 from benchmarks.lanes import Lanes
 from benchmarks.plan import Plan
 from benchmarks.processes import collect, command, serving
+from benchmarks.records import Answer, Curve, LimitWay, RequestCost
 from benchmarks.results import Results, Taken, load, save
 from benchmarks.slots import Slots, least_seconds, ratio
 from oaa_bitbucket_async.bitbucket.api import Api
@@ -148,16 +147,20 @@ def test_auto_stands_beside_the_best_fixed_number() -> None:
     figure = concurrency.figure(40, "lognormal", curve)
     assert figure.value == pytest.approx(1.1)
     assert "best 32: 1.10, worst 8: 5.00" in figure.note
-    (panel,) = concurrency.chart({(40, "lognormal"): curve}).panels
-    assert panel.series == [Series("lognormal", [(8.0, 5.0), (32.0, 1.1), (128.0, 1.25)], aside=1.21)]
+    record = concurrency.record(40, "lognormal", curve)
+    assert record == Curve(40, "lognormal", 0.0, [(8, 5.0), (32, 1.1), (128, 1.25)], 1.21)
+    assert record.best == 1.1
 
 
 def test_the_limits_way_has_a_beginning_and_an_end() -> None:
-    limit, slots = falling.way(report(wall=0.5), Slots(40, 40, schedule=((1.0, 13), (9.5, 40))), end=9.2)
-    assert limit.points == [(0.0, 8.0), (0.5, 16.0), (1.5, 10.0), (9.0, 11.0), (9.2, 11.0)]
-    assert slots.points == [(0.0, 40.0), (0.5, 13.0), (9.0, 40.0), (9.2, 40.0)]
-    limit, slots = falling.way(report(wall=0.5), Slots(40, 40, schedule=((1.0, 13), (9.5, 40))), end=5.0)
-    assert (limit.points[-2:], slots.points[-2:]) == ([(1.5, 10.0), (5.0, 10.0)], [(0.5, 13.0), (5.0, 13.0)])
+    def way(end: float) -> LimitWay:
+        found = report(wall=0.5)
+        found = msgspec.structs.replace(found, phases={**found.phases, "crawl": Phase(end, 0.1, 50.0)})
+        return falling.way(found, Slots(40, 40, schedule=((1.0, 13), (9.5, 40))))
+
+    assert way(9.2).limit == [(0.0, 8.0), (0.5, 16.0), (1.5, 10.0), (9.0, 11.0), (9.2, 11.0)]
+    assert way(9.2).slots == [(0.0, 40.0), (0.5, 13.0), (9.0, 40.0), (9.2, 40.0)]
+    assert (way(5.0).limit[-2:], way(5.0).slots[-2:]) == ([(1.5, 10.0), (5.0, 10.0)], [(0.5, 13.0), (5.0, 13.0)])
 
 
 def test_the_price_of_faults() -> None:
@@ -184,64 +187,47 @@ def test_cost_of_a_request() -> None:
     found = {BARE: [Cost(100.0, 9.0)], "auto": [cost, Cost(150.0, 9.0)], "requests, 2 threads": [Cost(500.0, 2.0)]}
     auto, threads = bare_loop.figures(found, "here")
     assert (auto.value, auto.goal, threads.value, threads.goal) == (pytest.approx(1.75), 1.5, 5.0, None)
-    assert bare_loop.chart(found).bars == ["bare loop", "collector, auto", "requests, 2 threads"]
+    assert [cost.name for cost in bare_loop.records(found)] == ["bare loop", "collector, auto", "requests, 2 threads"]
 
 
-def test_the_plot_of_sizes_is_made_of_what_was_measured_at_two_sizes() -> None:
-    figures = [
-        Figure("peak", "1,000 repositories, 9 grants", 60.0, unit="MB"),
-        Figure("peak", "10,000 repositories, 90 grants", 160.0, unit="MB"),
-        Figure("crawl", "1,000 repositories", 0.3, unit="s"),
-        Figure("growth", "1,000 to 10,000", 1.0),
-    ]
-    (chart,) = sizes.charts(figures)
-    assert chart.panels == [Panel("MB", [Series("peak", [(1e3, 60.0), (1e4, 160.0)])], y="MB")]
-    assert sizes.charts(figures[:1]) == []
+ANSWERS = {
+    "concurrency": Answer(
+        [Figure("time", "here", 1.5, goal=1.08), Figure("bytes", "there", 7.0)],
+        curves=[
+            Curve(8, "fixed", 0.0, [(8, 1.0), (64, 1.2)], 1.05),
+            Curve(40, "fixed", 0.3, [(8, 5.0), (64, 1.2)], 1.1),
+        ],
+    ),
+    "bare-loop": Answer([], costs=[RequestCost(BARE, 50.0, 9e3), RequestCost("collector, auto", 80.0, 8e3)]),
+}
 
 
-CHARTS = [
-    concurrency.chart({(s, v): {8: 3.0, 64: 1.1, None: 1.0} for s in (8, 40) for v in concurrency.VARIANTS}),
-    falling.chart([Panel("a", falling.way(report(), Slots(40, 40, schedule=((5.0, 13),)), 10.0))]),
-    bare_loop.chart({name: [Cost(100.0, 5e3)] for name in (BARE, *bare_loop.OURS, "requests, 2 threads")}),
-    Chart("scale", "t", "s", "repositories", "", [Panel("p", [Series("a", [(1e3, 1.0), (1e5, 70.0)])], "s")] * 2),
-]
-
-
-def results(*charts: Chart) -> Results:
-    answer = Answer([Figure("time", "here", 1.5, goal=1.08), Figure("bytes", "there", 7.0)], list(charts))
-    return Results({"concurrency": Taken(answer, "python -m benchmarks", "2026-01-02", ["2 cores"])})
-
-
-@pytest.mark.parametrize(("chart", "theme"), list(zip(CHARTS, cycle(THEMES), strict=False)), ids=str)
-def test_the_same_figures_give_the_same_picture(chart: Chart, theme: str) -> None:
-    drawn = picture(chart, theme)
-    assert drawn == picture(chart, theme)
-    text = drawn.decode()
-    assert text.startswith("<?xml")
-    for said in (chart.title, *(panel.title for panel in chart.panels), *chart.bars):
-        assert said in text
-    assert THEMES[theme]["text"] in text
+def results(*names: str) -> Results:
+    taken = {name: Taken(ANSWERS[name], "python -m benchmarks", "2026-01-02", ["2 cores"]) for name in names}
+    return Results(taken)
 
 
 def test_pictures_and_table_are_made_of_a_saved_file(tmp_path: Path) -> None:
     saved = tmp_path / "results.json"
-    save(results(*CHARTS), saved)
-    assert load(saved) == results(*CHARTS)
+    whole = results(*ANSWERS)
+    save(whole, saved)
+    assert load(saved) == whole
     plots = tmp_path / "plots"
     run = CliRunner().invoke(main, ["--from", str(saved), "--plots", str(plots)])
     assert run.exit_code == 0, run.output
     assert "**missed**" in run.output
     assert "`python -m benchmarks` on 2026-01-02: 2 cores." in run.output
     assert sorted(path.name for path in plots.iterdir()) == sorted(
-        f"{chart.name}{theme}.svg" for chart in CHARTS for theme in THEMES
+        f"{chart.name}{theme}.svg" for chart in charts(whole) for theme in THEMES
     )
-    assert draw(CHARTS[0], plots)[0].read_bytes() == picture(CHARTS[0])
+    first = charts(whole)[0]
+    assert draw(first, plots)[0].read_bytes() == picture(first)
 
 
 def test_small_sizes_are_held_to_no_goal() -> None:
-    answer = without_goals(results(*CHARTS).taken["concurrency"].answer)
+    answer = without_goals(ANSWERS["concurrency"])
     assert [figure.goal for figure in answer.figures] == [None, None]
-    assert answer.charts == CHARTS
+    assert answer.curves == ANSWERS["concurrency"].curves
 
 
 def test_an_answer_is_kept_even_if_a_later_question_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,9 +250,9 @@ def test_an_answer_is_kept_even_if_a_later_question_fails(tmp_path: Path, monkey
 
 
 def test_fresh_answers_take_the_place_of_older_ones() -> None:
-    old = results().taken["concurrency"]
+    old = results("concurrency").taken["concurrency"]
     new = Taken(old.answer, "python -m benchmarks --only scale", "2026-02-03", ["4 cores"])
-    both = Results({"scale": new}).with_(results()).in_order(["concurrency", "resume", "scale"])
+    both = Results({"scale": new}).with_(results("concurrency")).in_order(["concurrency", "resume", "scale"])
     assert list(both.taken) == ["concurrency", "scale"]
     assert both.with_(Results({"concurrency": new})).taken["concurrency"] == new
     assert [line.partition(":")[0] for line in both.circumstances] == ["concurrency", "scale"]
@@ -277,7 +263,7 @@ def test_the_page_is_rewritten_between_its_markers(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_text(f"before\n\n{readme.BEGIN}\nold\n{readme.END}\n\nafter\n", encoding="utf-8")
     for _ in range(2):
-        readme.write(path, results(CHARTS[0]), tmp_path / "benchmarks" / "plots")
+        readme.write(path, results("concurrency"), tmp_path / "benchmarks" / "plots")
         text = path.read_text(encoding="utf-8")
         assert text.startswith(f"before\n\n{readme.BEGIN}\n\n")
         assert text.endswith(f"\n\n{readme.END}\n\nafter\n")
