@@ -140,7 +140,7 @@ import re, sys
 from pathlib import Path
 from oaa_bitbucket_async.collect.journal.store import open_store
 from tests.journal.estate import FINGERPRINT, NOW
-opened = open_store(Path(sys.argv[1]), fingerprint=FINGERPRINT, window=3600.0, resume=True, now=NOW)
+opened = open_store(Path(sys.argv[1]), fingerprint=FINGERPRINT, resume=True, now=NOW)
 print(opened.resumed, opened.set_aside)
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
