@@ -316,7 +316,7 @@ class Work:
                     snapshot.forget_group(unit.key)
             elif unit.kind.of == "user":
                 snapshot.included.drop_kind(unit.kind, int(unit.key))
-            if not self.stopped and self._ledger.listings_complete:
+            if not self.stopped and self._ledger.listings_complete and not self._helps_still(unit):
                 self._record.forget(unit)
         for subject in self.left:
             self.forget(subject)
@@ -331,6 +331,10 @@ class Work:
                 if waits.last is not None:
                     self._ledger.record(given_up(kind, waits.last, len(waits.failed), waits.keys()))
         snapshot.missing |= missing_scopes(self._ledger)
+
+    def _helps_still(self, unit: Unit) -> bool:
+        """Whether it is asked only if it is not known, so that it counts though nobody asked for it."""
+        return unit.kind.helps and int(unit.key) in self._snapshot.repositories
 
     def unless_stopped(self, function: Callable[[T], Awaitable[object]]) -> Callable[[T], Awaitable[None]]:
         """Once the run was told to stop, work that has not begun is left; what is in flight ends."""

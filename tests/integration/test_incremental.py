@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.conftest import Benches
 from tests.integration.harness import Bench
+from tests.integration.keyed import EVERYTHING, keyed
 
 BULK = "/permissions/"
 
@@ -29,3 +30,13 @@ def test_it_asks_a_part_and_uploads_the_same_bytes(bench: Benches) -> None:
     ran = made.run(incremental=True)
     assert (ran.code, ran.raw) == (0, full.raw)
     assert ran.requests < full.requests / 2
+    assert made.run(incremental=True).requests <= ran.requests, "the next one knows no less"
+
+
+def test_the_same_with_all_that_include_adds(bench: Benches) -> None:
+    made = bench(estate=keyed())
+    full = made.run(include=EVERYTHING, basic=False)
+    for _ in range(3):
+        ran = made.run(include=EVERYTHING, basic=False, incremental=True)
+        assert (ran.code, ran.raw) == (0, full.raw)
+        assert ran.requests < full.requests / 3, "what is hidden, and what helps to understand, is known too"
