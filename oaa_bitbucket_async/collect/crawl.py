@@ -124,6 +124,7 @@ class Crawl:
         """
         work = self._work
         self._counts.resumed = len(work.have) - self._counts.based
+        self._snapshot.set_people_aside()
         self._places.listed()
         async with work.trying(self._extras.ask_again):
             await self._round([self._users, self._groups, self._projects, self._repositories], self._global_permissions)

@@ -138,6 +138,9 @@ class Snapshot:
     missing: set[Missing] = field(default_factory=set)
     included: Included = field(default_factory=Included)
     """What `--include` added."""
+    earlier_users: dict[int, UserRecord] = field(default_factory=dict)
+    """As an earlier run was shown them: they count only for whom this run is not shown at all."""
+    earlier_groups: dict[str, GroupRecord] = field(default_factory=dict)
     displaced: set[Subject] = field(default_factory=set)
     """Projects and repositories that took another path: what was answered under the old one does not count.
 
@@ -280,8 +283,16 @@ class Snapshot:
         if old is not None and Principal("group", key) in self.holders():
             self.groups[key] = GroupRecord(name=old.name, listed=False)
 
+    def set_people_aside(self) -> None:
+        """All users and groups until now are those of an earlier run's answers, to be overruled by what comes."""
+        self.earlier_users, self.users = self.users, {}
+        self.earlier_groups, self.groups = self.groups, {}
+
     def prune(self) -> None:
-        """Drops what nothing shows any more: members of groups, groups and users that only forgotten things showed."""
+        """Drops what nothing shows any more: members of groups, groups and users that only forgotten things showed.
+
+        Whom only answers of an earlier run show comes back.
+        """
         users = {user for members in self.members.values() for user in members}
         users |= {project.owner for project in self.projects.values() if project.owner is not None}
         groups = set()
@@ -290,6 +301,9 @@ class Snapshot:
                 users.add(principal.key)
             else:
                 groups.add(principal.key)
+        self.users = {**{key: user for key, user in self.earlier_users.items() if key in users}, **self.users}
+        self.groups = {**{key: group for key, group in self.earlier_groups.items() if key in groups}, **self.groups}
+        self.earlier_users, self.earlier_groups = {}, {}
         self.users = {key: user for key, user in self.users.items() if user.listed or key in users}
         self.groups = {key: group for key, group in self.groups.items() if group.listed or key in groups}
 

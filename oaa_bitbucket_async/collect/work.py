@@ -324,7 +324,7 @@ class Work:
             {subject.id for subject in self.left if subject.kind == "project"},
             {subject.id for subject in self.left if subject.kind == "repository"},
         )
-        if self._gone_groups or self._dropped or self.have:
+        if self._gone_groups or self._dropped or self.have or snapshot.earlier_users or snapshot.earlier_groups:
             snapshot.prune()
         if not self.stopped:
             for kind, waits in self._waiting.left():

@@ -4,15 +4,16 @@ Listings, members of groups and global permissions are always asked, so they nee
 """
 
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from enum import StrEnum
 
+from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.incremental.index import BaseIndex
 from oaa_bitbucket_async.collect.incremental.named import Named
 from oaa_bitbucket_async.collect.journal.records import Replayed
 from oaa_bitbucket_async.collect.kinds import Unit, subject_of
-from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
 from oaa_bitbucket_async.collect.units import Subject
 
 
@@ -99,16 +100,28 @@ class Plan:
     def touched(self, snapshot: Snapshot) -> set[Subject]:
         """Projects and repositories whose grants were taken over and are held by somebody who is not who they were.
 
-        To be called when all listings have been read.
+        Also those whose restrictions or default reviewers name somebody like that. To be called when all listings have
+        been read.
         """
+        others, names = self._other_people(snapshot)
+        self._touched = set(snapshot.held_by(others)) - self.named.subjects
+        self._touched |= set(_mentioning(snapshot, others, names)) - self.named.things.keys()
+        self._touched -= self.renewed
+        return self._touched
+
+    def _other_people(self, snapshot: Snapshot) -> tuple[set[Principal], set[str]]:
+        """Who vanished, came back or was renamed since the base, and all (folded) names that they had or have."""
         index = self._index
         users = {user.id: user.name for user in snapshot.users.values() if user.listed}
         groups = {name for name, group in snapshot.groups.items() if group.listed}
-        others = {Principal("user", key) for key, _ in users.items() ^ index.users.items()}
+        different = users.items() ^ index.users.items()
+        names = {fold(name) for _, name in different}
+        others = {Principal("user", key) for key, _ in different}
+        for unlisted in (*snapshot.earlier_users.values(), *snapshot.users.values()):
+            if not unlisted.listed and fold(unlisted.name) in names:  # somebody else has the name now
+                others.add(Principal("user", unlisted.id))
         others |= {Principal("group", name) for name in groups ^ index.groups}
-        asked = self.renewed | self.named.subjects
-        self._touched = {subject for subject in snapshot.held_by(others) if subject not in asked}
-        return self._touched
+        return others, names
 
     def oldest(self, snapshot: Snapshot) -> float | None:
         """When the oldest answer was read that was taken over (epoch seconds), None if none was."""
@@ -135,3 +148,21 @@ class Plan:
 
     def _project_of(self, subject: Subject) -> int | None:
         return self._index.project_of.get(subject.id) if subject.kind == "repository" else None
+
+
+def _mentioning(snapshot: Snapshot, principals: Set[Principal], names: Set[str]) -> Iterator[Subject]:
+    """Where restrictions exempt one of these, or conditions for default reviewers have one of these (folded) names."""
+    if not principals:
+        return
+    included = snapshot.included
+    for place, restrictions in included.each(kinds.REPOSITORY_RESTRICTIONS):
+        exempt = {Principal("user", user) for one in restrictions for user in one.users}
+        exempt |= {Principal("group", fold(group)) for one in restrictions for group in one.groups}
+        if not exempt.isdisjoint(principals):
+            yield Subject("repository", place)
+    for place, conditions in included.each(kinds.PROJECT_REVIEWERS):
+        if any(fold(name) in names for one in conditions for name in one.reviewers):
+            yield Subject("project", place)
+    for place, conditions in included.each(kinds.REPOSITORY_REVIEWERS):
+        if any(fold(name) in names for one in conditions for name in one.reviewers):
+            yield Subject("repository", place)
