@@ -22,6 +22,8 @@ from benchmarks.slots import Slots, ratio
 
 EVERY = 0.03
 """Seconds between two requests of the neighbour."""
+PATIENCE = 20
+"""Requests that the neighbour leaves unanswered before it waits: else it would overload a slow server on its own."""
 GOAL = 1.2
 GOAL_TIME = 1.1
 FIXED = (64, 256)
@@ -44,12 +46,13 @@ class Asked:
 
 
 class Neighbours:
-    """The second client: it sends without waiting for the answer to the request before, as many people do."""
+    """The second client: like many people, it sends while other requests of it are not yet answered."""
 
     def __init__(self, server: Server) -> None:
         self._url = server.url + _PATH
         self._login = aiohttp.BasicAuth(server.user, server.password)
         self.asked: list[Asked] = []
+        self._waits_for = 0
 
     async def ask(self, seconds: float | None = None) -> None:
         """For that long, or until it is cancelled."""
@@ -61,7 +64,9 @@ class Neighbours:
             loop = asyncio.get_running_loop()
             began, number = loop.time(), 0
             while seconds is None or loop.time() < began + seconds:
-                group.create_task(self._one(session))
+                if self._waits_for < PATIENCE:
+                    self._waits_for += 1
+                    group.create_task(self._one(session))
                 number += 1
                 await asyncio.sleep(began + number * EVERY - loop.time())
 
@@ -70,6 +75,7 @@ class Neighbours:
         async with session.get(self._url) as response:
             await response.read()
             response.raise_for_status()
+        self._waits_for -= 1
         self.asked.append(Asked(at, time.perf_counter() - began))
 
 
@@ -102,7 +108,7 @@ async def measure(plan: Plan) -> Answer:
 
 
 async def _run(plan: Plan, server: Slots, number: int | None, lanes: Lanes) -> Neighbour:
-    seconds = plan.size(quick=2, full=13) if number is None else plan.size(quick=1, full=5)
+    seconds = plan.size(quick=2, full=13) if number is None else plan.size(quick=1, full=3)
     alone = plan.size(quick=1, full=5)
     async with (
         lanes.take(server.rate(number)),

@@ -1,77 +1,156 @@
 """The latency of each kind of request on a server that does not queue, and how far the present is from it."""
 
+import math
+from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
 _FEW = 5
 _MEMORY = 250
 """A baseline weighs as much as this many samples at most, so that a probe always counts."""
+_OF_MEDIAN = 1.2533 / 1.349
+"""The standard error of the median of one sample, by the distance between the quartiles."""
+_ADOPTED = 20
+"""The weight of one that was taken while there may have been a queue."""
+_EVEN = 0.1
+"""Latencies of a kind that differ by less than this share, as their standard deviation, are all alike."""
+_AS_QUICK = 1.15
+"""A kind whose latency is within this factor of the quickest one's has not waited."""
 
 Samples = dict[str, list[float]]
 
 
 class Ratio(NamedTuple):
-    """Latencies by their baselines (which are medians): 1.0 for `median` means no queue."""
+    """Latencies by their baselines: 1.0 for `middle` means no queue. `mean` is of the latencies, by the same unit.
 
-    median: float
+    `error` is the standard error of `middle`, `known` the share of all samples that it rests on.
+    """
+
+    middle: float
     mean: float
+    error: float = 0.0
+    known: float = 1.0
 
     def limit(self, limit: int, target: float) -> float:
-        """The limit at which the median would be at `target`, if the present is what comes of `limit`.
+        """The limit at which `middle` would be at `target`, if the present is what comes of `limit`.
 
-        Little's law holds for means: time in the queue is (median - target), and `limit` is throughput times mean.
+        Little's law holds for means: time in the queue is (middle - target), and `limit` is throughput times mean.
         """
-        return limit * (1.0 - (self.median - target) / max(self.mean, self.median))
+        return limit * (1.0 - (self.middle - target) / max(self.mean, self.middle))
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of one kind of request, in seconds: `weight` samples, their median and mean, and the standard error of each of
+    the two for a single sample."""
+
+    weight: int
+    median: float
+    mean: float
+    median_error: float
+    mean_error: float
+
+    @classmethod
+    def of(cls, latencies: list[float], slower: float = 1.0) -> "Latency":
+        """That of samples which a queue made slower by a factor."""
+        ordered, number = sorted(latencies), len(latencies)
+        mean = sum(ordered) / number
+        deviation = math.sqrt(sum((latency - mean) ** 2 for latency in ordered) / number)
+        quartiles = ordered[number * 3 // 4] - ordered[number // 4]
+        values = (median(ordered), mean, quartiles * _OF_MEDIAN, deviation)
+        return cls(number, *(value / slower for value in values))
+
+    def with_(self, other: "Latency") -> "Latency":
+        """The mean of both by their weights."""
+        mine, theirs, weight = self.weight, other.weight, self.weight + other.weight
+        return Latency(
+            weight,
+            (self.median * mine + other.median * theirs) / weight,
+            (self.mean * mine + other.mean * theirs) / weight,
+            (self.median_error * mine + other.median_error * theirs) / weight,
+            (self.mean_error * mine + other.mean_error * theirs) / weight,
+        )
+
+    def weighing(self, weight: int) -> "Latency":
+        """The same with another weight."""
+        return Latency(weight, self.median, self.mean, self.median_error, self.mean_error)
+
+    def times(self, factor: float) -> "Latency":
+        """All of it longer by that factor."""
+        return Latency(
+            self.weight,
+            self.median * factor,
+            self.mean * factor,
+            self.median_error * factor,
+            self.mean_error * factor,
+        )
 
 
 class Baseline:
-    """Medians by kind: heavy tails don't move them, and a shifting mix of kinds does not either."""
+    """Latencies by kind, so that a shifting mix of kinds moves nothing. Of each kind counts the median, which heavy
+    tails don't move; but where all latencies are alike the mean, for only that tells that a few have waited."""
 
     __slots__ = ("_known", "_provisional")
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[float, int]] = {}
+        self._known: dict[str, Latency] = {}
         self._provisional: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._known)
-
-    @property
-    def weight(self) -> int:
-        """Samples that it rests on."""
-        return sum(weight for _, weight in self._known.values())
 
     def learn(self, samples: Samples) -> None:
         """Latencies that were taken while nothing queued."""
         for kind, latencies in samples.items():
             if len(latencies) < _FEW:
                 continue
-            new, weight = median(latencies), len(latencies)
-            old, known = self._known.get(kind, (new, 0))
-            known = min(known, _MEMORY)
-            self._known[kind] = ((old * known + new * weight) / (known + weight), known + weight)
+            known = self._known.get(kind)
+            new = Latency.of(latencies)
+            self._known[kind] = new if known is None else known.weighing(min(known.weight, _MEMORY)).with_(new)
             self._provisional.discard(kind)
 
     def forget(self) -> None:
         """What is learned next counts alone."""
-        self._known = {kind: (value, 1) for kind, (value, _) in self._known.items()}
+        self._known = {kind: known.weighing(1) for kind, known in self._known.items()}
 
     def raise_by(self, factor: float) -> None:
         """All of it was too low by that factor; nothing happens for one below 1."""
         if factor > 1.0:
-            self._known = {kind: (value * factor, weight) for kind, (value, weight) in self._known.items()}
+            self._known = {kind: known.times(factor) for kind, known in self._known.items()}
 
     def ratio(self, samples: Samples) -> Ratio | None:
         """The latencies by their baselines. None: too few of any kind that is known."""
-        middle = mean = 0.0
+        middle = mean = variance = 0.0
         count = 0
         for kind, latencies in samples.items():
-            if len(latencies) >= _FEW and kind in self._known and kind not in self._provisional:
-                baseline = self._known[kind][0]
-                middle += len(latencies) * median(latencies) / baseline
-                mean += sum(latencies) / baseline
-                count += len(latencies)
-        return Ratio(middle / count, mean / count) if count else None
+            number = len(latencies)
+            if number < _FEW or kind in self._provisional or (known := self._known.get(kind)) is None:
+                continue
+            total, unit = sum(latencies), known.median
+            if known.mean_error < _EVEN * unit:
+                middle += number + (total - number * known.mean) / unit
+                error = known.mean_error / unit
+            else:
+                middle += number * median(latencies) / unit
+                error = known.median_error / unit
+            mean += total / unit
+            variance += (number * error) ** 2 * (1 / number + 1 / known.weight)
+            count += number
+        if not count:
+            return None
+        return Ratio(middle / count, mean / count, math.sqrt(variance) / count, count / sum(map(len, samples.values())))
+
+    def as_quick(self, samples: Samples) -> bool:
+        """Whether each kind that is met for the first time is as quick as the quickest that is known: it can't have
+        waited then."""
+        quickest = min(
+            (known.median for kind, known in self._known.items() if kind not in self._provisional), default=0.0
+        )
+        return all(
+            median(latencies) <= quickest * _AS_QUICK
+            for kind, latencies in samples.items()
+            if kind not in self._known or kind in self._provisional
+        )
 
     def adopt(self, samples: Samples, ratio: float, enough: int) -> bool:
         """Kinds that are met for the first time, on a server whose other latencies are at `ratio`.
@@ -81,13 +160,14 @@ class Baseline:
         """
         firm = False
         for kind, latencies in samples.items():
-            if kind in self._known and kind not in self._provisional:
+            known = self._known.get(kind)
+            if known is not None and kind not in self._provisional:
                 continue
-            new, weight = median(latencies) / ratio, len(latencies)
-            old, known = self._known.get(kind, (new, 0))
-            self._known[kind] = ((old * known + new * weight) / (known + weight), known + weight)
+            new = Latency.of(latencies, ratio)
+            self._known[kind] = known = new if known is None else known.with_(new)
             self._provisional.add(kind)
-            if known + weight >= enough:
+            if known.weight >= enough:
                 self._provisional.remove(kind)
+                self._known[kind] = known.weighing(_ADOPTED)
                 firm = True
         return firm

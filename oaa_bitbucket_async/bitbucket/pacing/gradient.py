@@ -9,8 +9,10 @@ queue: enough that no slot idles, and so little that nobody else has to wait beh
         ^                                                    │                                      └─gain─> Trial
         └────────── the server itself got slower ────────────┘
 
-SlowStart doubles the limit until latency rises. Steady corrects it window by window. Probe halves it for a second,
-to measure the latency without a queue. Trial raises it, to see whether more in flight buys more throughput.
+SlowStart doubles the limit until latency rises by more than what chance explains. Where it meets new kinds of request,
+it goes back to a limit at which nothing queued and learns there what they take. Steady corrects the limit window by
+window. Probe halves it for a second, to measure the latency without a queue. Trial raises it, to see whether more in
+flight buys more throughput.
 """
 
 import math
@@ -26,13 +28,29 @@ HIGH = 1.17
 TARGET = 1.10
 """What a correction aims at."""
 _FULL = 1.5
-"""The ratio that ends slow start at once: after a doubling, a server that is full shows about 2."""
+"""The ratio from which on a trial, or a slow start that is done again, has nothing to find."""
 _OTHER = 1.3
 """A probe whose ratio is this far from 1, either way, says that the baseline is wrong and not just inexact."""
+_RISEN = 1.25
+"""The ratio that ends slow start: after a doubling, a server that is full shows about 2."""
+_UNLOADED = 1.12
+"""Up to this ratio, and its error, slow start takes a window for one without a queue."""
+_DOUBT = 1.5
+"""Standard errors by which a ratio has to be beyond `_RISEN`, either way."""
+_CLEAR = 0.02
+"""A doubt below this is none: all latencies are alike, and those that end first tell what the others will."""
+_PATIENCE = 3
+"""A window of slow start has at most so many samples for each request in flight."""
+_FREE = Ratio(1.0, 1.4, 0.1)
+"""What is assumed where nothing is known yet."""
+_KNOWN = 0.3
+"""The share of samples of known kinds without which a window of slow start says nothing."""
 _ROOM = 0.4
 """What was not full at half the limit is not cut below this share of it."""
-_TRIAL = 1.25
+_TRIAL = 1.15
 """The factor of a trial."""
+_GAINED = 1.03
+"""The ratio that a limit stands for which has bought throughput."""
 _WORTH = 0.5
 """Latency that grows by less than this share of the limit's growth means more throughput: not our queue."""
 _SURE = 150
@@ -49,8 +67,6 @@ _SAMPLES = 200
 _WINDOW = 0.5
 _SHORTEST = 1e-6
 """A latency is never taken for less: ratios are made of it."""
-_FEW_BUT_FAIR = 100
-"""The first to end after the limit grew are the quick ones: a short window says too little about the median."""
 _ERROR_SHARE = 0.1
 """A window with more errors than this share cuts the limit, once."""
 _ERROR_CUT = 0.7
@@ -63,7 +79,15 @@ _CUTS_BEFORE_PROBE = 3
 
 @dataclass(slots=True)
 class SlowStart:
-    """Doubling until the latency has clearly risen."""
+    """Doubling until the latency has clearly risen. Nothing queued at `free`, and at less than that.
+
+    `proven`: a doubling has left the latency as it was, so that the server was not full before it. `returned`: the
+    limit from which it went back to `free`, to learn there what new kinds of request take.
+    """
+
+    free: int
+    proven: bool = False
+    returned: int = 0
 
     def window(self, limit: int, now: float) -> "Window":
         """As short as can be: each doubling waits for it."""
@@ -109,7 +133,7 @@ class Probe:
 
     def window(self, limit: int, now: float) -> "Window":
         """A second at most: the crawl is slower meanwhile."""
-        return Window(needed=2 * _SURE, until=now, latest=now + _PROBE_LASTS)
+        return Window(needed=_SURE, until=now, latest=now + _PROBE_LASTS)
 
 
 Phase = SlowStart | Steady | Trial | Probe
@@ -156,10 +180,10 @@ class GradientLimit:
         self._largest = largest
         self._on_change = on_change
         self._baseline = Baseline()
-        self._phase: Phase = SlowStart()
+        self._phase: Phase = SlowStart(self.value)
         self._skip = self.value // 2
         """Answers that still belong to an earlier limit: they are not counted."""
-        self._last = Ratio(1.0, 1.4)
+        self._last = _FREE
         self._last_limit = self.value
         """The last window's ratio, and the limit it was taken at."""
         self._probe_at = math.inf
@@ -204,7 +228,7 @@ class GradientLimit:
         if not isinstance(self._phase, SlowStart):
             self._phase = Steady()  # while moving: what is in flight began under the larger of both limits
         self._move(min(self.value, self._start), reason)
-        self._phase = SlowStart()
+        self._phase = SlowStart(self.value)
         self._open(now, self._window.blocked)
 
     # --- windows ------------------------------------------------------------------------------------------------
@@ -217,67 +241,79 @@ class GradientLimit:
     def _judge(self, window: Window, now: float, *, waited: bool) -> None:
         """A window is over: what it means for the limit, according to the phase."""
         phase, baseline = self._phase, self._baseline
-        first = not baseline
+        if isinstance(phase, SlowStart):
+            if waited:
+                self._rise(phase, window, now)
+            else:
+                baseline.adopt(window.samples, 1.0, _FIRST_SAMPLES)
+            return
         ratio = baseline.ratio(window.samples)
-        enough = _FIRST_SAMPLES if isinstance(phase, SlowStart) else _SURE
-        firm = baseline.adopt(window.samples, self._last.median, enough)
-        if first:
-            baseline.forget()
-            ratio = self._last
+        if ratio is not None and ratio.known < _KNOWN:
+            ratio = None
+        firm = baseline.adopt(window.samples, (ratio or self._last).middle, _SURE)
         if isinstance(phase, Probe):
             self._end_probe(phase, window.samples, ratio, now)
         elif ratio is None:  # none but new kinds: wait until they are known, then check what was assumed of them
-            if firm and not isinstance(phase, SlowStart):
+            if firm:
                 self._probe(now)
         else:
             self._last, self._last_limit = ratio, self.value
             if isinstance(phase, Trial):
                 self._end_trial(phase, ratio, gained=waited)
-            elif waited and isinstance(phase, SlowStart):
-                self._rise(window, ratio, now)
-            elif waited and isinstance(phase, Steady):
+            elif waited:
                 self._steer(phase, ratio, now)
 
     # --- slow start ---------------------------------------------------------------------------------------------
 
-    def _rise(self, window: Window, ratio: Ratio, now: float) -> None:
+    def _rise(self, phase: SlowStart, window: Window, now: float) -> None:
         """Double until the latency has clearly risen; a window with too few samples to tell stays open."""
-        sure = self._baseline.weight >= _SURE
-        settled = sure and window.count >= _SURE
-        patience = self.value * min(4, self.value // 40)  # the higher the limit, the cheaper a longer look
-        if ratio.median > _FULL or (ratio.median > HIGH and settled):
+        baseline, samples = self._baseline, window.samples
+        ratio = baseline.ratio(samples)
+        if ratio is None or ratio.known < _KNOWN:
+            if self.value > max(phase.free, phase.returned) and not baseline.as_quick(samples):
+                phase.returned = self.value
+                self._move(phase.free, "new kinds")  # whether they wait in a queue can't be told here, but there
+                return
+            ratio = ratio or _FREE
+        self._last, self._last_limit = ratio, self.value
+        doubt = _DOUBT * ratio.error
+        if window.count < 2 * self.value and doubt > _CLEAR and ratio.middle < _RISEN + doubt:
+            window.needed = 2 * self.value  # the first to end are the quick ones
+        elif abs(ratio.middle - _RISEN) < doubt and window.count < _PATIENCE * max(self.value, _FIRST_SAMPLES):
+            window.needed = window.count * 3 // 2
+        elif ratio.middle > _RISEN + doubt:
             self._move(max(self.value * _ROOM, ratio.limit(self.value, TARGET)), "full")
-            self._settle(now, window.samples)
-            if not sure:
+            self._settle(now, samples)
+            if not phase.proven:
                 self._probe(now)
-        elif window.count < patience:
-            window.needed = patience
-        elif ratio.median > LOW and settled:
-            self._settle(now)
         else:
-            if window.count >= _FEW_BUT_FAIR:
-                self._baseline.learn(window.samples)
-            self._move(self.value * (2.0 if self.value < 96 else 1.5), "slow start")
+            if self.value > phase.free:
+                phase.proven = True
+                phase.free = self.value
+            baseline.adopt(samples, 1.0, _FIRST_SAMPLES // 2)
+            if ratio.middle <= _UNLOADED + ratio.error:
+                baseline.learn(samples)
+            self._move(self.value * 2.0, "slow start")
 
     def _settle(self, now: float, loaded: Samples | None = None) -> None:
         """The end of slow start."""
-        self._phase = Steady(loaded=loaded or {})
+        self._phase = Steady(loaded=loaded or {}, trial_due=True)
         self._probe_at = now + PROBE_SOON
 
     # --- steady -------------------------------------------------------------------------------------------------
 
     def _steer(self, steady: Steady, ratio: Ratio, now: float) -> None:
-        if steady.trial_due and ratio.median < _FULL and self.value < self._largest:
+        if steady.trial_due and ratio.middle < _FULL and self.value < self._largest:
             steady.trial_due = False
-            self._try(steady, ratio.median, "trial")
+            self._try(steady, ratio.middle, "trial")
             return
-        if ratio.median > HIGH:
+        if ratio.middle > HIGH:
             steady.cuts += 1
             steady.step = 1
             self._move(max(0.6 * self.value, ratio.limit(self.value, TARGET)), "queue")
             if steady.cuts >= _CUTS_BEFORE_PROBE:
                 self._probe(now)
-        elif ratio.median < LOW:
+        elif ratio.middle < LOW:
             steady.cuts = 0
             self._move(max(self.value + steady.step, ratio.limit(self.value, TARGET)), "room")
             steady.step = min(steady.step * 2, self._largest)
@@ -299,13 +335,13 @@ class GradientLimit:
         """
         self._phase = trial.steady
         grown = self.value / trial.limit - 1.0
-        if not gained or ratio.median > trial.ratio * (1.0 + _WORTH * grown):
+        if not gained or ratio.middle > trial.ratio * (1.0 + _WORTH * grown):
             self._move(trial.limit, "no gain")
             return
         trial.steady.cuts = 0
-        self._baseline.raise_by(ratio.median / TARGET)
+        self._baseline.raise_by(ratio.middle / _GAINED)
         if self.value < self._largest:
-            self._try(trial.steady, min(ratio.median, TARGET), "gain")
+            self._try(trial.steady, min(ratio.middle, TARGET), "gain")
 
     # --- probe --------------------------------------------------------------------------------------------------
 
@@ -322,22 +358,22 @@ class GradientLimit:
         steady = probe.steady
         self._phase = steady
         rising = False
-        if ratio is not None and ratio.median > _OTHER:
-            if self._last.median > 0.7 * ratio.median * self._last_limit / self.value:
+        if ratio is not None and ratio.middle > _OTHER:
+            if self._last.middle > 0.7 * ratio.middle * self._last_limit / self.value:
                 self._move(ratio.limit(self.value, TARGET), "still full")  # latency goes with the limit
                 return
             # Half the limit, the same latency: not our queue, the server itself is slower than it was.
             self._baseline.forget()
             rising = True
-        elif ratio is not None and ratio.median < 1 / _OTHER:  # what we took for unloaded was a queue
+        elif ratio is not None and ratio.middle < 1 / _OTHER:  # what we took for unloaded was a queue
             self._baseline.forget()
         self._baseline.learn(samples)
         corrected = self._baseline.ratio(steady.loaded)
-        if corrected is not None and corrected.median < _FULL:
+        if corrected is not None and corrected.middle < _FULL:
             rising = True  # it had not been full, only the first baseline too low
         steady.loaded = {}
         if rising:
-            self._phase = SlowStart()
+            self._phase = SlowStart(self.value)
         else:
             steady.trial_due = True
         self._move(probe.limit, "probed")
