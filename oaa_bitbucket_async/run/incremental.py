@@ -6,7 +6,7 @@ the next run is going to know.
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,17 +17,18 @@ from oaa_bitbucket_async.bitbucket.audit.log import AuditLog
 from oaa_bitbucket_async.bitbucket.audit.reading import Reading, Unreadable
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities
 from oaa_bitbucket_async.collect.incremental.age import due_by_age
-from oaa_bitbucket_async.collect.incremental.comparison import Comparison
+from oaa_bitbucket_async.collect.incremental.comparison import Comparison, Difference
 from oaa_bitbucket_async.collect.incremental.doubts import Doubt, age_bound, doubts
+from oaa_bitbucket_async.collect.incremental.explained import Explanations, is_cascade
 from oaa_bitbucket_async.collect.incremental.freshness import Freshness
 from oaa_bitbucket_async.collect.incremental.index import BaseIndex
 from oaa_bitbucket_async.collect.incremental.keys import is_wanted
-from oaa_bitbucket_async.collect.incremental.mark import OVERLAP, AuditMark, mark_of
+from oaa_bitbucket_async.collect.incremental.mark import OVERLAP, AuditMark, mark_of, server_time_of
 from oaa_bitbucket_async.collect.incremental.named import Named, what_is_named
 from oaa_bitbucket_async.collect.incremental.plan import Plan
 from oaa_bitbucket_async.collect.incremental.trust import Trust, updated
 from oaa_bitbucket_async.collect.journal import Base, Fingerprint, NoBaseError
-from oaa_bitbucket_async.collect.kinds import Unit
+from oaa_bitbucket_async.collect.kinds import Unit, subject_of
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import Subject
 from oaa_bitbucket_async.events import Event, event
@@ -66,7 +67,9 @@ class Round:
     facts: BaseFacts | None = None
     reading: Reading | Unreadable | None = None
     """What the audit log said; None if it was not asked."""
+    log: AuditLog | None = None
     named: Named = field(default_factory=Named)
+    index: BaseIndex = field(default_factory=BaseIndex)
     start: Start | None = None
 
     @property
@@ -89,9 +92,10 @@ class Round:
             comparison = Comparison(snapshot, is_named=self._is_named, is_renewed=lambda _: True)
         async for item in self.base.replay(comparison.wanted):
             comparison.add(item)
+        unexplained = await self._unexplained(comparison.differences, self.reading, snapshot)
         freshness.named_changes = len(comparison.named_changes)
-        freshness.unexplained = tuple(comparison.paths())
-        if freshness.unexplained:
+        freshness.unexplained = tuple(sorted(map(snapshot.path, unexplained)))
+        if unexplained:
             _log.warning(
                 "%d changes were found that the audit log does not name: %s",
                 len(freshness.unexplained),
@@ -99,9 +103,25 @@ class Round:
                 extra=event(Event.UNEXPLAINED_CHANGES, count=len(freshness.unexplained)),
             )
 
+    async def _unexplained(
+        self, differences: Sequence[Difference], reading: Reading, snapshot: Snapshot
+    ) -> set[Subject]:
+        """What changed without a row and without a known cascade. What changed during the crawl has a row by now."""
+        unsettled, _ = self.index.other_people(snapshot)
+        left = [one for one in differences if not is_cascade(one.holders, unsettled)]
+        if not left or self.log is None:
+            return set()
+        later = await self.log.since(server_time_of(reading) - OVERLAP, keep=is_wanted)
+        if isinstance(later, Unreadable):  # nobody knows what happened during the crawl
+            return set()
+        explanations = Explanations((*later, *reading.events))
+        to_server = mark_of(reading).to_server
+        found = {subject_of(one.unit) for one in left if not explanations.explains(one.unit, to_server(one.read_at))}
+        return {subject for subject in found if subject is not None}
+
     async def close(self) -> None:
         """Lets go of the base, so that another can take its place. Calling it again does nothing."""
-        self.start = None
+        self.start, self.index = None, BaseIndex()
         if self.base is not None:
             base, self.base = self.base, None
             await base.close()
@@ -151,6 +171,9 @@ async def round_of(
                 _log.info("a full crawl: %s", reason, extra=event(Event.FULL_CRAWL, reason=str(reason)))
         if found.incremental:
             await _read(found, session, capabilities, freshness)
+            if found.base is not None:
+                async for item in found.base.replay(found.index.wanted):
+                    found.index.add(item)
             if settings.incremental and found.base is not None and found.facts is not None:
                 await _plan(found, found.base, found.facts, freshness)
         yield found
@@ -179,7 +202,9 @@ async def _read(found: Round, session: Session, capabilities: Capabilities, fres
         since = mark.window_start
     else:
         since = round((found.began_at if facts is None else facts.began_at) * 1000) - OVERLAP
-    log = AuditLog(session.client, base_url_parts(session.settings.bitbucket_url).path, capabilities.user_id)
+    found.log = log = AuditLog(
+        session.client, base_url_parts(session.settings.bitbucket_url).path, capabilities.user_id
+    )
     most = PAGES if session.settings.incremental else PAGES_OF_A_FULL_CRAWL
     reading = await log.read(since, now=time.time, sleep=session.clock.sleep, keep=is_wanted, most_pages=most)
     found.reading = reading
@@ -200,9 +225,7 @@ async def _read(found: Round, session: Session, capabilities: Capabilities, fres
 async def _plan(found: Round, base: Base, facts: BaseFacts, freshness: Freshness) -> None:
     """What is asked again."""
     settings, reading = found.settings, found.reading
-    index = BaseIndex()
-    async for item in base.replay(index.wanted):
-        index.add(item)
+    index = found.index
     in_doubt: tuple[Doubt, ...] = ()
     if reading is not None:
         in_doubt = doubts(facts.mark, reading, include=settings.include, trust=facts.trust)

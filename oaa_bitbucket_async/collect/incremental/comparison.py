@@ -1,7 +1,7 @@
 """Whether what was asked again is what the base had: holders and permissions, nothing else (DESIGN.md section 7)."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect import kinds
@@ -15,6 +15,16 @@ Held = tuple[Principal, str]
 """Who holds which permission."""
 EVERYONE = Principal("group", "")
 """Who holds a default permission; no group has this name."""
+
+
+class Difference(NamedTuple):
+    """A unit whose answer is another than the base's, though no row of the audit log named it."""
+
+    unit: Unit
+    read_at: float
+    """When the base's answer was read, in epoch seconds."""
+    holders: frozenset[Principal]
+    """Who holds other permissions than then."""
 
 
 class Comparison:
@@ -33,8 +43,8 @@ class Comparison:
         """
         self.named_changes: set[Subject] = set()
         """What changed, as the audit log said."""
-        self.unexplained: set[Subject] = set()
-        """What changed although no row of the audit log names it."""
+        self.differences: list[Difference] = []
+        """What changed besides."""
         self._snapshot = snapshot
         self._is_named = is_named
         self._is_renewed = is_renewed
@@ -61,16 +71,13 @@ class Comparison:
             self._before[unit] = before
             return
         subject = cast("Subject", subject_of(unit))
-        difference = before ^ self._now(unit, subject)
+        holders = frozenset(holder for holder, _ in before ^ self._now(unit, subject))
+        if not holders:
+            return
         if self._is_named(unit, subject):
-            if difference:
-                self.named_changes.add(subject)
-        elif any(not self._cleaned_up(held, before) for held in difference):
-            self.unexplained.add(subject)
-
-    def paths(self) -> list[str]:
-        """Where the unexplained changes are, sorted."""
-        return sorted(map(self._snapshot.path, self.unexplained))
+            self.named_changes.add(subject)
+        else:
+            self.differences.append(Difference(unit, item.read_at, holders))
 
     def _now(self, unit: Unit, subject: Subject) -> set[Held]:
         snapshot = self._snapshot
@@ -80,15 +87,6 @@ class Comparison:
         table = snapshot.project_grants if subject.kind == "project" else snapshot.repository_grants
         kind = "user" if unit.kind.row is rows.UserGrant else "group"
         return {held for held in snapshot.grants(table.get(subject.id)) if held[0].kind == kind}
-
-    def _cleaned_up(self, held: Held, before: set[Held]) -> bool:
-        """Whether a deleted holder's grant is gone: Bitbucket removes it seven days later, without a row (AUDIT.md)."""
-        holder, snapshot = held[0], self._snapshot
-        if held not in before or holder == EVERYONE:
-            return False
-        if isinstance(holder.key, int):
-            return (user := snapshot.users.get(holder.key)) is None or not user.listed
-        return (group := snapshot.groups.get(holder.key)) is None or not group.listed
 
 
 def _held(unit: Unit, item: Replayed) -> set[Held]:

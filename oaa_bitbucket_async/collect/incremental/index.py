@@ -4,6 +4,7 @@ from typing import NamedTuple, cast
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.journal.records import Replayed
 from oaa_bitbucket_async.collect.kinds import Unit, subject_of
 from oaa_bitbucket_async.collect.snapshot import Snapshot, fold
@@ -73,3 +74,19 @@ class BaseIndex:
             return before != Flags(snapshot.projects[subject.id].public)
         now = snapshot.repositories[subject.id]
         return before != Flags(now.public, now.archived, now.forkable, now.state)
+
+    def other_people(self, snapshot: Snapshot) -> tuple[set[Principal], set[str]]:
+        """Who vanished, came back or was renamed since the base, and all (folded) names that they had or have.
+
+        Also a user who is not listed and whose name another has now. To be called when all listings have been read.
+        """
+        users = {user.id: user.name for user in snapshot.users.values() if user.listed}
+        groups = {name for name, group in snapshot.groups.items() if group.listed}
+        different = users.items() ^ self.users.items()
+        names = {fold(name) for _, name in different}
+        others = {Principal("user", key) for key, _ in different}
+        for unlisted in (*snapshot.earlier_users.values(), *snapshot.users.values()):
+            if not unlisted.listed and fold(unlisted.name) in names:
+                others.add(Principal("user", unlisted.id))
+        others |= {Principal("group", name) for name in groups ^ self.groups}
+        return others, names

@@ -103,25 +103,11 @@ class Plan:
         Also those whose restrictions or default reviewers name somebody like that. To be called when all listings have
         been read.
         """
-        others, names = self._other_people(snapshot)
+        others, names = self._index.other_people(snapshot)
         self._touched = set(snapshot.held_by(others)) - self.named.subjects
         self._touched |= set(_mentioning(snapshot, others, names)) - self.named.things.keys()
         self._touched -= self.renewed
         return self._touched
-
-    def _other_people(self, snapshot: Snapshot) -> tuple[set[Principal], set[str]]:
-        """Who vanished, came back or was renamed since the base, and all (folded) names that they had or have."""
-        index = self._index
-        users = {user.id: user.name for user in snapshot.users.values() if user.listed}
-        groups = {name for name, group in snapshot.groups.items() if group.listed}
-        different = users.items() ^ index.users.items()
-        names = {fold(name) for _, name in different}
-        others = {Principal("user", key) for key, _ in different}
-        for unlisted in (*snapshot.earlier_users.values(), *snapshot.users.values()):
-            if not unlisted.listed and fold(unlisted.name) in names:  # somebody else has the name now
-                others.add(Principal("user", unlisted.id))
-        others |= {Principal("group", name) for name in groups ^ index.groups}
-        return others, names
 
     def oldest(self, snapshot: Snapshot) -> float | None:
         """When the oldest answer was read that was taken over (epoch seconds), None if none was."""
