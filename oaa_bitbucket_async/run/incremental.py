@@ -92,7 +92,9 @@ class Round:
             comparison = Comparison(snapshot, is_named=self._is_named, is_renewed=lambda _: True)
         async for item in self.base.replay(comparison.wanted):
             comparison.add(item)
-        unexplained = await self._unexplained(comparison.differences, self.reading, snapshot)
+        unsettled = plan.unsettled if plan is not None else self.index.other_people(snapshot)[0]
+        left = [one for one in comparison.differences if not is_cascade(one.holders, unsettled)]
+        unexplained = await self._unexplained(left, self.reading)
         freshness.named_changes = len(comparison.named_changes)
         freshness.unexplained = tuple(sorted(map(snapshot.path, unexplained)))
         if unexplained:
@@ -103,20 +105,18 @@ class Round:
                 extra=event(Event.UNEXPLAINED_CHANGES, count=len(freshness.unexplained)),
             )
 
-    async def _unexplained(
-        self, differences: Sequence[Difference], reading: Reading, snapshot: Snapshot
-    ) -> set[Subject]:
-        """What changed without a row and without a known cascade. What changed during the crawl has a row by now."""
-        unsettled, _ = self.index.other_people(snapshot)
-        left = [one for one in differences if not is_cascade(one.holders, unsettled)]
-        if not left or self.log is None:
+    async def _unexplained(self, differences: Sequence[Difference], reading: Reading) -> set[Subject]:
+        """What changed without a row. What changed during the crawl has a row by now."""
+        if not differences or self.log is None:
             return set()
         later = await self.log.since(server_time_of(reading) - OVERLAP, keep=is_wanted)
         if isinstance(later, Unreadable):  # nobody knows what happened during the crawl
             return set()
         explanations = Explanations((*later, *reading.events))
         to_server = mark_of(reading).to_server
-        found = {subject_of(one.unit) for one in left if not explanations.explains(one.unit, to_server(one.read_at))}
+        found = {
+            subject_of(one.unit) for one in differences if not explanations.explains(one.unit, to_server(one.read_at))
+        }
         return {subject for subject in found if subject is not None}
 
     async def close(self) -> None:

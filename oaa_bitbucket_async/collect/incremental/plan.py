@@ -53,6 +53,8 @@ class Plan:
         self.renewed: set[Subject] = set()
         """What was asked again as a whole."""
         self.named = named
+        self.unsettled: set[Principal] = set()
+        """Who vanished, came back or was renamed since the base; known once the listings have been read."""
         self._index = index
         self._to_server = to_server
         self._due = due
@@ -103,7 +105,8 @@ class Plan:
         Also those whose restrictions or default reviewers name somebody like that. To be called when all listings have
         been read.
         """
-        others, names = self._index.other_people(snapshot)
+        self.unsettled, names = self._index.other_people(snapshot)
+        others = self.unsettled
         self._touched = set(snapshot.held_by(others)) - self.named.subjects
         self._touched |= set(_mentioning(snapshot, others, names)) - self.named.things.keys()
         self._touched -= self.renewed
