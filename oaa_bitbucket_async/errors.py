@@ -49,8 +49,8 @@ class WrongAddressError(ConfigurationError):
         super().__init__(message, advice)
         self.after_success = after_success or TemporaryError(
             message,
-            "A run has succeeded with this address before, so the network or the server is what changed: run again "
-            f"later. If it is so for good: {advice}",
+            "A run has succeeded with this address before, so the network or the server has changed. Run again "
+            f"later. If the change is permanent: {advice}",
         )
 
 

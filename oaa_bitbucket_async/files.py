@@ -136,9 +136,9 @@ def explain(error: OSError, path: Path) -> CollectorError:
     """Our own error for what went wrong while writing `path`."""
     what = f"{path} could not be written: {error.strerror or error}."
     if error.errno in _PASSING:
-        return TemporaryError(what, f"Make room on the disk of {path.parent}, or check it, and run again.")
+        return TemporaryError(what, f"Free space on the disk of {path.parent}, or check the disk, and run again.")
     if error.errno == errno.ENOENT:
-        return ConfigurationError(what, f"Make the folder {path.parent} first, or choose another one.")
+        return ConfigurationError(what, f"Create the folder {path.parent} first, or choose another one.")
     return ConfigurationError(
         what, f"Choose a place that this user may write to, or give it the right on {path.parent}."
     )

@@ -59,7 +59,7 @@ def write_folder(path: Path, files: Iterable[tuple[str, Iterable[bytes]]]) -> No
 def prove_folder(path: Path) -> None:
     """Raise what `write_folder` would, as far as that can be known before there is anything to write."""
     if path.name in ("", ".."):
-        raise ConfigurationError(f"{path} has no name of its own.", "Give the name of a folder.")
+        raise ConfigurationError(f"{path} is not a folder name.", "Give the name of a folder.")
     try:
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise ConfigurationError(f"{path} is not a folder.", "Give the name of a folder; it need not exist.")
@@ -68,7 +68,7 @@ def prove_folder(path: Path) -> None:
         raise explain(error, path) from error
     if foreign := sorted(present - {MARK} - set(_ours(path) or ())):
         raise ConfigurationError(
-            f"{path} holds other files than ours: {', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''}.",
+            f"{path} contains files that no report wrote: {', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''}.",
             "Give a folder that is empty, or that does not exist.",
         )
     probe = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.tmp")

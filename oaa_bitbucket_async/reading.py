@@ -48,7 +48,7 @@ class UntrustedFileError(ConfigurationError):
     """A file that this run should believe may have been written by somebody else, or is not what we write."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path} is not believed: {reason}.", "Look where it comes from; remove it if nobody knows.")
+        super().__init__(f"{path} is not trusted: {reason}.", "Check where it comes from. Delete it if nobody knows.")
         self.reason = reason
 
 

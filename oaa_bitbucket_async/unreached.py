@@ -45,7 +45,7 @@ _OTHER_NAME = frozenset({62, 64})
 _CERTIFICATES = {
     9: "is not valid yet; check this machine's clock",
     10: "has expired; check this machine's clock",
-    18: "is signed by itself, and not trusted here",
+    18: "is self-signed and not trusted here",
     19: "is signed by an authority that is not trusted here",
     20: "is signed by an authority that is not trusted here",
     21: "is signed by an authority that is not trusted here",
@@ -63,7 +63,7 @@ def unreached(error: BaseException, redact: Redact = as_it_is) -> Unreached:
     inner = _innermost(error)
     if isinstance(inner, socket.gaierror):
         if inner.errno in _NO_SUCH_HOST:
-            return Unreached("there is no host of this name", Cause.NO_SUCH_HOST)
+            return Unreached("there is no host with this name", Cause.NO_SUCH_HOST)
         return Unreached("its name can't be resolved at the moment")
     if isinstance(inner, ssl.SSLCertVerificationError):
         return _certificate(inner, redact)
@@ -97,7 +97,7 @@ def _passing(error: BaseException, redact: Redact) -> str:
     if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
         return "it does not answer in time"
     if isinstance(error, OSError) and error.errno in _NO_ROUTE:
-        return "there is no way to it from here"
+        return "there is no route to it from here"
     if isinstance(error, OSError) and error.strerror and not _of_a_library(error):
         return quote(error.strerror, redact)
     return quote(str(error), redact) or type(error).__name__

@@ -52,14 +52,14 @@ def veza_base(text: str) -> tuple[str, list[str]]:
 
 def _split(text: str, example: str) -> SplitResult:
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise AddressError("must not hold spaces or control characters.")
+        raise AddressError("must not contain spaces or control characters.")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         raise AddressError(f"is not a URL such as {example}.") from None
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
-        raise AddressError("must not hold a user name or password: they come from the environment or a file.")
+        raise AddressError("must not contain a user name or password: they come from the environment or a file.")
     if parts.scheme not in _DEFAULT_PORTS:
         raise AddressError(f"must begin with https:// (or http://), such as {example}.")
     if not _PLACE.fullmatch(parts.netloc):
@@ -95,7 +95,7 @@ def _ipv6(host: str) -> str:
     except ValueError:
         raise AddressError("has no IPv6 address between its brackets.") from None
     if percent and not _SCOPE.fullmatch(scope):
-        raise AddressError("has a scope id behind its IPv6 address that can't be one; it looks like %25eth0.")
+        raise AddressError("has an invalid scope id after its IPv6 address; a scope id looks like %25eth0.")
     return f"{address}%25{scope}" if percent else address
 
 
@@ -105,7 +105,7 @@ def _ascii(name: str) -> str:
     try:
         return idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError:
-        raise AddressError("has an internationalized host name that can't exist.") from None
+        raise AddressError("has an invalid internationalized host name.") from None
 
 
 def _base(parts: SplitResult, pages: set[str]) -> tuple[str, bool]:

@@ -114,7 +114,7 @@ def test_more_values_than_a_payload_has(tmp_path: Path) -> None:
     path.write_bytes(of_digits(10_000_000))
     code, said, peak = measured("diff", str(path), str(path))
     assert code == 2
-    assert "digits.json.gz is refused: it holds far more values than a payload of its size" in said
+    assert "digits.json.gz is refused: it contains far more values than a payload of its size" in said
     assert peak < MOST_MEMORY
 
 

@@ -133,7 +133,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         write_whole(tmp_path / "missing" / "f", b"x")
     assert str(tmp_path / "missing" / "f") in caught.value.message
-    assert "Make the folder" in caught.value.advice
+    assert "Create the folder" in caught.value.advice
 
 
 @posix

@@ -43,7 +43,7 @@ def test_no_file_at_all(tmp_path: Path) -> None:
 def test_a_symbolic_link_is_not_followed(ours: Path, target: str) -> None:
     link = ours.with_name("link")
     link.symlink_to(ours.with_name(target))
-    with pytest.raises(UntrustedFileError, match=r"link is not believed: it is not a regular file"):
+    with pytest.raises(UntrustedFileError, match=r"link is not trusted: it is not a regular file"):
         read_ours(link)
 
 
@@ -104,7 +104,7 @@ def test_a_file_that_our_group_may_write_is_mended(ours: Path, wanted: int, capl
 
 def test_at_most_so_many_bytes(ours: Path) -> None:
     assert read_ours(ours, most=7) == b"content"
-    with pytest.raises(UntrustedFileError, match=r"f is not believed: it is larger than 6 bytes"):
+    with pytest.raises(UntrustedFileError, match=r"f is not trusted: it is larger than 6 bytes"):
         read_ours(ours, most=6)
 
 

@@ -40,10 +40,10 @@ def wrapped(inner: BaseException) -> BaseException:
 @pytest.mark.parametrize(
     ("inner", "words", "cause"),
     [
-        (NO_NAME, "there is no host of this name", Cause.NO_SUCH_HOST),
+        (NO_NAME, "there is no host with this name", Cause.NO_SUCH_HOST),
         (LATER, "its name can't be resolved at the moment", Cause.PASSING),
         (REFUSED, "nothing listens on this port", Cause.PASSING),
-        (OSError(errno.EHOSTUNREACH, "No route to host"), "there is no way to it from here", Cause.PASSING),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "there is no route to it from here", Cause.PASSING),
         (ConnectionResetError(errno.ECONNRESET, "reset"), "it ended the connection", Cause.PASSING),
         (TimeoutError("timed out"), "it does not answer in time", Cause.PASSING),
         (tls("WRONG_VERSION_NUMBER"), "it does not speak TLS on this port", Cause.NO_TLS),

@@ -409,7 +409,7 @@ def _endless(path: str, detail: str) -> Fault:
 
 def _forgotten(problem: RequestProblem) -> CredentialError:
     return CredentialError(
-        f"Bitbucket no longer knows the login that it accepted at the start ({problem}).",
+        f"Bitbucket no longer recognizes the login that it accepted at the start ({problem}).",
         "Nothing was uploaded. Check whether the token was revoked or the account locked, then run again.",
     )
 

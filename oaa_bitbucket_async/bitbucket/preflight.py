@@ -107,7 +107,7 @@ async def examine(
         if await is_bitbucket():
             raise
         raise WrongAddressError(
-            f"{base_url} is no Bitbucket Server or Data Center: something else answers, and refused the login.",
+            f"{base_url} is not a Bitbucket Server or Data Center: something else answered and refused the login.",
             _ADDRESS_ADVICE,
             after_success=error,
         ) from None
@@ -116,16 +116,16 @@ async def examine(
             raise await _not_bitbucket(fault, base_url, is_bitbucket) from None
         if fault.reason is FaultReason.BAD_SHAPE:
             raise WrongAddressError(
-                f"{base_url} answers with JSON, but not with Bitbucket's: {fault}.",
-                f"{_ADDRESS_ADVICE} If that is what it is, a proxy on the way changes the answers.",
+                f"{base_url} answers with JSON that is not Bitbucket's: {fault}.",
+                f"{_ADDRESS_ADVICE} If it is correct, a proxy on the way changes the answers.",
             ) from None
         raise TemporaryError(
-            f"{base_url} gave no usable answer, after all attempts: {fault}.",
-            "Check that the server is up and can be reached from here, then run again.",
+            f"{base_url} gave no usable answer after all attempts: {fault}.",
+            "Check that the server is up and reachable from here, then run again.",
         ) from None
     except Denied as denied:
         raise CredentialError(
-            f"Bitbucket accepts the login, but refuses what every user may ask: {denied}.",
+            f"Bitbucket accepts the login but refuses a request that every user may make: {denied}.",
             "The account needs the global permission Bitbucket User (LICENSED_USER).",
         ) from None
     except (Gone, Moved, Rejected) as problem:
@@ -229,7 +229,7 @@ async def _require_some_project(client: Client, api: Api) -> Project | None:
     if administered is not None or await _some_project(client, api) is None:
         return administered
     raise CredentialError(
-        f"{client.login.user or 'The account'} administers no project, so that no permission can be read.",
+        f"{client.login.user or 'The account'} administers no project, so no permission can be read.",
         "Create the HTTP access token with the permission Project admin, for an account with the global permission "
         "Admin."
         if client.login.kind == "token"

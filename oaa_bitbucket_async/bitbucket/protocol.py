@@ -299,7 +299,7 @@ def _raise_for_refusal(path: str, answer: Answer, login: Account, message: str, 
     captcha = headers.get(DENIED_REASON_HEADER, "")
     if "CAPTCHA" in captcha.upper() or exception.startswith("CaptchaRequired"):
         raise CredentialError(
-            f"Bitbucket wants a CAPTCHA solved before this account may sign in (status {status}).{said}",
+            f"Bitbucket asks for a CAPTCHA before this account can sign in (status {status}).{said}",
             "Sign in once in a browser with this account, or have an administrator reset its failed logins; "
             "check the password before the next run.",
         )
@@ -342,11 +342,11 @@ def _raise_for_other_user(path: str, headers: Mapping[str, str], login: Account)
     began_as = quote(login.user or "")
     if known is None:
         raise CredentialError(
-            f"Bitbucket answered {path} as if nobody were signed in, but {began_as} was: the login was forgotten.",
+            f"Bitbucket answered {path} as if nobody were signed in, although {began_as} was.",
             "Nothing was uploaded. Check whether the token was revoked or has expired, then run again.",
         )
     raise CredentialError(
-        f"Bitbucket answered {path} as {quote(unquote(known), login.redact)}, but the run began as {began_as}.",
+        f"Bitbucket answered {path} as {quote(unquote(known), login.redact)}, but the run signed in as {began_as}.",
         "Nothing was uploaded. Look for a proxy or single sign-on that signs in as someone else.",
     )
 

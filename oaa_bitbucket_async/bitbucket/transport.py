@@ -154,7 +154,7 @@ class HttpTransport:
         if cause in _WRONG_ADDRESS and self._signed and not self._answered:
             advice = _WRONG_ADDRESS[cause]
             if self._proxy is not None and error.host == self._proxy.url.host:
-                advice = f"It is the proxy that {self._proxy.variable} names: mend that."
+                advice = f"This is the proxy in {self._proxy.variable}: correct that variable."
             return WrongAddressError(f"{place} can't be reached: {words}.", advice)
         return self._broken(path, FaultReason.CONNECT, f"no connection to {place}", inner)
 
@@ -292,7 +292,7 @@ def ssl_context(tls: Tls) -> ssl.SSLContext:
 
 
 def _no_passphrase() -> str:
-    raise ValueError("the key has a passphrase, and an unattended run has nobody to ask")
+    raise ValueError("the key has a passphrase, which an unattended run can't enter")
 
 
 def _authorization(login: Login) -> str:
@@ -327,7 +327,7 @@ def _proxy(base: URL) -> Proxy | None:
     if proxy.scheme not in ("http", "https") or not proxy.host or ":" in user:
         raise ConfigurationError(
             f"The proxy that {base.scheme.upper()}_PROXY names can't be used: only http:// and https:// proxies can.",
-            "Set it to an address such as http://proxy.example.com:3128, or name Bitbucket's host in NO_PROXY.",
+            "Set it to an address such as http://proxy.example.com:3128, or add Bitbucket's host to NO_PROXY.",
         )
     headers = {"Proxy-Authorization": _basic(user, password)} if user or password else {}
     return Proxy(proxy.with_user(None), headers, f"{base.scheme.upper()}_PROXY")
@@ -345,17 +345,17 @@ def _untrusted(place: str, words: str) -> ConfigurationError:
 
 def _client_certificate(origin: URL, words: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{origin} refuses the connection without a client certificate that it knows: {words}.",
+        f"{origin} refuses the connection without a client certificate that it accepts: {words}.",
         "Give one, as PEM files, with --client-cert (OAA_CLIENT_CERT) and --client-key (OAA_CLIENT_KEY). If the server "
-        "wants none, its TLS settings and ours have nothing in common.",
+        "does not ask for one, it supports none of our TLS versions and ciphers.",
     )
 
 
 def _proxy_login(proxy: Proxy | None) -> ConfigurationError:
     return ConfigurationError(
-        f"The proxy {_place(proxy)} wants a user name and password, and got none or wrong ones (status 407).",
-        f"Write them into {proxy.variable if proxy else 'HTTPS_PROXY'}, as http://USER:PASSWORD@HOST:PORT, with "
-        "what is special in a URL as %XX; or name Bitbucket's host in NO_PROXY.",
+        f"The proxy {_place(proxy)} needs a user name and password, and got none or wrong ones (status 407).",
+        f"Put them into {proxy.variable if proxy else 'HTTPS_PROXY'} as http://USER:PASSWORD@HOST:PORT, with special "
+        "characters written as %XX, or add Bitbucket's host to NO_PROXY.",
     )
 
 

@@ -80,9 +80,11 @@ def build_settings(params: Params, environ: Mapping[str, str]) -> Built[Settings
     """Settings of a run, a dry run or a check. Raises ConfigurationError with all that is wrong."""
     found = Problems()
     if params["dry_run"] and params["check"]:
-        found.problems.append("--dry-run (OAA_DRY_RUN) and --check (OAA_CHECK) exclude each other; give one of them.")
+        found.problems.append(
+            "--dry-run (OAA_DRY_RUN) and --check (OAA_CHECK) can't be used together; give one of them."
+        )
     if params["json"] and not params["check"]:
-        found.problems.append("--json (OAA_CHECK_JSON) is the form of --check (OAA_CHECK); give both or neither.")
+        found.problems.append("--json (OAA_CHECK_JSON) works only with --check (OAA_CHECK); give both or neither.")
     bitbucket_url = ""
     if params["bitbucket_url"]:
         bitbucket_url = (
@@ -205,14 +207,14 @@ def _check_user(user: str | None, found: Problems) -> None:
     if user is None:
         return
     if ":" in user:
-        found.problems.append("BITBUCKET_USER holds a colon, which basic authentication can't carry.")
+        found.problems.append("BITBUCKET_USER contains a colon, which basic authentication does not allow.")
     elif not user.isprintable():
-        found.problems.append("BITBUCKET_USER holds a line break or another control character.")
+        found.problems.append("BITBUCKET_USER contains a line break or another control character.")
     else:
         try:
             user.encode()
         except UnicodeEncodeError:
-            found.problems.append("BITBUCKET_USER is not text in UTF-8.")
+            found.problems.append("BITBUCKET_USER is not UTF-8 text.")
 
 
 def _veza(params: Params, environ: Mapping[str, str], found: Problems, *, needed: bool) -> Veza:
@@ -232,8 +234,8 @@ def _veza(params: Params, environ: Mapping[str, str], found: Problems, *, needed
         found.problems.append("VEZA_API_KEY or VEZA_API_KEY_FILE is not set: Veza's API key.")
     if environ.get("VEZA_UNSAFE_HTTPS", "").lower() not in ("", "false", "0", "no", "off"):
         found.warnings.append(
-            "VEZA_UNSAFE_HTTPS is ignored: Veza's certificate is always checked. If your own authority signed it, name "
-            "its file in REQUESTS_CA_BUNDLE."
+            "VEZA_UNSAFE_HTTPS is ignored: Veza's certificate is always verified. If your own authority signed it, set "
+            "REQUESTS_CA_BUNDLE to the authority's certificate file."
         )
     for flag, variable, name in (
         ("--provider-name", "OAA_PROVIDER_NAME", params["provider_name"]),
@@ -255,12 +257,12 @@ def _tls(params: Params, found: Problems) -> Tls:
         )
     if tls.insecure and tls.ca_file:
         found.problems.append(
-            "--insecure (OAA_INSECURE) and --ca-file (OAA_CA_FILE) exclude each other; drop --insecure."
+            "--insecure (OAA_INSECURE) and --ca-file (OAA_CA_FILE) can't be used together; drop --insecure."
         )
     elif tls.insecure:
         found.warnings.append(
-            "--insecure (OAA_INSECURE): Bitbucket's certificate is not checked, anyone on the way can read the "
-            "credential and change what is collected; use --ca-file instead."
+            "--insecure (OAA_INSECURE): Bitbucket's certificate is not verified. Anyone between here and Bitbucket can "
+            "read the credential and change the data. Use --ca-file instead."
         )
     return tls
 
@@ -279,8 +281,8 @@ def _state(params: Params, problems: list[str]) -> State:
         given["directory"] = default_state_dir()
     if params["max_removed"] not in (None, "off") and not params["keep_last"]:
         problems.append(
-            "--max-removed (OAA_MAX_REMOVED) compares with the last upload, which --no-keep-last (OAA_KEEP_LAST) does "
-            "not keep; drop one of them."
+            "--max-removed (OAA_MAX_REMOVED) needs the last upload, which --no-keep-last (OAA_KEEP_LAST) does not "
+            "keep; drop one of them."
         )
     return State(**given)
 

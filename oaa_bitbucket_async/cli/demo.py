@@ -161,13 +161,13 @@ def _check_serve(ctx: click.Context, serve: bool) -> None:
     if not serve:
         raise ConfigurationError(
             "--fault (OAA_DEMO_FAULTS) needs --serve.",
-            "The demo itself runs on a good day: `--serve` lets the real command line meet the faults.",
+            "Faults only affect runs of the real command line against `demo --serve`.",
         )
     own = {option.name for option in (*_SHAPE, *_SERVE)}
     for param in ctx.command.params:
         if param.name not in own and ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE:
             raise ConfigurationError(
-                f"{param.opts[0]} has no meaning with --serve: nothing is collected.",
+                f"{param.opts[0]} has no effect with --serve, which collects nothing.",
                 "Give it to the run in the other terminal.",
             )
 

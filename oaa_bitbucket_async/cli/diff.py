@@ -53,7 +53,7 @@ def diff(invocation: Invocation, /, old: Path, new: Path, as_json: bool, limit: 
 
     def work() -> int:
         if old == new == STANDARD_INPUT:
-            raise ConfigurationError("Only one of OLD and NEW can come from the standard input.", "Give a file.")
+            raise ConfigurationError("Only one of OLD and NEW can be standard input.", "Give a file.")
         from oaa_bitbucket_async.run.diff import show_difference
 
         return show_difference(old, new, as_json=as_json, limit=limit)

@@ -96,7 +96,7 @@ def _refuse_misplaced(ctx: click.Context, command: str) -> None:
         if param.name and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
             flag = param.opts[0]
             raise click.UsageError(
-                f"{flag} stands before '{command}'. Write: {APPLICATION} {command} … with the flags that "
+                f"{flag} comes before '{command}'. Write: {APPLICATION} {command} … with the flags that "
                 f"`{APPLICATION} {command} --help` shows, or leave out '{command}' to collect from Bitbucket.",
                 ctx,
             )

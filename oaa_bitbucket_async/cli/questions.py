@@ -122,7 +122,9 @@ def what_can(invocation: Invocation, /, user: str, **params: Any) -> int:
 
 def _question_of(params: dict[str, Any]) -> Question:
     if params["as_csv"] and params["as_json"]:
-        raise ConfigurationError("--csv (OAA_ANSWER_CSV) and --json (OAA_ANSWER_JSON) exclude each other.")
+        raise ConfigurationError(
+            "--csv (OAA_ANSWER_CSV) and --json (OAA_ANSWER_JSON) can't be used together; give one of them."
+        )
     return Question(
         payload=params["payload"],
         state_dir=params["state_dir"] or default_state_dir(),

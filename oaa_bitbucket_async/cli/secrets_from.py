@@ -41,11 +41,11 @@ def _read(path: Path, where: str) -> tuple[str, list[str]]:
     except OSError as error:
         raise SecretError(f"{where} can't be read: {error.strerror or error}.") from None
     if len(raw) > _LARGEST:
-        raise SecretError(f"{where} is larger than {_LARGEST // 1024} KiB; it should hold the secret alone.")
+        raise SecretError(f"{where} is larger than {_LARGEST // 1024} KiB; it should contain only the secret.")
     try:
         text = raw.decode("utf-8-sig")  # Windows editors put a byte order mark in front
     except UnicodeDecodeError:
-        raise SecretError(f"{where} is not text in UTF-8.") from None
+        raise SecretError(f"{where} is not UTF-8 text.") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
         raise SecretError(f"{where} is empty.")
@@ -76,13 +76,17 @@ def _checked(value: str, where: str, *, password: bool) -> Secret:
     if not password:
         value = value.strip()
     if not value.strip():
-        raise SecretError(f"{where} holds nothing but white space.")
+        raise SecretError(f"{where} contains only white space.")
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
-        raise SecretError(f"{where} holds a line break or another control character; it should hold the secret alone.")
+        raise SecretError(
+            f"{where} contains a line break or another control character; it should contain only the secret."
+        )
     try:
         value.encode("utf-8" if password else "latin-1")
     except UnicodeEncodeError:
         if password:
-            raise SecretError(f"{where} is not text in UTF-8.") from None
-        raise SecretError(f"{where} holds a character outside Latin-1, which no HTTP header can carry.") from None
+            raise SecretError(f"{where} is not UTF-8 text.") from None
+        raise SecretError(
+            f"{where} contains a character outside Latin-1, which can't be sent in an HTTP header."
+        ) from None
     return Secret(value)

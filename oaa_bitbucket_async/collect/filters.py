@@ -51,7 +51,7 @@ async def prove_filters(client: Client, api: Api, scope: Scope, earlier: Earlier
                 if filters.proven:
                     return []
     except RequestProblem as problem:
-        what = f"The projects can't be listed, so that nobody knows what the filters match: {problem}."
+        what = f"The projects can't be listed, so what the filters match is unknown: {problem}."
         if isinstance(problem, Fault):
             raise TemporaryError(what, "Run again when the server answers.") from None
         raise IncompleteError(what, "The account needs the right to read the projects.") from None
@@ -107,12 +107,12 @@ class Filters:
                 problems.append(f"{flag}: {pattern} matches no {what}{self._nearest(pattern)}.")
         if problems:
             raise ConfigurationError(
-                " ".join(problems), "Nothing was collected. Mend the key or pattern, or leave it out."
+                " ".join(problems), "Nothing was collected. Correct the key or pattern, or remove it."
             )
         if self._keys and not self._left:
             raise ConfigurationError(
-                f"The filters leave none of the {len(self._keys):,} projects to collect: an upload would remove all "
-                "of them from Veza.",
+                f"The filters leave none of the {len(self._keys):,} projects to collect; an upload would remove them "
+                "all from Veza.",
                 f"Check {_PROJECT}, {_EXCLUDE} and --no-personal-projects (OAA_PERSONAL_PROJECTS).",
             )
         return warnings

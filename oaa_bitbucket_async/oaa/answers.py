@@ -78,7 +78,7 @@ def accepted(answer: VezaAnswer, redact: Redact) -> Json:
         raise _refusal(answer, value, redact)
     if not isinstance(value, dict):
         raise CallError(
-            f"the answer is no JSON object: {_shape(answer.body, redact)} (HTTP {answer.status})",
+            f"the answer is not a JSON object: {_shape(answer.body, redact)} (HTTP {answer.status})",
             passes=True,
             status=answer.status,
         )

@@ -110,7 +110,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
             if not token or token == asked.get("page_token"):
                 break
             asked["page_token"] = token
-        raise CallError("the pages of a listing lead nowhere", passes=False)
+        raise CallError("a listing has no last page", passes=False)
 
     def api_post(self, api_path: str, data: Json, params: Json | None = None) -> object:
         """What was made. oaaclient would make it again for as long as the answer says that there is more."""
@@ -134,7 +134,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
         if len(found) > 1:
             found = [row for row in found if row.get("name") == name]
         if len(found) > 1:
-            raise CallError(f"there are several of the name {name!r}", passes=False)
+            raise CallError(f"there are several with the name {name!r}", passes=False)
         return found[0] if found else None
 
     def _test_connection(self) -> None:
@@ -256,7 +256,7 @@ def _check_proxy(url: str) -> None:
     if not usable:
         raise ConfigurationError(
             "The proxy that HTTPS_PROXY names can't be used: only http:// and https:// proxies can.",
-            "Set it to an address such as http://proxy.example.com:3128, or name Veza's host in NO_PROXY.",
+            "Set it to an address such as http://proxy.example.com:3128, or add Veza's host to NO_PROXY.",
         )
 
 
@@ -269,7 +269,7 @@ def open_client(veza: Veza) -> VezaClient:
     key = veza.api_key.reveal().strip()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigurationError(
-            "VEZA_API_KEY can't be a key: it is blank, or has spaces, line breaks or letters outside ASCII.",
+            "VEZA_API_KEY is not a valid key: it is blank, or contains spaces, line breaks or non-ASCII letters.",
             "Copy it again from Veza (Administration, API Keys).",
         )
     _check_proxy(veza.url)

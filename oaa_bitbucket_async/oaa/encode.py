@@ -69,8 +69,8 @@ def _object(values: Object, long_values: dict[str, Iterable[bytes]]) -> Iterator
     """A JSON object; a key that `long_values` has gets those parts for its value. CollectorError if it lacks one."""
     if absent := long_values.keys() - values.keys():
         raise CollectorError(
-            f"oaaclient lays out a payload without {', '.join(sorted(absent))}: not uploaded.",
-            "This is a bug of this program: please report it with this line and the version of oaaclient.",
+            f"oaaclient makes a payload without {', '.join(sorted(absent))}: not uploaded.",
+            "This is a bug in this program. Please report it with this line and the version of oaaclient.",
         )
     before = b"{"
     for key, value in values.items():

@@ -101,14 +101,15 @@ class ReferenceCheck:
     def _expect_new(self, identity: str) -> None:
         if identity in self._identities:
             raise CollectorError(
-                f"The payload defines {identity!r} twice: not uploaded.",
-                "This is a bug of this program: please report it with this line.",
+                f"The payload defines {identity!r} twice, so it was not uploaded.",
+                "This is a bug in this program. Please report it with this line.",
             )
 
     def _expect(self, references: Iterable[str], known: set[str], what: str, holder: str) -> None:
         if not known.issuperset(references):
             unknown = next(reference for reference in references if reference not in known)
             raise CollectorError(
-                f"The payload refers to the {what} {unknown!r} (from {holder!r}) and does not define it: not uploaded.",
-                "This is a bug of this program: please report it with this line.",
+                f"The payload refers to the {what} {unknown!r} (from {holder!r}) but does not define it, so it was not "
+                "uploaded.",
+                "This is a bug in this program. Please report it with this line.",
             )

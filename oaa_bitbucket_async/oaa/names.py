@@ -31,7 +31,7 @@ def data_source_name_for(base_url: str) -> str:
         host = slash = path = ""
     if not host:
         raise ConfigurationError(
-            f"No data source can be named after the address of Bitbucket: it is {base_url!r}.",
+            f"The data source can't be named after Bitbucket's address, which is {base_url!r}.",
             "Give a name with --data-source-name (OAA_DATA_SOURCE_NAME).",
         )
     host = host.replace("[", "").replace("]", "")

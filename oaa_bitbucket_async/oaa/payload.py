@@ -64,7 +64,7 @@ class LostGrantsError(CollectorError):
     def __init__(self, payload: Payload, holders: str, held: int, expected: int) -> None:
         super().__init__(
             f"The payload holds {held:,} grants of {holders}, and {expected:,} were collected: not uploaded.",
-            "This is a bug of this program: please report it with this line.",
+            "This is a bug in this program. Please report it with this line.",
         )
         self.payload = payload
 

@@ -89,7 +89,7 @@ async def ask(client: VezaClient, policy: RetryPolicy, what: str, call: Callable
             return call()
         except (OAAClientError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             said = heard(repr(error), client.redact)
-            raise CallError(f"the answer is not what was asked for ({said})", passes=True) from error
+            raise CallError(f"the answer does not match the request ({said})", passes=True) from error
 
     retrying = tenacity.AsyncRetrying(
         sleep=policy.sleep,
@@ -107,7 +107,7 @@ async def ask(client: VezaClient, policy: RetryPolicy, what: str, call: Callable
             raise VezaUnreachableError(message, error.advice, error.unreached) from None
         if error.passes:
             raise VezaFailingError(
-                f"Veza went on failing at {what}, {policy.attempts} times; the last time: {error.said}.",
+                f"Veza kept failing at {what}, {policy.attempts} times; the last time: {error.said}.",
                 "Try again later.",
             ) from None
         raise VezaRefusedError(f"Veza refused {what}: {error.said}.", error.advice, status=error.status) from None

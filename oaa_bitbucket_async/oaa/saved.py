@@ -91,10 +91,10 @@ def read_saved(path: Path, *, ours: bool = False) -> SavedFile:
         packed = begin == _MAGIC
         text = unpack_bounded(content, most=MOST_TEXT, ratio=HIGHEST_RATIO) if packed else content
         if text.count(b",") * _SHORTEST > len(text) + _SLACK:
-            raise OversizedError("it holds far more values than a payload of its size")
+            raise OversizedError("it contains far more values than a payload of its size")
         return SavedFile(content, text)
     except OversizedError as error:
-        raise ConfigurationError(f"{path} is refused: {error}.", "Look where it comes from.") from None
+        raise ConfigurationError(f"{path} is refused: {error}.", "Check where it comes from.") from None
     except zlib.error as error:
         raise ConfigurationError(f"{path} is damaged: {error}.", "Save the payload again.") from None
     except OSError as error:

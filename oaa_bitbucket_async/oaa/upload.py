@@ -103,7 +103,7 @@ def check_settings(veza: Veza, base_url: str | None) -> str:
         return check_name(veza.data_source_name, "--data-source-name (OAA_DATA_SOURCE_NAME)")
     if not base_url:
         raise ConfigurationError(
-            "The payload does not say which Bitbucket it is of.", "Set --data-source-name or OAA_DATA_SOURCE_NAME."
+            "The payload does not say which Bitbucket it comes from.", "Set --data-source-name or OAA_DATA_SOURCE_NAME."
         )
     return data_source_name_for(base_url)
 
@@ -181,7 +181,7 @@ class _Push:
             raise UploadError(
                 f"The payload is too large for Veza: {encoded_size:,} bytes compressed "
                 f"(at most {self._limits.body:,}), or {parts} parts (at most {self._limits.parts}).",
-                "Upload parts of the instance under data sources of their own: --project with --data-source-name.",
+                "Upload parts of the instance to separate data sources, with --project and --data-source-name.",
             )
         provider_id = await ask(
             self._client, self._policy, f"the provider {self._veza.provider_name!r}", self._ensure_provider
@@ -219,8 +219,8 @@ class _Push:
         if template != TEMPLATE:
             shown = heard(str(template), self._client.redact)
             raise UploadError(
-                f"The provider {name!r} exists in Veza for another template ({shown}).",
-                "Give another name with --provider-name (OAA_PROVIDER_NAME).",
+                f"The provider {name!r} already exists in Veza with a different template ({shown}).",
+                "Choose another name with --provider-name (OAA_PROVIDER_NAME).",
             )
         return _id_of(provider)
 
@@ -252,7 +252,7 @@ class _Push:
         upload_id = value.get("upload_id") if isinstance(value, dict) else None
         if not upload_id:
             raise UploadError(
-                "Veza gave no upload id for an upload in parts.", "Give its support the time of this run."
+                "Veza gave no upload id for an upload in parts.", "Report the time of this run to Veza's support."
             )
         sequence = 0
         for chunk in payload.json_chunks(self._limits.part):
@@ -296,7 +296,7 @@ class _Push:
                 return True
             if verdict == "failed" or (settled and status != "SUCCESS"):
                 raise UploadError(
-                    f"Veza took the payload and could not parse it: the status of {name!r} is {status}"
+                    f"Veza accepted the payload but could not process it: the status of {name!r} is {status}"
                     + (", as before the upload." if settled else "."),
                     "Veza shows the reason at the data source (Integrations).",
                 )
@@ -310,9 +310,9 @@ class _Push:
                 return False
             if waited >= self._policy.poll_for:
                 raise UploadError(
-                    f"Veza took the payload and has not parsed it in {waited:.0f} s: "
+                    f"Veza accepted the payload but has not processed it after {waited:.0f} s: "
                     f"the status of {name!r} is {status}" + (", of an earlier upload." if settled else "."),
-                    "Look at the data source in Veza; without --wait its status is not waited for.",
+                    "Look at the data source in Veza; without --wait, a run does not wait for it.",
                 )
 
 
@@ -328,7 +328,7 @@ def _taken(answer: Json) -> Json:
     """An answer that says that a push was taken: its warnings are absent or a list, whatever else it holds."""
     warnings = answer.get("warnings")
     if warnings is not None and not isinstance(warnings, list):
-        raise CallError("the warnings in the answer are no list", passes=True)
+        raise CallError("the warnings in the answer are not a list", passes=True)
     return answer
 
 

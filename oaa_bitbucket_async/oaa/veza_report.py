@@ -87,7 +87,7 @@ async def make_report(
     wanted = {str(query["name"]): query for query in whole.queries if fits(query, types)}
     absent = tuple(str(query["name"]) for query in whole.queries if query["name"] not in wanted)
     if not wanted:
-        raise UploadError("The payload holds nothing that the queries of the report look at.")
+        raise UploadError("The payload contains nothing that the report's queries look at.")
     with closing(open_client(veza)) as client:
         making = _Making(client, policy or upload.default_policy(at_most=_TRIES))
         try:
@@ -114,7 +114,9 @@ class _Making:
         there = {title: known[title] for title in wanted if title in known}
         refused = {title: reason for title, reason in refused.items() if title not in there}
         if not there:
-            raise UploadError(f"Veza took none of the queries: {next(iter(refused.values()), 'it lists none of them')}")
+            raise UploadError(
+                f"Veza accepted none of the queries: {next(iter(refused.values()), 'it lists none of them')}"
+            )
         found = (await self._ids("the listing of reports", self._client.get_reports)).get(name)
         outcome: Literal["created", "completed", "unchanged"] = "created"
         if found is None:

@@ -65,7 +65,7 @@ def _acquire(path: Path) -> BaseFileLock | None:
     except Timeout:
         raise TemporaryError(
             f"Another run is working on this instance: {_describe(_about(path))}.",
-            f"Wait for it to end, or end it, and run again. The lock is {path}.",
+            f"Wait until it ends, or end it, then run again. The lock is {path}.",
         ) from None
     except (OSError, NotImplementedError, CollectorError) as error:
         _log.warning(

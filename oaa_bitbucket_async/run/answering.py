@@ -129,7 +129,7 @@ def _last_upload(question: Question) -> Path:
     if question.data_source is None:
         raise ConfigurationError(
             f"Uploads to several data sources are kept in {question.state_dir}: {', '.join(sorted(by_name))}.",
-            "Say which one with --data-source-name.",
+            "Choose one with --data-source-name.",
         )
     if question.data_source not in by_name:
         raise ConfigurationError(

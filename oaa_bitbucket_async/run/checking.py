@@ -240,7 +240,7 @@ async def _pages(
             yield rows
     except RequestProblem as problem:
         raise IncompleteError(
-            f"A listing can't be read, so that a run would not be complete: {problem}.",
-            "Look at what the message says of the answer, then check again.",
+            f"A listing can't be read, so a run would not be complete: {problem}.",
+            "The message says what was wrong with the answer. Correct that, then check again.",
         ) from None
     estimate.pages += count if count == 1 else 2 * count

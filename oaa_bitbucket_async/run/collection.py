@@ -95,7 +95,7 @@ async def _prove_again(session: Session) -> None:
         await session.client.prove_login()
     except Fault as fault:
         raise TemporaryError(
-            f"The login could not be proven again before the upload: {fault}.",
+            f"The login could not be confirmed before the upload: {fault}.",
             "Nothing was uploaded. Run again when the server answers.",
         ) from None
 

@@ -86,12 +86,12 @@ def _check_scope(scope: Scope, head: Head | None, max_removed: float | None) -> 
                 "Veza, as --max-removed off allows",
             )
         ]
-    was = "was of the whole instance" if head.target is not None else "does not say of which part it was"
+    was = "covered the whole instance" if head.target is not None else "does not say what it covered"
     raise RemovalError(
-        f"The last upload to this data source {was}, and this one is of a part ({part}): "
-        "everything else would disappear in Veza. Nothing was uploaded.",
-        "Give the part a data source of its own with --data-source-name (OAA_DATA_SOURCE_NAME), or leave out the flag "
-        "(or its variable). --max-removed off (OAA_MAX_REMOVED) lets the part take the place of the whole.",
+        f"The last upload to this data source {was}, and this one covers only a part ({part}). "
+        "Everything else would disappear from Veza. Nothing was uploaded.",
+        "Use a separate data source for the part, with --data-source-name (OAA_DATA_SOURCE_NAME), or remove the flag "
+        "or its variable. --max-removed off (OAA_MAX_REMOVED) lets the part replace the whole.",
     )
 
 

@@ -97,8 +97,8 @@ class LastUpload:
     def _unreadable(self, error: ConfigurationError, max_removed: float | None) -> None:
         if max_removed is not None:
             raise RemovalError(
-                f"The last upload can't be read, so that nobody knows what this one would remove: {error.message}",
-                f"Mend {self.path} or remove it: the next upload takes its place.",
+                f"The last upload can't be read, so what this one would remove is unknown: {error.message}",
+                f"Repair or delete {self.path}; the next upload replaces it.",
             ) from None
         _log.warning(
             "the last upload can't be compared with; this one takes its place: %s",

@@ -266,9 +266,9 @@ def _incomplete(settings: Settings, ledger: Ledger, result: RunResult, not_resum
     parts = sum(entry.units for entry in missing)
     others = f" (and {parts - first.units:,} more)" if parts > first.units else ""
     partial = (
-        "A missing listing can't be made up for by --allow-partial."
+        "--allow-partial does not help, since a listing is missing."
         if not ledger.listings_complete
-        else "--allow-partial uploads nevertheless, with `collected: false` on what is missing."
+        else "--allow-partial uploads anyway and marks what is missing with `collected: false`."
     )
     next_run = (
         f"The next run within {settings.state.resume_window / 3600:.0f} hours asks only for what is missing."

@@ -73,7 +73,7 @@ def _addressed(settings: PushSettings, target: Target | None, file: Path) -> Vez
         if given is not None and given != made_for:
             raise ConfigurationError(
                 f"{file} was made for the {what} {made_for!r}, and {flag} says {given!r}. Nothing was uploaded.",
-                "Leave the setting out to push the payload where it belongs, or collect again with it.",
+                "Remove the setting to push the payload to where it belongs, or collect again with the setting.",
             )
     return replace(veza, provider_name=target.provider, data_source_name=target.data_source)
 

@@ -66,7 +66,7 @@ def serve_demo(*, repositories: int, seed: int, faults: Sequence[str], bitbucket
             raise
         raise ConfigurationError(
             f"The servers can't listen: {error.strerror or error}.",
-            "Name other ports: --bitbucket-port (OAA_DEMO_BITBUCKET_PORT), --veza-port (OAA_DEMO_VEZA_PORT).",
+            "Choose other ports: --bitbucket-port (OAA_DEMO_BITBUCKET_PORT), --veza-port (OAA_DEMO_VEZA_PORT).",
         ) from None
 
 

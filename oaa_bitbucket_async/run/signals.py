@@ -41,7 +41,7 @@ class Interruption:
         if self.signal is not None:
             return InterruptedRunError(self.signal, f"The run was interrupted{result}.", advice)
         return TemporaryError(
-            f"The run was stopped{result}: it has lasted longer than --max-duration (OAA_MAX_DURATION) allows, "
+            f"The run was stopped{result}: it took longer than --max-duration (OAA_MAX_DURATION) allows, "
             f"{self._max_duration or 0:g} s.",
             advice,
         )

@@ -299,7 +299,7 @@ def test_a_refusal_is_a_lost_login_if_the_proof_is_refused_too() -> None:
 
     async def main() -> None:
         client = behind_a_proxy(wire)
-        with pytest.raises(CredentialError, match="no longer knows the login"):
+        with pytest.raises(CredentialError, match="no longer recognizes the login"):
             await client.ask(QUESTION)
         assert client.pacer.in_flight == 0
 

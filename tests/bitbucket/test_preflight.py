@@ -231,7 +231,7 @@ def test_json_of_something_else_is_a_wrong_address(path: str) -> None:
     for other in ([], {"ok": True}, {"values": 3}):
         message, _ = fails({path: ok(other)}, ConfigurationError)
         assert URL in message
-        assert "not with Bitbucket's" in message
+        assert "that is not Bitbucket's" in message
         assert "--bitbucket-url" in message
 
 
@@ -321,7 +321,7 @@ def test_what_is_no_bitbucket_is_a_wrong_address(proof: Answer) -> None:
 def test_a_login_forgotten_during_preflight() -> None:
     message, _ = fails({"/projects": ok(page([]), user=None), "/projects?permission": ok(page([]), user=None)},
                        CredentialError)  # fmt: skip
-    assert "forgotten" in message
+    assert "as if nobody were signed in" in message
 
 
 # --- the server's rate limit ------------------------------------------------------------------------------------------

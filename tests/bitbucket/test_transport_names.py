@@ -48,7 +48,7 @@ def through_resolver(code: int, *, signed: bool = True) -> Exception:
 def test_a_host_that_does_not_exist_is_an_address_to_mend_and_one_that_can_t_be_resolved_now_is_a_fault() -> None:
     error = through_resolver(socket.EAI_NONAME)
     assert isinstance(error, WrongAddressError)
-    assert error.message == "gone:80 can't be reached: there is no host of this name."
+    assert error.message == "gone:80 can't be reached: there is no host with this name."
     assert "--bitbucket-url" in error.advice
     fault = through_resolver(socket.EAI_AGAIN)
     assert isinstance(fault, Fault)
@@ -68,7 +68,7 @@ def test_once_there_was_an_answer_a_name_that_is_gone_passes() -> None:
                     session, URL(f"http://good:{server.port}"), {}, None, Redactor(), signed=True, has_certificate=False
                 )
                 assert (await transport.get("/x")).status == 200
-                with pytest.raises(Fault, match="there is no host of this name"):
+                with pytest.raises(Fault, match="there is no host with this name"):
                     await transport.get("/x")
 
     asyncio.run(main())

@@ -159,7 +159,7 @@ def test_a_payload_that_lacks_something_says_so(tmp_path: Path, capsys: pytest.C
 
 def test_a_form_is_one_of_two(payload: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["what-can", "bob", "--payload", payload, "--csv", "--json"]) == 2
-    assert "exclude each other" in capsys.readouterr().err
+    assert "can't be used together" in capsys.readouterr().err
 
 
 def test_a_bug_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:

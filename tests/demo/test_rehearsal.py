@@ -34,7 +34,7 @@ def test_the_list_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--fault", "outage"], "--fault (OAA_DEMO_FAULTS) needs --serve"),
         (["--serve", "--fault", "nonsense"], "does not know 'nonsense'. It takes outage,"),
-        (["--serve", "--concurrency", "4"], "--concurrency has no meaning with --serve"),
+        (["--serve", "--concurrency", "4"], "--concurrency has no effect with --serve"),
     ],
 )
 def test_what_would_have_no_effect_is_refused(

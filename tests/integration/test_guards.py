@@ -183,7 +183,7 @@ def test_a_last_upload_that_says_no_scope_counts_as_whole(bench: Benches) -> Non
     last.write_bytes(gzip.compress(json.dumps(payload).encode()))
     ran = made.run(scope=only(regular(made)[0]))
     assert isinstance(ran.error, RemovalError)
-    assert "does not say of which part it was" in ran.error.message
+    assert "does not say what it covered" in ran.error.message
     assert made.run().code == 0
 
 

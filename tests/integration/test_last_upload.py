@@ -322,7 +322,7 @@ def test_with_the_guard_it_stops_the_upload_and_says_what_to_do(bench: Benches) 
     assert isinstance(ran.error, RemovalError)
     assert len(made.veza.pushed) == uploads
     assert str(path) in ran.error.message
-    assert f"Mend {path} or remove it" in ran.error.advice
+    assert f"Repair or delete {path}" in ran.error.advice
     kept = kept_refused(made)
     with pytest.raises(RemovalError):
         made.push(kept, compares=True, max_removed=10)

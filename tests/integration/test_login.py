@@ -154,8 +154,8 @@ OTHERS = [
     Other("html 200", 200, "text/html", "<html>Welcome</html>", 2, "not answer with Bitbucket's REST API"),
     Other("other json", 200, "application/json", '{"ok": true}', 2, "expected shape"),
     Other("list", 200, "application/json", "[]", 2, "expected shape"),
-    Other("html 401", 401, "text/html", "<html>Who?</html>", 2, "is no Bitbucket"),
-    Other("json 401", 401, "application/json", '{"message": "401 Unauthorized"}', 2, "is no Bitbucket"),
+    Other("html 401", 401, "text/html", "<html>Who?</html>", 2, "is not a Bitbucket"),
+    Other("json 401", 401, "application/json", '{"message": "401 Unauthorized"}', 2, "is not a Bitbucket"),
     Other("bad gateway", 502, "text/html", "<html>Bad gateway</html>", 75, "no usable answer"),
 ]
 
@@ -208,7 +208,7 @@ def test_a_host_that_has_no_address(bench: Benches) -> None:
     if ran.code == 75:  # this machine has no resolver
         ends(ran, 75, "can't be resolved at the moment", "bitbucket.invalid")
     else:
-        ends(ran, 2, "bitbucket.invalid:80 can't be reached: there is no host of this name", "--bitbucket-url")
+        ends(ran, 2, "bitbucket.invalid:80 can't be reached: there is no host with this name", "--bitbucket-url")
 
 
 def test_https_towards_a_plain_port(bench: Benches) -> None:
@@ -217,7 +217,7 @@ def test_https_towards_a_plain_port(bench: Benches) -> None:
     ends(made.run(bitbucket_url=url, pace=FEW), 2, "does not speak TLS on this port", "http://", requests=0)
     remember = known_path(made.state, url)
     remember.touch()
-    ends(made.run(bitbucket_url=url, pace=FEW), 75, "does not speak TLS on this port", "run again later")
+    ends(made.run(bitbucket_url=url, pace=FEW), 75, "does not speak TLS on this port", "Run again later")
     remember.unlink()
     assert made.run(dry_run=True).code == 0
     ends(made.run(bitbucket_url=url, pace=FEW), 2, "TLS")
@@ -356,7 +356,7 @@ def test_a_login_lost_between_the_crawl_and_the_upload(bench: Benches) -> None:
     whole = len(made.bitbucket.requests)
     made.bitbucket.faults.append(Fault("forgotten", first=whole - 1))
     ran = made.run()
-    ends(ran, 4, "no longer knows the login")
+    ends(ran, 4, "no longer recognizes the login")
     assert ran.requests == whole
 
 

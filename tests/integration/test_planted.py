@@ -41,7 +41,7 @@ def test_pipes_in_place_of_files_hold_up_nothing(bench: Benches, typed: Typed) -
         os.mkfifo(path)
     end = typed(made, "--log-format", "json", OAA_MAX_REMOVED="100")
     assert end.code == 3, end.err
-    assert "is not believed: it is not a regular file" in end.err
+    assert "is not trusted: it is not a regular file" in end.err
     assert "journal-set-aside" in events(end)
     assert len(made.veza.pushed) == pushed
     end = typed(made, "--metrics-file", str(metrics))
@@ -71,7 +71,7 @@ def test_a_last_payload_that_everyone_could_write_does_not_get_past_the_guard(be
     last_payload(made).chmod(0o666)
     end = typed(made, OAA_MAX_REMOVED="100")
     assert end.code == 3
-    end.said("is not believed: every user of this machine may write it")
+    end.said("is not trusted: every user of this machine may write it")
     assert len(made.veza.pushed) == pushed
 
 

@@ -172,7 +172,7 @@ def test_a_path_that_can_not_be_written_ends_the_run_before_it_begins(
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "thesis").write_text("")
     for flags, words in (
-        (["--report-dir", str(tmp_path / "report")], "holds other files than ours: thesis"),
+        (["--report-dir", str(tmp_path / "report")], "contains files that no report wrote: thesis"),
         (["--report", "report-%Q.html"], "'%Q' in 'report-%Q.html' is no part of a date"),
         (["--report-dir", "report-%"], "'%' in 'report-%' is no part of a date"),
         (["--report-dir", str(tmp_path / "new"), "--report", str(tmp_path / "new" / "x.html")], "--report"),

@@ -21,8 +21,8 @@ from tests.servers.veza import Call, FaultName, Scripted
 PASSING: tuple[FaultName, ...] = ("throttled", "unavailable", "error", "dropped", "hanging", "not-json")
 LASTING: tuple[FaultName, ...] = ("refused", "rejected")
 WORDS = {
-    "throttled": "429", "unavailable": "503", "error": "500", "dropped": "went on failing",
-    "hanging": "went on failing", "not-json": "went on failing", "refused": "the API key was revoked",
+    "throttled": "429", "unavailable": "503", "error": "500", "dropped": "kept failing",
+    "hanging": "kept failing", "not-json": "kept failing", "refused": "the API key was revoked",
     "rejected": "rejected on purpose",
 }  # fmt: skip
 BEFORE_THE_CRAWL = 15
@@ -101,8 +101,8 @@ def test_a_push_that_fails_is_kept_and_can_be_finished(bench: Benches, truth: Ra
     [
         (Scripted(302, location="https://elsewhere.example.com/"), "redirects to https://elsewhere.example.com/"),
         (Scripted(307, location="http://127.0.0.1:9/x"), "redirects to http://127.0.0.1:9/x"),
-        (Scripted(200, b"[]"), "no JSON object"),
-        (Scripted(200, b'"ok"'), "no JSON object"),
+        (Scripted(200, b"[]"), "not a JSON object"),
+        (Scripted(200, b'"ok"'), "not a JSON object"),
         (Scripted(200, b'{"error": "over quota"}'), "over quota"),
         (Scripted(400, b'{"message": "no such thing", "details": null}'), "no such thing"),
         (Scripted(403, b"[" * 20_000), "HTTP 403"),
@@ -195,7 +195,7 @@ def test_a_payload_that_veza_can_not_parse(bench: Benches, truth: Ran) -> None:
     ran = made.run(veza=wait)
     assert ran.code == 5
     assert ran.error is not None
-    assert "could not parse it" in ran.error.message
+    assert "could not process it" in ran.error.message
     [file] = kept(made)
     assert push(made, file) == truth.raw
 

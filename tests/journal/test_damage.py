@@ -186,7 +186,7 @@ def test_damage_that_comes_while_it_is_read_ends_the_run_and_the_next_begins_ane
         store = journal._store
         assert store is not None
         store._header += b"x"  # as if each digest had changed since it was verified
-        with pytest.raises(TemporaryError, match="broke while it was being read"):
+        with pytest.raises(TemporaryError, match="is damaged"):
             await everything(journal)
         assert not journal.active
         assert not path.exists()

@@ -42,7 +42,7 @@ def test_a_json_object_without_error_is_accepted(body):
 def test_anything_else_is_no_success(body):
     error = refused(200, body)
     assert error.passes
-    assert "no JSON object" in error.said
+    assert "not a JSON object" in error.said
 
 
 def test_an_error_in_a_success_is_a_refusal():

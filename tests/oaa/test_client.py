@@ -53,7 +53,7 @@ def test_no_redirect_is_followed(server, elsewhere, payload, policy, sleeps, sta
 @pytest.mark.parametrize("body", [b"[]", b'"ok"', b"null", b"true", b"", b"[" * 20_000, b'{"warnings": {"a": 1}}'])
 def test_a_success_of_another_shape_is_no_upload(server, payload, policy, sleeps, body):
     server.fail(Scripted(200, body), 99)
-    with pytest.raises(UploadError, match="went on failing at the payload, 6 times"):
+    with pytest.raises(UploadError, match="kept failing at the payload, 6 times"):
         asyncio.run(push(payload, veza(server), policy=policy))
 
 
@@ -124,7 +124,7 @@ def test_a_provider_without_an_id_is_asked_for_again(server, payload, policy, sl
 def test_pages_that_never_end_are_given_up(server, policy, payload):
     more = {"values": [{"name": "x"}], "has_more": True, "next_page_token": "same"}
     server.fail(Scripted(200, json.dumps(more).encode()), 10_000, "provider")
-    with pytest.raises(UploadError, match="lead nowhere"):
+    with pytest.raises(UploadError, match="has no last page"):
         asyncio.run(push(payload, veza(server), policy=policy))
     assert len(server.requests) == 2
 

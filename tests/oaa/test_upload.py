@@ -84,7 +84,7 @@ def test_a_creation_whose_answer_was_lost_is_not_made_twice(server, payload, pol
 @pytest.mark.parametrize("fault", PASSING)
 def test_what_does_not_pass_in_time_ends_the_push(server, payload, policy, sleeps, fault):
     server.fail(fault, times=99)
-    with pytest.raises(UploadError, match="went on failing at the payload, 6 times"):
+    with pytest.raises(UploadError, match="kept failing at the payload, 6 times"):
         asyncio.run(push(payload, veza(server), policy=policy))
     assert len(sleeps.seconds) == 5
     assert server.pushed == []
@@ -213,7 +213,7 @@ def test_a_veza_whose_address_is_wrong_is_a_setting_in_our_words(server, payload
     """Neither urllib3's words nor "refused", where nothing was refused; after a crawl it is a failed upload."""
     _, _, port = server.url.removeprefix("https://").partition(":")
     for url, words in (
-        (f"https://localhost.localdomain.invalid:{port}", "there is no host of this name|can't be resolved"),
+        (f"https://localhost.localdomain.invalid:{port}", "there is no host with this name|can't be resolved"),
         (f"https://localhost:{port}", "its certificate is for another name"),
     ):
         elsewhere = replace(veza(server), url=url)

@@ -25,7 +25,7 @@ def test_waiting_ends_badly_when_veza_could_not_parse_it(server, payload, policy
 
 
 def test_waiting_ends_at_some_time(server, payload, policy, sleeps):
-    with pytest.raises(UploadError, match=r"has not parsed it in 10 s.*PARSING"):
+    with pytest.raises(UploadError, match=r"has not processed it after 10 s.*PARSING"):
         asyncio.run(push(payload, veza(server, wait=True), policy=replace(policy, poll_for=9.0)))
 
 
@@ -124,7 +124,7 @@ def test_a_status_of_any_shape(server, payload, policy, status):
     row = {**data_source.row(), "status": status}
     server.behind = 10_000
     server.fail(Scripted(200, json.dumps({"values": [row]}).encode()), 10_000, "data-source")
-    with pytest.raises(UploadError, match="has not parsed it") as raised:
+    with pytest.raises(UploadError, match="has not processed it") as raised:
         asyncio.run(push(payload, veza(server, wait=True), policy=replace(policy, poll_for=20.0)))
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 500

@@ -110,7 +110,7 @@ class Outage:
         if left <= 1e-6:
             raise TemporaryError(
                 f"Bitbucket has answered no request for {gone:.0f} seconds.",
-                "Check that the server is up and reachable from here, then run again; --max-outage sets how long an"
-                " outage is waited for.",
+                "Check that the server is up and reachable from here, then run again. --max-outage sets how long a run "
+                "waits.",
             )
         return left

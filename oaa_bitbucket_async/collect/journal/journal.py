@@ -135,8 +135,8 @@ class Journal:
                 self._entries.clear()
                 await self._end(store.put_aside)
                 raise TemporaryError(
-                    f"The journal {self.path} broke while it was being read: {error}.",
-                    "It is set aside. Check the disk, and run again: the next run begins from the start.",
+                    f"The journal {self.path} is damaged: {error}.",
+                    "It was set aside. Check the disk and run again; the next run starts from the beginning.",
                 ) from error
             for item in chunk:
                 if -_CLOCK_SLACK <= self._now - item.read_at <= self.window:
