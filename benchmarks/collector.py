@@ -189,7 +189,7 @@ async def work(job: Job) -> Report:
             began_at = time.time()
             began = asyncio.get_running_loop().time()
             if job.journal:
-                async with journal_of(settings, capabilities, path) as journal:
+                async with journal_of(settings, capabilities, path, session.clock.epoch()) as journal:
                     snapshot, ledger = await collect(session, capabilities, journal, counts, interruption)
                 await journal.discard()
             else:

@@ -54,6 +54,10 @@ class Login:
         return "basic" if self.user is not None else "token"
 
 
+OWN_ROW_WAITS = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before each look for the audit log's row of our own search: the log is written behind what it tells."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How fast to ask. `concurrency` None means that the crawl finds it itself (`auto`)."""
@@ -74,6 +78,8 @@ class Pace:
     """Units of one kind in a row that end in a fault before the kind is set aside; not a flag."""
     try_every: float = 15.0
     """Seconds between two tries of a kind that is set aside; not a flag."""
+    own_row_waits: tuple[float, ...] = OWN_ROW_WAITS
+    """Not a flag, tests make them short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

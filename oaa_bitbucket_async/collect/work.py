@@ -4,7 +4,6 @@ Every unit that is begun here ends in the ledger, and every one that ended well 
 """
 
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
@@ -213,7 +212,7 @@ class Work:
         except RequestProblem as problem:
             self._ended_badly(unit, problem, place)
             return True
-        read_at = time.time()
+        read_at = self._client.clock.epoch()
         try:
             self._take(unit, rows, read_at)
         except TooManyPermissionsError as error:
@@ -258,7 +257,7 @@ class Work:
         try:
             async for page in pages:
                 rows = page if wanted is None else [row for row in page if wanted(row)]
-                self._take(unit, rows, time.time())
+                self._take(unit, rows, self._client.clock.epoch())
                 self._record.page(unit, rows)
                 await self._record.ready()
                 yield rows
@@ -272,7 +271,7 @@ class Work:
         else:
             self._ledger.ok()
             self._listed.add(unit)
-            self._record.done(unit, (), time.time())
+            self._record.done(unit, (), self._client.clock.epoch())
 
     def trying(self, ask: AskAgain) -> AbstractAsyncContextManager[None]:
         """Within the block, kinds that are set aside are tried by `ask` now and then."""
@@ -397,7 +396,7 @@ class Work:
         self._ledger.hidden()
         if self._plan is not None:
             self._plan.asked(unit)
-        self._record.hidden(unit, time.time(), place)
+        self._record.hidden(unit, self._client.clock.epoch(), place)
 
     def _hide(self, unit: Unit) -> None:
         if unit.kind.include is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,7 +69,7 @@ async def collect(
         plan=None if start is None else start.plan,
     )
     try:
-        await _take_up(journal, crawl)
+        await _take_up(journal, crawl, session.clock.epoch())
         if start is not None:
             await _start_from(start.base, journal, crawl)
         with interruption.gently(session.pacer.stop):
@@ -125,15 +124,18 @@ def fingerprint_of(settings: Settings, capabilities: Capabilities) -> Fingerprin
 
 
 @asynccontextmanager
-async def journal_of(settings: Settings, capabilities: Capabilities, path: Path) -> AsyncIterator[Journal]:
-    """The journal for this instance and login, closed at the end (and kept, unless it was discarded)."""
+async def journal_of(settings: Settings, capabilities: Capabilities, path: Path, now: float) -> AsyncIterator[Journal]:
+    """The journal for this instance and login, closed at the end (and kept, unless it was discarded).
+
+    `now` is in seconds since 1970.
+    """
     journal = await Journal.open(
         path,
         fingerprint=fingerprint_of(settings, capabilities),
         window=settings.state.resume_window,
         # without our name on every answer, what was read before a login was lost can't be told from what came after
         resume=settings.state.resume and not capabilities.header_stripped,
-        now=time.time(),
+        now=now,
     )
     try:
         yield journal
@@ -141,11 +143,10 @@ async def journal_of(settings: Settings, capabilities: Capabilities, path: Path)
         await journal.close()
 
 
-async def _take_up(journal: Journal, crawl: Crawl) -> None:
+async def _take_up(journal: Journal, crawl: Crawl, now: float) -> None:
     if not journal.resumed:
         return
     count = 0
-    now = time.time()
     async for item in journal.replay():
         count += crawl.resume(item, now) and item.last
     _log.info(

@@ -5,7 +5,6 @@ the next run is going to know.
 """
 
 import logging
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import msgspec
 
 from oaa_bitbucket_async.bitbucket.audit.log import AuditLog
 from oaa_bitbucket_async.bitbucket.audit.reading import Reading, Unreadable
+from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities
 from oaa_bitbucket_async.collect.incremental.age import due_by_age
 from oaa_bitbucket_async.collect.incremental.comparison import Comparison, Difference
@@ -62,6 +62,7 @@ class Round:
     """One run's dealings with the base that it found. `start` is None for a full crawl."""
 
     settings: Settings
+    clock: Clock
     began_at: float
     base: Base | None = None
     facts: BaseFacts | None = None
@@ -83,7 +84,7 @@ class Round:
         if plan is not None:
             freshness.renewed = plan.counts
             oldest = plan.oldest(snapshot)
-            freshness.oldest = None if oldest is None else time.time() - oldest
+            freshness.oldest = None if oldest is None else self.clock.epoch() - oldest
         if self.base is None or not isinstance(self.reading, Reading) or not self.reading.complete:
             return
         if plan is not None:
@@ -131,7 +132,7 @@ class Round:
 
     def next_facts(self, freshness: Freshness) -> bytes:
         """For the base that this run leaves."""
-        now = time.time()
+        now = self.clock.epoch()
         before = self.facts
         mark, trust = None, None
         if self.incremental:
@@ -159,8 +160,8 @@ async def round_of(
     Nothing is looked at unless incremental runs are made from that base. Why an incremental run has to be a full crawl
     is told in the log. Raises what `Client.ask` raises where the log gives no answer because the run has to end.
     """
-    settings = session.settings
-    found = Round(settings, began_at=time.time())
+    settings, clock = session.settings, session.clock
+    found = Round(settings, clock, began_at=clock.epoch())
     try:
         try:
             await _open(found, path, fingerprint_of(settings, capabilities))
@@ -202,11 +203,10 @@ async def _read(found: Round, session: Session, capabilities: Capabilities, fres
         since = mark.window_start
     else:
         since = round((found.began_at if facts is None else facts.began_at) * 1000) - OVERLAP
-    found.log = log = AuditLog(
-        session.client, base_url_parts(session.settings.bitbucket_url).path, capabilities.user_id
-    )
+    path, waits = base_url_parts(found.settings.bitbucket_url).path, found.settings.pace.own_row_waits
+    found.log = log = AuditLog(session.client, path, capabilities.user_id, own_row_waits=waits)
     most = PAGES if session.settings.incremental else PAGES_OF_A_FULL_CRAWL
-    reading = await log.read(since, now=time.time, sleep=session.clock.sleep, keep=is_wanted, most_pages=most)
+    reading = await log.read(since, now=found.clock.epoch, sleep=found.clock.sleep, keep=is_wanted, most_pages=most)
     found.reading = reading
     if isinstance(reading, Unreadable):
         freshness.log_unusable = reading.words if reading.lasting else None

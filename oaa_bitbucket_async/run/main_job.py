@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities
@@ -50,12 +52,15 @@ INCOMPLETE_SUFFIX = ".incomplete"
 """Added to the name of a saved payload that lacks something: nobody shall take it for a whole one."""
 
 
-async def main_job(settings: Settings, reporter: Reporter) -> int:
-    """Collects and, unless it is a dry run, uploads. Gives the exit code; raises CollectorErrors."""
+async def main_job(settings: Settings, reporter: Reporter, epoch: Callable[[], float] = time.time) -> int:
+    """Collects and, unless it is a dry run, uploads. Gives the exit code; raises CollectorErrors.
+
+    `epoch` tells the date in seconds since 1970: by it answers become old.
+    """
     with listen(settings.max_duration) as interruption:
         exit_code = 1
         try:
-            exit_code = await _locked(settings, reporter, interruption)
+            exit_code = await _locked(settings, reporter, interruption, epoch)
         except asyncio.CancelledError:
             if not interruption.stopped:
                 raise
@@ -75,11 +80,13 @@ async def main_job(settings: Settings, reporter: Reporter) -> int:
         return exit_code
 
 
-async def _locked(settings: Settings, reporter: Reporter, interruption: Interruption) -> int:
+async def _locked(
+    settings: Settings, reporter: Reporter, interruption: Interruption, epoch: Callable[[], float]
+) -> int:
     paths = paths_of(settings)
     with hold(paths.lock):
         secure(settings.state.directory)
-        async with open_session(settings) as session:
+        async with open_session(settings, epoch) as session:
             reporter.session = session
             with step(reporter.console, settings.output, "Asking Bitbucket who we are"):
                 capabilities = await session.examine()
@@ -98,7 +105,7 @@ async def _locked(settings: Settings, reporter: Reporter, interruption: Interrup
             for notice in notices:
                 notice.log()
             async with (
-                journal_of(settings, capabilities, paths.journal) as journal,
+                journal_of(settings, capabilities, paths.journal, session.clock.epoch()) as journal,
                 round_of(session, capabilities, paths.base, reporter.result.freshness) as this_round,
             ):
                 try:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -67,13 +67,15 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings) -> AsyncIterator[Session]:
+async def open_session(settings: Settings, epoch: Callable[[], float] = time.time) -> AsyncIterator[Session]:
     """Connects with the first request, which is preflight's. Outages are watched for while the block runs.
+
+    `epoch` tells the date, in seconds since 1970.
 
     Raises TemporaryError, in an ExceptionGroup, if nothing succeeds for `--max-outage`.
     """
     pace = settings.pace
-    clock = LoopClock(time.perf_counter)
+    clock = LoopClock(time.perf_counter, epoch)
     rng = random.Random()  # noqa: S311  # spreads retries in time, guards nothing
     pacer = Pacer(
         concurrency=pace.concurrency,

@@ -8,11 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from oaa_bitbucket_async.bitbucket.audit.log import OWN_ROW_WAITS, ROWS, AuditLog
+from oaa_bitbucket_async.bitbucket.audit.log import ROWS, AuditLog
 from oaa_bitbucket_async.bitbucket.audit.reading import LogSettings, Reading, Unreadable, Why
 from oaa_bitbucket_async.bitbucket.audit.rows import SEARCHED
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.errors import CredentialError
+from oaa_bitbucket_async.settings import OWN_ROW_WAITS
 from tests.bitbucket.answers import API, HTML, Wire, answer, client_of, error, ok, page
 from tests.virtual_clock import run_virtual
 

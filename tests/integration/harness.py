@@ -4,23 +4,36 @@ import asyncio
 import logging
 import shlex
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from oaa_bitbucket_async import run
+from oaa_bitbucket_async.collect.incremental.freshness import Freshness
 from oaa_bitbucket_async.errors import CollectorError
-from oaa_bitbucket_async.run.loop import exit_code_of
+from oaa_bitbucket_async.redaction import redactor_of
+from oaa_bitbucket_async.run.loop import exit_code_of, run_to_end
+from oaa_bitbucket_async.run.main_job import main_job
+from oaa_bitbucket_async.run.reporting import reporting
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Output, Pace, PushSettings, Scope, Settings, State, Veza
+from oaa_bitbucket_async.urls import host_of
 from tests.servers import RiggedBitbucket
 from tests.servers.veza import RiggedVeza
 
 DATA_SOURCE = "bitbucket-server - test"
 
-QUICK = Pace(retry_wait=0.001, retry_wait_max=0.01, request_timeout=10.0, max_outage=5.0, try_every=0.05)
+QUICK = Pace(
+    retry_wait=0.001,
+    retry_wait_max=0.01,
+    request_timeout=10.0,
+    max_outage=5.0,
+    try_every=0.05,
+    own_row_waits=(0.001, 0.01, 0.1),
+)
 """Real sockets, but no real waiting."""
 
 
@@ -49,6 +62,7 @@ class Ran:
     requests: int
     pushed: list[dict[str, Any]]
     raw: list[bytes] = field(default_factory=list)
+    freshness: Freshness = field(default_factory=Freshness)
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -69,6 +83,8 @@ class Bench:
     bitbucket: RiggedBitbucket
     veza: RiggedVeza
     state: Path
+    epoch: Callable[[], float] = time.time
+    """Tells the date to a run."""
 
     def settings(self, *, basic: bool = True, pace: Pace = QUICK, **changes: Any) -> Settings:
         login = (
@@ -113,9 +129,15 @@ class Bench:
         settings = settings or self.settings(**changes)
         before, pushed_before = len(self.bitbucket.requests), len(self.veza.pushed)
         error: CollectorError | None = None
+        freshness = Freshness()
+        redact = redactor_of(settings.login, settings.veza)
         try:
-            with self.veza.trusted():
-                code = run.collect_and_upload(settings)
+            with (
+                self.veza.trusted(),
+                reporting(host_of(settings.bitbucket_url), settings.output, redact) as reporter,
+            ):
+                freshness = reporter.result.freshness
+                code = run_to_end(main_job(settings, reporter, self.epoch))
         except CollectorError as problem:
             error, code = problem, exit_code_of(problem)
             logging.getLogger("tests").info("the run ended with: %s", problem)
@@ -126,4 +148,5 @@ class Bench:
             len(self.bitbucket.requests) - before,
             [push.decoded() for push in pushed],
             [self.neutral(push.raw) for push in pushed],
+            freshness,
         )

@@ -462,9 +462,9 @@ def test_a_resume_is_not_promised_if_the_journal_failed(bench: Benches, tmp_path
     (tmp_path / "file").write_bytes(b"")
 
     async def main() -> tuple[str, str]:
-        async with opened_journal(settings, CAPABILITIES, tmp_path / "file" / "x.journal") as failed:
+        async with opened_journal(settings, CAPABILITIES, tmp_path / "file" / "x.journal", 0.0) as failed:
             without = how_to_go_on(settings, CAPABILITIES, failed)
-        async with opened_journal(settings, CAPABILITIES, tmp_path / "x.journal") as journal:
+        async with opened_journal(settings, CAPABILITIES, tmp_path / "x.journal", 0.0) as journal:
             return without, how_to_go_on(settings, CAPABILITIES, journal)
 
     without, with_journal = asyncio.run(main())

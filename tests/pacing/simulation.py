@@ -31,6 +31,9 @@ class EventClock:
     def now(self) -> float:
         return self._now
 
+    def epoch(self) -> float:
+        return self._now
+
     async def sleep(self, seconds: float) -> None:
         raise NotImplementedError
 

@@ -5,7 +5,7 @@ by the cursor in our own words: the link that an answer gives is never followed.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
@@ -18,14 +18,13 @@ from oaa_bitbucket_async.bitbucket.audit.rows import SEARCHED, AuditEvent, LogPa
 from oaa_bitbucket_async.bitbucket.client import Client, T
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected, RequestProblem
 from oaa_bitbucket_async.errors import CredentialError
+from oaa_bitbucket_async.settings import OWN_ROW_WAITS
 from oaa_bitbucket_async.text import quote as for_people
 
 ROWS = 1000
 """Rows that are asked for at a time."""
 MOST_PAGES = 1000
 """Pages of a window that are read: a million rows."""
-OWN_ROW_WAITS = (1.0, 2.0, 4.0, 8.0)
-"""Seconds before each look for the row of our own search: the log is written behind what it tells."""
 BEFORE = 30 * 60 * 1000
 """Milliseconds before now that are read where no earlier reading tells where to begin."""
 KIND = "audit-log"
@@ -70,12 +69,18 @@ def _everything(_: AuditEvent) -> bool:
 
 
 class AuditLog:
-    """The audit log of one instance. `me` is the id of our own user, None if it is not known."""
+    """The audit log of one instance. `me` is the id of our own user, None if it is not known.
 
-    def __init__(self, client: Client, context_path: str, me: int | None) -> None:
+    `own_row_waits` are the seconds before each look for the row of our own search.
+    """
+
+    def __init__(
+        self, client: Client, context_path: str, me: int | None, *, own_row_waits: Sequence[float] = OWN_ROW_WAITS
+    ) -> None:
         self._client = client
         self._root = context_path + _ROOT
         self._me = me
+        self._own_row_waits = own_row_waits
 
     async def read(
         self,
@@ -187,7 +192,7 @@ class AuditLog:
 
         Nodes' clocks differ, so that it need not be the newest.
         """
-        for seconds in OWN_ROW_WAITS:
+        for seconds in self._own_row_waits:
             await sleep(seconds)
             there = Counter(before)
             found = None
