@@ -11,6 +11,7 @@ import math
 import os
 import stat
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -148,6 +149,14 @@ def read_bounded(file: BinaryIO, most: int, begin: bytes = b"") -> bytes:
 
 
 def unpack_bounded(packed: bytes, *, most: int, ratio: float = math.inf) -> bytes:
+    """What zlib or gzip has packed, as a whole. Raises as `unpack_pieces`."""
+    text = io.BytesIO()  # its buffer is handed over by `getvalue`, not copied
+    for piece in unpack_pieces(packed, most=most, ratio=ratio):
+        text.write(piece)
+    return text.getvalue()
+
+
+def unpack_pieces(packed: bytes, *, most: int, ratio: float = math.inf) -> Iterator[bytes]:
     """What zlib or gzip has packed, checked piece by piece while it is unpacked.
 
     No part of it may unpack to more than `ratio` times its size, but for 4 MiB of slack. Deflate can make 1,032 bytes
@@ -157,7 +166,7 @@ def unpack_bounded(packed: bytes, *, most: int, ratio: float = math.inf) -> byte
         OversizedError: it unpacks to more than `most` bytes, or to more than `ratio` allows.
         zlib.error: it is damaged.
     """
-    text, slack = io.BytesIO(), float(_SLACK)  # its buffer is handed over by `getvalue`, not copied
+    size, slack = 0, float(_SLACK)
     view, at = memoryview(packed), 0
     while True:
         unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
@@ -168,17 +177,18 @@ def unpack_bounded(packed: bytes, *, most: int, ratio: float = math.inf) -> byte
             at += used
             if not part and not fed and not unpacker.eof:
                 raise zlib.error("it ends too early")
-            text.write(part)
+            size += len(part)
             if ratio < math.inf:
                 slack = min(slack + used * ratio, _SLACK) - len(part)
             if slack < 0:
                 raise OversizedError(f"it unpacks to more than {ratio:g} times its size")
-            if text.tell() > most:
+            if size > most:
                 raise OversizedError(f"it unpacks to more than {most:,} bytes")
+            yield part
         while at < len(view) and view[at] == 0:  # gzip allows zeros after its end
             at += 1
         if at == len(view):
-            return text.getvalue()
+            return
 
 
 def _check_ours(descriptor: int, path: Path, mode: int) -> int | None:

@@ -15,11 +15,13 @@ import msgspec
 
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.oaa.changes import MOST_EXAMPLES, Changes, compare
-from oaa_bitbucket_async.oaa.payload_index import Interner, PayloadIndex, index_payload
+from oaa_bitbucket_async.oaa.changes import MOST_EXAMPLES, Changes
+from oaa_bitbucket_async.oaa.comparing import compare_payloads
+from oaa_bitbucket_async.oaa.payload_stream import PayloadStream
 from oaa_bitbucket_async.oaa.schema import SavedResource, decode_payload
+from oaa_bitbucket_async.oaa.side_by_side import Source
 from oaa_bitbucket_async.oaa.target import Target
-from oaa_bitbucket_async.reading import OversizedError, open_ours, read_bounded, unpack_bounded
+from oaa_bitbucket_async.reading import OversizedError, open_ours, read_bounded, unpack_bounded, unpack_pieces
 from oaa_bitbucket_async.settings import STANDARD_INPUT
 
 _MAGIC = b"\x1f\x8b"
@@ -30,6 +32,8 @@ MOST_PACKED = 128 << 20
 _SHORTEST = 6
 """Bytes of a value and its comma, on the average. Payloads have 25, what is made to fill memory 2: each takes 80."""
 _SLACK = 4 << 20
+_PART = 1 << 20
+"""Bytes of plain JSON that are looked at at one time."""
 _NOT_A_PAYLOAD = (ValueError, RecursionError)
 """What decoding something else can end in: msgspec's errors are ValueErrors, and JSON can be nested without end."""
 HIGHEST_RATIO = 50
@@ -62,16 +66,15 @@ def head_of_ours(path: Path) -> Head:
 
     Raises as `read_saved`, and ConfigurationError if the file is no payload.
     """
-    text = read_saved(path, ours=True).text
+    stream = PayloadStream(_source(path, ours=True).pieces())
+    projects: set[str] = set()
+    decoder = msgspec.json.Decoder(SavedResource)
     with naming(path):
-        application = decode_payload(text).application
-        about = application.about
-        projects = map(msgspec.json.Decoder(SavedResource).decode, application.resources)
-        return Head(
-            about.target(),
-            frozenset(project.project_key.upper() for project in projects),
-            msgspec.convert(about.public_access, PublicAccess | None),
-        )
+        for section in stream.sections():
+            if section.name == "resources":
+                projects.update(decoder.decode(entry).project_key.upper() for entry in section.entries)
+        about = decode_payload(stream.outline).application.about
+        return Head(about.target(), frozenset(projects), msgspec.convert(about.public_access, PublicAccess | None))
 
 
 def read_saved(path: Path, *, ours: bool = False) -> SavedFile:
@@ -83,16 +86,27 @@ def read_saved(path: Path, *, ours: bool = False) -> SavedFile:
         FileNotFoundError: it must be ours, and there is none.
         ConfigurationError: it can't be read, is damaged, too large, or not ours.
     """
-    try:
-        with _opened(path, ours=ours) as file:
-            begin = file.read(len(_MAGIC))
-            most = MOST_PACKED if begin == _MAGIC else MOST_TEXT
-            content = read_bounded(file, most, begin)
-        packed = begin == _MAGIC
-        text = unpack_bounded(content, most=MOST_TEXT, ratio=HIGHEST_RATIO) if packed else content
+    with _explained(path, ours=ours):
+        content = _content(path, ours=ours)
+        text = content
+        if content[: len(_MAGIC)] == _MAGIC:
+            text = unpack_bounded(content, most=MOST_TEXT, ratio=HIGHEST_RATIO)
         if text.count(b",") * _SHORTEST > len(text) + _SLACK:
             raise OversizedError("it contains far more values than a payload of its size")
         return SavedFile(content, text)
+
+
+def _content(path: Path, *, ours: bool) -> bytes:
+    with _opened(path, ours=ours) as file:
+        begin = file.read(len(_MAGIC))
+        return read_bounded(file, MOST_PACKED if begin == _MAGIC else MOST_TEXT, begin)
+
+
+@contextlib.contextmanager
+def _explained(path: Path, *, ours: bool) -> Iterator[None]:
+    """Turns what reading can end in into our own errors; FileNotFoundError stays where the file must be ours."""
+    try:
+        yield
     except OversizedError as error:
         raise ConfigurationError(f"{path} is refused: {error}.", "Check where it comes from.") from None
     except zlib.error as error:
@@ -122,30 +136,41 @@ def naming(path: Path) -> Iterator[None]:
         ) from None
 
 
-def inflate(content: bytes) -> bytes:
-    """What this run has compressed itself, or checked before: of any size. zlib.error if it is damaged."""
-    return unpack_bounded(content, most=sys.maxsize)
-
-
-def index_of_file(path: Path, names: Interner, like: PayloadIndex | None = None, *, ours: bool = False) -> PayloadIndex:
-    """What a saved payload holds. Raises as `read_saved`, and ConfigurationError if the file is no payload."""
-    text = read_saved(path, ours=ours).text
-    with naming(path):
-        return index_payload(text, names, like)
-
-
 def compare_files(old: Path, new: Path, *, most_examples: int = MOST_EXAMPLES) -> Changes:
     """From one saved payload to another. ConfigurationError if one of them is none, or can't be read."""
-    names = Interner()
-    before = index_of_file(old, names)
-    return compare(before, index_of_file(new, names, before), most_examples=most_examples)
+    return compare_payloads(_source(old), _source(new), most_examples=most_examples)
 
 
 def compare_with_file(old: Path, compressed: bytes, *, most_examples: int = MOST_EXAMPLES) -> Changes:
-    """From a payload that an earlier run has kept to one that was just made (gzip). Raises as `read_saved`.
+    """From a payload that an earlier run has kept to one that was just made (gzip). Raises as `read_saved`."""
+    made = Source(lambda: unpack_pieces(compressed, most=sys.maxsize), contextlib.nullcontext)
+    return compare_payloads(_source(old, ours=True), made, most_examples=most_examples)
 
-    One after the other, and of each only what it holds: there is room for one text beside a run.
-    """
-    names = Interner()
-    before = index_of_file(old, names, ours=True)
-    return compare(before, index_payload(inflate(compressed), names, before), most_examples=most_examples)
+
+def _source(path: Path, *, ours: bool = False) -> Source:
+    """A saved payload to be read piece by piece, as often as it takes. Raises as `read_saved`."""
+    with _explained(path, ours=ours):
+        content = _content(path, ours=ours)
+    return Source(lambda: _pieces(path, content), lambda: naming(path))
+
+
+def _pieces(path: Path, content: bytes) -> Iterator[bytes]:
+    """The JSON of `content`, checked on the way as `read_saved` does it at once."""
+    with _explained(path, ours=True):
+        yield from _checked(content)
+
+
+def _checked(content: bytes) -> Iterator[bytes]:
+    packed = content[: len(_MAGIC)] == _MAGIC
+    size = values = 0
+    for piece in unpack_pieces(content, most=MOST_TEXT, ratio=HIGHEST_RATIO) if packed else _parts(content):
+        size += len(piece)
+        values += piece.count(b",")
+        if values * _SHORTEST > size + _SLACK:
+            raise OversizedError("it holds far more values than a payload of its size")
+        yield piece
+
+
+def _parts(content: bytes) -> Iterator[bytes]:
+    for at in range(0, len(content), _PART):
+        yield content[at : at + _PART]

@@ -7,6 +7,7 @@ properties are therefore typed `object`, and code that reads one compares it wit
 Source: VEZA.md section 1.1, and what oaaclient's `CustomApplication.get_payload` writes.
 """
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -90,6 +91,19 @@ class SavedResource(msgspec.Struct, frozen=True, gc=False):
 
 
 _NOTHING = ResourceProperties()
+
+
+def below(project: SavedResource) -> "Iterator[tuple[str, str, SavedResource]]":
+    """Key and path of all that is below a project, with the thing itself."""
+    yield from _below(project, project.id or project.name, project.project_key)
+
+
+def _below(resource: SavedResource, key: str, shown: str) -> "Iterator[tuple[str, str, SavedResource]]":
+    for inner in resource.sub_resources:
+        inner_key, path = f"{key}.{inner.id or inner.name}", inner.path_below(shown)
+        yield inner_key, path, inner
+        if inner.sub_resources:
+            yield from _below(inner, inner_key, path)
 
 
 class SavedGrant(msgspec.Struct, frozen=True, gc=False):

@@ -2,7 +2,9 @@
 
 import gzip
 import json
-from dataclasses import replace
+import random
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -12,9 +14,10 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import PublicAccess, Snapshot
-from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing, compare
+from oaa_bitbucket_async.oaa.changes import Changes, Difference, Membership, NamedGrant, Thing
+from oaa_bitbucket_async.oaa.comparing import compare_payloads as compare
 from oaa_bitbucket_async.oaa.payload import build_payload
-from oaa_bitbucket_async.oaa.payload_index import Interner, PayloadIndex, index_payload
+from oaa_bitbucket_async.oaa.side_by_side import Source
 from oaa_bitbucket_async.ops.changes_text import summed_up
 from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, Step, snapshot_of, steps_of
@@ -97,18 +100,21 @@ def _by_id(kind: str, things: set[Any]) -> dict[Any, Any]:
     return {key: Thing(name, key) for name, key in things}
 
 
-def _index(*raw: bytes) -> list[PayloadIndex]:
-    names = Interner()
-    found: list[PayloadIndex] = []
-    for one in raw:
-        found.append(index_payload(one, names, found[0] if found else None))
-    return found
+def _sources(*raw: bytes) -> list[Source]:
+    return [_source(one) for one in raw]
+
+
+def _source(raw: bytes, size: int = 1000) -> Source:
+    def pieces() -> Iterator[bytes]:
+        return (raw[at : at + size] for at in range(0, len(raw), size))
+
+    return Source(pieces, nullcontext)
 
 
 @given(payloads())
 @examples(200)
 def test_it_is_the_difference_of_plain_sets(pair: tuple[bytes, bytes]) -> None:
-    old, new = _index(*pair)
+    old, new = _sources(*pair)
     found = compare(old, new, most_examples=10**9)
     plain_old, plain_new = map(_plain, pair)
     for kind, difference in found.kinds().items():
@@ -124,7 +130,7 @@ def test_it_is_the_difference_of_plain_sets(pair: tuple[bytes, bytes]) -> None:
 @given(payloads(), st.integers(0, 5))
 @examples(100)
 def test_the_way_back_is_the_mirror(pair: tuple[bytes, bytes], most: int) -> None:
-    old, new = _index(*pair)
+    old, new = _sources(*pair)
     there, back = compare(old, new, most_examples=most), compare(new, old, most_examples=most)
     for one, other in zip(there.kinds().values(), back.kinds().values(), strict=True):
         assert (one.before, one.added, one.added_examples) == (other.after, other.removed, other.removed_examples)
@@ -132,11 +138,37 @@ def test_the_way_back_is_the_mirror(pair: tuple[bytes, bytes], most: int) -> Non
         assert one.before - one.removed + one.added == one.after
 
 
+@given(payloads(), SEEDS)
+@examples(50)
+def test_the_order_of_a_payload_changes_nothing_but_the_order_of_examples(pair: tuple[bytes, bytes], seed: int) -> None:
+    one, other = _sources(pair[0], _shuffled(pair[1], seed))
+    found, expected = (compare(one, new, most_examples=10**9) for new in (other, _source(pair[1])))
+    assert (found.grants_lost, found.grants_closed) == (expected.grants_lost, expected.grants_closed)
+    for some, same in zip(found.kinds().values(), expected.kinds().values(), strict=True):
+        assert (some.before, some.after) == (same.before, same.after)
+        assert sorted(some.added_examples) == sorted(same.added_examples)
+        assert sorted(some.removed_examples) == sorted(same.removed_examples)
+
+
+def _shuffled(raw: bytes, seed: int) -> bytes:
+    """The same payload with its lists and keys in another order, laid out for a reader."""
+    order = random.Random(seed)
+
+    def mixed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: mixed(inner) for key, inner in order.sample(list(value.items()), len(value))}
+        if isinstance(value, list) and all(isinstance(inner, dict) for inner in value):
+            return [mixed(inner) for inner in order.sample(value, len(value))]
+        return value
+
+    return json.dumps(mixed(json.loads(raw)), indent=order.choice([None, 2])).encode()
+
+
 @given(SEEDS, st.sampled_from([INSTANCE, EFFECTIVE]))
 @examples(50)
 def test_nothing_changes_from_a_payload_to_itself(seed: int, instance: Any) -> None:
     raw = _json(steps_of(seed, instance), instance)
-    old, new = _index(raw, raw)
+    old, new = _sources(raw, raw)
     assert not compare(old, new)
     assert not any(compare(old, new).kinds().values())
     assert not any(compare(old, new).removed_shares().values())
@@ -145,7 +177,7 @@ def test_nothing_changes_from_a_payload_to_itself(seed: int, instance: Any) -> N
 @given(payloads(), st.integers(0, 5))
 @examples(50)
 def test_examples_are_the_first_ones_and_the_numbers_exact(pair: tuple[bytes, bytes], most: int) -> None:
-    old, new = _index(*pair)
+    old, new = _sources(*pair)
     few, all_of_them = compare(old, new, most_examples=most), compare(old, new, most_examples=10**9)
     for some, all_ in zip(few.kinds().values(), all_of_them.kinds().values(), strict=True):
         assert (some.added, some.removed) == (all_.added, all_.removed)
@@ -157,12 +189,13 @@ def test_examples_are_the_first_ones_and_the_numbers_exact(pair: tuple[bytes, by
 @examples(50)
 def test_contents_count_as_the_payload_does(seed: int) -> None:
     payload = build_payload(snapshot_of(steps_of(seed)))
-    (index,) = _index(gzip.decompress(payload.compressed))
-    assert len(index.users) == payload.counts.users
-    assert len(index.groups) == payload.counts.groups
-    assert len(index.projects) == payload.counts.projects
-    assert len(index.repositories) == payload.counts.repositories
-    assert index.grant_count == payload.counts.grants
+    source = _source(gzip.decompress(payload.compressed))
+    changes = compare(source, source)
+    assert changes.users.after == payload.counts.users
+    assert changes.groups.after == payload.counts.groups
+    assert changes.projects.after == payload.counts.projects
+    assert changes.repositories.after == payload.counts.repositories
+    assert changes.grants.after == payload.counts.grants
 
 
 def test_kinds_are_the_fields_in_their_order() -> None:
@@ -217,7 +250,7 @@ def _foreign(**changes: Any) -> bytes:
 def test_names_stand_for_ids_and_what_is_said_twice_counts_once() -> None:
     nothing = json.loads(_foreign(identity_to_permissions=[]))
     nothing["applications"][0].update(local_users=[], local_groups=[], resources=[])
-    old, new = _index(json.dumps(nothing).encode(), _foreign())
+    old, new = _sources(json.dumps(nothing).encode(), _foreign())
     changes = compare(old, new)
     assert changes.users.added_examples == (Thing("ann", "ann"), Thing("bob", "bob"))
     assert changes.members.added_examples == (Membership("g", "ann"),)
@@ -234,21 +267,18 @@ def test_names_stand_for_ids_and_what_is_said_twice_counts_once() -> None:
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"null", b'{"applications":[],"identity_to_permissions":[]}'])
 def test_what_is_no_payload_is_refused(text: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
-        index_payload(text, Interner())
+        compare(_source(text), _source(_foreign()))
+    with pytest.raises(msgspec.MsgspecError):
+        compare(_source(_foreign()), _source(text))
 
 
 # --- what is told apart by what -------------------------------------------------------------------------------------
 
 
-def _one(seed: int = 3) -> PayloadIndex:
-    (index,) = _index(_json(steps_of(seed)))
-    return index
-
-
 def test_another_level_is_a_grant_removed_and_one_added() -> None:
     old = _foreign(identity_to_permissions=[_holds("REPO_READ")])
     new = _foreign(identity_to_permissions=[_holds("REPO_WRITE")])
-    changes = compare(*_index(old, new))
+    changes = compare(*_sources(old, new))
     assert changes.grants.removed_examples == (NamedGrant("ann", "P/r", "REPO_READ"),)
     assert changes.grants.added_examples == (NamedGrant("ann", "P/r", "REPO_WRITE"),)
 
@@ -260,7 +290,7 @@ def test_keys_and_tokens_come_and_go_with_what_they_hold() -> None:
     with_key["identity_to_permissions"] = [
         {"identity": "access-key:1", "identity_type": "local_access_creds", "application_permissions": [held]}
     ]
-    changes = compare(*_index(_foreign(identity_to_permissions=[]), json.dumps(with_key).encode()))
+    changes = compare(*_sources(_foreign(identity_to_permissions=[]), json.dumps(with_key).encode()))
     assert changes.credentials.added_examples == (Thing("deploy", "access-key:1"),)
     assert changes.grants.added_examples == (NamedGrant("deploy", "P/r", "REPO_WRITE", "credential"),)
     assert changes.grants.removed == changes.credentials.removed == 0
@@ -271,7 +301,7 @@ def test_a_grant_is_lost_only_if_its_holder_has_nothing_left_there() -> None:
         old = _foreign(identity_to_permissions=before)
         new = json.loads(_foreign(identity_to_permissions=after))
         new["applications"][0].update(changes)
-        return compare(*_index(old, json.dumps(new).encode())).grants_lost
+        return compare(*_sources(old, json.dumps(new).encode())).grants_lost
 
     assert lost([_holds("REPO_READ")], [_holds("REPO_WRITE")]) == 0
     assert lost([_holds("REPO_READ"), _holds("REPO_ADMIN")], [_holds("REPO_WRITE")]) == 0
@@ -286,7 +316,7 @@ def test_a_grant_is_lost_only_if_its_holder_has_nothing_left_there() -> None:
 @given(payloads())
 @examples(50)
 def test_no_more_is_lost_than_removed(pair: tuple[bytes, bytes]) -> None:
-    old, new = _index(*pair)
+    old, new = _sources(*pair)
     changes = compare(old, new)
     before, after = ({grant[:4] for grant in _plain(raw)["grants"]} for raw in pair)
     kept = {(kind, who, _thing(key)) for kind, who, _, key in after}
@@ -333,7 +363,7 @@ def test_read_rights_that_went_with_public_access_are_told_apart() -> None:
             if default and public_access == "on":
                 s.add_default_permission(1, "PROJECT_READ")
             both.append(gzip.decompress(build_payload(s).compressed))
-        return compare(*_index(*both))
+        return compare(*_sources(*both))
 
     off = compared(after="off")
     assert (off.grants.removed, off.grants_closed, off.grants_lost) == (2, 2, 0)
@@ -356,7 +386,9 @@ def _holds(permission: str, who: str = "ann", on: str = "P.r") -> dict[str, Any]
 
 
 def test_another_name_is_no_change() -> None:
-    old = _one()
-    renamed = replace(old, users={key: f"{name}2" for key, name in old.users.items()})
-    assert old.users
-    assert not compare(old, renamed)
+    old = _json(steps_of(3))
+    renamed = json.loads(old)
+    for user in renamed["applications"][0]["local_users"]:
+        user["name"] += "2"
+    assert renamed["applications"][0]["local_users"]
+    assert not compare(*_sources(old, json.dumps(renamed).encode()))
