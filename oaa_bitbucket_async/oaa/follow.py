@@ -38,6 +38,16 @@ def status_of(row: Json) -> str:
     return str(row.get("status", "unknown"))
 
 
+def has_failed(row: Json) -> bool:
+    """True if Veza could not parse or take what came last."""
+    return _ended(status_of(row)) not in (None, "SUCCESS")
+
+
+def synced_at(row: Json) -> str | None:
+    """The time of the last push, as Veza writes it."""
+    return _time_of(row, "synced_at")
+
+
 def tells_times(row: Json) -> bool:
     """True if the row says when Veza last parsed something."""
     return _parsed_at(row) is not None
@@ -50,5 +60,9 @@ def _ended(status: str) -> str | None:
 
 
 def _parsed_at(row: Json) -> str | None:
-    time = row.get("parsed_at")
+    return _time_of(row, "parsed_at")
+
+
+def _time_of(row: Json, name: str) -> str | None:
+    time = row.get(name)
     return time if isinstance(time, str) and time else None

@@ -64,7 +64,7 @@ class Limits:
 class UploadResult:
     """What became of a payload."""
 
-    outcome: Literal["uploaded", "dry run", "not uploaded", "refused"] = "uploaded"
+    outcome: Literal["uploaded", "unchanged", "dry run", "not uploaded", "refused"] = "uploaded"
     reason: str = ""
     """Why it was not uploaded, for people."""
     provider: str = ""
@@ -119,12 +119,12 @@ async def check_veza(veza: Veza, *, policy: RetryPolicy | None = None) -> None:
     )
 
 
-async def knows_data_source(veza: Veza, data_source: str, *, policy: RetryPolicy | None = None) -> bool:
-    """Whether Veza has this data source already; meant for the time before a crawl. Raises as `check_veza`."""
+async def look_up(veza: Veza, data_source: str, *, policy: RetryPolicy | None = None) -> Json | None:
+    """The data source as Veza has it; None if there is none. Raises as `check_veza`."""
 
-    def search(client: VezaClient) -> bool:
+    def search(client: VezaClient) -> Json | None:
         provider = client.get_provider(veza.provider_name)
-        return bool(provider and client.get_data_source(data_source, str(provider["id"])))
+        return client.get_data_source(data_source, str(provider["id"])) if provider else None
 
     return await _look(veza, policy, "the search for the data source", search)
 

@@ -132,5 +132,5 @@ class RunResult:
 
     @property
     def uploaded(self) -> bool:
-        """Whether Veza has taken the payload."""
-        return self.upload is not None and self.upload.outcome == "uploaded"
+        """Whether Veza has taken the payload, or had it already."""
+        return self.upload is not None and self.upload.outcome in ("uploaded", "unchanged")

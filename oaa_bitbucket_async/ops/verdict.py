@@ -12,6 +12,8 @@ def verdict(result: RunResult) -> tuple[str, str]:
     if upload is not None and upload.outcome == "uploaded":
         lacking = f", without {_parts(result)} that could not be read" if result.missing else ""
         return (INCOMPLETE if lacking else GOOD), f"Uploaded {_what(result)}{lacking}{_changed(result)}"
+    if upload is not None and upload.outcome == "unchanged":
+        return GOOD, f"Nothing to send, Veza has it already: {_what(result)}"
     if upload is not None and upload.outcome == "dry run":
         lacking = f", without {_parts(result)} that could not be read" if result.missing else ""
         would = _changed(result, would="would be ")

@@ -18,7 +18,7 @@ from oaa_bitbucket_async.collect.scope_filter import ScopeFilter
 from oaa_bitbucket_async.errors import CollectorError, IncompleteError
 from oaa_bitbucket_async.oaa.names import data_source_of
 from oaa_bitbucket_async.oaa.target import scope_words
-from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, knows_data_source
+from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, look_up
 from oaa_bitbucket_async.ops.figures import public_access_text
 from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.run.check_report import CheckReport, Price, Rate
@@ -125,7 +125,7 @@ async def _look_at_guards(report: CheckReport, session: Session) -> None:
     if settings.veza.url is not None and settings.veza.api_key is not None:
         data_source = data_source_of(settings.veza, settings.bitbucket_url)
         unknown = unknown_upload(LastUpload.of_run(settings), data_source, settings.scope)
-        if unknown is not None and await knows_data_source(settings.veza, data_source):
+        if unknown is not None and await look_up(settings.veza, data_source):
             notices.append(unknown)
     if settings.scope.limited:
         words = scope_words(settings.scope)

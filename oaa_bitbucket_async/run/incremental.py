@@ -32,7 +32,10 @@ from oaa_bitbucket_async.collect.kinds import Unit, subject_of
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import Subject
 from oaa_bitbucket_async.events import Event, event
+from oaa_bitbucket_async.oaa.payload import Payload
+from oaa_bitbucket_async.oaa.unchanged import Sent
 from oaa_bitbucket_async.run.collection import Start, fingerprint_of
+from oaa_bitbucket_async.run.sending import sent_by, still_stands
 from oaa_bitbucket_async.run.session import Session
 from oaa_bitbucket_async.settings import Settings
 from oaa_bitbucket_async.text import quote
@@ -55,6 +58,8 @@ class BaseFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Whether incremental runs are made from it: then a full crawl reads the audit log as well."""
     mark: AuditMark | None = None
     trust: Trust | None = None
+    sent: Sent | None = None
+    """The upload that was made from it; None where Veza does not tell that it is the last one."""
 
 
 @dataclass(slots=True)
@@ -72,6 +77,8 @@ class Round:
     named: Named = field(default_factory=Named)
     index: BaseIndex = field(default_factory=BaseIndex)
     start: Start | None = None
+    sent: Sent | None = None
+    """The upload that this run made, or that still stands."""
 
     @property
     def incremental(self) -> bool:
@@ -120,6 +127,19 @@ class Round:
         }
         return {subject for subject in found if subject is not None}
 
+    async def still_stands(self, payload: Payload) -> bool:
+        """Whether nothing has to be sent, because the last upload says the same."""
+        before = None if self.facts is None else self.facts.sent
+        if not self.settings.incremental or not await still_stands(self.settings, payload, before):
+            return False
+        self.sent = before
+        return True
+
+    async def uploaded(self, payload: Payload) -> None:
+        """Remembers what was sent."""
+        if self.incremental:
+            self.sent = await sent_by(self.settings, payload, None if self.facts is None else self.facts.sent)
+
     async def close(self) -> None:
         """Lets go of the base, so that another can take its place. Calling it again does nothing."""
         self.start, self.index = None, BaseIndex()
@@ -147,7 +167,14 @@ class Round:
                 mark = mark_of(self.reading)
             elif before is not None:  # the next run reads from where the last reading was
                 mark = before.mark
-        facts = BaseFacts(began_at=self.began_at, finished_at=now, incremental=self.incremental, mark=mark, trust=trust)
+        facts = BaseFacts(
+            began_at=self.began_at,
+            finished_at=now,
+            incremental=self.incremental,
+            mark=mark,
+            trust=trust,
+            sent=self.sent,
+        )
         return msgspec.json.encode(facts)
 
 

@@ -149,7 +149,8 @@ async def _collect_and_deliver(
     await this_round.after_crawl(snapshot, freshness)
     await this_round.close()
     try:
-        await _deliver(settings, reporter, snapshot, ledger, why_not_resumed(settings, capabilities, journal))
+        not_resumed = why_not_resumed(settings, capabilities, journal)
+        await _deliver(settings, reporter, snapshot, ledger, this_round, not_resumed)
     except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
         await journal.discard()
         raise
@@ -198,7 +199,12 @@ def introduce(settings: Settings, capabilities: Capabilities) -> None:
 
 
 async def _deliver(
-    settings: Settings, reporter: Reporter, snapshot: Snapshot, ledger: Ledger, not_resumed: str | None
+    settings: Settings,
+    reporter: Reporter,
+    snapshot: Snapshot,
+    ledger: Ledger,
+    this_round: Round,
+    not_resumed: str | None,
 ) -> None:
     """From the snapshot to Veza. `not_resumed`: see `why_not_resumed`.
 
@@ -235,8 +241,14 @@ async def _deliver(
     if settings.dry_run:
         result.upload = UploadResult(outcome="dry run", reason="nothing was uploaded")
         return
+    with step(reporter.console, settings.output, "Looking at the last upload in Veza"):
+        unchanged = ledger.complete and await this_round.still_stands(payload)
+    if unchanged:
+        result.upload = UploadResult(outcome="unchanged", reason="Veza has it already, so nothing was sent")
+        return
     with step(reporter.console, settings.output, "Uploading to Veza"):
         await _upload(settings, delivery)
+    await this_round.uploaded(payload)
 
 
 async def _build(settings: Settings, result: RunResult, snapshot: Snapshot) -> Payload:

@@ -129,6 +129,8 @@ def _verdict(result: RunResult, *, crawled: bool) -> tuple[bool, str]:
     missing = result.missing_units
     parts = f"{missing:,} part{'' if missing == 1 else 's'} could not be collected"
     if result.exit_code == 0:
+        if result.upload is not None and result.upload.outcome == "unchanged":
+            return True, "Complete. Veza has it already, so nothing was sent."
         if result.uploaded:
             return True, "Complete, and uploaded to Veza."
         return True, "Complete. A dry run: nothing was uploaded."
@@ -152,7 +154,7 @@ def _explanation(result: RunResult, *, crawled: bool) -> list[str]:
     lines = [line for line in (error.message, error.advice) if line] if isinstance(error, CollectorError) else []
     if crawled and result.missing:
         lines.append("What is missing is missing from every figure below, too.")
-    if result.uploaded and result.upload is not None and result.upload.detail:
+    if result.upload is not None and result.upload.outcome == "uploaded" and result.upload.detail:
         lines.append(f"In Veza: {result.upload.detail}.")
     return lines
 
