@@ -404,10 +404,11 @@ class Work:
 
     def _failed(self, unit: Unit, fault: Fault) -> None:
         """In the first round it waits for the second. Later that is its end, unless it was tried once only because
-        nothing of its kind is answered."""
+        nothing of its kind is answered, or the server fails so many requests that this one failed by chance."""
         ended = entry_of(unit, self._snapshot, fault)
-        cut_short = self._client.pacer.unanswered(unit.kind.name) and self._round < MOST_ROUNDS
-        again = self._round == 1 or cut_short or self._waiting.is_aside(unit.kind)
+        pacer = self._client.pacer
+        no_proof = (pacer.unanswered(unit.kind.name) or pacer.flaky) and self._round < MOST_ROUNDS
+        again = self._round == 1 or no_proof or self._waiting.is_aside(unit.kind)
         if not again:
             self._ledger.record(ended)
         self._waiting.failed(unit, fault, ended, again=again)

@@ -114,7 +114,8 @@ class Server:
 
     Service times also grow with the busy slots, by `sharing` when all are: slots share processors and a database.
     `slots` is a number or a schedule of (second, slots); `slower` multiplies service times the same way. `failing` is
-    the share of answers that are a 503. Retry-After is sent as `retry_after`, None sends none.
+    the share of answers that are a 503, a number or what the server's state makes of it. With more than `refuses_at`
+    requests at hand, a 503 is sent at once. Retry-After is sent as `retry_after`, None sends none.
     """
 
     def __init__(
@@ -126,7 +127,8 @@ class Server:
         degradation: float = 0.0,
         sharing: float = 0.0,
         slower: Sequence[tuple[float, float]] = ((0.0, 1.0),),
-        failing: float = 0.0,
+        failing: "float | Callable[[Server], float]" = 0.0,
+        refuses_at: float = math.inf,
         bucket: ServerBucket | None = None,
         retry_after: float | None = 1.0,
     ) -> None:
@@ -137,6 +139,7 @@ class Server:
         self.sharing = sharing
         self.slower = slower
         self.failing = failing
+        self.refuses_at = refuses_at
         self.bucket = bucket
         self.retry_after = retry_after
         self.begin = clock.now()
@@ -160,6 +163,16 @@ class Server:
         now = self.clock.now() - self.begin
         return [value for at, value in schedule if at <= now + 1e-9][-1]  # type: ignore[return-value]
 
+    @property
+    def load(self) -> int:
+        """Requests that are worked on or wait."""
+        return self.busy + len(self.queue)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return self.clock.now() - self.begin
+
     def send(self, kind: Kind, done: Done) -> None:
         self.clock.call_later(RTT / 2, lambda: self._arrive(kind, done))
 
@@ -178,9 +191,12 @@ class Server:
             self.throttled += 1
             self.clock.call_later(0.001 + RTT / 2, lambda: done(FaultReason.THROTTLED, self.retry_after))
             return
+        if self.load >= self.refuses_at:
+            self.clock.call_later(0.001 + RTT / 2, lambda: done(FaultReason.UNAVAILABLE, None))
+            return
         self._count()
         self.queue.append((kind.draw(self.rng), done))
-        self.peak = max(self.peak, self.busy + len(self.queue))
+        self.peak = max(self.peak, self.load)
         self._start()
 
     def _start(self) -> None:
@@ -188,7 +204,7 @@ class Server:
         slots = self.slots if len(self.schedule) > 1 else self.schedule[0][1]
         slower = self._scheduled(self.slower) if len(self.slower) > 1 else self.slower[0][1]
         while self.queue and self.busy < slots:
-            excess = max(0, self.busy + len(self.queue) - slots) / slots
+            excess = max(0, self.load - slots) / slots
             service, done = self.queue.popleft()
             self.busy += 1
             shared = 1.0 + self.sharing * self.busy / slots
@@ -197,8 +213,9 @@ class Server:
             self.clock.call_later(seconds, lambda done=done: self._end(done))
 
     def _end(self, done: Done) -> None:
+        failing = self.failing(self) if callable(self.failing) else self.failing
         self.busy -= 1
-        reason = FaultReason.UNAVAILABLE if self.failing and self.rng.random() < self.failing else None
+        reason = FaultReason.UNAVAILABLE if failing and self.rng.random() < failing else None
         self.clock.call_later(RTT / 2, lambda: done(reason, None))
         self._start()
 
@@ -249,14 +266,29 @@ def result(server: Server, pacer: Pacer, outcomes: Counter[str], end: float) -> 
 
 
 def crawl(server: Server, pacer: Pacer, clock: EventClock, requests: int, mix: Mix, *, workers: int = 512) -> Result:
-    """Send `requests` as soon as the pacer lets them; faults are sent again. Neither pause nor rate is waited for."""
+    """Send `requests` as soon as the pacer lets them; faults are sent again. Neither pause nor rate is waited for.
+
+    In an outage, a probe is sent each second.
+    """
     outcomes: Counter[str] = Counter()
     todo = deque(mix(number) for number in range(requests))
     end = clock.now()
+    probing = False
 
     def pump() -> None:
+        nonlocal probing
         while todo and pacer.in_flight < workers and pacer.try_enter():
             attempt(todo.popleft())
+        if pacer.outage.closed and not probing:
+            probing = True
+            clock.call_later(1.0, lambda: server.send(mix(0), probed))
+
+    def probed(reason: FaultReason | None, _: float | None) -> None:
+        nonlocal probing
+        probing = False
+        if reason is None:
+            pacer.outage.succeeded()
+        pump()
 
     def attempt(kind: Kind) -> None:
         sent_at = clock.now()

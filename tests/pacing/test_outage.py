@@ -183,13 +183,14 @@ def test_cancelled_attempts_say_nothing() -> None:
     run_virtual(main())
 
 
-def test_a_server_that_fails_three_in_ten_is_crawled_to_the_end() -> None:
+@pytest.mark.parametrize(("times_as_slow", "peak", "limit"), [(1.0, 256, 30), (60.0, 20, 2)])
+def test_a_server_that_fails_three_in_ten_is_crawled_to_the_end(times_as_slow: float, peak: int, limit: int) -> None:
     pacers: list[Pacer] = []
 
     def make(clock: LoopClock) -> tuple[Server, Pacer]:
         pacer = Pacer(concurrency=None, rate_limit=None, max_outage=60.0, clock=clock, rng=random.Random(1))
         pacers.append(pacer)
-        return Server(clock, random.Random(1), 40, failing=0.3), pacer
+        return Server(clock, random.Random(1), 40, failing=0.3, slower=((0.0, times_as_slow),)), pacer
 
     async def main() -> int:
         async def probe() -> bool:
@@ -207,12 +208,12 @@ def test_a_server_that_fails_three_in_ten_is_crawled_to_the_end() -> None:
             result = await crawl_async(making, 3000, always(USUAL))
             assert task is not None
             task.cancel()
-        assert result.peak <= 20
+        assert result.peak <= peak
         return result.outcomes["ok"]
 
     assert run_virtual(main()) == 3000
-    assert pacers[0].limit == 2
-    assert "retry budget empty" in [change.reason for change in pacers[0].history]
+    assert pacers[0].limit >= limit
+    assert (pacers[0].limit > 2) is (limit > 2), "slow answers and failures together are trouble"
 
 
 def test_the_end_of_an_outage_does_not_refill_the_budget() -> None:

@@ -231,6 +231,11 @@ class GradientLimit:
         self._phase = SlowStart(self.value)
         self._open(now, self._window.blocked)
 
+    def slower(self, samples: Samples) -> float | None:
+        """See `Limit`."""
+        ratio = self._baseline.ratio(samples)
+        return ratio.middle if ratio is not None else None
+
     # --- windows ------------------------------------------------------------------------------------------------
 
     def _open(self, now: float, blocked: int) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from oaa_bitbucket_async.bitbucket.pacing.baseline import Samples
+
 OnChange = Callable[[int, int, str], None]
 """Called with the old limit, the new one, and why."""
 
@@ -26,6 +28,9 @@ class Limit(Protocol):
     def restart(self, now: float, reason: str) -> None:
         """Trouble is over: feel the way up again."""
 
+    def slower(self, samples: Samples) -> float | None:
+        """These latencies by what they are without a queue; None if that is not known."""
+
 
 class FixedLimit:
     """The user's number. Nothing that happens changes it."""
@@ -46,3 +51,7 @@ class FixedLimit:
 
     def restart(self, now: float, reason: str) -> None:
         """See `Limit`."""
+
+    def slower(self, samples: Samples) -> float | None:
+        """See `Limit`."""
+        return None

@@ -15,7 +15,7 @@ NO_OUTAGE_YET = 60.0
 
 
 class Outage:
-    """Counts failures in a row. `closed` from the eighth on, until something succeeds.
+    """Counts failures in a row. `closed` from the eighth on (`closes_after`), until something succeeds.
 
     `max_outage` is how long, in seconds, nothing may succeed; the time runs from the first failure after a success,
     so a crawl that had nothing to ask for an hour does not give up at its first failure. However short it is, at least
@@ -24,7 +24,7 @@ class Outage:
 
     __slots__ = (
         "_changed", "_clock", "_max_outage", "_on_change", "_since", "_streak",
-        "closed", "count", "failed_probes", "seconds",
+        "closed", "closes_after", "count", "failed_probes", "seconds",
     )  # fmt: skip
 
     def __init__(self, clock: Clock, max_outage: float, on_change: Callable[[], None]) -> None:
@@ -35,6 +35,8 @@ class Outage:
         self._streak = 0
         self._since: float | None = None
         self.closed = False
+        self.closes_after = CLOSES_AFTER
+        """Failures in a row that are no chance."""
         self.failed_probes = 0
         """Of the outage that is on, or was the last."""
         self.count = 0
@@ -49,7 +51,7 @@ class Outage:
             self._changed.set()
         if counts:
             self._streak += 1
-            if self._streak >= CLOSES_AFTER and not self.closed:
+            if self._streak >= self.closes_after and not self.closed:
                 self.closed = True
                 self.failed_probes = 0
                 self.count += 1

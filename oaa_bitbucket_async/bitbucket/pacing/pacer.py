@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
+from oaa_bitbucket_async.bitbucket.pacing.flaky import Flakiness, in_a_row
 from oaa_bitbucket_async.bitbucket.pacing.gate import Gate, Stopped
 from oaa_bitbucket_async.bitbucket.pacing.gradient import START, GradientLimit
 from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, FixedLimit, Limit
-from oaa_bitbucket_async.bitbucket.pacing.outage import Outage
+from oaa_bitbucket_async.bitbucket.pacing.outage import CLOSES_AFTER, Outage
 from oaa_bitbucket_async.bitbucket.pacing.pause import Pauses, PauseTrouble
 from oaa_bitbucket_async.bitbucket.pacing.rate import Rate
-from oaa_bitbucket_async.bitbucket.pacing.trouble import KindTrouble, RetryBudget
+from oaa_bitbucket_async.bitbucket.pacing.trouble import UNANSWERED_AFTER, KindTrouble, RetryBudget
 
 __all__ = ["LimitChange", "Pacer", "Stopped"]
 
@@ -67,6 +68,7 @@ class Pacer:
         if self.rate.bucket is not None:
             self._gate.set_bucket(self.rate.bucket)
         self._budget = RetryBudget()
+        self._flaky = Flakiness()
         self.pauses = Pauses(rng, now)
         self.outage = Outage(clock, max_outage, self._outage_changed)
         self._kinds = KindTrouble()
@@ -105,13 +107,14 @@ class Pacer:
             self._unlearn()
         self.outage.succeeded()
         self.pauses.succeeded(now)
-        budget = self._budget
-        if budget.spent:
-            if budget.succeeded():
-                self._limit.restart(now, "retry budget refilled")
-                self._apply("retry budget refilled")
-        else:
-            budget.succeeded()
+        refilled = self._budget.succeeded()
+        if refilled:
+            self._limit.restart(now, "retry budget refilled")
+            self._apply("retry budget refilled")
+        if self._flaky.look is not None:
+            self._flaky.look.answered(kind, latency)
+            self._end_look(now)
+        elif not (refilled or self._budget.spent):
             self._limit.answered(kind, latency, now, gate.blocked)
         gate.leave()
 
@@ -130,10 +133,7 @@ class Pacer:
             if throttled or retry_after is not None:
                 self._pause(now, kind, path, retry_after, throttled=throttled)
             if not throttled:
-                if self._budget.failed():
-                    self._apply("retry budget empty")
-                elif not self._budget.spent:
-                    self._limit.failed(now)
+                self._count(now, heavy=reason is FaultReason.TIMEOUT or retry_after is not None)
                 if self._kinds.failed(kind):
                     self._refund()
                     if not self.outage.closed:
@@ -222,6 +222,11 @@ class Pacer:
     # For progress and summary
 
     @property
+    def flaky(self) -> bool:
+        """Whether many requests fail whatever the load, and the others are answered quickly."""
+        return self._flaky.share > 0.0
+
+    @property
     def limit(self) -> int:
         """Requests that may be in flight."""
         return self._gate.limit
@@ -264,10 +269,51 @@ class Pacer:
         if fresh:
             _log.debug("pause of %.1f s, then %s requests a second", self.pauses.until - now, self.rate.rate)
 
+    def _count(self, now: float, *, heavy: bool) -> None:
+        """One more failure; `heavy` if it is by itself a sign that the server is in trouble."""
+        budget, flaky = self._budget, self._flaky
+        emptied = budget.failed()
+        if flaky.look is not None:
+            flaky.look.failed(heavy=heavy)
+            self._end_look(now)
+            return
+        if flaky.failed(self._gate.sent, restrained=budget.spent and not emptied):
+            self._allow(0.0)
+        if flaky.begin(now, self._gate.in_flight - 1, short=budget.short):
+            self._apply("many failures")
+        elif emptied:
+            self._apply("retry budget empty")
+        elif not (budget.spent or flaky.share):
+            self._limit.failed(now)
+
+    def _end_look(self, now: float) -> None:
+        """If the look has seen enough: what fails whatever the load is allowed for from now on."""
+        flaky = self._flaky
+        if flaky.look is None or not flaky.look.over(now):
+            return
+        known = flaky.share
+        flaky.end(now, self._limit.slower(flaky.look.samples))
+        self._allow(flaky.share)
+        if not flaky.share:
+            self._budget.empty()
+            self._apply("failures come of the load")
+            return
+        self._budget.fill()
+        reason = "failures do not come of the load"
+        if not known:
+            self._limit.restart(now, reason)
+        self._apply(reason)
+
+    def _allow(self, share: float) -> None:
+        """What fails whatever the load costs no budget, and is no outage until it is more in a row than by chance."""
+        self._budget.allow(share)
+        self.outage.closes_after = in_a_row(share, CLOSES_AFTER)
+        self._kinds.after = in_a_row(share, UNANSWERED_AFTER)
+
     def _refund(self) -> None:
         """What was one kind's own trouble costs the others nothing."""
         failures, self._kinds.to_refund = self._kinds.to_refund, 0
-        if failures and self._budget.refund(failures):
+        if failures and (self._budget.refund(failures) | self._flaky.refund(failures)):
             self._apply("it was one kind alone")
 
     def _unlearn(self) -> None:
@@ -290,13 +336,17 @@ class Pacer:
             self._gate.reopen()
 
     def _changed(self, old: int, new: int, reason: str) -> None:
-        """The limit has moved itself; while the budget is empty that has to wait."""
-        if not self._budget.spent:
+        """The limit has moved itself; while the budget is empty, or a look is on, that has to wait."""
+        if not self._restrained:
             self._set(new, reason)
 
     def _apply(self, reason: str) -> None:
-        """The budget was emptied or refilled."""
-        self._set(min(self._limit.value, SMALLEST) if self._budget.spent else self._limit.value, reason)
+        """The budget was emptied or refilled, or a look has begun or ended."""
+        self._set(min(self._limit.value, SMALLEST) if self._restrained else self._limit.value, reason)
+
+    @property
+    def _restrained(self) -> bool:
+        return self._budget.spent or self._flaky.look is not None
 
     def _set(self, new: int, reason: str) -> None:
         old = self._gate.limit

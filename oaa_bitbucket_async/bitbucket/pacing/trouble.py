@@ -6,6 +6,8 @@ _SURE_AFTER = 4
 """An answer to something else tells nothing about a kind that has failed less often: an outage may just begin."""
 BUDGET = 50.0
 EARNED = 0.1
+SHORT = 30.0
+"""20 failures more than the budget allows: reason enough to look where they come from."""
 REFILLED = 10.0
 
 
@@ -15,11 +17,31 @@ class RetryBudget:
     `spent` is True from the moment it is empty until it has 10 tokens again, so it does not flicker.
     """
 
-    __slots__ = ("spent", "tokens")
+    __slots__ = ("_earned", "spent", "tokens")
 
     def __init__(self) -> None:
         self.tokens = BUDGET
         self.spent = False
+        self._earned = EARNED
+
+    @property
+    def short(self) -> bool:
+        """Whether far more than a tenth of all requests fail, so that it is on its way to be spent."""
+        return self.tokens <= SHORT
+
+    def allow(self, share: float) -> None:
+        """This share of all requests fails whatever the load: it costs nothing, only what fails beyond it."""
+        self._earned = max(EARNED, share / (1.0 - share))
+
+    def fill(self) -> None:
+        """What was spent tells nothing any more."""
+        self.tokens = BUDGET
+        self.spent = False
+
+    def empty(self) -> None:
+        """The server is known to be in trouble: nothing is to be spent."""
+        self.tokens = 0.0
+        self.spent = True
 
     def failed(self) -> bool:
         """A failure; True if it was the one that emptied the budget."""
@@ -39,7 +61,7 @@ class RetryBudget:
 
     def succeeded(self) -> bool:
         """A success; True if it ended the time of scarcity."""
-        self.tokens = min(BUDGET, self.tokens + EARNED)
+        self.tokens = min(BUDGET, self.tokens + self._earned)
         if self.spent and self.tokens >= REFILLED:
             self.spent = False
             return True
@@ -60,9 +82,11 @@ class _Streak:
 class KindTrouble:
     """Which kinds of question are not answered, although the server lives."""
 
-    __slots__ = ("_failing", "_streaks", "_unanswered", "to_refund")
+    __slots__ = ("_failing", "_streaks", "_unanswered", "after", "to_refund")
 
     def __init__(self) -> None:
+        self.after = UNANSWERED_AFTER
+        """Faults in a row that are no chance."""
         self._streaks: dict[str, _Streak] = {}
         self._failing: set[str] = set()
         """Kinds that failed since anything was answered."""
@@ -71,7 +95,7 @@ class KindTrouble:
         """Faults that were charged before it was clear that they were a kind's own."""
 
     def unanswered(self, kind: str) -> bool:
-        """True from the eighth fault in a row on, if others were answered meanwhile, until one is answered."""
+        """True after `after` faults in a row, if others were answered meanwhile, until one is answered."""
         return kind in self._unanswered
 
     def answered(self, kind: str) -> None:
@@ -111,7 +135,7 @@ class KindTrouble:
         self._failing.clear()
 
     def _judge(self, kind: str, streak: _Streak) -> bool:
-        if kind in self._unanswered or not streak.lives or streak.faults < UNANSWERED_AFTER:
+        if kind in self._unanswered or not streak.lives or streak.faults < self.after:
             return False
         self._unanswered.add(kind)
         self.to_refund += streak.cost
