@@ -10,8 +10,8 @@ PACKAGE = ROOT / "oaa_bitbucket_async"
 GAP = "…"
 """Stands for what is only known at run time."""
 INTERNAL = frozenset(
-    {"AttributeError", "IndexError", "LookupError", "NotImplementedError", "RuntimeError", "TypeError",
-     "ValidationError", "ValueError"}
+    {"AttributeError", "IndexError", "LookupError", "NoBaseError", "NotImplementedError", "OSError",
+     "OperationalError", "RecursionError", "RuntimeError", "TypeError", "ValidationError", "ValueError"}
 )  # fmt: skip
 """Errors that the code catches or that are bugs: nobody reads them as the end of a run."""
 

@@ -15,6 +15,7 @@ from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.events import Event
 from oaa_bitbucket_async.oaa.notes import Code
+from tests.messages import GAP, messages
 from tests.pages import README, ROOT, blocks, page, rows, section
 from tools import settings_page
 
@@ -92,3 +93,30 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 
 def test_the_codes_of_warnings() -> None:
     assert all(f"`{code}`" in section("monitoring", "Logs") for code in Code)
+
+
+def _plain(text: str) -> str:
+    """Without markup, and with each unknown part as one gap."""
+    text = re.sub(r"\s+", " ", text.replace("`", "").replace("\\|", "|"))
+    return re.sub(rf"{GAP}( ?{GAP})*", GAP, text)
+
+
+def test_troubleshooting_has_every_message() -> None:
+    told = _plain(page("troubleshooting"))
+    absent = [
+        f"{message.where}: {message.text}"
+        for message in messages()
+        if _plain(message.text).strip(f" .:;,({GAP}") not in told
+    ]
+    assert not absent, "\n".join(["add these to docs/troubleshooting.md:", *absent])
+
+
+def test_the_messages_are_found() -> None:
+    """What the test above rests on: errors with a text of their own, with one by a name, and problems of settings."""
+    found = {message.text for message in messages()}
+    assert "Bitbucket has answered no request for … seconds." in found
+    assert "… could not be written: …." in found
+    assert "VEZA_API_KEY or VEZA_API_KEY_FILE is not set: Veza's API key." in found
+    assert "The run was interrupted…." in found
+    assert "The payload holds … grants of …, and … were collected: not uploaded." in found
+    assert len(found) > 100

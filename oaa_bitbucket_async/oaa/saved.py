@@ -167,7 +167,7 @@ def _checked(content: bytes) -> Iterator[bytes]:
         size += len(piece)
         values += piece.count(b",")
         if values * _SHORTEST > size + _SLACK:
-            raise OversizedError("it holds far more values than a payload of its size")
+            raise OversizedError("it contains far more values than a payload of its size")
         yield piece
 
 

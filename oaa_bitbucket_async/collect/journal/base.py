@@ -61,8 +61,8 @@ class Base:
                 chunk = await loop.run_in_executor(self._thread, self._store.replay, number, wanted)
             except (*NOT_A_JOURNAL, Untrusted, OSError) as error:
                 raise TemporaryError(
-                    f"{self._path}, with the answers of the last upload, broke while it was being read: {error}.",
-                    "Check the disk, and run again; the next run asks for everything if it is still broken.",
+                    f"{self._path}, with the answers of the last upload, is damaged: {error}.",
+                    "Check the disk and run again. The next run asks for everything if the file is still damaged.",
                 ) from error
             for item in chunk:
                 yield item
