@@ -5,8 +5,7 @@ the next run is going to know.
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,7 +139,7 @@ class Round:
         if self.incremental:
             self.sent = await sent_by(self.settings, payload, None if self.facts is None else self.facts.sent)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Lets go of the base, so that another can take its place. Calling it again does nothing."""
         self.start, self.index = None, BaseIndex()
         if self.base is not None:
@@ -178,11 +177,8 @@ class Round:
         return msgspec.json.encode(facts)
 
 
-@asynccontextmanager
-async def round_of(
-    session: Session, capabilities: Capabilities, path: Path, freshness: Freshness
-) -> AsyncIterator[Round]:
-    """Looks at the base in `path` and at the audit log, and decides what is asked again.
+async def begin_round(session: Session, capabilities: Capabilities, path: Path, freshness: Freshness) -> Round:
+    """Looks at the base in `path` and at the audit log, and decides what is asked again. Close what it gives.
 
     Nothing is looked at unless incremental runs are made from that base. Why an incremental run has to be a full crawl
     is told in the log. Raises what `Client.ask` raises where the log gives no answer because the run has to end.
@@ -193,7 +189,7 @@ async def round_of(
         try:
             await _open(found, path, fingerprint_of(settings, capabilities))
         except NoBaseError as reason:
-            await found.close()
+            await found.aclose()
             if settings.incremental:
                 freshness.full_because = str(reason)
                 _log.info("a full crawl: %s", reason, extra=event(Event.FULL_CRAWL, reason=str(reason)))
@@ -203,10 +199,11 @@ async def round_of(
                 async for item in found.base.replay(found.index.wanted):
                     found.index.add(item)
             if settings.incremental and found.base is not None and found.facts is not None:
-                await _plan(found, found.base, found.facts, freshness)
-        yield found
-    finally:
-        await found.close()
+                _plan(found, found.base, found.facts, freshness)
+    except BaseException:
+        await found.aclose()
+        raise
+    return found
 
 
 async def _open(found: Round, path: Path, fingerprint: Fingerprint) -> None:
@@ -219,7 +216,7 @@ async def _open(found: Round, path: Path, fingerprint: Fingerprint) -> None:
     if found.incremental:
         await base.prove()
     else:
-        await found.close()
+        await found.aclose()
 
 
 async def _read(found: Round, session: Session, capabilities: Capabilities, freshness: Freshness) -> None:
@@ -249,7 +246,7 @@ async def _read(found: Round, session: Session, capabilities: Capabilities, fres
         )
 
 
-async def _plan(found: Round, base: Base, facts: BaseFacts, freshness: Freshness) -> None:
+def _plan(found: Round, base: Base, facts: BaseFacts, freshness: Freshness) -> None:
     """What is asked again."""
     settings, reading = found.settings, found.reading
     index = found.index

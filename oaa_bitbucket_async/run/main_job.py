@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 
 from oaa_bitbucket_async.bitbucket.preflight import Capabilities
@@ -34,7 +35,7 @@ from oaa_bitbucket_async.run.collection import collect, how_to_go_on, journal_of
 from oaa_bitbucket_async.run.delivery import Delivery
 from oaa_bitbucket_async.run.expecting import expected_of, keep_number
 from oaa_bitbucket_async.run.guards import before_crawl
-from oaa_bitbucket_async.run.incremental import Round, round_of
+from oaa_bitbucket_async.run.incremental import Round, begin_round
 from oaa_bitbucket_async.run.keeping import Kept, keep, kept_name, push_command
 from oaa_bitbucket_async.run.known import passing_if, remember
 from oaa_bitbucket_async.run.last_upload import LastUpload
@@ -104,17 +105,17 @@ async def _locked(
                 notices = await before_crawl(session)
             for notice in notices:
                 notice.log()
-            async with (
-                journal_of(settings, capabilities, paths.journal, session.clock.epoch()) as journal,
-                round_of(session, capabilities, paths.base, reporter.result.freshness) as this_round,
-            ):
-                try:
-                    return await _collect_and_deliver(
-                        session, capabilities, journal, this_round, reporter, interruption
-                    )
-                except asyncio.CancelledError:
-                    interruption.advice = how_to_go_on(settings, capabilities, journal)
-                    raise
+            async with journal_of(settings, capabilities, paths.journal, session.clock.epoch()) as journal:
+                with step(reporter.console, settings.output, "Looking for what has changed since the last upload"):
+                    this_round = await begin_round(session, capabilities, paths.base, reporter.result.freshness)
+                async with aclosing(this_round):
+                    try:
+                        return await _collect_and_deliver(
+                            session, capabilities, journal, this_round, reporter, interruption
+                        )
+                    except asyncio.CancelledError:
+                        interruption.advice = how_to_go_on(settings, capabilities, journal)
+                        raise
 
 
 async def _collect_and_deliver(
@@ -147,7 +148,7 @@ async def _collect_and_deliver(
         await keep_number(settings, expected.done(session.stats, reporter.counts))
     freshness.kept = reporter.counts.based
     await this_round.after_crawl(snapshot, freshness)
-    await this_round.close()
+    await this_round.aclose()
     try:
         not_resumed = why_not_resumed(settings, capabilities, journal)
         await _deliver(settings, reporter, snapshot, ledger, this_round, not_resumed)
