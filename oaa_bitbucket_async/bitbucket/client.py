@@ -17,6 +17,7 @@ from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Not
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.bitbucket.protocol import (
+    RATE_HEADER,
     USER_HEADER,
     Account,
     Answer,
@@ -45,7 +46,7 @@ RETRY_AFTER_MAX = 300.0
 PROOF_INTERVAL = 30.0
 """Seconds between two proofs of the login where a proxy strips the header that tells."""
 
-_RATE_HEADER = "X-RateLimit-Remaining"
+_BULK = Weight.BULK  # Python 3.11 takes a while to look up a member of an enum
 
 _log = logging.getLogger(__name__)
 
@@ -188,7 +189,7 @@ class Client:
     ) -> T:
         pacer, stats = self.pacer, self.stats
         if not pacer.try_enter():
-            await pacer.enter(priority=urgent or weight is not Weight.BULK)
+            await pacer.enter(priority=urgent or weight is not _BULK)
             if pacer.held(kind) and not urgent:
                 pacer.abandoned()
                 raise NotAsked(path, "nothing of its kind is answered any more")
@@ -201,7 +202,7 @@ class Client:
             answer = await self._transport.get(path)
             latency = now() - began
             stats.bytes_received += len(answer.body)
-            if _RATE_HEADER in answer.headers:
+            if RATE_HEADER in answer.headers:
                 pacer.note_rate_headers(**rate_headers(answer.headers))
             if self.login.user_header is None:
                 self.last_user_header = answer.headers.get(USER_HEADER)

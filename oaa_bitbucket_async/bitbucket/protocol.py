@@ -11,6 +11,7 @@ from typing import NamedTuple, NoReturn, TypedDict, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
+from multidict import istr
 
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, Moved, Rejected
 from oaa_bitbucket_async.bitbucket.rows import Decoder, Page, without_nulls
@@ -19,8 +20,10 @@ from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.retry_after import retry_after
 from oaa_bitbucket_async.text import as_it_is, quote
 
-USER_HEADER = "X-AUSERNAME"
-REQUEST_ID_HEADER = "X-AREQUESTID"
+USER_HEADER = istr("X-AUSERNAME")  # such strings are looked up in headers at a fraction of the price
+REQUEST_ID_HEADER = istr("X-AREQUESTID")
+CONTENT_TYPE_HEADER = istr("Content-Type")
+RATE_HEADER = istr("X-RateLimit-Remaining")
 DENIED_REASON_HEADER = "X-Authentication-Denied-Reason"
 MOST_VALUES = 500_000
 """Commas in an answer, and so more or less its values; a page of 1000 rows has a tenth. What takes two bytes as sent
@@ -165,7 +168,7 @@ def next_start(path: str, page: Page[T], start: int) -> int | None:
 
 def is_json(headers: Mapping[str, str]) -> bool:
     """True if the answer says that it is JSON, whatever its charset."""
-    content_type = headers.get("Content-Type", "")
+    content_type = headers.get(CONTENT_TYPE_HEADER, "")
     return content_type.startswith("application/json") or content_type.partition(";")[0].strip().lower() == (
         "application/json"
     )
@@ -184,7 +187,7 @@ def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
     """What the server tells of its token bucket (documented for Jira and Confluence; used if it is there)."""
     return RateHeaders(
         limit=_number(headers.get("X-RateLimit-Limit")),
-        remaining=_number(headers.get("X-RateLimit-Remaining")),
+        remaining=_number(headers.get(RATE_HEADER)),
         fill_rate=_number(headers.get("X-RateLimit-FillRate")),
         interval=_number(headers.get("X-RateLimit-Interval-Seconds")),
     )

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp import hdrs
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -73,7 +74,7 @@ class HttpTransport:
         self,
         session: aiohttp.ClientSession,
         base: URL,
-        headers: dict[str, str],
+        headers: dict[str, str] | None,
         proxy: Proxy | None,
         redact: Redact,
         *,
@@ -82,7 +83,8 @@ class HttpTransport:
     ) -> None:
         self._session = session
         self._signed = signed
-        self._headers = CIMultiDict(headers)
+        self._headers = CIMultiDict(headers) if headers else None
+        """What each request carries beside what the session sends."""
         self._redact = redact
         self._has_certificate = has_certificate
         self._answered = False
@@ -96,19 +98,20 @@ class HttpTransport:
         """See Transport. Raises ConfigurationError for what no waiting mends: a certificate, a proxy's login."""
         proxy = self._proxy
         try:
-            async with self._session.get(
+            response = await self._session.get(
                 self._url(path),
                 headers=self._headers,
                 allow_redirects=False,
                 proxy=proxy.url if proxy else None,
                 proxy_headers=proxy.headers if proxy else None,
-            ) as response:
-                content = response.content
-                if content.is_eof():  # it came together with its headers, as most do: nothing to wait for
-                    body = content.read_nowait()
-                    if len(body) > bodies.LARGEST:
-                        raise bodies.too_large(path)
-                else:
+            )
+            content = response.content
+            if content.is_eof():  # it came together with its headers, as most do: aiohttp has its connection back
+                body = content.read_nowait()
+                if len(body) > bodies.LARGEST:
+                    raise bodies.too_large(path)
+            else:
+                async with response:
                     body = await self._bodies.read(path, content.iter_any(), response.content_length)
         except TimeoutError:
             raise _fault(path, FaultReason.TIMEOUT, "no complete answer in time") from None
@@ -128,7 +131,7 @@ class HttpTransport:
             raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {self._words(error)}") from None
         self._answered = True
         status, headers = response.status, response.headers
-        encoding = headers.get("Content-Encoding")
+        encoding = headers.get(hdrs.CONTENT_ENCODING)
         if encoding is not None and body:
             body = bodies.unpacked(path, body, encoding)
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy is not None:
@@ -230,6 +233,11 @@ async def connect(
     proxy = _proxy(base)
     if login is None:
         tls = replace(tls, client_cert=None, client_key=None)
+    headers = {
+        **({} if login is None else {"Authorization": _authorization(login)}),
+        **_host_header(base),
+        **(proxy.headers if proxy and base.scheme == "http" else {}),  # for https they go with CONNECT alone
+    }
     connector = aiohttp.TCPConnector(
         limit=0,  # the gate is the only limit: a wait for a connection would count as latency
         ttl_dns_cache=300,
@@ -242,6 +250,7 @@ async def connect(
             "Accept": "application/json",
             "Accept-Encoding": bodies.ENCODINGS,
             "User-Agent": f"oaa-bitbucket-async/{__version__}",
+            **({} if proxy else headers),  # aiohttp shows a proxy what the session sends
         },
         timeout=aiohttp.ClientTimeout(total=request_timeout, sock_connect=min(CONNECT_TIMEOUT, request_timeout)),
         auto_decompress=False,
@@ -249,16 +258,10 @@ async def connect(
     # aiohttp would send a GET once more when a kept connection turns out to be closed: past the gate and uncounted
     session._retry_connection = False
     async with session:
-        headers = {
-            # not the session's: aiohttp shows a proxy what the session sends
-            **({} if login is None else {"Authorization": _authorization(login)}),
-            **_host_header(base),
-            **(proxy.headers if proxy and base.scheme == "http" else {}),  # for https they go with CONNECT alone
-        }
         transport = HttpTransport(
             session,
             base,
-            headers,
+            headers if proxy else None,
             proxy,
             redact or (Redactor() if login is None else Redactor([login.secret], user=login.user)),
             signed=login is not None,

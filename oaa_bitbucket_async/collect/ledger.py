@@ -47,12 +47,14 @@ class Ledger:
     """Counts what ended well, remembers what did not (memory stays flat: *ok* is only a number)."""
 
     def __init__(self) -> None:
+        self._ok = 0
         self._counts: Counter[Outcome] = Counter()
+        """Of all that did not end *ok*."""
         self._entries: dict[Unit, Entry] = {}
 
     def ok(self) -> None:
         """A unit was answered in full."""
-        self._counts[Outcome.OK] += 1
+        self._ok += 1
 
     def hidden(self) -> None:
         """A unit was refused that a payload does without; which one, the snapshot knows."""
@@ -76,7 +78,7 @@ class Ledger:
 
     def count(self, outcome: Outcome) -> int:
         """Units that ended this way."""
-        return self._counts[outcome]
+        return self._ok if outcome is Outcome.OK else self._counts[outcome]
 
     def missing(self) -> list[Entry]:
         """What makes the run incomplete, in an order that does not depend on the crawl's."""

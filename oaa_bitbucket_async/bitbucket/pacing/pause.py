@@ -85,6 +85,8 @@ class PauseTrouble:
 
     def answered(self, kind: str) -> bool:
         """A question of this kind was answered; True if that was what showed that another is refused `alone`."""
+        if not self._kind:  # nothing was refused, as nearly always
+            return False
         doubted = not self._answered or not self._others_answered
         self._answered = True
         if kind == self._kind:
