@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.results import load
 from oaa_bitbucket_async import errors
 from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE
 from oaa_bitbucket_async.cli.main import cli
@@ -89,6 +90,15 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
     assert os.access(script, os.X_OK)
     shown = subprocess.run([script, "--show"], capture_output=True, text=True, check=True, timeout=60)
     assert shown.stdout.splitlines() == [_command("demo"), _command("tests")]
+
+
+def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
+    measured = load(ROOT / "benchmarks" / "results.json").figures
+    largest = {figure.what: figure for figure in measured if figure.setting.startswith("100,000 repositories")}
+    seconds, memory = largest["whole command, second run"].value, largest["peak memory of the whole command"].value
+    assert f"takes {seconds:.0f} s and {memory:.0f} MB" in README
+    worst = max(figure.value for figure in measured if figure.what == "time of auto ÷ best fixed number")
+    assert f"at most {100 * (worst - 1):.0f} % more time than the best" in " ".join(README.split())
 
 
 def test_the_codes_of_warnings() -> None:

@@ -234,7 +234,7 @@ def test_a_base_that_breaks_while_it_is_read_ends_the_run(path: Path) -> None:
         opened = await proven(base)
         with closing(sqlite3.connect(base)) as connection, connection:
             connection.execute("UPDATE batch SET body = x'00'")
-        with pytest.raises(TemporaryError, match="broke while it was being read"):
+        with pytest.raises(TemporaryError, match="is damaged"):
             await anext(opened.replay())
         await opened.close()
 
