@@ -103,6 +103,7 @@ class Crawl:
             return False
         if self._plan is not None:
             self._resumed.add(unit)
+            self._counts.based += item.last and unit.kind is not kinds.MEMBERS and self._plan.is_of_base(item)
         self._work.resume(item)
         return True
 

@@ -5,88 +5,21 @@ metrics file has `metric`, and the report has all of the summary's rows. People'
 names of metrics: those stay. A new figure is one more entry in WHAT_WAS_FOUND or HOW_IT_WENT.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import Enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.collect.snapshot import PublicAccess
 from oaa_bitbucket_async.oaa.notes import Code, Note
 from oaa_bitbucket_async.ops.changes_text import summed_up
+from oaa_bitbucket_async.ops.figure import Figure, Measure, Metric, Samples
 from oaa_bitbucket_async.ops.formats import duration_text, rate_text, size_text
+from oaa_bitbucket_async.ops.freshness_figures import FRESHNESS
 from oaa_bitbucket_async.ops.result import RunResult
 
-Value = float | str | Sequence[Mapping[str, object]] | Mapping[str, object] | None
-Samples = Mapping[tuple[str, ...], float]
-"""Values by the values of the labels."""
 _WORTH_A_ROW = 1.0
 """Seconds that a run must take longer than its crawl to have a row for its duration."""
-
-
-class Measure(Enum):
-    """What a number counts: this decides how it is rounded and written."""
-
-    COUNT = "count"
-    SECONDS = "seconds"
-    BYTES = "bytes"
-    PER_SECOND = "per second"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A gauge for Prometheus. `name` is without our prefix."""
-
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-    samples: Callable[[RunResult], Samples | None] | None = None
-    """None: the figure's value is the only sample. Where it gives None the file has no such metric."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One figure of a run, under all its names. An output in which it has no name leaves it out."""
-
-    value: Callable[[RunResult], Value]
-    """None where it is not known."""
-    measure: Measure = Measure.COUNT
-    key: str | None = None
-    """Its name in JSON."""
-    heading: str | None = None
-    """What people read beside its text."""
-    text: Callable[[RunResult], str | None] | None = None
-    """The value in words, with what belongs to it; None where it deserves no row. By default as `measure` says."""
-    metric: Metric | None = None
-
-    def of(self, result: RunResult) -> Value:
-        """The value, rounded: the same in JSON and metrics."""
-        value = self.value(result)
-        if isinstance(value, float) and self.measure is Measure.SECONDS:
-            return round(value, 3)
-        if isinstance(value, float) and self.measure is Measure.PER_SECOND:
-            return round(value, 1)
-        return value
-
-    def text_of(self, result: RunResult) -> str | None:
-        """What people read; None if there is nothing to say."""
-        if self.text is not None:
-            return self.text(result)
-        value = self.of(result)
-        if not isinstance(value, int | float):
-            return None if value is None else str(value)
-        if self.measure is Measure.SECONDS:
-            return duration_text(value)
-        return size_text(value) if self.measure is Measure.BYTES else f"{value:,}"
-
-    def samples_of(self, result: RunResult) -> Samples | None:
-        """The metric's samples; None if the file has no such metric this time."""
-        if self.metric is None:
-            return None
-        if self.metric.samples is not None:
-            return self.metric.samples(result)
-        value = self.of(result)
-        return {(): value} if isinstance(value, int | float) else None
 
 
 def fields(result: RunResult) -> dict[str, object]:
@@ -363,6 +296,7 @@ HOW_IT_WENT = (
         text=lambda r: f"{r.resumed:,} answers taken over from an unfinished run" if r.resumed else None,
         metric=Metric("resumed_units", "Answers taken over from an unfinished run."),
     ),
+    *FRESHNESS,
     Figure(
         key="gone",
         heading="Deleted meanwhile",

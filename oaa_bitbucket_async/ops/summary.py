@@ -14,7 +14,8 @@ from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.oaa.changes import Changes
 from oaa_bitbucket_async.ops.causes import cause_lines, sentence
 from oaa_bitbucket_async.ops.changes_text import change_lines, show_changes
-from oaa_bitbucket_async.ops.figures import CHANGES, HOW_IT_WENT, WHAT_WAS_FOUND, Figure, rows_of
+from oaa_bitbucket_async.ops.figure import Figure
+from oaa_bitbucket_async.ops.figures import CHANGES, HOW_IT_WENT, WHAT_WAS_FOUND, rows_of
 from oaa_bitbucket_async.ops.formats import milliseconds_text
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.ops.verdict import BAD, GOOD, INCOMPLETE, verdict

@@ -89,6 +89,7 @@ class Round:
         plan = None if self.start is None else self.start.plan
         if plan is not None:
             freshness.renewed = plan.counts
+            freshness.kept -= plan.dropped
             oldest = plan.oldest(snapshot)
             freshness.oldest = None if oldest is None else self.clock.epoch() - oldest
         if self.base is None or not isinstance(self.reading, Reading) or not self.reading.complete:
@@ -221,6 +222,7 @@ async def _open(found: Round, path: Path, fingerprint: Fingerprint) -> None:
 
 async def _read(found: Round, session: Session, capabilities: Capabilities, freshness: Freshness) -> None:
     """What the audit log says of the time since the base was made."""
+    freshness.log_asked = True
     facts = found.facts
     mark = None if facts is None else facts.mark
     if mark is not None:

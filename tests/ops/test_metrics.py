@@ -16,7 +16,7 @@ UPLOADED = UploadResult()
 DRY = UploadResult(outcome="dry run")
 
 
-def _read(path: Path) -> dict[tuple[str, str], float]:
+def read_metrics(path: Path) -> dict[tuple[str, str], float]:
     return {
         (
             sample.name.removeprefix("oaa_bitbucket_"),
@@ -30,7 +30,7 @@ def _read(path: Path) -> dict[tuple[str, str], float]:
 def test_the_figures_of_a_run(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     write_metrics(path, replace(make_result(missing=3), exit_code=0, finished_at=1000.0))
-    found = _read(path)
+    found = read_metrics(path)
     for key, value in {
         ("last_success_timestamp_seconds", ""): 1000.0,
         ("last_run_timestamp_seconds", ""): 1000.0,
@@ -56,10 +56,10 @@ def test_the_figures_of_a_run(tmp_path: Path) -> None:
 def test_a_failure_keeps_the_time_of_the_last_success(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     write_metrics(path, RunResult(instance="h", exit_code=75, finished_at=500.0))
-    assert _read(path)["last_success_timestamp_seconds", ""] == 0
+    assert read_metrics(path)["last_success_timestamp_seconds", ""] == 0
     write_metrics(path, RunResult(instance="h", upload=UPLOADED, exit_code=0, finished_at=1000.0))
     write_metrics(path, RunResult(instance="h", exit_code=3, finished_at=2000.0))
-    found = _read(path)
+    found = read_metrics(path)
     assert found["last_success_timestamp_seconds", ""] == 1000.0
     assert found["last_run_timestamp_seconds", ""] == 2000.0
     assert found["exit_code", ""] == 3
@@ -69,26 +69,26 @@ def test_only_an_upload_of_this_instance_is_a_success(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     write_metrics(path, RunResult(instance="h", upload=UPLOADED, exit_code=0, finished_at=1000.0))
     write_metrics(path, RunResult(instance="h", upload=DRY, exit_code=0, finished_at=2000.0))
-    assert _read(path)["last_success_timestamp_seconds", ""] == 1000.0
+    assert read_metrics(path)["last_success_timestamp_seconds", ""] == 1000.0
     write_metrics(path, RunResult(instance="h", upload=UPLOADED, exit_code=3, finished_at=3000.0))
-    assert _read(path)["last_success_timestamp_seconds", ""] == 1000.0
+    assert read_metrics(path)["last_success_timestamp_seconds", ""] == 1000.0
     write_metrics(path, RunResult(instance="another", upload=DRY, exit_code=0, finished_at=4000.0))
-    assert _read(path)["last_success_timestamp_seconds", ""] == 0
+    assert read_metrics(path)["last_success_timestamp_seconds", ""] == 0
 
 
 def test_what_was_not_collected_has_no_figure(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     write_metrics(path, RunResult(instance="h", exit_code=75, finished_at=500.0))
-    assert {"entities", "grants", "payload_bytes", "upload_warnings"}.isdisjoint(name for name, _ in _read(path))
+    assert {"entities", "grants", "payload_bytes", "upload_warnings"}.isdisjoint(name for name, _ in read_metrics(path))
 
 
 def test_credentials_are_entities_where_they_were_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     result = make_result()
     write_metrics(path, result)
-    assert ("entities", "credentials") not in _read(path)
+    assert ("entities", "credentials") not in read_metrics(path)
     write_metrics(path, replace(result, counts=replace(result.counts, credentials=7)))
-    assert _read(path)["entities", "credentials"] == 7
+    assert read_metrics(path)["entities", "credentials"] == 7
 
 
 def test_the_share_that_is_gone_is_what_the_guard_looks_at(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_share_that_is_gone_is_what_the_guard_looks_at(tmp_path: Path) -> No
     members = Difference[Membership](before=10, after=0, removed=10)
     changes = Changes(grants=grants, members=members, grants_lost=300)
     write_metrics(path, RunResult(instance="h", changes=changes, exit_code=3, finished_at=1.0))
-    found = _read(path)
+    found = read_metrics(path)
     assert (found["removed_ratio", "grants"], found["removed_ratio", "members"]) == (0.3, 1.0)
 
 
@@ -105,13 +105,13 @@ def test_what_changed_since_the_last_upload(tmp_path: Path) -> None:
     path = tmp_path / "m.prom"
     changes = Changes(grants=Difference(before=9, after=7, added=1, removed=3))
     write_metrics(path, RunResult(instance="h", changes=changes, exit_code=0, finished_at=1.0))
-    found = _read(path)
+    found = read_metrics(path)
     assert found["changes", "removed,grants"] == 3
     assert found["changes", "added,grants"] == 1
     assert found["changes", "removed,users"] == 0
     assert "removed_ratio" in {name for name, _ in found}
     write_metrics(path, RunResult(instance="h", exit_code=0, finished_at=1.0))
-    assert "changes" not in {name for name, _ in _read(path)}
+    assert "changes" not in {name for name, _ in read_metrics(path)}
 
 
 def test_every_figure_says_of_which_bitbucket_it_is(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, content: bytes, caplog: pyte
     path = tmp_path / "m.prom"
     path.write_bytes(content)
     write_metrics(path, RunResult(instance="h", exit_code=2, finished_at=2000.0))
-    assert _read(path)["exit_code", ""] == 2
-    assert _read(path)["last_success_timestamp_seconds", ""] == 0, "an alert too many rather than one too few"
+    assert read_metrics(path)["exit_code", ""] == 2
+    assert read_metrics(path)["last_success_timestamp_seconds", ""] == 0, "an alert too many rather than one too few"
     assert "last success" in caplog.text
 
 

@@ -18,6 +18,8 @@ class Freshness:
     """Answers of the last upload that were not asked for again."""
     renewed: Counter[Reason] = field(default_factory=Counter)
     """Answers that were asked for again, by reason; listings, members and global permissions are not counted."""
+    log_asked: bool = False
+    """Whether the run tried to read the audit log."""
     log_read: bool = False
     """Whether the audit log said what has changed."""
     log_unusable: str | None = None
@@ -29,9 +31,14 @@ class Freshness:
     unexplained: tuple[str, ...] = ()
     """Those whose grants have changed although the audit log does not name them: key, or key and slug."""
     oldest: float | None = None
-    """The age of the oldest answer, None if nothing was taken over."""
+    """The age of the oldest answer at most, when the crawl had ended; None if it did not end."""
 
     @property
     def changes(self) -> int:
         """All changes that were found."""
         return self.named_changes + len(self.unexplained)
+
+    @property
+    def log_usable(self) -> bool | None:
+        """Whether the audit log told what has changed and is believed; None if it was not asked."""
+        return self.log_read and not self.doubts if self.log_asked else None

@@ -51,7 +51,9 @@ class Plan:
         self.counts: Counter[Reason] = Counter()
         """Units that were asked again."""
         self.renewed: set[Subject] = set()
-        """What was asked again as a whole."""
+        """What was asked again as a whole, by this run or by the interrupted one that it goes on with."""
+        self.dropped = 0
+        """Units that were asked again although they were taken over at first."""
         self.named = named
         self.unsettled: set[Principal] = set()
         """Who vanished, came back or was renamed since the base; known once the listings have been read."""
@@ -72,7 +74,16 @@ class Plan:
             return False
         if self.named.asks_again(item.unit, self._to_server(item.read_at), self._project_of(subject)):
             return False
-        return item.read_at > self._finished_at or subject not in self._due
+        if subject not in self._due:
+            return True
+        if self.is_of_base(item):
+            return False
+        self.renewed.add(subject)
+        return True
+
+    def is_of_base(self, item: Replayed) -> bool:
+        """Whether the answer is as old as the base; an interrupted run has the base's answers beside its own."""
+        return item.read_at <= self._finished_at
 
     def is_named(self, unit: Unit, subject: Subject) -> bool:
         """Whether a new row of the audit log names the unit, which is about the subject."""
@@ -98,6 +109,8 @@ class Plan:
         self.counts[reason] += 1
         if reason in (Reason.CHANGED, Reason.HOLDER, Reason.AGE) or subject in self._due:
             self.renewed.add(subject)
+        if reason in (Reason.CHANGED, Reason.HOLDER) and subject in self._index.read_at and subject not in self._due:
+            self.dropped += 1
 
     def touched(self, snapshot: Snapshot) -> set[Subject]:
         """Projects and repositories whose grants were taken over and are held by somebody who is not who they were.

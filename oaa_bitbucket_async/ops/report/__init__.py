@@ -10,7 +10,14 @@ from oaa_bitbucket_async.errors import IncompleteError
 from oaa_bitbucket_async.files import write_whole
 from oaa_bitbucket_async.folders import write_folder
 from oaa_bitbucket_async.ops.report.analysis import Analysis
-from oaa_bitbucket_async.ops.report.tables import MISSING_CSV, csv_name, of_finding, of_missing
+from oaa_bitbucket_async.ops.report.tables import (
+    MISSING_CSV,
+    UNEXPLAINED_CSV,
+    csv_name,
+    of_finding,
+    of_missing,
+    of_unexplained,
+)
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.text import escape
 
@@ -37,7 +44,7 @@ class RunReport:
         return there
 
     def write_folder(self, folder: Path) -> Path:
-        """Writes the page, a table for each finding and one of what is missing, whole; gives where to.
+        """Writes the page, a table for each finding, of what is missing and of unexplained changes; gives where to.
 
         Raises as `folders.write_folder`.
         """
@@ -48,6 +55,8 @@ class RunReport:
     def _tables(self) -> Iterator[tuple[str, Iterable[bytes]]]:
         if self.result.missing:
             yield MISSING_CSV, of_missing(self.result.missing, self._clean)
+        if unexplained := self.result.freshness.unexplained:
+            yield UNEXPLAINED_CSV, of_unexplained(unexplained, self._clean)
         if self.analysis is None:
             return
         evidence = self.analysis.evidence()

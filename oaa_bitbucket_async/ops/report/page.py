@@ -24,7 +24,7 @@ from oaa_bitbucket_async.ops.report.change_list import access_changes, thing_cha
 from oaa_bitbucket_async.ops.report.charts import Bar
 from oaa_bitbucket_async.ops.report.finding_views import views
 from oaa_bitbucket_async.ops.report.found import MOST_ROWS
-from oaa_bitbucket_async.ops.report.tables import MISSING_CSV
+from oaa_bitbucket_async.ops.report.tables import MISSING_CSV, UNEXPLAINED_CSV
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.ops.summary import kind_rows, warning_lines
 from oaa_bitbucket_async.text import escape
@@ -72,6 +72,7 @@ def render(
         "run_id": run_id,
         "in_folder": in_folder,
         "missing_csv": MISSING_CSV,
+        "unexplained_csv": UNEXPLAINED_CSV,
         **_about_the_run(result, analysis, samples),
         **(_about_the_instance(result, analysis) if analysis is not None else _NOTHING_KNOWN),
         "charts": {
@@ -107,6 +108,7 @@ def _about_the_run(result: RunResult, analysis: Analysis | None, samples: Sequen
         "kinds": kind_rows(result.requests),
         "warnings": warning_lines(result),
         "missing": Shown(tuple(result.missing[:MOST_ROWS]), len(result.missing)),
+        "unexplained": Shown(result.freshness.unexplained[:MOST_ROWS], len(result.freshness.unexplained)),
     }
 
 

@@ -12,6 +12,7 @@ from oaa_bitbucket_async.ops.report.evidence import Evidence
 from oaa_bitbucket_async.ops.report.findings import Finding
 
 MISSING_CSV = "missing.csv"
+UNEXPLAINED_CSV = "unexplained-changes.csv"
 _ROWS_AT_ONCE = 1000
 
 
@@ -29,6 +30,11 @@ def of_missing(missing: Iterable[Entry], clean: Callable[[str], str]) -> Iterato
     """Everything that could not be collected."""
     rows = ((entry.what, str(entry.outcome), entry.reason, entry.advice) for entry in missing)
     return _chunks(("part", "outcome", "why", "what to do"), rows, clean)
+
+
+def of_unexplained(paths: Iterable[str], clean: Callable[[str], str]) -> Iterator[bytes]:
+    """Where grants changed although the audit log does not say so."""
+    return _chunks(("project or repository",), ((path,) for path in paths), clean)
 
 
 def _chunks(columns: Sequence[str], rows: Iterable[Row], clean: Callable[[str], str]) -> Iterator[bytes]:

@@ -176,3 +176,23 @@ def test_other_details_of_a_user_are_no_change() -> None:
 
 def test_what_was_deleted_is_not_compared() -> None:
     assert not compared(snapshot(*BASE[:2])).differences
+
+
+def test_what_an_interrupted_run_asked_again_is_renewed_and_what_it_copied_is_of_the_base() -> None:
+    made = plan(due=frozenset({SUBJECT}))
+    assert made.oldest(snapshot()) == READ_AT
+    own = item(kinds.REPOSITORY_USERS, "9", read_at=READ_AT + 61)
+    assert made.believes(own)
+    assert (made.is_of_base(own), made.is_of_base(BASE[4])) == (False, True)
+    made.renewed.add(PROJECT_SUBJECT)
+    assert made.oldest(snapshot()) is None, "the rest of the repository is asked by this run"
+
+
+def test_what_was_taken_over_and_asked_again_is_not_kept() -> None:
+    made = plan(due=frozenset({PROJECT_SUBJECT}))
+    made.moved(SUBJECT)
+    made.moved(PROJECT_SUBJECT)
+    for unit in (USERS_OF, Unit(kinds.PROJECT_USERS, "7"), Unit(kinds.REPOSITORY_USERS, "10")):
+        made.asked(unit)
+    assert made.counts == {Reason.CHANGED: 3}
+    assert made.dropped == 1, "the project was due anyway, and the other repository is new"
