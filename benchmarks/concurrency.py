@@ -33,13 +33,13 @@ Ratios = dict[int | None, float]
 
 
 async def measure(plan: Plan) -> Answer:
-    """All servers, all variants (in a quick run two servers and the first variant)."""
+    """All servers, all variants (in a quick run one server and the first variant)."""
     lanes = Lanes(TOGETHER)
     variants = list(VARIANTS)[: 1 if plan.quick else None]
     async with asyncio.TaskGroup() as group:
         tasks = {
             (slots, variant): group.create_task(_curve(Slots(slots, milliseconds, *VARIANTS[variant]), plan, lanes))
-            for slots, milliseconds in SERVERS[: 2 if plan.quick else None]
+            for slots, milliseconds in (SERVERS[1:2] if plan.quick else SERVERS)
             for variant in variants
         }
     curves = {key: task.result() for key, task in tasks.items()}
@@ -51,9 +51,9 @@ async def measure(plan: Plan) -> Answer:
 
 async def _curve(server: Slots, plan: Plan, lanes: Lanes) -> Ratios:
     longer = server.milliseconds / 40.0  # beginning and end take as much longer as each request does
-    seconds = plan.size(quick=2, full=7) * longer
+    seconds = plan.size(quick=1, full=7) * longer
     fixed = FIXED[::2] if plan.quick else FIXED
-    for_auto = server.repositories(plan.size(quick=4, full=30 if server.slots == 8 else 16) * longer)
+    for_auto = server.repositories(plan.size(quick=3, full=30 if server.slots == 8 else 16) * longer)
     sizes: list[tuple[int, int | None]] = [(server.repositories(seconds, number), number) for number in fixed]
     curve: Ratios = {}
     for repositories, group in groupby([*sizes, (for_auto, None)], key=lambda size: size[0]):

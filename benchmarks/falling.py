@@ -21,9 +21,9 @@ FULL, THIRD = 40, 13
 
 def server_of(plan: Plan, degradation: float) -> tuple[Slots, int]:
     """The server, and the repositories that keep it busy until its slots are long back."""
-    falls, returns = plan.size(quick=4, full=10), plan.size(quick=9, full=28)
+    falls, returns = plan.size(quick=3, full=10), plan.size(quick=7, full=28)
     slots = Slots(FULL, 40, degradation=degradation, schedule=((falls, THIRD), (returns, FULL)))
-    after = plan.size(quick=4, full=14)
+    after = plan.size(quick=3, full=14)
     return slots, slots.repositories(falls + (returns - falls) * THIRD / FULL + after)
 
 

@@ -50,7 +50,7 @@ async def measure(plan: Plan) -> list[Figure]:
     """All kinds together has a goal; those that took more than the least are named."""
     from oaa_bitbucket_async.demo.estate import EstateShape, generate
 
-    repositories = plan.size(quick=3_000, full=20_000)
+    repositories = plan.size(quick=1_000, full=20_000)
     async with serving(repositories, seed=plan.seed) as server:
         report = await collect(server)
     estate = generate(EstateShape.for_repositories(repositories, plan.seed))

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`quick` is for a look, in minutes; else the sizes of the table of goals. `runs` repeats what is noisy."""
+    """How large and how often.
+
+    `quick` is for a look of less than a minute; else it is the sizes of the table of goals. `runs` repeats what is
+    noisy.
+    """
 
     quick: bool = True
     runs: int = 3

@@ -24,7 +24,7 @@ def allowed_seconds(requests: int, capacity: float = CAPACITY, fill_rate: float 
 
 async def measure(plan: Plan) -> list[Figure]:
     """Both at one time: each has a server of its own."""
-    repositories = plan.size(quick=120, full=1_000)
+    repositories = plan.size(quick=60, full=1_000)
     found = await asyncio.gather(*(_one(repositories, plan, readable) for readable in (True, False)))
     return [figure for figures in found for figure in figures]
 

@@ -18,7 +18,7 @@ LOOK_EVERY = 0.05
 
 async def measure(plan: Plan) -> Answer:
     """A whole run first; then, `plan.runs` times, one that is killed and one that goes on from there."""
-    repositories = plan.size(quick=1_000, full=3_000)
+    repositories = plan.size(quick=400, full=3_000)
     runs = []
     async with serving(repositories, *SERVER.options, seed=plan.seed) as server:
         whole = await collect(server)

@@ -34,7 +34,7 @@ async def measure(plan: Plan) -> list[Figure]:
     found = []
     answer = []
     with EmbeddedVeza() as veza, veza.trusted():
-        for repositories in (1_000, 5_000) if plan.quick else (1_000, 10_000, LARGEST):
+        for repositories in (500, 1_500) if plan.quick else (1_000, 10_000, LARGEST):
             async with serving(repositories, "--everywhere", seed=plan.seed) as server:
                 report = await collect(server, build=True, veza=veza)
                 with tempfile.TemporaryDirectory(prefix="benchmarks-") as state:

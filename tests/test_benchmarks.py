@@ -21,7 +21,7 @@ from benchmarks import (
     resume,
     scale,
 )
-from benchmarks.__main__ import QUESTIONS, main, without_goals
+from benchmarks.__main__ import QUESTIONS, ask, main, without_goals
 from benchmarks.bare_loop import BARE, Cost
 from benchmarks.collector import Phase, Report, ServerStats
 from benchmarks.drawing import THEMES, draw, picture
@@ -247,6 +247,30 @@ def test_an_answer_is_kept_even_if_a_later_question_fails(tmp_path: Path, monkey
     (kept,) = load(saved).taken.values()
     assert kept.answer.figures == [Figure("time", "here", 1.5)]
     assert kept.command == "python -m benchmarks --quick --only least-time --only resume --seed 7"
+
+
+@pytest.mark.parametrize(("quick", "beside"), [(True, True), (False, False)])
+def test_a_quick_look_asks_what_waits_beside_the_others(
+    quick: bool, beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going: set[str] = set()
+    together = False
+
+    async def one(name: str, turns: int) -> Answer:
+        nonlocal together
+        going.add(name)
+        together = together or going == {"faults", "scale"}
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        going.remove(name)
+        return Answer([])
+
+    monkeypatch.setitem(QUESTIONS, "faults", lambda _: one("faults", 9))
+    monkeypatch.setitem(QUESTIONS, "scale", lambda _: one("scale", 3))
+    kept: list[str] = []
+    asyncio.run(ask(["faults", "scale"], Plan(quick=quick), lambda name, _: kept.append(name)))
+    assert together is beside
+    assert kept == (["scale", "faults"] if beside else ["faults", "scale"])
 
 
 def test_fresh_answers_take_the_place_of_older_ones() -> None:
