@@ -9,6 +9,7 @@ the choice between them does not depend on it either.
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -325,11 +326,9 @@ class Snapshot:
 
     def all_codes(self) -> Iterator[int]:
         """Every grant of every scope, packed."""
-        if self.global_grants is not None:
-            yield from self.global_grants.codes
-        for table in (self.project_grants, self.repository_grants):
-            for grant_set in table.values():
-                yield from grant_set.codes
+        everywhere = () if self.global_grants is None else (self.global_grants,)
+        sets = chain(everywhere, self.project_grants.values(), self.repository_grants.values())
+        return chain.from_iterable(grants.codes for grants in sets)
 
     def holders(self) -> set[Principal]:
         """Who holds any grant."""

@@ -20,6 +20,8 @@ def default_reviewer_properties(snapshot: Snapshot) -> dict[str, OAAPropertyType
 
 def default_reviewers(snapshot: Snapshot, place: ProjectRecord | RepositoryRecord) -> dict[str, PropertyValue | None]:
     """What is known of one project or repository: user names, and `any branch -> main: 2 of ann, bob`."""
+    if not snapshot.included.asked_for:
+        return {}
     kind = PROJECT_REVIEWERS if isinstance(place, ProjectRecord) else REPOSITORY_REVIEWERS
     conditions = snapshot.included.rows(kind, place.id)
     if not conditions:

@@ -86,8 +86,10 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target
     """Maps everything; what a reader should know goes into `notes`. The snapshot is left as it was."""
     app = CustomApplication(application_name(snapshot.instance.host), APPLICATION_TYPE)
     _define_properties(app, snapshot, target)
-    met = snapshot.codec.permissions(snapshot.all_codes()).union(*snapshot.default_permissions.values())
-    principals = all_principals(snapshot, snapshot.holders(), notes)
+    codes = set(snapshot.all_codes())  # a tenth of them, since holders have the same permission on many things
+    met = snapshot.codec.permissions(codes).union(*snapshot.default_permissions.values())
+    principals = all_principals(snapshot, set(snapshot.codec.principals(codes).values()), notes)
+    del codes
     people = People(principals, snapshot, licensed(snapshot), identity, notes)
     users = principals.users
     credentials = Credentials(app, snapshot, users, notes) if snapshot.included.asked_for & CREDENTIALS else None
