@@ -75,6 +75,7 @@ class Event(StrEnum):
     """Grants have changed and the audit log does not say so: `count`."""
     NO_LAST_UPLOAD = "no-last-upload"
     """Nothing to compare the payload with: `folder`."""
+    LAST_PACE_UNREADABLE = "last-pace-unreadable"
     LAST_UPLOAD_UNREADABLE = "last-upload-unreadable"
     """The payload could not be compared with the last one; it is uploaded nevertheless."""
     LAST_UPLOAD_NOT_KEPT = "last-upload-not-kept"

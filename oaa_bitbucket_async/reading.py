@@ -29,6 +29,7 @@ _OURS = (
     "*.json.gz",
     "*.missing.txt",
     "*.requests",
+    "*.pace",
 )
 """What the collector keeps in a state folder, which may hold what others put there."""
 _PIECE = 1 << 20

@@ -48,6 +48,12 @@ def state_paths(directory: Path, base_url: str, login: Login, collects: Iterable
     )
 
 
+def pace_path(directory: Path, base_url: str, login: Login) -> Path:
+    """What the last run with this login found out about the pace that the server can bear."""
+    readable = _readable(base_url_parts(base_url).host) or "bitbucket"
+    return directory / f"{readable}-{_digest(_place(base_url), login.kind, login.user or '')}.pace"
+
+
 def known_path(directory: Path, base_url: str) -> Path:
     """The mark that a run has signed in at exactly this URL before: here the scheme counts."""
     readable = _readable(base_url_parts(base_url).host) or "bitbucket"

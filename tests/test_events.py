@@ -20,7 +20,7 @@ def test_the_names_stay() -> None:
         "lock-unavailable",
         "journal-set-aside", "journal-failed", "base-not-kept", "base-taken", "full-crawl", "audit-log-doubted",
         "audit-key-skipped", "unexplained-changes",
-        "no-last-upload", "last-upload-unreadable",
+        "no-last-upload", "last-upload-unreadable", "last-pace-unreadable",
         "last-upload-not-kept", "metrics-failed", "report-saved", "report-failed", "state-dir-shared", "file-mended",
         "kind-set-aside", "kind-answered", "run-ended", "log",
     }  # fmt: skip

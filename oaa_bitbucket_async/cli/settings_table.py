@@ -307,7 +307,7 @@ _INTEGRITY_SETTINGS = (
     Spec(
         "--keep-last/--no-keep-last",
         "state.keep_last",
-        "Keep the last upload, to show what the next one changes.",
+        "Keep the last upload, to show what the next one changes, and the pace that the run found.",
         takers=_PUSH,
     ),
 )

@@ -38,6 +38,7 @@ from oaa_bitbucket_async.run.guards import before_crawl
 from oaa_bitbucket_async.run.incremental import Round, begin_round
 from oaa_bitbucket_async.run.keeping import Kept, keep, kept_name, push_command
 from oaa_bitbucket_async.run.known import passing_if, remember
+from oaa_bitbucket_async.run.last_pace import keep_pace
 from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.loop import exit_code_of, weightiest
 from oaa_bitbucket_async.run.public_access import settle_public_access
@@ -144,6 +145,7 @@ async def _collect_and_deliver(
             )
         finally:
             reporter.result.kept_for_next = why_not_resumed(settings, capabilities, journal) is None
+    await keep_pace(settings, session.pacer)
     if ledger.complete:
         await keep_number(settings, expected.done(session.stats, reporter.counts))
     freshness.kept = reporter.counts.based

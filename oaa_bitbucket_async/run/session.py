@@ -21,6 +21,7 @@ from oaa_bitbucket_async.bitbucket.transport import connect
 from oaa_bitbucket_async.events import Event, event
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.run.known import is_there, passing_if
+from oaa_bitbucket_async.run.last_pace import last_pace
 from oaa_bitbucket_async.settings import Settings
 from oaa_bitbucket_async.state import known_path
 from oaa_bitbucket_async.urls import base_url_parts
@@ -84,6 +85,7 @@ async def open_session(settings: Settings, epoch: Callable[[], float] = time.tim
         max_outage=pace.max_outage,
         clock=clock,
         rng=rng,
+        found=await last_pace(settings),
     )
     stats = RequestStats()
     redact = redactor_of(settings.login, settings.veza)

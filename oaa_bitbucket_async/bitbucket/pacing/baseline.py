@@ -1,9 +1,11 @@
 """The latency of each kind of request on a server that does not queue, and how far the present is from it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 from statistics import median
 from typing import NamedTuple
+
+import msgspec
 
 _FEW = 5
 _MEMORY = 250
@@ -11,7 +13,7 @@ _MEMORY = 250
 _OF_MEDIAN = 1.2533 / 1.349
 """The standard error of the median of one sample, by the distance between the quartiles."""
 _ADOPTED = 20
-"""The weight of one that was taken while there may have been a queue."""
+"""The weight of one that was taken while there may have been a queue, or by an earlier run."""
 _EVEN = 0.1
 """Latencies of a kind that differ by less than this share, as their standard deviation, are all alike."""
 _AS_QUICK = 1.15
@@ -39,8 +41,7 @@ class Ratio(NamedTuple):
         return limit * (1.0 - (self.middle - target) / max(self.mean, self.middle))
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(msgspec.Struct, frozen=True, gc=False):
     """Of one kind of request, in seconds: `weight` samples, their median and mean, and the standard error of each of
     the two for a single sample."""
 
@@ -59,6 +60,11 @@ class Latency:
         quartiles = ordered[number * 3 // 4] - ordered[number // 4]
         values = (median(ordered), mean, quartiles * _OF_MEDIAN, deviation)
         return cls(number, *(value / slower for value in values))
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """Seconds, all of them."""
+        return (self.median, self.mean, self.median_error, self.mean_error)
 
     def with_(self, other: "Latency") -> "Latency":
         """The mean of both by their weights."""
@@ -92,12 +98,17 @@ class Baseline:
 
     __slots__ = ("_known", "_provisional")
 
-    def __init__(self) -> None:
-        self._known: dict[str, Latency] = {}
+    def __init__(self, known: Mapping[str, Latency] | None = None) -> None:
+        self._known: dict[str, Latency] = {kind: latency.weighing(_ADOPTED) for kind, latency in (known or {}).items()}
         self._provisional: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._known)
+
+    @property
+    def known(self) -> dict[str, Latency]:
+        """All of it."""
+        return dict(self._known)
 
     def learn(self, samples: Samples) -> None:
         """Latencies that were taken while nothing queued."""
@@ -139,6 +150,17 @@ class Baseline:
         if not count:
             return None
         return Ratio(middle / count, mean / count, math.sqrt(variance) / count, count / sum(map(len, samples.values())))
+
+    def typical(self, samples: Samples) -> tuple[float, int]:
+        """The median of the latencies by their baselines, over all kinds that are known, and how many samples it is of.
+        Good for a first look: a few samples of each kind are enough."""
+        ratios = [
+            latency / known.median
+            for kind, latencies in samples.items()
+            if (known := self._known.get(kind)) is not None
+            for latency in latencies
+        ]
+        return (median(ratios), len(ratios)) if ratios else (1.0, 0)
 
     def as_quick(self, samples: Samples) -> bool:
         """Whether each kind that is met for the first time is as quick as the quickest that is known: it can't have

@@ -3,13 +3,17 @@
 By Little's law, a server whose latency is 1.1 times its unloaded one holds about a tenth of our requests in its
 queue: enough that no slot idles, and so little that nobody else has to wait behind us.
 
-`GradientLimit` is a state machine of four phases. Each phase is a class below that holds what only it needs:
+`GradientLimit` is a state machine of five phases. Each phase is a class below that holds what only it needs:
+
+    Recall ──as the last run left it──> Steady
+      └──else──> SlowStart
 
     SlowStart ──full──> Steady ──too many cuts, or time──> Probe ──> Steady, with a trial due ──> Trial ──> Steady
         ^                                                    │                                      └─gain─> Trial
         └────────── the server itself got slower ────────────┘
 
-SlowStart doubles the limit until latency rises by more than what chance explains. Where it meets new kinds of request,
+Recall tries what the last run found: first its latencies at the smallest limit, then its limit. SlowStart doubles the
+limit until latency rises by more than what chance explains. Where it meets new kinds of request,
 it goes back to a limit at which nothing queued and learns there what they take. Steady corrects the limit window by
 window. Probe halves it for a second, to measure the latency without a queue. Trial raises it, to see whether more in
 flight buys more throughput.
@@ -19,7 +23,7 @@ import math
 from dataclasses import dataclass, field
 
 from oaa_bitbucket_async.bitbucket.pacing.baseline import Baseline, Ratio, Samples
-from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, OnChange
+from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, Found, OnChange
 
 LOW = 1.05
 """Below this ratio of latency to its baseline there is room."""
@@ -43,6 +47,8 @@ _PATIENCE = 3
 """A window of slow start has at most so many samples for each request in flight."""
 _FREE = Ratio(1.0, 1.4, 0.1)
 """What is assumed where nothing is known yet."""
+_STRANGE = 100
+"""Samples after which kinds that the last run knew should have come."""
 _KNOWN = 0.3
 """The share of samples of known kinds without which a window of slow start says nothing."""
 _ROOM = 0.4
@@ -75,6 +81,18 @@ _REFUSED_EVERY = 2.0
 _WAITED_SHARE = 0.25
 """The limit grows only if at least this share of answers came while somebody waited for a place."""
 _CUTS_BEFORE_PROBE = 3
+
+
+@dataclass(slots=True)
+class Recall:
+    """Trying what the last run found. `limit` is its limit, `tried` whether it is in force by now."""
+
+    limit: int
+    tried: bool = False
+
+    def window(self, limit: int, now: float) -> "Window":
+        """A look is enough: in the worst case a server that has got smaller is overrun meanwhile."""
+        return Window(needed=max(_FIRST_SAMPLES, limit), until=now)
 
 
 @dataclass(slots=True)
@@ -136,7 +154,7 @@ class Probe:
         return Window(needed=_SURE, until=now, latest=now + _PROBE_LASTS)
 
 
-Phase = SlowStart | Steady | Trial | Probe
+Phase = Recall | SlowStart | Steady | Trial | Probe
 
 
 @dataclass(slots=True)
@@ -174,13 +192,15 @@ class Window:
 class GradientLimit:
     """Follows the gradient of latency over the number in flight; see the top of this file."""
 
-    def __init__(self, *, start: int, largest: int, now: float, on_change: OnChange) -> None:
+    def __init__(
+        self, *, start: int, largest: int, now: float, on_change: OnChange, found: Found | None = None
+    ) -> None:
         self.value = min(start, largest)
         self._start = self.value
         self._largest = largest
         self._on_change = on_change
-        self._baseline = Baseline()
-        self._phase: Phase = SlowStart(self.value)
+        self._baseline = Baseline(found.latencies if found else None)
+        self._phase: Phase = Recall(min(found.limit, largest)) if found else SlowStart(self.value)
         self._skip = self.value // 2
         """Answers that still belong to an earlier limit: they are not counted."""
         self._last = _FREE
@@ -189,6 +209,15 @@ class GradientLimit:
         self._probe_at = math.inf
         self._refused_at = -math.inf
         self._open(now, 0)
+
+    def found(self) -> Found | None:
+        """See `Limit`."""
+        phase = self._phase
+        if isinstance(phase, Recall):
+            return None
+        if isinstance(phase, SlowStart):
+            return Found(phase.free, self._baseline.known) if phase.proven else None
+        return Found(phase.limit if isinstance(phase, Probe | Trial) else self.value, self._baseline.known)
 
     # --- what the pacer tells -----------------------------------------------------------------------------------
 
@@ -213,7 +242,7 @@ class GradientLimit:
         if self._skip or window.errors < 5 or window.errors <= _ERROR_SHARE * (window.errors + window.needed):
             return
         self._cut_for_trouble("errors")
-        if isinstance(self._phase, SlowStart):
+        if isinstance(self._phase, Recall | SlowStart):
             self._settle(now)
         self._open(now, window.blocked)
 
@@ -246,6 +275,9 @@ class GradientLimit:
     def _judge(self, window: Window, now: float, *, waited: bool) -> None:
         """A window is over: what it means for the limit, according to the phase."""
         phase, baseline = self._phase, self._baseline
+        if isinstance(phase, Recall):
+            self._recall(phase, window, now, waited=waited)
+            return
         if isinstance(phase, SlowStart):
             if waited:
                 self._rise(phase, window, now)
@@ -267,6 +299,23 @@ class GradientLimit:
                 self._end_trial(phase, ratio, gained=waited)
             elif waited:
                 self._steer(phase, ratio, now)
+
+    # --- recall -------------------------------------------------------------------------------------------------
+
+    def _recall(self, recall: Recall, window: Window, now: float, *, waited: bool) -> None:
+        """Go on from what the last run found, if the server answers as it did then; else find out anew."""
+        ratio, count = self._baseline.typical(window.samples)
+        if count < _FIRST_SAMPLES // 2 and window.count < _STRANGE:
+            window.needed += _FIRST_SAMPLES // 2
+        elif count < _FIRST_SAMPLES // 2 or ratio > (_RISEN if recall.tried else _FULL):
+            self._baseline = Baseline()
+            self._phase = SlowStart(min(self.value, self._start))
+            self._move(self._phase.free, "not as last time")
+        elif not recall.tried:
+            recall.tried = True
+            self._move(recall.limit, "as last time")
+        elif waited:
+            self._settle(now)
 
     # --- slow start ---------------------------------------------------------------------------------------------
 
@@ -399,6 +448,6 @@ class GradientLimit:
         new = max(min(smallest, self._largest), min(self._largest, round(wanted)))
         old, self.value = self.value, new
         if new != old:
-            rising = isinstance(self._phase, SlowStart)
+            rising = isinstance(self._phase, Recall | SlowStart)
             self._skip = max(old if rising else max(old, new), self._skip)
             self._on_change(old, new, reason)

@@ -1,14 +1,34 @@
 """How many requests may be in flight: a fixed number, or what the latencies say the server can bear."""
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
-from oaa_bitbucket_async.bitbucket.pacing.baseline import Samples
+import msgspec
+
+from oaa_bitbucket_async.bitbucket.pacing.baseline import Latency, Samples
 
 OnChange = Callable[[int, int, str], None]
 """Called with the old limit, the new one, and why."""
 
 SMALLEST = 2
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a run found out about a server, for the next run: the limit, and latencies by kind without a queue."""
+
+    limit: int
+    latencies: dict[str, Latency]
+
+    @property
+    def plausible(self) -> bool:
+        """Whether a run can have found that."""
+        return self.limit >= SMALLEST and bool(self.latencies) and all(map(_is_one, self.latencies.values()))
+
+
+def _is_one(latency: Latency) -> bool:
+    numbers = latency.numbers
+    return latency.weight > 0 and latency.median > 0.0 and min(numbers) >= 0.0 and math.isfinite(sum(numbers))
 
 
 class Limit(Protocol):
@@ -30,6 +50,9 @@ class Limit(Protocol):
 
     def slower(self, samples: Samples) -> float | None:
         """These latencies by what they are without a queue; None if that is not known."""
+
+    def found(self) -> Found | None:
+        """What the next run can begin with; None if nothing was found out."""
 
 
 class FixedLimit:
@@ -53,5 +76,9 @@ class FixedLimit:
         """See `Limit`."""
 
     def slower(self, samples: Samples) -> float | None:
+        """See `Limit`."""
+        return None
+
+    def found(self) -> Found | None:
         """See `Limit`."""
         return None

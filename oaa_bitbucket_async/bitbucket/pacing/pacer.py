@@ -11,7 +11,7 @@ from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.flaky import Flakiness, in_a_row
 from oaa_bitbucket_async.bitbucket.pacing.gate import Gate, Stopped
 from oaa_bitbucket_async.bitbucket.pacing.gradient import START, GradientLimit
-from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, FixedLimit, Limit
+from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, FixedLimit, Found, Limit
 from oaa_bitbucket_async.bitbucket.pacing.outage import CLOSES_AFTER, Outage
 from oaa_bitbucket_async.bitbucket.pacing.pause import Pauses, PauseTrouble
 from oaa_bitbucket_async.bitbucket.pacing.rate import Rate
@@ -41,7 +41,7 @@ class Pacer:
     Each attempt takes a place with `try_enter` or `enter` and gives it back with exactly one of `succeeded`, `failed`
     and `abandoned`. No place is held while a retry waits for its turn. `concurrency` None: the limit is found, between
     2 and `max_concurrency`; a number fixes it. `rate_limit` is requests a second, never exceeded. `max_outage` seconds
-    without any success end `watch` with TemporaryError.
+    without any success end `watch` with TemporaryError. `found` is what an earlier run found out: it is tried first.
     """
 
     def __init__(
@@ -54,13 +54,16 @@ class Pacer:
         clock: Clock,
         rng: random.Random,
         start: int = START,
+        found: Found | None = None,
     ) -> None:
         now = clock.now()
         self._clock = clock
         self._now = clock.now
         self._limit: Limit
         if concurrency is None:
-            self._limit = GradientLimit(start=start, largest=max_concurrency, now=now, on_change=self._changed)
+            self._limit = GradientLimit(
+                start=start, largest=max_concurrency, now=now, on_change=self._changed, found=found
+            )
         else:
             self._limit = FixedLimit(concurrency)
         self._gate = Gate(clock, self._limit.value)
@@ -218,6 +221,12 @@ class Pacer:
     def when_stopped(self, callback: Callable[[], None]) -> None:
         """Called by `stop`: for who waits for something else than a place."""
         self._when_stopped.append(callback)
+
+    # For the next run
+
+    def found(self) -> Found | None:
+        """What was found out about the server; None if nothing was."""
+        return self._limit.found()
 
     # For progress and summary
 
