@@ -1,6 +1,8 @@
-"""What do failing requests cost: every hundredth, every twentieth, every fifth?
+"""What do failing requests cost, and is a server in trouble left in peace?
 
-A third of them each end as 500, as 503 and as a connection that is reset, all over the crawl.
+A flaky server fails a share of all requests, whatever the load: a third of them each end as 500, as 503 and as a
+connection that is reset. It should cost little more than these requests. An overloaded one refuses what is more than it
+can work on: few requests should be in vain.
 """
 
 import asyncio
@@ -10,16 +12,16 @@ from benchmarks.figures import Figure
 from benchmarks.lanes import Lanes
 from benchmarks.plan import Plan
 from benchmarks.processes import collect, serving
-from benchmarks.records import Answer
+from benchmarks.records import Answer, Failing
 from benchmarks.slots import Slots
 
-SHARES = (0.01, 0.05, 0.2)
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.3)
+GOAL_SHARE, GOAL = 0.2, 3.0
 KINDS = ("error", "unavailable", "reset")
-SERVER = Slots(40, 40)
-SICK, SICK_RATE = 0.1, 50.0
-"""From this share on the budget for retries is empty and only a few requests are in flight."""
+FLAKY = Slots(40, 40)
+OVERLOADED, REFUSES_AT = Slots(16, 40), 16
 TOGETHER = 900.0
-"""Requests a second of all runs at one time: one beside the one that is slow for its faults."""
+"""Requests a second of all runs at one time."""
 
 
 def options(share: float) -> list[str]:
@@ -34,41 +36,58 @@ def options(share: float) -> list[str]:
 
 
 async def measure(plan: Plan) -> Answer:
-    """The same crawl without faults and with more and more of them."""
+    """The same crawl of both servers without failures, and with more and more of them."""
     repositories = plan.size(quick=120, full=1_500)
     lanes = Lanes(TOGETHER)
 
-    async def run(share: float) -> Report:
-        faults = options(share) if share else []
-        rate = SERVER.rate() if share < SICK else SICK_RATE
-        async with lanes.take(rate), serving(repositories, *SERVER.options, *faults, seed=plan.seed) as server:
+    async def run(slots: Slots, *more: str) -> Report:
+        async with lanes.take(slots.rate()), serving(repositories, *slots.options, *more, seed=plan.seed) as server:
             return await collect(server)
 
     async with asyncio.TaskGroup() as group:
-        shares = SHARES[1:] if plan.quick else SHARES
-        tasks = {share: group.create_task(run(share)) for share in (0.0, *shares)}
-    found = {share: task.result() for share, task in tasks.items()}
-    whole = found.pop(0.0)
-    return Answer([each for share, report in found.items() for each in figures(repositories, share, report, whole)])
+        shares = (GOAL_SHARE,) if plan.quick else SHARES
+        clean = group.create_task(run(FLAKY))
+        flaky = {share: group.create_task(run(FLAKY, *options(share))) for share in shares}
+        bearable = group.create_task(run(OVERLOADED))
+        overloaded = group.create_task(run(OVERLOADED, "--refuse-at", str(REFUSES_AT)))
+    records = [record(repositories, share, task.result(), clean.result()) for share, task in flaky.items()]
+    records.append(record(repositories, None, overloaded.result(), bearable.result()))
+    return Answer([figure for each in records for figure in figures(each)], failing=records)
 
 
-def figures(repositories: int, share: float, report: Report, whole: Report) -> list[Figure]:
-    """The price of a share of failing requests, in time and in requests."""
-    setting = f"{share:.0%} fail (500, 503, reset), {repositories:,} repositories"
-    seconds, before = report.phases["crawl"].wall, whole.phases["crawl"].wall
-    struck = sum(report.server.faults.values())
-    return [
-        Figure(
-            "time with faults ÷ without",
-            setting,
-            seconds / before,
-            note=f"{seconds:.1f} s for {before:.1f} s; complete",
-        ),
+def record(repositories: int, share: float | None, report: Report, clean: Report) -> Failing:
+    """Both crawls, of the same server."""
+    faults, refused = sum(report.server.faults.values()), report.server.statuses.get("503", 0)
+    return Failing(
+        share=share,
+        repositories=repositories,
+        seconds=report.phases["crawl"].wall,
+        clean_seconds=clean.phases["crawl"].wall,
+        requests=report.requests,
+        clean_requests=clean.requests,
+        failed=refused if share is None else faults,
+    )
+
+
+def figures(record: Failing) -> list[Figure]:
+    """The price of failures, in time and in requests; of an overloaded server, also the share that was in vain."""
+    if record.share is None:
+        what = f"a server that refuses more than {REFUSES_AT} requests at one time"
+    else:
+        what = f"{record.share:.0%} fail (500, 503, reset)"
+    setting = f"{what}, {record.repositories:,} repositories"
+    note = f"{record.seconds:.1f} s for {record.clean_seconds:.1f} s; complete"
+    goal = GOAL if record.share == GOAL_SHARE else None
+    found = [
+        Figure("time with faults ÷ without", setting, record.times, goal=goal, note=note),
         Figure(
             "requests with faults ÷ without",
             setting,
-            report.requests / whole.requests,
-            note=f"{report.requests:,} for {whole.requests:,}; {struck:,} failed",
+            record.requests / record.clean_requests,
+            note=f"{record.requests:,} for {record.clean_requests:,}; {record.failed:,} failed",
             digits=3,
         ),
     ]
+    if record.share is None:
+        found.append(Figure("requests in vain", setting, 100 * record.failed / record.requests, "%"))
+    return found

@@ -86,6 +86,27 @@ class Neighbour(msgspec.Struct, frozen=True):
         return self.over_time[-1][0] if self.over_time else 1.0
 
 
+class Failing(msgspec.Struct, frozen=True):
+    """A crawl of a server that fails, beside one of the same server that does not. Times are those of the crawls, in s.
+
+    `share`: of all requests, whatever the load (a flaky server); None: an overloaded one, which refuses what is too
+    much at one time. `failed` requests are among `requests`.
+    """
+
+    share: float | None
+    repositories: int
+    seconds: float
+    clean_seconds: float
+    requests: int
+    clean_requests: int
+    failed: int
+
+    @property
+    def times(self) -> float:
+        """The time by that without failures."""
+        return self.seconds / self.clean_seconds
+
+
 class Week(msgspec.Struct, frozen=True):
     """What a simulated week came to under one schedule, on an instance of which a part changes every day.
 
@@ -125,3 +146,4 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     costs: list[RequestCost] = []
     neighbours: list[Neighbour] = []
     weeks: list[Week] = []
+    failing: list[Failing] = []

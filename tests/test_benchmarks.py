@@ -165,9 +165,12 @@ def test_the_limits_way_has_a_beginning_and_an_end() -> None:
 
 def test_the_price_of_faults() -> None:
     whole, sick = report(requests=100, wall=10.0), report(requests=125, wall=30.0)
-    time, requests = faults.figures(50, 0.2, sick, whole)
-    assert (time.value, requests.value) == (3.0, 1.25)
+    time, requests = faults.figures(faults.record(50, 0.2, sick, whole))
+    assert (time.value, requests.value, time.missed) == (3.0, 1.25, False)
     assert "20% fail" in time.setting
+    refused = msgspec.structs.replace(sick.server, statuses={"200": 100, "503": 25})
+    overloaded = faults.record(50, None, msgspec.structs.replace(sick, server=refused), whole)
+    assert [figure.value for figure in faults.figures(overloaded)] == [3.0, 1.25, 20.0]
     shares = [float(part.partition("share=")[2].partition(",")[0]) for part in faults.options(0.2)[1::2]]
     assert 1 - (1 - shares[0]) * (1 - shares[1]) * (1 - shares[2]) == pytest.approx(0.2, abs=1e-5)
 

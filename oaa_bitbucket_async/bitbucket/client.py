@@ -378,11 +378,14 @@ class _Retries:
         return self._weight is not Weight.FEW and self._pacer.unanswered(self._kind)
 
     def wait(self, state: RetryCallState) -> float:
-        """Full jitter over an exponential step, and never less than the server asked for (300 s at most)."""
+        """Full jitter over an exponential step, and never less than the server asked for (300 s at most).
+
+        The step stays small where requests fail whatever the load: waiting longer helps nobody.
+        """
         fault = self._note(state)
         if self._paused:
             return 0.0  # the gate makes everyone wait, this request in its turn
-        step = self._pace.retry_wait * 2.0 ** min(self._faults - 1, 30)
+        step = self._pace.retry_wait * (1.0 if self._pacer.flaky else 2.0 ** min(self._faults - 1, 30))
         wait = self._rng.uniform(0.0, min(step, self._pace.retry_wait_max))
         return max(wait, min(fault.retry_after or 0.0, RETRY_AFTER_MAX))
 

@@ -55,6 +55,20 @@ def test_overload_degrades() -> None:
     assert crawl(Capacity(slots=10, service="fixed", seconds=0.1, degradation=0.3), 500, workers=40) > 7.0
 
 
+def test_a_full_server_refuses() -> None:
+    capacity = Capacity(slots=1, service="fixed", seconds=0.1, refuses_at=2)
+
+    async def check() -> None:
+        async with asyncio.TaskGroup() as group:
+            for full in (False, False, True):
+                assert capacity.full is full
+                group.create_task(capacity.serve("users"))
+                await asyncio.sleep(0)
+        assert not capacity.full
+
+    run_virtual(check())
+
+
 def test_slots_change_on_schedule() -> None:
     capacity = Capacity(slots=10, service="fixed", seconds=0.1, schedule=[(1.0, 5), (2.0, 20)])
     assert crawl(capacity, 100 + 50 + 200, workers=100) == pytest.approx(3.0, abs=0.2)

@@ -88,6 +88,7 @@ class FaultType(click.ParamType[Fault]):
 @click.option("--service", type=click.Choice(sorted(MIXES)), default="lognormal", show_default=True)
 @click.option("--service-time", default=40.0, show_default=True, help="Milliseconds of a common request.")
 @click.option("--degradation", default=0.0, show_default=True, help="Growth of service times under overload.")
+@click.option("--refuse-at", type=int, help="Requests at hand with which another one is refused (503).")
 @click.option("--schedule", type=PairType(), multiple=True, help="SECOND:SLOTS, repeatable.")
 @click.option("--bucket", type=PairType(), help="Rate limit, CAPACITY:FILL_RATE, as in 60:5.")
 @click.option("--nodes", default=1, show_default=True, help="Nodes of the cluster, each with a bucket.")
@@ -112,6 +113,7 @@ def main(
     service: str,
     service_time: float,
     degradation: float,
+    refuse_at: int | None,
     schedule: tuple[Pair, ...],
     bucket: Pair | None,
     nodes: int,
@@ -122,7 +124,15 @@ def main(
     capacity = None
     if slots is not None:
         changes = [(change.first, int(change.second)) for change in schedule]
-        capacity = Capacity(slots, service, service_time / 1000, degradation=degradation, schedule=changes, seed=seed)
+        capacity = Capacity(
+            slots,
+            service,
+            service_time / 1000,
+            degradation=degradation,
+            schedule=changes,
+            seed=seed,
+            refuses_at=refuse_at,
+        )
     options = RiggedOptions(
         version=release,
         context_path=context_path,

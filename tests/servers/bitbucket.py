@@ -165,7 +165,7 @@ class RiggedBitbucket(EmbeddedBitbucket):
         return await super().handle(request)
 
     async def admit(self, request: web.BaseRequest, where: Route, caller: Caller | None) -> None:
-        """Takes a token from the caller's bucket, and waits for a slot."""
+        """Takes a token from the caller's bucket, and waits for a slot. A server that is full refuses at once."""
         bucket, capacity = self.rig.bucket, self.rig.capacity
         if bucket is not None and caller is not None:
             node = bucket.node(request.headers.get("Cookie", "")) if bucket.nodes > 1 else 0
@@ -174,6 +174,8 @@ class RiggedBitbucket(EmbeddedBitbucket):
                 name = "com.atlassian.bitbucket.ratelimit.RateLimitExceededException"
                 raise refusal(429, "You have been rate limited.", name, Retry_After=str(seconds))
         if capacity is not None:
+            if capacity.full:
+                raise refusal(503, "The server is under heavy load.", None)
             await capacity.serve(where.kind)
 
     def answer(

@@ -22,7 +22,8 @@ class Capacity:
     around 7.5 times that, with `sigma`; 40, 120 and 300 ms by default). `factors` make kinds of endpoints dearer
     or cheaper. Under overload each service time grows by `degradation` for every `slots` requests that wait.
     `schedule` changes the number of slots: (seconds since the first request, slots), in order. Service times come
-    from `seed`. A caller that hangs up frees its place.
+    from `seed`. A caller that hangs up frees its place. With `refuses_at` requests at hand another
+    one is refused (503).
 
     Measured: `served` requests, the seconds of all slots together that they took (`busy`), should have taken
     (`drawn`; timers are a little late) and would have taken without overload (`undisturbed`), the `peak` of waiting
@@ -37,6 +38,7 @@ class Capacity:
     factors: dict[str, float] = field(default_factory=dict)
     schedule: Sequence[tuple[float, int]] = ()
     seed: int = 1
+    refuses_at: int | None = None
     served: int = 0
     busy: float = 0.0
     drawn: float = 0.0
@@ -57,6 +59,11 @@ class Capacity:
         """The mean service time without overload and `factors`."""
         spread = math.exp(self.sigma**2 / 2) if self.service == "lognormal" else 1.0
         return self.seconds * spread * sum(share * times for share, times in MIXES[self.service])
+
+    @property
+    def full(self) -> bool:
+        """Whether another request is refused."""
+        return self.refuses_at is not None and self._working + len(self._waiting) >= self.refuses_at
 
     async def serve(self, kind: str) -> None:
         """Waits for a slot and takes it for a service time."""

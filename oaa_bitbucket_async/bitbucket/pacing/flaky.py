@@ -13,6 +13,8 @@ from oaa_bitbucket_async.bitbucket.pacing.baseline import Samples
 
 MANY = 0.08
 """The share of failures from which on it matters where they come from."""
+_FEW = 16.0
+"""On fewer failures, a share is a guess."""
 _MEMORY = 400.0
 """Attempts that the share of late rests on, at most."""
 _CEILING = 0.8
@@ -66,8 +68,9 @@ class Look:
     )
 
     def __init__(self, share: float, skip: int, now: float, until: float) -> None:
-        self._failure = -math.log(_LESS)
-        self._success = math.log((1.0 - share) / (1.0 - share * _LESS))
+        less = min(_LESS, 2.0 * share)  # what the budget nearly bears needs less proof
+        self._failure = -math.log(less)
+        self._success = math.log((1.0 - share) / (1.0 - share * less))
         self._skip = skip
         self._odds = 0.0
         """Logarithm of the odds that the share is the one from before."""
@@ -165,7 +168,7 @@ class Flakiness:
 
     @property
     def _many(self) -> bool:
-        return 0.0 < MANY * self._attempts <= self._recent
+        return self._recent >= max(_FEW, MANY * self._attempts)
 
     def begin(self, now: float, in_flight: int, *, short: bool) -> bool:
         """Begins a look if it is time for one; `in_flight` attempts began before it. `short`: too much fails."""

@@ -235,16 +235,17 @@ class GradientLimit:
             if not self._skip and window.is_over(now):  # not one that was told to wait for more answers
                 self._open(now, blocked)
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float) -> bool:
         """See `Limit`. A rare error changes nothing; a window with more than a tenth of them cuts once."""
         window = self._window
         window.errors += 1
         if self._skip or window.errors < 5 or window.errors <= _ERROR_SHARE * (window.errors + window.needed):
-            return
+            return False
         self._cut_for_trouble("errors")
         if isinstance(self._phase, Recall | SlowStart):
             self._settle(now)
         self._open(now, window.blocked)
+        return True
 
     def refused(self, now: float) -> None:
         """See `Limit`."""

@@ -39,8 +39,8 @@ class Limit(Protocol):
     def answered(self, kind: str, latency: float, now: float, blocked: int) -> None:
         """A real answer; `blocked` counts, since the beginning, how often the limit made a request wait."""
 
-    def failed(self, now: float) -> None:
-        """An attempt that is no answer."""
+    def failed(self, now: float) -> bool:
+        """An attempt that is no answer; True if so many failed that the limit is due to fall."""
 
     def refused(self, now: float) -> None:
         """The server asked for a pause."""
@@ -66,8 +66,9 @@ class FixedLimit:
     def answered(self, kind: str, latency: float, now: float, blocked: int) -> None:
         """See `Limit`."""
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float) -> bool:
         """See `Limit`."""
+        return False
 
     def refused(self, now: float) -> None:
         """See `Limit`."""

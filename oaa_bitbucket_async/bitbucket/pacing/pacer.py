@@ -288,12 +288,11 @@ class Pacer:
             return
         if flaky.failed(self._gate.sent, restrained=budget.spent and not emptied):
             self._allow(0.0)
-        if flaky.begin(now, self._gate.in_flight - 1, short=budget.short):
-            self._apply("many failures")
-        elif emptied:
+        if emptied:
             self._apply("retry budget empty")
-        elif not (budget.spent or flaky.share):
-            self._limit.failed(now)
+        cut = not (budget.spent or flaky.share) and self._limit.failed(now)
+        if flaky.begin(now, self._gate.in_flight - 1, short=budget.short or cut):
+            self._apply("many failures")
 
     def _end_look(self, now: float) -> None:
         """If the look has seen enough: what fails whatever the load is allowed for from now on."""
@@ -304,7 +303,8 @@ class Pacer:
         flaky.end(now, self._limit.slower(flaky.look.samples))
         self._allow(flaky.share)
         if not flaky.share:
-            self._budget.empty()
+            if self._budget.short:
+                self._budget.empty()
             self._apply("failures come of the load")
             return
         self._budget.fill()
