@@ -110,6 +110,9 @@ class Failing(msgspec.Struct, frozen=True):
 class Week(msgspec.Struct, frozen=True):
     """What a simulated week came to under one schedule, on an instance of which a part changes every day.
 
+    The question `week` gives one for each combination that it tried, in `Answer.weeks`. The plot needs, for one size of
+    the instance, the nightly full runs and the hourly runs of each `max_age`, for the same shares of changes.
+
     `hourly`: incremental runs every hour; else full runs every night. `changed`: share of the repositories whose
     grants change in a day (0.01: one of a hundred). `max_age`: hours (`--max-age`), None for full runs.
     `rate_limited`: whether Bitbucket's default rate limit holds the account.
