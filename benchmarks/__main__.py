@@ -16,6 +16,7 @@ from benchmarks import (
     falling,
     faults,
     findings,
+    largest,
     least_requests,
     least_time,
     neighbours,
@@ -43,11 +44,14 @@ QUESTIONS: dict[str, Measure] = {
     "faults": faults.measure,
     "resume": resume.measure,
     "scale": scale.measure,
+    "largest": largest.measure,
 }
 BESIDE_OTHERS = {"rate-limit"}
 """Five requests a second disturb no other measurement, so this one runs beside them."""
 BESIDE_IN_A_LOOK = BESIDE_OTHERS | {"falling-capacity", "faults"}
 """These wait for their servers most of the time: a quick look, which has no goals, asks them beside the others too."""
+NOT_IN_A_LOOK = {"largest"}
+"""It takes long at any size, so a quick look has it only if it is named."""
 
 HERE = Path(__file__).parent
 SAVED = HERE / "results.json"
@@ -139,7 +143,8 @@ def main(
 
     if source is None or names:
         target = target or (SAVED if for_readme else None)
-        asyncio.run(ask(names or list(QUESTIONS), Plan(quick=quick, runs=runs, seed=seed), keep))
+        asked = names or [name for name in QUESTIONS if not (quick and name in NOT_IN_A_LOOK)]
+        asyncio.run(ask(asked, Plan(quick=quick, runs=runs, seed=seed), keep))
     elif target is not None:
         save(results, target)
     if plots is not None:

@@ -15,8 +15,8 @@ from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from tests.servers.outliers import Outlier
 
 LARGEST = 100_000
-GOAL_PEAK_MB = 500.0
-GOAL_BUILD_SECONDS = 6.0
+GOAL_PEAK_MB = 350.0
+GOAL_BUILD_SECONDS = 3.0
 GOAL_GROWTH = 1.1
 
 AROUND_OUTLIER = 2_000

@@ -252,6 +252,19 @@ def test_an_answer_is_kept_even_if_a_later_question_fails(tmp_path: Path, monkey
     assert kept.command == "python -m benchmarks --quick --only least-time --only resume --seed 7"
 
 
+def test_a_quick_look_leaves_the_largest_instances_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_: Plan) -> Answer:
+        return Answer([])
+
+    for name in QUESTIONS:
+        monkeypatch.setitem(QUESTIONS, name, nothing)
+    saved = tmp_path / "results.json"
+    assert CliRunner().invoke(main, ["--quick", "--save", str(saved)]).exit_code == 0
+    assert list(load(saved).taken) == [name for name in QUESTIONS if name != "largest"]
+    assert CliRunner().invoke(main, ["--save", str(saved)]).exit_code == 0
+    assert list(load(saved).taken) == list(QUESTIONS)
+
+
 @pytest.mark.parametrize(("quick", "beside"), [(True, True), (False, False)])
 def test_a_quick_look_asks_what_waits_beside_the_others(
     quick: bool, beside: bool, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 Each is read by a process of its own, whose highest use of memory the system tells.
 """
 
+import gzip
 import os
 import random
 import subprocess
@@ -210,3 +211,23 @@ def test_what_packs_four_times_as_well_as_payloads_do_is_read(tmp_path: Path) ->
     path = tmp_path / "p.json.gz"
     path.write_bytes(content)
     assert read_saved(path).text == text
+
+
+@linux
+def test_two_payloads_are_compared_in_less_memory_than_the_text_of_one(tmp_path: Path) -> None:
+    path, words = tmp_path / "large.json.gz", random.Random(5).randbytes(3_000).hex()
+    users = (f'{{"name":"{words[n % 5000 : n % 5000 + 900]}","id":"{n}"}}' for n in range(50_000))
+    application = (
+        f'{{"name":"A","application_type":"T","local_users":[{",".join(users)}],"local_groups":[],"resources":[]}}'
+    )
+    text = f'{{"applications":[{application}],"permissions":[],"identity_to_permissions":[]}}'.encode()
+    path.write_bytes(gzip.compress(text, 1))
+    plain = tmp_path / "none.json"
+    plain.write_text(
+        '{"applications":[{"name":"A","application_type":"T","local_users":[],"local_groups":[],"resources":[]}],'
+        '"permissions":[],"identity_to_permissions":[]}'
+    )
+    _, _, before = measured("diff", str(plain), str(plain))
+    code, _, peak = measured("diff", str(path), str(path))
+    assert code == 0
+    assert peak - before < len(text) // 2
