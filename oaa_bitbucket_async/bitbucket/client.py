@@ -1,6 +1,6 @@
 """Asks a question until it is answered: gate, transport, understanding, retries, pages.
 
-The common path, a first attempt that succeeds, creates no retry machinery; only a Fault brings tenacity in.
+A first attempt that succeeds, the common case, makes no RetryPlan; only a Fault does.
 """
 
 import logging
@@ -8,8 +8,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Hashable
 from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from oaa_bitbucket_async.bitbucket.anonymous import Refusal, reaction
 from oaa_bitbucket_async.bitbucket.api import Endpoint, Listing, Weight
@@ -25,14 +23,13 @@ from oaa_bitbucket_async.bitbucket.protocol import (
     parse_response,
     rate_headers,
 )
+from oaa_bitbucket_async.bitbucket.retries import RetryPlan
 from oaa_bitbucket_async.bitbucket.rows import Decoder, Page, User
 from oaa_bitbucket_async.bitbucket.stats import Latencies, RequestStats
 from oaa_bitbucket_async.bitbucket.transport import Transport
 from oaa_bitbucket_async.errors import CredentialError
 from oaa_bitbucket_async.settings import Pace
 
-MAX_THROTTLED = 100
-"""A 429 is no fault of the request, so it takes none of its attempts; but nothing goes on for ever."""
 MAX_BARREN_PAGES = 1000
 """An empty page that is not the last goes on (rights are filtered after paging); but not for ever."""
 MAX_PASSES = 8
@@ -42,7 +39,6 @@ MAX_PAGES = 100_000
 """Pages of one pass over a listing: no instance has a listing with more."""
 MAX_ROWS = 5_000_000
 """Rows of a listing: no instance has a listing with more."""
-RETRY_AFTER_MAX = 300.0
 PROOF_INTERVAL = 30.0
 """Seconds between two proofs of the login where a proxy strips the header that tells."""
 
@@ -249,22 +245,19 @@ class Client:
         urgent: bool,
     ) -> T:
         """The attempts after the first, which `first` ended. A place in flight is held only while one is sent."""
-        plan = _Retries(self._pace, self._rng, self.pacer, kind, path, weight)
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(Fault),
-            stop=plan.stop,
-            wait=plan.wait,
-            sleep=self.clock.sleep,
-            reraise=True,
-        ):
-            with attempt:
-                if attempt.retry_state.attempt_number == 1:
-                    raise first
-                self.stats.retries[plan.last] += 1
-                if self.pacer.in_doubt(kind, path):
-                    await self._ask_something_else()
-                return await self._attempt(kind, path, decoder, weight, start, urgent=urgent)
-        raise first  # not reached: the loop returns or raises
+        plan = RetryPlan(self._pace, self._rng, self.pacer, kind, path, stubborn=weight is Weight.FEW)
+        plan.failed(first)
+        if plan.over:
+            raise first
+        await self.clock.sleep(plan.wait)
+
+        async def attempt() -> T:
+            self.stats.retries[plan.reason] += 1
+            if self.pacer.in_doubt(kind, path):
+                await self._ask_something_else()
+            return await self._attempt(kind, path, decoder, weight, start, urgent=urgent)
+
+        return await plan.retrying(self.clock.sleep)(attempt)
 
     async def ask_anonymously(self, transport: Transport, endpoint: Endpoint[T]) -> T | Refusal | None:
         """What `anonymous.reaction` makes of one answer over a transport that signs nothing; no login is checked.
@@ -353,55 +346,6 @@ class Client:
                 continue  # counted, and by the pacing taken as what it is; the next proof, or the last, tells
 
 
-class _Retries:
-    """One question's decisions: how long to wait after a Fault, and when to stop. Both are asked of each Fault."""
-
-    def __init__(self, pace: Pace, rng: random.Random, pacer: Pacer, kind: str, path: str, weight: Weight) -> None:
-        self._pace = pace
-        self._rng = rng
-        self._pacer = pacer
-        self._kind = kind
-        self._path = path
-        self._weight = weight
-        self._attempt = 0
-        self._paused = False
-        self._faults = 0
-        self._throttled = 0
-        self.last: FaultReason = FaultReason.CONNECT
-
-    def stop(self, state: RetryCallState) -> bool:
-        """True after `--max-attempts` faults; a 429 is none. Of what is not answered at all, one attempt is enough:
-        whoever asks many questions of a kind asks again later."""
-        self._note(state)
-        if self._faults >= self._pace.max_attempts or self._throttled >= MAX_THROTTLED:
-            return True
-        return self._weight is not Weight.FEW and self._pacer.unanswered(self._kind)
-
-    def wait(self, state: RetryCallState) -> float:
-        """Full jitter over an exponential step, and never less than the server asked for (300 s at most).
-
-        The step stays small where requests fail whatever the load: waiting longer helps nobody.
-        """
-        fault = self._note(state)
-        if self._paused:
-            return 0.0  # the gate makes everyone wait, this request in its turn
-        step = self._pace.retry_wait * (1.0 if self._pacer.flaky else 2.0 ** min(self._faults - 1, 30))
-        wait = self._rng.uniform(0.0, min(step, self._pace.retry_wait_max))
-        return max(wait, min(fault.retry_after or 0.0, RETRY_AFTER_MAX))
-
-    def _note(self, state: RetryCallState) -> Fault:
-        fault = _fault_of(state)
-        if state.attempt_number != self._attempt:
-            self._attempt = state.attempt_number
-            self.last = fault.reason
-            self._paused = fault.reason is FaultReason.THROTTLED and not self._pacer.apart(self._kind, self._path)
-            if self._paused:
-                self._throttled += 1
-            else:
-                self._faults += 1
-        return fault
-
-
 def _is_above(row_key: Hashable, newest: int) -> bool:
     """Whether a row was created after those with ids up to `newest`; False for a row without an id."""
     return isinstance(row_key, int) and row_key > newest
@@ -416,10 +360,3 @@ def _forgotten(problem: RequestProblem) -> CredentialError:
         f"Bitbucket no longer recognizes the login that it accepted at the start ({problem}).",
         "Nothing was uploaded. Check whether the token was revoked or the account locked, then run again.",
     )
-
-
-def _fault_of(state: RetryCallState) -> Fault:
-    error = state.outcome.exception() if state.outcome is not None else None
-    if not isinstance(error, Fault):
-        raise TypeError("only a Fault is retried")
-    return error

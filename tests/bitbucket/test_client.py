@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oaa_bitbucket_async.bitbucket.client import MAX_THROTTLED, PROOF_INTERVAL, Client
+from oaa_bitbucket_async.bitbucket.client import PROOF_INTERVAL, Client
 from oaa_bitbucket_async.bitbucket.faults import Denied, Fault, FaultReason, Gone, RequestProblem
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.bitbucket.protocol import Account, Answer
+from oaa_bitbucket_async.bitbucket.retries import MAX_THROTTLED
 from oaa_bitbucket_async.errors import CredentialError
 from tests.bitbucket.answers import API, HTML, ME, Wire, answer, client_of, error, ok, page, scripted
 from tests.examples import examples

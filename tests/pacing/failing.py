@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from tests.pacing.scenarios import TAME, always
@@ -30,6 +31,19 @@ def slowdown(share: float, requests: int, seed: int, concurrency: int | None = N
     clean, _ = run(flaky(0.0), requests, seed, concurrency=concurrency)
     failing, _ = run(flaky(share), requests, seed, concurrency=concurrency)
     return failing.seconds / clean.seconds
+
+
+def fail_a_third(pacer: Pacer, clock: EventClock, *, heavy: bool = False, latency: float = 0.05) -> None:
+    """400 attempts, of which a third fails, whatever is in flight."""
+    for number in range(400):
+        while pacer.try_enter():
+            pass
+        clock.call_later(latency / pacer.in_flight, lambda: None)
+        clock.run()
+        if number % 3 == 0:
+            pacer.failed("x", FaultReason.TIMEOUT if heavy else FaultReason.DROPPED, None)
+        else:
+            pacer.succeeded("x", latency)
 
 
 class Collapse:

@@ -4,10 +4,9 @@ import random
 
 import pytest
 
-from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.bitbucket.pacing.flaky import QUICK, SLOWER, Look, in_a_row
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
-from tests.pacing.failing import TROUBLES, MakeServer, Trouble, run, slowdown
+from tests.pacing.failing import TROUBLES, MakeServer, Trouble, fail_a_third, run, slowdown
 from tests.pacing.simulation import EventClock, Server
 
 
@@ -58,19 +57,6 @@ def test_a_server_that_is_mended_is_flaky_no_more() -> None:
     assert (pacer.outage.closes_after, pacer.limit > 2) == (8, True)
 
 
-def told(pacer: Pacer, clock: EventClock, *, heavy: bool, latency: float = 0.05, attempts: int = 400) -> None:
-    """A third of all attempts fails, whatever is in flight."""
-    for number in range(attempts):
-        while pacer.try_enter():
-            pass
-        clock.call_later(latency / pacer.in_flight, lambda: None)
-        clock.run()
-        if number % 3 == 0:
-            pacer.failed("x", FaultReason.TIMEOUT if heavy else FaultReason.DROPPED, None)
-        else:
-            pacer.succeeded("x", latency)
-
-
 @pytest.mark.parametrize("concurrency", [None, 20])
 @pytest.mark.parametrize(("heavy", "latency", "flaky"), [(False, 0.05, True), (True, 0.05, False), (False, 1.2, False)])
 def test_timeouts_and_slow_answers_are_trouble(
@@ -78,7 +64,7 @@ def test_timeouts_and_slow_answers_are_trouble(
 ) -> None:
     clock = EventClock()
     pacer = Pacer(concurrency=concurrency, rate_limit=None, max_outage=900.0, clock=clock, rng=random.Random(1))
-    told(pacer, clock, heavy=heavy, latency=latency)
+    fail_a_third(pacer, clock, heavy=heavy, latency=latency)
     assert pacer.flaky is flaky
     assert (pacer.limit > 2) is flaky
 
