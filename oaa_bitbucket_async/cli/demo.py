@@ -41,6 +41,15 @@ _SHAPE: tuple[click.Parameter, ...] = (
         metavar="N",
         help="The same seed gives the same repositories, users and grants.",
     ),
+    Setting(
+        ["--changes"],
+        group="The embedded Bitbucket",
+        envvar="OAA_DEMO_CHANGES",
+        type=click.IntRange(1, 1_000_000),
+        default_text="none",
+        metavar="N",
+        help="After the run, make N changes and an incremental run, and show both runs side by side.",
+    ),
 )
 _SERVE: tuple[click.Parameter, ...] = (
     Setting(
@@ -95,6 +104,7 @@ def demo(
     /,
     repositories: int,
     seed: int,
+    changes: int | None,
     serve: bool,
     faults: tuple[str, ...],
     bitbucket_port: int,
@@ -140,6 +150,7 @@ def demo(
             output=output,
             identity=params["identity"],
             include=include,
+            changes=changes,
             figures=invocation.figures,
         )
 

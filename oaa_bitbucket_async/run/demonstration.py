@@ -1,15 +1,24 @@
 """`demo`: the main job, as it is, against an embedded Bitbucket and an embedded Veza on this machine."""
 
+import random
+import re
 import shlex
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from rich.table import Table
+
+from oaa_bitbucket_async.collect.incremental.plan import Reason
 from oaa_bitbucket_async.demo.bitbucket import EmbeddedBitbucket
+from oaa_bitbucket_async.demo.changes import random_changes
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.events import Figures
 from oaa_bitbucket_async.oaa.saved import read_saved
+from oaa_bitbucket_async.ops.formats import duration_text
+from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.ops.terminal import error_console, step
 from oaa_bitbucket_async.redaction import redactor_of
 from oaa_bitbucket_async.run.answering import answer_what_can, answer_who_can, examples
@@ -32,6 +41,8 @@ from oaa_bitbucket_async.settings import (
     Veza,
 )
 
+_FEW_CHANGES = 4
+_PLACE, _ITS_PATH = re.compile("<(?:Project|Repository) ([^>]+)>"), r"\1"
 _FOR_REAL = """
 That was the main job, with nothing left out but the real servers. For yours,
 with an HTTP access token (Project admin) of a Bitbucket administrator:
@@ -53,9 +64,13 @@ def demonstrate(
     output: Output,
     identity: Identity = "email",
     include: frozenset[Include] = frozenset(),
+    changes: int | None = None,
     figures: Figures | None = None,
 ) -> int:
-    """Runs it, prints the same summary as a real run, and leaves payload and report in files. Gives the exit code."""
+    """Runs it, prints the same summary as a real run, and leaves payload and report in files. Gives the exit code.
+
+    With `changes`, so many are made after the run, an incremental run follows, and both are shown side by side.
+    """
     with step(error_console(), output, f"Making {repositories:,} repositories"):
         estate = generate(EstateShape.for_repositories(repositories, seed=seed))
 
@@ -63,14 +78,25 @@ def demonstrate(
         async with EmbeddedBitbucket(estate) as bitbucket:
             login = Login(user=bitbucket.user, secret=Secret(bitbucket.password))
             whole = replace(settings, bitbucket_url=bitbucket.url, login=login)
-            with reporting("an embedded Bitbucket", output, redactor_of(login, whole.veza), figures) as reporter:
-                return await main_job(whole, reporter)
+            if changes is None:
+                return (await _run(whole, figures))[0]
+            whole = replace(whole, incremental=True)  # the first one is a full crawl, as in a schedule
+            no_files = replace(output, save_json=None, report=None, report_dir=None, metrics_file=None)
+            exit_code, full = await _run(replace(whole, output=no_files), None)
+            if exit_code != 0:
+                return exit_code
+            _tell_changes(random_changes(estate, random.Random(seed), changes))  # noqa: S311  # the same for a seed
+            exit_code, incremental = await _run(whole, figures)
+            if exit_code == 0:
+                _compare(full, incremental, changes)
+            return exit_code
 
     with EmbeddedVeza() as veza, veza.trusted(), tempfile.TemporaryDirectory(prefix="oaa-demo-") as state:
         settings = Settings(
             bitbucket_url="",
             login=Login(secret=Secret("")),
-            state=State(directory=Path(state), keep_last=False),
+            # the folder goes with the demo: nothing in it is there for a next one
+            state=State(directory=Path(state), resume=False, keep_last=changes is not None),
             veza=Veza(
                 url=veza.url,
                 api_key=Secret(veza.api_key),
@@ -89,6 +115,40 @@ def demonstrate(
         _answer_some(payload)
     print(_FOR_REAL)
     return exit_code
+
+
+async def _run(settings: Settings, figures: Figures | None) -> tuple[int, RunResult]:
+    """The main job: its exit code, and what happened."""
+    redact = redactor_of(settings.login, settings.veza)
+    with reporting("an embedded Bitbucket", settings.output, redact, figures) as reporter:
+        return await main_job(settings, reporter), reporter.result
+
+
+def _tell_changes(made: list[str]) -> None:
+    print(f"\nThen {len(made):,} changes were made on that Bitbucket, such as:", file=sys.stderr)
+    for line in made[:_FEW_CHANGES]:
+        print(f"  {_PLACE.sub(_ITS_PATH, line)}", file=sys.stderr)
+    print("An incremental run follows. It asks again only where something changed.\n", file=sys.stderr, flush=True)
+
+
+def _compare(full: RunResult, incremental: RunResult, changes: int) -> None:
+    """Both runs in a table."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("full run", justify="right")
+    table.add_column(f"after {changes:,} changes", justify="right")
+    fresh = incremental.freshness
+    for name, before, after in (
+        ("requests", f"{full.requests.total:,}", f"{incremental.requests.total:,}"),
+        ("time", duration_text(full.duration), duration_text(incremental.duration)),
+        ("answers kept", "–", f"{fresh.kept:,}"),
+        ("asked again, as the audit log said", "–", f"{fresh.renewed[Reason.NAMED]:,}"),
+        ("asked again for other reasons", "–", f"{fresh.renewed.total() - fresh.renewed[Reason.NAMED]:,}"),
+    ):
+        table.add_row(name, before, after)
+    console = error_console()
+    console.print()
+    console.print(table)
 
 
 def _answer_some(payload: Path) -> None:

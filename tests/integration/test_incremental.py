@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from oaa_bitbucket_async.demo.changes import set_public
-from oaa_bitbucket_async.settings import Output
+from oaa_bitbucket_async.run.demonstration import demonstrate
+from oaa_bitbucket_async.settings import Output, Scope
 from tests.integration.conftest import Benches
-from tests.integration.harness import Bench
+from tests.integration.harness import QUICK, Bench
 from tests.integration.keyed import EVERYTHING, keyed
 
 BULK = "/permissions/"
@@ -102,3 +103,16 @@ def test_what_veza_could_not_parse_is_sent_again(bench: Benches) -> None:
     assert made.run(incremental=True).code == 0
     sent = [len(made.run(incremental=True).raw) for _ in range(3)]
     assert sum(sent) == 1, "once the data source shows that it failed"
+
+
+def test_the_demo_shows_both_runs_side_by_side(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    saved = tmp_path / "payload.json"
+    output = Output(progress=False, save_json=saved)
+    assert demonstrate(repositories=60, seed=1, pace=QUICK, scope=Scope(), output=output, changes=5) == 0
+    said = capfd.readouterr().err
+    table = said[said.index("after 5 changes") :]
+    row = re.search(r"requests +(\d+) +(\d+)", table)
+    assert row is not None
+    assert int(row[1]) > 2 * int(row[2])
+    assert "in doubt" not in said
+    assert saved.exists()
