@@ -7,8 +7,8 @@ import base64
 import re
 from collections.abc import Callable, Iterable
 from html.entities import codepoint2name
-from urllib.parse import unquote, urlsplit
 
+from oaa_bitbucket_async.proxies import all_proxies
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Veza
 
@@ -80,17 +80,10 @@ def redactor_of(login: Login | None, veza: Veza) -> Redactor:
 
 def proxy_secrets() -> list[Secret]:
     """The passwords in HTTPS_PROXY and the like, and what a `Proxy-Authorization` is made of."""
-    from urllib.request import getproxies  # takes its time, which `--help` does not need
-
     found = []
-    for address in getproxies().values():
-        try:
-            parts = urlsplit(address if "://" in address else f"http://{address}")
-        except ValueError:
-            continue
-        if parts.password:
-            user, password = unquote(parts.username or ""), unquote(parts.password)
-            found += [Secret(parts.password), Secret(password), Secret(f"{user}:{password}")]
+    for proxy in all_proxies():
+        if proxy.password:
+            found += [Secret(proxy.raw_password), Secret(proxy.password), Secret(f"{proxy.user}:{proxy.password}")]
     return found
 
 

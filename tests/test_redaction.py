@@ -118,8 +118,9 @@ def test_no_text_takes_long(text: str) -> None:
     assert time.process_time() - began < 2.0, "milliseconds, unless it is quadratic"
 
 
-def test_the_passwords_of_proxies_are_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "http://me:h%C3%BCsh-hush@proxy.example.com:3128")
+@pytest.mark.parametrize("port", [3128, 99999])
+def test_the_passwords_of_proxies_are_secrets(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", f"http://me:h%C3%BCsh-hush@proxy.example.com:{port}")
     assert [secret.reveal() for secret in proxy_secrets()] == ["h%C3%BCsh-hush", "hüsh-hush", "me:hüsh-hush"]
     redact = redactor_of(Login(user="ann", secret=Secret("p4ssw0rd-p4ssw0rd")), Veza(api_key=Secret("v3za-v3za-v3za")))
     login = base64.b64encode("me:hüsh-hush".encode()).decode()

@@ -16,7 +16,7 @@ PACKAGE = "oaa_bitbucket_async"
 ROOT = Path(__file__).parents[1] / PACKAGE
 FOR_ALL = {
     *("", "errors", "secret", "settings", "files", "reading", "state", "redaction", "events", "text", "urls"),
-    *("retry_after", "unreached", "folders"),
+    *("retry_after", "unreached", "folders", "proxies"),
 }
 """Modules at the top that everyone may use ("" is the package itself: its version)."""
 ROOMS = {
@@ -43,7 +43,8 @@ AT_THE_TOP = {
     "state": {"settings", "urls"},
     "urls": set[str](),
     "retry_after": set[str](),
-    "redaction": {"secret", "settings"},
+    "proxies": {"errors"},
+    "redaction": {"proxies", "secret", "settings"},
     "events": {"redaction"},
     "text": {"redaction"},
     "unreached": {"redaction", "text"},

@@ -4,7 +4,6 @@ It decides nothing: no retries, no redirects, no cookies. A cookie of a load bal
 to one node of a cluster; a followed redirect could carry the credential to another origin.
 """
 
-import base64
 import logging
 import re
 import ssl
@@ -28,6 +27,7 @@ from oaa_bitbucket_async.bitbucket.bodies import Bodies
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.errors import ConfigurationError, WrongAddressError
+from oaa_bitbucket_async.proxies import ProxyAddress, basic, unusable
 from oaa_bitbucket_async.redaction import Redact, Redactor
 from oaa_bitbucket_async.settings import Login, Tls
 from oaa_bitbucket_async.text import quote
@@ -301,11 +301,7 @@ def _no_passphrase() -> str:
 def _authorization(login: Login) -> str:
     if login.user is None:
         return f"Bearer {login.secret.reveal()}"
-    return _basic(login.user, login.secret.reveal())
-
-
-def _basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    return basic(login.user, login.secret.reveal())
 
 
 def _host_header(base: URL) -> dict[str, str]:
@@ -322,18 +318,12 @@ def _proxy(base: URL) -> Proxy | None:
     address = getproxies().get(base.scheme)
     if not address:
         return None
-    try:
-        proxy = URL(address if "://" in address else f"http://{address}")
-    except ValueError:
-        proxy = URL()
-    user, password = proxy.user or "", proxy.password or ""
-    if proxy.scheme not in ("http", "https") or not proxy.host or ":" in user:
-        raise ConfigurationError(
-            f"The proxy that {base.scheme.upper()}_PROXY names can't be used: only http:// and https:// proxies can.",
-            "Set it to an address such as http://proxy.example.com:3128, or add Bitbucket's host to NO_PROXY.",
-        )
-    headers = {"Proxy-Authorization": _basic(user, password)} if user or password else {}
-    return Proxy(proxy.with_user(None), headers, f"{base.scheme.upper()}_PROXY")
+    variable = f"{base.scheme.upper()}_PROXY"
+    proxy = ProxyAddress.read(address)
+    if not proxy.usable:
+        raise unusable(variable, "Bitbucket")
+    headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+    return Proxy(URL(proxy.url), headers, variable)
 
 
 def _fault(path: str, reason: FaultReason, detail: str) -> Fault:

@@ -5,7 +5,6 @@ bounded size, and errors that say the same whatever is wrong with an answer (`an
 """
 
 import asyncio
-import base64
 import contextlib
 import logging
 import os
@@ -15,19 +14,20 @@ import time
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 import requests
 from oaaclient.client import OAAClient
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
 
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.answers import CallError, Json, VezaAnswer, accepted, heard
+from oaa_bitbucket_async.proxies import ProxyAddress, unusable
 from oaa_bitbucket_async.redaction import Redactor, proxy_secrets
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Veza
@@ -231,33 +231,15 @@ class _OneTryAdapter(HTTPAdapter):
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """See HTTPAdapter."""
-        user, password = get_auth_from_url(proxy)
-        if not user:
-            return {}
-        return {"Proxy-Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")}
-
-
-def _proxy(url: str) -> str | None:
-    """The environment's proxy on the way to `url`, as requests takes it."""
-    address = select_proxy(url, get_environ_proxies(url))
-    return None if not address else address if "://" in address else f"http://{address}"
+        authorization = ProxyAddress.read(proxy).authorization
+        return {"Proxy-Authorization": authorization} if authorization else {}
 
 
 def _check_proxy(url: str) -> None:
     """ConfigurationError, which does not show it, for a proxy that can't be used: as towards Bitbucket."""
-    address = _proxy(url)
-    if address is None:
-        return
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigurationError(
-            "The proxy that HTTPS_PROXY names can't be used: only http:// and https:// proxies can.",
-            "Set it to an address such as http://proxy.example.com:3128, or add Veza's host to NO_PROXY.",
-        )
+    address = select_proxy(url, get_environ_proxies(url))
+    if address and not ProxyAddress.read(address).usable:
+        raise unusable("HTTPS_PROXY", "Veza")
 
 
 def open_client(veza: Veza) -> VezaClient:
