@@ -101,7 +101,7 @@ class Round:
         async for item in self.base.replay(comparison.wanted):
             comparison.add(item)
         unsettled = plan.unsettled if plan is not None else self.index.other_people(snapshot)[0]
-        left = [one for one in comparison.differences if not is_cascade(one.holders, unsettled)]
+        left = [one for one in comparison.differences if not is_cascade(one.holders, unsettled, snapshot)]
         unexplained = await self._unexplained(left, self.reading)
         freshness.named_changes = len(comparison.named_changes)
         freshness.unexplained = tuple(sorted(map(snapshot.path, unexplained)))

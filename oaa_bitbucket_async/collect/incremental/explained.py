@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterable
 
 from oaa_bitbucket_async.bitbucket.audit.rows import AuditEvent
 from oaa_bitbucket_async.collect.grant_codec import Principal
+from oaa_bitbucket_async.collect.incremental.comparison import EVERYONE
 from oaa_bitbucket_async.collect.incremental.keys import is_reading
 from oaa_bitbucket_async.collect.incremental.named import CLOCKS_DIFFER
 from oaa_bitbucket_async.collect.kinds import Unit, subject_of
+from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import Subject
 
 
@@ -48,10 +50,16 @@ def explains(events: Iterable[AuditEvent], unit: Unit, since: int) -> bool:
     return Explanations(events).explains(unit, since)
 
 
-def is_cascade(changed: Iterable[Principal], unsettled: Collection[Principal]) -> bool:
+def is_cascade(changed: Iterable[Principal], unsettled: Collection[Principal], snapshot: Snapshot) -> bool:
     """Whether all of the holders whose grants differ are among those that vanished, came back or were renamed.
 
     Bitbucket removes the grants of a deleted user or group seven days later, without a row, and one that is created
-    again before that keeps them.
+    again before that keeps them. By then the base may have been made without them, so whoever is not listed counts too.
     """
-    return all(holder in unsettled for holder in changed)
+    return all(holder in unsettled or not _is_listed(holder, snapshot) for holder in changed)
+
+
+def _is_listed(holder: Principal, snapshot: Snapshot) -> bool:
+    if isinstance(holder.key, int):
+        return (user := snapshot.users.get(holder.key)) is not None and user.listed
+    return holder == EVERYONE or ((group := snapshot.groups.get(holder.key)) is not None and group.listed)

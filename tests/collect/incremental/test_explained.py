@@ -3,12 +3,16 @@
 import pytest
 
 from oaa_bitbucket_async.bitbucket.audit.rows import AuditEvent
+from oaa_bitbucket_async.bitbucket.rows import User
 from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.grant_codec import Principal
+from oaa_bitbucket_async.collect.incremental.comparison import EVERYONE
 from oaa_bitbucket_async.collect.incremental.explained import Explanations, explains, is_cascade
 from oaa_bitbucket_async.collect.incremental.named import CLOCKS_DIFFER, MOST_THINGS, what_is_named
 from oaa_bitbucket_async.collect.kinds import Unit
+from oaa_bitbucket_async.collect.snapshot import Snapshot
 from tests.collect.incremental.rows import NOON, PROJECTS, REPOSITORIES, USERS, row
+from tests.collect.test_snapshot import INSTANCE
 
 UNIT, PROJECT = Unit(kinds.REPOSITORY_USERS, "11"), Unit(kinds.PROJECT_DEFAULT, "1/PROJECT_READ")
 
@@ -44,5 +48,11 @@ ANN, BOB, DEVS = Principal("user", 1), Principal("user", 2), Principal("group", 
 
 
 def test_the_grants_of_who_vanished_go_without_a_row() -> None:
-    assert is_cascade([ANN, DEVS], {ANN, DEVS})
-    assert not is_cascade([ANN, BOB], {ANN, DEVS}), "another's grant differs too"
+    snapshot = Snapshot(INSTANCE)
+    assert is_cascade([ANN, DEVS], (), snapshot), "they were gone before the base was made"
+    snapshot.add_user(User(1, "ann"), listed=True)
+    snapshot.add_user(User(2, "bob"), listed=True)
+    snapshot.add_group("devs", listed=True)
+    assert is_cascade([ANN, DEVS], {ANN, DEVS}, snapshot)
+    assert not is_cascade([ANN, BOB], {ANN, DEVS}, snapshot), "another's grant differs too"
+    assert not is_cascade([EVERYONE], (), snapshot)
