@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import cycle
 
 from oaa_bitbucket_async.demo.bitbucket.audit import AuditLog
+from oaa_bitbucket_async.demo.bitbucket.audit.actions import ACTIONS
 from oaa_bitbucket_async.demo.bitbucket.audit.log import NODE
 from oaa_bitbucket_async.demo.happening import Happening
 from oaa_bitbucket_async.demo.model import Estate
@@ -55,6 +56,10 @@ class RiggedAuditLog(AuditLog):
         self._turns = cycle(self.nodes)
         self._requested: tuple[str, bool] = ("", False)
         super().__init__(estate, clock)
+
+    def forget(self, *, what: str | None = None) -> None:
+        """The rows that are there are gone, as after a restore; `what`: only those that tell of it."""
+        self._rows = [row for row in self._rows if what is not None and row.action.key != ACTIONS[what].key]
 
     def loses(self, happening: Happening) -> bool:
         """Whether the row is lost; a change shares the lot of its request. Rows of searches are lost by name only."""

@@ -125,6 +125,12 @@ class RiggedBitbucket(EmbeddedBitbucket):
         """
         self._changes.append((self._began + request, change))
 
+    def happen(self) -> None:
+        """What `change_at` was told and has not come to happens now."""
+        due, self._changes = self._changes, []
+        for _, change in due:
+            change(self.estate)
+
     def stats(self) -> dict[str, object]:
         """What was measured: also at `/-/stats` below the context path, for a server that is another process."""
         capacity, bucket = self.rig.capacity, self.rig.bucket
