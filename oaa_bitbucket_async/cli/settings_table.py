@@ -395,7 +395,8 @@ _MODE_SETTINGS = (
         "and how many requests a run takes.",
         default=False,
         needed=True,
-        details="Without Veza settings it checks only Bitbucket.",
+        details="It also reads the audit log's last hour, and tells what an [incremental run]"
+        "(scheduling.md#incremental-runs) takes. Without Veza settings it checks only Bitbucket.",
     ),
     Spec(
         "--json",
@@ -405,7 +406,7 @@ _MODE_SETTINGS = (
         default=False,
         details="It has `exit_code`, `error`, `notes`, and, as far as the check got, `version`, `user`, "
         "`administrator`, `rate_limit`, `veza`, `public_access`, `repositories`, `requests` (of a run), "
-        "`include` (the requests of each kind) and `seconds`.",
+        "`include` (the requests of each kind), `seconds`, `audit_log` and `incremental`.",
     ),
 )
 SETTINGS: tuple[tuple[SettingGroup, tuple[Spec, ...]], ...] = (

@@ -21,6 +21,7 @@ from oaa_bitbucket_async.oaa.target import scope_words
 from oaa_bitbucket_async.oaa.upload import check_settings, check_veza, look_up
 from oaa_bitbucket_async.ops.figures import public_access_text
 from oaa_bitbucket_async.redaction import Redact
+from oaa_bitbucket_async.run.check_incremental import Costs, look_at_log, tell_costs
 from oaa_bitbucket_async.run.check_report import CheckReport, Price, Rate
 from oaa_bitbucket_async.run.guards import before_crawl, unknown_upload
 from oaa_bitbucket_async.run.known import passing_if
@@ -32,6 +33,8 @@ from oaa_bitbucket_async.run.signals import listen
 from oaa_bitbucket_async.settings import Include, Settings
 
 T = TypeVar("T")
+_QUICKEST = 0.001
+"""Seconds for a request at least, where they are measured."""
 
 
 @dataclass(slots=True)
@@ -62,17 +65,15 @@ class Estimate:
         )
 
     @property
+    def always(self) -> int:
+        """What every run asks, an incremental one too."""
+        global_permissions = 2 if self.explicit else len(EFFECTIVE_PERMISSIONS)
+        return self.pages + global_permissions + self.groups + self.public_access
+
+    @property
     def requests(self) -> int:
         """At least; a group with more members than a page holds, and retries, come on top."""
-        global_permissions = 2 if self.explicit else len(EFFECTIVE_PERMISSIONS)
-        return (
-            self.pages
-            + global_permissions
-            + self.groups
-            + (2 + self.default_levels) * self.projects
-            + 2 * self.repositories
-            + self.public_access
-        )
+        return self.always + (2 + self.default_levels) * self.projects + 2 * self.repositories
 
 
 async def check_all(settings: Settings, redact: Redact, *, as_json: bool = False) -> int:
@@ -95,9 +96,21 @@ async def _look(settings: Settings, report: CheckReport) -> None:
                 report.server(settings.bitbucket_url, capabilities)
                 await _look_at_veza(report, settings)
                 await _look_at_guards(report, session)
+                began, before = session.clock.now(), session.stats.total
                 estimate = await _estimate(session, capabilities)
+                each = (session.clock.now() - began) / max(1, session.stats.total - before)
                 await _look_at_public_access(report, session, estimate)
-                _tell_estimate(report, settings, capabilities, estimate)
+                rate = _rate(settings, capabilities)
+                total = _tell_estimate(report, settings, estimate, rate)
+                told = await look_at_log(session, capabilities, report)
+                costs = Costs(
+                    whole=total,
+                    always=estimate.always + told.reading,
+                    named=told.named,
+                    max_age=settings.max_age,
+                    rate=rate or Rate(session.pacer.limit / max(each, _QUICKEST)),
+                )
+                tell_costs(report, costs, known_rate=rate is not None)
         except asyncio.CancelledError:
             if not interruption.stopped:
                 raise
@@ -148,7 +161,17 @@ async def _look_at_public_access(report: CheckReport, session: Session, estimate
     report.tell("Public", words[public_access], public_access=public_access)
 
 
-def _tell_estimate(report: CheckReport, settings: Settings, capabilities: Capabilities, estimate: Estimate) -> None:
+def _rate(settings: Settings, capabilities: Capabilities) -> Rate | None:
+    """What limits a run, the server or ourselves; None if nothing does."""
+    bucket = capabilities.rate.bucket
+    rate = None if settings.pace.rate_limit is None else Rate(settings.pace.rate_limit)
+    if bucket is not None and bucket.fill_rate > 0 and (rate is None or bucket.fill_rate < rate.per_second):
+        rate = Rate(float(bucket.fill_rate), float(bucket.capacity))
+    return rate
+
+
+def _tell_estimate(report: CheckReport, settings: Settings, estimate: Estimate, rate: Rate | None) -> int:
+    """Gives the requests of a run."""
     report.tell(
         "A run",
         f"reads {estimate.users:,} users, {estimate.groups:,} groups, {estimate.projects:,} projects and "
@@ -161,14 +184,11 @@ def _tell_estimate(report: CheckReport, settings: Settings, capabilities: Capabi
     prices = {include: Price(estimate.price(include), estimate.price(include)) for include in Include}
     branches = prices[Include.BRANCH_RESTRICTIONS]
     prices[Include.BRANCH_RESTRICTIONS] = Price(branches.most // 3, branches.most)
-    bucket = capabilities.rate.bucket
-    rate = None if settings.pace.rate_limit is None else Rate(settings.pace.rate_limit)
-    if bucket is not None and bucket.fill_rate > 0 and (rate is None or bucket.fill_rate < rate.per_second):
-        rate = Rate(float(bucket.fill_rate), float(bucket.capacity))
     total = estimate.requests + sum(map(estimate.price, settings.include))
     report.prices(total, prices, settings.include, rate)
     if blind := [include for include in Include if _only_own(estimate, include)]:
         report.note(f"{', '.join(blind)}: those of other users are not visible to this login.")
+    return total
 
 
 def _only_own(estimate: Estimate, include: Include) -> bool:

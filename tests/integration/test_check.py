@@ -2,8 +2,10 @@
 
 import json
 
+from oaa_bitbucket_async.demo.changes import grant
 from oaa_bitbucket_async.settings import Include
 from tests.integration.conftest import Benches, Typed
+from tests.servers import Fault
 
 
 def test_one_table_has_the_run_and_each_include(bench: Benches, typed: Typed) -> None:
@@ -49,3 +51,36 @@ def test_without_a_check_there_is_nothing_to_give(bench: Benches, typed: Typed) 
     end = typed(bench(), "--json")
     assert end.code == 2
     assert "--json (OAA_CHECK_JSON)" in end.err
+
+
+def test_what_the_audit_log_is_good_for(bench: Benches, typed: Typed) -> None:
+    made = bench()
+    estate = made.bitbucket.estate
+    grant(estate, "REPO_READ", estate.repositories[0], user=estate.users[5].name)
+    told = typed(made, "--check").out
+    assert "Audit log:   can be read; " in told
+    assert "covers all that is needed" in told
+    assert "2 that the audit log names" in told
+    assert "requests a day, beside " in told
+    made.bitbucket.audit.set_coverage("permissions", "off")
+    found = json.loads(typed(made, "--check", "--json").out)
+    log = found["audit_log"]
+    assert (log["readable"], log["reaches_back_days"]) == (True, 0)
+    assert log["rows_an_hour"] > 0
+    assert log["bytes_an_hour"] > 0
+    assert log["doubts"] == ["The audit log's coverage is off for permissions. Set it to Base."]
+    assert found["incremental"]["full_run_requests"] == found["requests"]
+    assert 0 < found["incremental"]["requests"] < found["requests"]
+
+
+def test_without_the_right_it_says_so_and_what_is_left(bench: Benches, typed: Typed) -> None:
+    made = bench()
+    made.bitbucket.faults.append(Fault("other-answer", status=401, match="/auditing/"))
+    end = typed(made, "--check", "--json")
+    assert end.code == 0, "incremental runs are possible without it, and so is a full one"
+    found = json.loads(end.out)
+    assert found["audit_log"]["readable"] is False
+    assert found["audit_log"]["why"].startswith("This login may not read the audit log: the account needs the global")
+    assert found["incremental"]["named"] == 0
+    assert found["incremental"]["by_age"] > 0
+    assert "Incremental runs go by age alone." in typed(made, "--check").out
