@@ -39,15 +39,21 @@ class GrantCodec:
 
     def user(self, user_id: int, permission: str) -> int:
         """A user's grant. Raises TooManyPermissionsError."""
-        return (user_id << 1) << _PERMISSION_BITS | self._permission(permission)
+        index = self._permissions.get(permission)
+        if index is None:
+            index = self._new_permission(permission)
+        return user_id << 1 + _PERMISSION_BITS | index
 
     def group(self, folded_name: str, permission: str) -> int:
         """A group's grant. Raises TooManyPermissionsError."""
-        index = self._groups.get(folded_name)
+        index = self._permissions.get(permission)
         if index is None:
-            index = self._groups[folded_name] = len(self._group_names)
+            index = self._new_permission(permission)
+        group = self._groups.get(folded_name)
+        if group is None:
+            group = self._groups[folded_name] = len(self._group_names)
             self._group_names.append(folded_name)
-        return (index << 1 | 1) << _PERMISSION_BITS | self._permission(permission)
+        return (group << 1 | 1) << _PERMISSION_BITS | index
 
     def unpack(self, code: int) -> tuple[Principal, str]:
         """Who, and which permission."""
@@ -76,11 +82,9 @@ class GrantCodec:
     def _principal(self, number: int) -> Principal:
         return Principal("group", self._group_names[number >> 1]) if number & 1 else Principal("user", number >> 1)
 
-    def _permission(self, name: str) -> int:
-        index = self._permissions.get(name)
-        if index is None:
-            if len(self._permission_names) == _MAX_PERMISSIONS:
-                raise TooManyPermissionsError(f"more than {_MAX_PERMISSIONS:,} different permissions")
-            index = self._permissions[name] = len(self._permission_names)
-            self._permission_names.append(name)
+    def _new_permission(self, name: str) -> int:
+        if len(self._permission_names) == _MAX_PERMISSIONS:
+            raise TooManyPermissionsError(f"more than {_MAX_PERMISSIONS:,} different permissions")
+        index = self._permissions[name] = len(self._permission_names)
+        self._permission_names.append(name)
         return index

@@ -357,18 +357,20 @@ class Snapshot:
 
     def _merge(self, old: GrantSet | None, grants: Grants, read_at: float) -> GrantSet:
         codes = {*old.codes} if old is not None else set()
-        users, groups, codec = self.users, self.groups, self.codec
+        users, groups = self.users, self.groups
+        of_users, of_groups = self.codec.user, self.codec.group
         for grant in grants:
             if isinstance(grant, rows.UserGrant):
                 row = grant.user
                 if (user := users.get(row.id)) is None or not user.listed:
                     self.add_user(row, listed=False)
-                codes.add(codec.user(row.id, grant.permission))
+                codes.add(of_users(row.id, grant.permission))
             else:
-                key = fold(grant.group.name)
+                name = grant.group.name
+                key = fold(name)
                 if (group := groups.get(key)) is None or not group.listed:
-                    self.add_group(grant.group.name, listed=False)
-                codes.add(codec.group(key, grant.permission))
+                    self.add_group(name, listed=False)
+                codes.add(of_groups(key, grant.permission))
         return GrantSet(array("q", sorted(codes)), min(read_at, old.read_at) if old else read_at)
 
 

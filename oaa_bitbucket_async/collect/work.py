@@ -355,13 +355,18 @@ class Work:
         except Stopped:
             self.stopped = True
 
-    async def _answer(self, unit: Unit, *, urgent: bool) -> Sequence[AnyRow]:
-        rows = await self._rows(unit.kind, unit, urgent=urgent)
+    def _answer(self, unit: Unit, *, urgent: bool) -> Awaitable[Sequence[AnyRow]]:
         if unit.kind.unreadable is not None:
-            for _ in range(MORE_LOOKS):  # a row that was spoiled on its way is whole the next time
-                if unit.kind.unreadable not in rows:
-                    break
-                rows = await self._rows(unit.kind, unit, urgent=urgent)
+            return self._readable_rows(unit, urgent=urgent)
+        return self._rows(unit.kind, unit, urgent=urgent)
+
+    async def _readable_rows(self, unit: Unit, *, urgent: bool) -> Sequence[AnyRow]:
+        """The rows as the last look shows them: one that was spoiled on its way is whole the next time."""
+        rows = await self._rows(unit.kind, unit, urgent=urgent)
+        for _ in range(MORE_LOOKS):
+            if unit.kind.unreadable not in rows:
+                break
+            rows = await self._rows(unit.kind, unit, urgent=urgent)
         return rows
 
     async def _rows(self, kind: UnitKind[RowT], unit: Unit, *, urgent: bool) -> Sequence[RowT]:
