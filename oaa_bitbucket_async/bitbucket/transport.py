@@ -4,6 +4,7 @@ It decides nothing: no retries, no redirects, no cookies. A cookie of a load bal
 to one node of a cluster; a followed redirect could carry the credential to another origin.
 """
 
+import asyncio
 import logging
 import re
 import ssl
@@ -24,7 +25,9 @@ from yarl import URL
 from oaa_bitbucket_async import __version__
 from oaa_bitbucket_async.bitbucket import bodies
 from oaa_bitbucket_async.bitbucket.bodies import Bodies
+from oaa_bitbucket_async.bitbucket.deadlines import Deadlines
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
+from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.protocol import Answer
 from oaa_bitbucket_async.errors import ConfigurationError, WrongAddressError
 from oaa_bitbucket_async.proxies import ProxyAddress, basic, unusable
@@ -77,11 +80,13 @@ class HttpTransport:
         headers: dict[str, str] | None,
         proxy: Proxy | None,
         redact: Redact,
+        deadlines: Deadlines,
         *,
         signed: bool,
         has_certificate: bool,
     ) -> None:
         self._session = session
+        self._deadlines = deadlines
         self._signed = signed
         self._headers = CIMultiDict(headers) if headers else None
         """What each request carries beside what the session sends."""
@@ -97,6 +102,7 @@ class HttpTransport:
     async def get(self, path: str) -> Answer:
         """See Transport. Raises ConfigurationError for what no waiting mends: a certificate, a proxy's login."""
         proxy = self._proxy
+        task = self._deadlines.begin()
         try:
             response = await self._session.get(
                 self._url(path),
@@ -113,7 +119,9 @@ class HttpTransport:
             else:
                 async with response:
                     body = await self._bodies.read(path, content.iter_any(), response.content_length)
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not self._deadlines.is_late(task):
+                raise
             raise _fault(path, FaultReason.TIMEOUT, "no complete answer in time") from None
         except aiohttp.ClientConnectorError as error:
             raise self._not_connected(path, error) from None
@@ -129,6 +137,8 @@ class HttpTransport:
             raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {said}") from None
         except aiohttp.ClientError as error:
             raise _fault(path, FaultReason.DROPPED, f"not understood as HTTP: {self._words(error)}") from None
+        finally:
+            self._deadlines.end(task)
         self._answered = True
         status, headers = response.status, response.headers
         encoding = headers.get(hdrs.CONTENT_ENCODING)
@@ -252,11 +262,12 @@ async def connect(
             "User-Agent": f"oaa-bitbucket-async/{__version__}",
             **({} if proxy else headers),  # aiohttp shows a proxy what the session sends
         },
-        timeout=aiohttp.ClientTimeout(total=request_timeout, sock_connect=min(CONNECT_TIMEOUT, request_timeout)),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT, request_timeout)),
         auto_decompress=False,
     )
     # aiohttp would send a GET once more when a kept connection turns out to be closed: past the gate and uncounted
     session._retry_connection = False
+    deadlines = Deadlines(request_timeout, LoopClock())
     async with session:
         transport = HttpTransport(
             session,
@@ -264,11 +275,15 @@ async def connect(
             headers if proxy else None,
             proxy,
             redact or (Redactor() if login is None else Redactor([login.secret], user=login.user)),
+            deadlines,
             signed=login is not None,
             has_certificate=tls.client_cert is not None,
         )
         told = _log.isEnabledFor(logging.DEBUG)
-        yield _Told(transport, "" if login is not None else " without a login") if told else transport
+        try:
+            yield _Told(transport, "" if login is not None else " without a login") if told else transport
+        finally:
+            deadlines.close()
 
 
 def ssl_context(tls: Tls) -> ssl.SSLContext:

@@ -8,7 +8,9 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from oaa_bitbucket_async.bitbucket.deadlines import Deadlines
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
+from oaa_bitbucket_async.bitbucket.pacing.clock import LoopClock
 from oaa_bitbucket_async.bitbucket.transport import HttpTransport
 from oaa_bitbucket_async.errors import WrongAddressError
 from oaa_bitbucket_async.redaction import Redactor
@@ -36,7 +38,14 @@ def through_resolver(code: int, *, signed: bool = True) -> Exception:
         connector = aiohttp.TCPConnector(resolver=_Resolver(code))
         async with aiohttp.ClientSession(connector=connector) as session:
             transport = HttpTransport(
-                session, URL("http://gone"), {}, None, Redactor(), signed=signed, has_certificate=False
+                session,
+                URL("http://gone"),
+                {},
+                None,
+                Redactor(),
+                Deadlines(30.0, LoopClock()),
+                signed=signed,
+                has_certificate=False,
             )
             with pytest.raises((Fault, WrongAddressError)) as caught:
                 await transport.get("/x")
@@ -65,7 +74,14 @@ def test_once_there_was_an_answer_a_name_that_is_gone_passes() -> None:
             connector = aiohttp.TCPConnector(resolver=_Resolver(socket.EAI_NONAME, good=1), use_dns_cache=False)
             async with aiohttp.ClientSession(connector=connector) as session:
                 transport = HttpTransport(
-                    session, URL(f"http://good:{server.port}"), {}, None, Redactor(), signed=True, has_certificate=False
+                    session,
+                    URL(f"http://good:{server.port}"),
+                    {},
+                    None,
+                    Redactor(),
+                    Deadlines(30.0, LoopClock()),
+                    signed=True,
+                    has_certificate=False,
                 )
                 assert (await transport.get("/x")).status == 200
                 with pytest.raises(Fault, match="there is no host with this name"):
