@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.bitbucket import client as client_module
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
-from oaa_bitbucket_async.bitbucket.protocol import Answer
-from oaa_bitbucket_async.bitbucket.rows import User
+from oaa_bitbucket_async.bitbucket.protocol import MOST_ROWS, Answer, next_start
+from oaa_bitbucket_async.bitbucket.rows import Page, User
 from tests.bitbucket.answers import API, Wire, client_of, ok, page
 from tests.examples import examples
 from tests.virtual_clock import run_virtual
@@ -67,6 +67,36 @@ class Listed:
                 self.rows.insert(row * place % (len(self.rows) + 1), row)
             else:
                 self.lasting.discard(row)
+
+
+# --- where the next page begins -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("following", "start"), [(1000, 0), (7, 3), (4, 3), (10**9, 3)])
+def test_the_next_page_begins_where_this_one_says(following: int, start: int) -> None:
+    assert next_start(LISTING.path, Page([], is_last_page=False, next_page_start=following), start) == following
+
+
+@pytest.mark.parametrize("following", [None, 0, 3, 25, -1])
+def test_after_the_last_page_there_is_none(following: int | None) -> None:
+    assert next_start(LISTING.path, Page([], is_last_page=True, next_page_start=following), 3) is None
+
+
+@pytest.mark.parametrize("following", [None, 3, 2, 0, -1])
+def test_a_page_that_leads_nowhere_is_a_fault(following: int | None) -> None:
+    with pytest.raises(Fault) as caught:
+        next_start(LISTING.path, Page([], is_last_page=False, next_page_start=following), 3)
+    assert caught.value.reason is FaultReason.PAGING
+
+
+def test_a_page_with_more_rows_than_can_be_asked_for_is_no_page() -> None:
+    assert next_start("/x", Page(values=[1] * MOST_ROWS, is_last_page=True), 0) is None
+    with pytest.raises(Fault, match="more than were asked for") as caught:
+        next_start("/x", Page(values=[1] * (MOST_ROWS + 1), is_last_page=True), 0)
+    assert caught.value.reason is FaultReason.BAD_SHAPE
+
+
+# --- passes over a listing ---------------------------------------------------------------------------------------
 
 
 def read(serve: Callable[[str], Answer]) -> list[list[int]]:
