@@ -140,5 +140,5 @@ def explain(error: OSError, path: Path) -> CollectorError:
     if error.errno == errno.ENOENT:
         return ConfigurationError(what, f"Create the folder {path.parent} first, or choose another one.")
     return ConfigurationError(
-        what, f"Choose a place that this user may write to, or give it the right on {path.parent}."
+        what, f"Choose a place that this user can write to, or give the user that right on {path.parent}."
     )

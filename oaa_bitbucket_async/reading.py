@@ -235,7 +235,7 @@ def _warn_of_neighbours(folder: Path) -> None:
     others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid not in groups)
     if others or found.st_uid not in (os.geteuid(), 0):
         _log.warning(
-            "--state-dir (OAA_STATE_DIR): others than this user may write to %s (mode %o, owner %d): they can delete "
+            "--state-dir (OAA_STATE_DIR): other users can write to %s (mode %o, owner %d) and delete "
             "what an unfinished run and the last upload have left there; use a folder that only this user may write to",
             folder,
             stat.S_IMODE(found.st_mode),

@@ -35,9 +35,9 @@ def bitbucket_base(text: str) -> tuple[str, list[str]]:
     """The base URL without a trailing slash, and warnings. Raises AddressError."""
     parts = _split(text, "https://bitbucket.example.com")
     base, cut = _base(parts, _PAGES)
-    warnings = [f"only {base} of it is the base URL; the rest was left off."] if cut else []
+    warnings = [f"only {base} of it is the base URL; the rest was ignored."] if cut else []
     if parts.scheme == "http":
-        warnings.append("http:// sends the credential and all that is read in clear; use https:// if you can.")
+        warnings.append("http:// sends the credential and all data unencrypted; use https:// if you can.")
     return base, warnings
 
 
@@ -47,7 +47,7 @@ def veza_base(text: str) -> tuple[str, list[str]]:
     if parts.scheme == "http":
         raise AddressError("must be https://; Veza is not reached over http.")
     base, cut = _base(parts, _VEZA_PAGES)
-    return base, [f"only {base} of it is the base URL; the rest was left off."] if cut else []
+    return base, [f"only {base} of it is the base URL; the rest was ignored."] if cut else []
 
 
 def _split(text: str, example: str) -> SplitResult:

@@ -29,7 +29,7 @@ def test_each_part_is_made_whatever_becomes_of_the_others(tmp_path: Path, caplog
     assert 'oaa_bitbucket_exit_code{bitbucket="h"} 3.0' in metrics.read_text()
     assert report.figures["instance"] == "h"
     said = [record.getMessage() for record in caplog.records]
-    assert said[0].startswith("the summary could not be made. The run's result stands.")
+    assert said[0].startswith("the summary could not be made. The result of the run is not affected.")
     assert said[1].startswith(f"--report (OAA_REPORT): {page.with_name('r.failed.html')} could not be written")
 
 

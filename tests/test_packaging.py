@@ -112,7 +112,7 @@ def test_the_installed_wheel_works_away_from_the_checkout(built: Path, tmp_path:
     assert Path(where.strip()).is_relative_to(installed)
     assert _run([program, "--version"], tmp_path) == f"oaa-bitbucket-async {PROJECT['version']}\n"
     assert "--bitbucket-url" in _run([program, "--help"], tmp_path)
-    assert "the main job" in _run([program, "demo", "--repositories", "20"], tmp_path)
+    assert "a complete run" in _run([program, "demo", "--repositories", "20"], tmp_path)
     payload = json.loads((tmp_path / "demo-payload.json").read_text(encoding="utf-8"))
     assert payload["applications"]
 

@@ -59,7 +59,7 @@ class Capabilities:
         found = []
         if self.global_permissions == "effective":
             why = (
-                "a token never carries the right to read them"
+                "a token never has the right to read them"
                 if self.login == "token"
                 else f"{self.user} is no Bitbucket administrator"
             )
@@ -71,19 +71,19 @@ class Capabilities:
         if self.administrator is False:
             found.append(
                 f"{self.user or 'The account'} is no Bitbucket administrator: projects and repositories that it can't "
-                "see are not in the payload, and nothing tells that they are missing. Give the account the global "
+                "see are not in the payload, and nothing shows that they are missing. Give the account the global "
                 "permission Admin (a token of it then reaches everything)."
             )
         if self.administrator is None:
-            why = "answers do not tell its name" if self.user is None else f"no user named {self.user} is listed"
+            why = "answers do not contain its name" if self.user is None else f"no user named {self.user} is listed"
             found.append(
-                f"Whether the account is a Bitbucket administrator can't be told: {why}. If it is none, projects and "
-                "repositories that it can't see are not in the payload, and nothing tells that they are missing. Make "
+                f"Whether the account is a Bitbucket administrator is unknown: {why}. If it is none, projects and "
+                "repositories that it can't see are not in the payload, and nothing shows that they are missing. Make "
                 "sure that it has the global permission Admin."
             )
         if self.header_stripped:
             found.append(
-                "Answers lack the X-AUSERNAME header (a proxy removes it), so the login is proven again at intervals "
+                "Answers lack the X-AUSERNAME header (a proxy removes it), so the login is checked at intervals "
                 "instead of on every answer. Let the header pass to have each answer checked."
             )
         return found

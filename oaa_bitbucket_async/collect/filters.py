@@ -99,8 +99,8 @@ class Filters:
         for flag, pattern, known in (*self._of_chosen(earlier), *self._of_excluded(earlier)):
             if known:
                 warnings.append(
-                    f"{flag}: {pattern} matches no project any more; the last upload had it. Drop it if the project "
-                    "was deleted."
+                    f"{flag}: {pattern} matches no project any more, but the last upload had it. Remove it if the "
+                    "project was deleted."
                 )
             else:
                 what = "project with a repository" if pattern.startswith("~") else "project"  # how those are found
@@ -132,7 +132,7 @@ class Filters:
     def _nearest(self, pattern: str) -> str:
         """The keys that look most like it; a few of all keys where none does."""
         if not self._keys:
-            return ": this account can see none at all"
+            return "; this account can't see any project"
         known = {key.upper(): key for key in sorted(self._keys)}
         close = get_close_matches(re.sub(r"[^\w~.-]", "", pattern.upper()), known, n=_NEAREST, cutoff=0.5)
         if close:

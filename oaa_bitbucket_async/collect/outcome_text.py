@@ -13,7 +13,7 @@ def entry_of(unit: Unit, snapshot: Snapshot, problem: RequestProblem | None) -> 
     """The ledger's entry for a unit that did not end *ok*. `problem` None: gone, and confirmed to be."""
     what = unit.kind.what.format(_name(unit, snapshot))
     if problem is None:
-        return Entry(unit, Outcome.GONE, what, "deleted while the run was under way", "")
+        return Entry(unit, Outcome.GONE, what, "deleted during the run", "")
     outcome = Outcome.DENIED if isinstance(problem, Denied) else Outcome.FAILED
     return Entry(unit, outcome, what, str(problem), _advice(unit, problem), cause=_cause(problem))
 
@@ -94,5 +94,5 @@ def _advice(unit: Unit, problem: RequestProblem) -> str:
         return "Give the account the global permission Admin."
     if isinstance(problem, Fault):
         look = f" Look for request {problem.request_id} in the server's log." if problem.request_id else ""
-        return f"Run again: a fault like this can pass.{look}"
-    return "Run again; if it comes back, please report it with the request id."
+        return f"Run again, since a failure like this can pass.{look}"
+    return "Run again. If it stays, please report it with the request id."

@@ -38,7 +38,7 @@ Grants = Sequence[rows.UserGrant] | Sequence[rows.GroupGrant]
 PublicAccess = Literal["on", "off", "unknown", "none flagged"]
 """Whether anybody may read what is called public: the instance's switch "Allow public access" (DESIGN.md rule 12).
 
-`none flagged`: nothing is called public, so that nobody asked. `unknown`: it could not be told.
+`none flagged`: nothing is marked public, so that nobody asked. `unknown`: it could not be told.
 """
 
 

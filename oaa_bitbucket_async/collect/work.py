@@ -231,7 +231,7 @@ class Work:
         """The subject was nowhere long enough to be asked about it there."""
         self.forget(subject)
         unit = first_unit_of(subject)
-        text = "it was renamed or moved again and again while the run was under way"
+        text = "it was renamed or moved again and again during the run"
         problem = Rejected(self._snapshot.path(subject), text)
         self._ledger.record(entry_of(unit, self._snapshot, problem))
 

@@ -125,13 +125,13 @@ def _refusal(answer: VezaAnswer, value: object, redact: Redact) -> CallError:
 def _advice(status: int) -> str:
     match status:
         case 401 | 403:
-            return "Check VEZA_API_KEY: it may be revoked or expired, or lack the right to push OAA data."
+            return "Check VEZA_API_KEY: it may be revoked or expired, or may not push OAA data."
         case 404:
-            return "Check --veza-url: it is Veza's host alone, as https://HOST."
+            return "Check --veza-url: it should be https://HOST, without a path."
         case 413:
             return "The payload is too large for Veza or for a proxy on the way."
         case _:
-            return "Veza's answer says what it does not accept; give its support the request id."
+            return "Veza's answer says what it does not accept. Report the request id to Veza's support."
 
 
 def _decoded(body: bytes) -> object:

@@ -33,17 +33,17 @@ class Code(StrEnum):
 
 _PHRASES: Mapping[Code, str] = MappingProxyType(
     {
-        Code.PROJECTS_UNKNOWN: "projects of which only the id is known",
+        Code.PROJECTS_UNKNOWN: "projects known only by their id",
         Code.PROJECTS_UNLISTED: "projects with grants that no listing shows, left out",
         Code.REPOSITORIES_UNLISTED: "repositories with grants that no listing shows, left out",
-        Code.USERS_UNKNOWN: "users of whom only the id is known",
-        Code.GROUPS_UNKNOWN: "groups that neither a listing nor a grant shows",
+        Code.USERS_UNKNOWN: "users known only by their id",
+        Code.GROUPS_UNKNOWN: "groups that no listing and no grant shows",
         Code.USER_TYPE_UNKNOWN: "users of a type that this version does not know, uploaded without a type",
         Code.USERS_UNLISTED: "users that hold a grant and are not listed (deleted or renamed?)",
         Code.GROUPS_UNLISTED: "groups that hold a grant and are not listed (deleted or renamed?)",
         Code.TIMES_OUT_OF_RANGE: "times that are out of range, left out",
         Code.NAMES_ALIKE: "users whose names differ only in case, kept apart by their ids",
-        Code.KEYS_OF_SEVERAL: "keys that the server tells of several users, left out",
+        Code.KEYS_OF_SEVERAL: "keys that the server shows for several users, left out",
         Code.PERMISSIONS_UNKNOWN: "permissions that this version does not know, uploaded as Uncategorized",
     }
 )

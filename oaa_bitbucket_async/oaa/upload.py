@@ -83,7 +83,7 @@ class UploadResult:
         """More for people: where it is, or why it is not there."""
         if self.outcome != "uploaded":
             return self.reason
-        return f"data source {self.data_source}" + (", parsed by Veza" if self.parsed else "")
+        return f"data source {self.data_source}" + (", processed by Veza" if self.parsed else "")
 
 
 def default_policy(*, at_most: int | None = None) -> RetryPolicy:
@@ -284,7 +284,7 @@ class _Push:
                 row = await ask(self._client, self._policy, "the data source's status", look) or {}
             except (VezaFailingError, VezaRefusedError, VezaUnreachableError) as error:
                 _log.warning(
-                    "Veza took the payload, and whether it could parse it can't be told: %s",
+                    "Veza accepted the payload, but it is unknown whether Veza could process it: %s",
                     error,
                     extra=event(Event.VEZA_PARSING_UNKNOWN, data_source=name),
                 )
@@ -302,8 +302,8 @@ class _Push:
                 )
             if settled and not tells_times(row):
                 _log.warning(
-                    "Veza has %r as SUCCESS, as before the upload, and does not say when it parsed it: "
-                    "whether that is this upload can't be told",
+                    "Veza shows %r as SUCCESS, as before the upload, and does not say when it processed it, so it is "
+                    "unknown whether that is this upload",
                     name,
                     extra=event(Event.VEZA_PARSING_UNKNOWN, data_source=name),
                 )

@@ -12,10 +12,10 @@ State = Literal["collected", "partly visible", "not visible", "incomplete"]
 _EXAMPLES = 3
 _MANY = {"project": "projects", "user": "users", "repository": "repositories"}
 _OF_ADMINISTRATOR = (
-    "those of other users need the global permission Admin, which no token carries: sign in with BITBUCKET_USER and "
+    "those of other users need the global permission Admin, which no token has: sign in with BITBUCKET_USER and "
     "the password of an administrator"
 )
-_OF_PLACE = "Admin on them shows them, if this server has such a thing, in a form that is known"
+_OF_PLACE = "the account needs Admin on them, and the server must support them in a known form"
 
 
 def property_name(include: Include) -> str:

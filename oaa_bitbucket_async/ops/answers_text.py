@@ -59,7 +59,7 @@ def show_who(answer: WhoCan, limit: int, console: Console) -> None:
     heading = f"{_people(able)} can {_VERBS[answer.level]} {answer.place}{aside}"
     console.print(Text(escape(heading), style="bold"), soft_wrap=True)
     if not answer.collected:
-        console.print(Text("Not all of it could be read: there may be more.", style="yellow"), soft_wrap=True)
+        console.print(Text("Part of it could not be read, so there may be more.", style="yellow"), soft_wrap=True)
     if answer.people:
         table = _table("Person", "Highest", "How")
         for person in answer.people[:limit]:

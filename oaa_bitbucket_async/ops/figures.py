@@ -39,10 +39,10 @@ def rows_of(result: RunResult, figures: Iterable[Figure]) -> list[tuple[str, str
 def public_access_text(public_access: PublicAccess) -> str:
     """What the instance's switch means for what is called public, in a few words."""
     return {
-        "on": "on: everybody may read what is called public",
-        "off": "off: a public flag gives nobody anything",
-        "unknown": "could not be told: taken to be on",
-        "none flagged": "nothing is called public",
+        "on": "on: everybody can read what is marked public",
+        "off": "off: a public mark gives nobody access",
+        "unknown": "unknown: treated as on",
+        "none flagged": "nothing is marked public",
     }[public_access]
 
 
@@ -128,8 +128,12 @@ def _veza_report_text(result: RunResult) -> str | None:
     if report is None:
         return None
     if report.outcome == "failed":
-        return "failed: the upload is not touched by that"
-    lacking = "need --include" if result.counts.projects and result.counts.repositories else "look at what is not there"
+        return "failed: the upload is not affected"
+    lacking = (
+        "need --include"
+        if result.counts.projects and result.counts.repositories
+        else "look at what the instance does not have"
+    )
     waiting = f", {len(report.absent)} more {lacking}" if report.absent else ""
     return f"{report.outcome}: {report.name}, {len(report.queries)} queries{waiting}"
 
@@ -257,7 +261,7 @@ HOW_IT_WENT = (
         text=_retries_text,
         metric=Metric(
             "retries",
-            "Requests that were sent again, by what ended the try before.",
+            "Requests that were sent again, by what ended the attempt before.",
             ("reason",),
             lambda r: {(str(reason),): r.requests.retries[reason] for reason in FaultReason},
         ),
@@ -281,7 +285,7 @@ HOW_IT_WENT = (
         heading="Outages",
         value=lambda r: r.pacing.outages,
         text=_outages_text,
-        metric=Metric("outages", "Times at which nothing was answered any more."),
+        metric=Metric("outages", "Periods in which nothing was answered."),
     ),
     Figure(
         key="outage_seconds",
@@ -293,8 +297,8 @@ HOW_IT_WENT = (
         key="resumed",
         heading="Resumed",
         value=lambda r: r.resumed,
-        text=lambda r: f"{r.resumed:,} answers taken over from an unfinished run" if r.resumed else None,
-        metric=Metric("resumed_units", "Answers taken over from an unfinished run."),
+        text=lambda r: f"{r.resumed:,} answers reused from an interrupted run" if r.resumed else None,
+        metric=Metric("resumed_units", "Answers reused from an interrupted run."),
     ),
     *FRESHNESS,
     Figure(

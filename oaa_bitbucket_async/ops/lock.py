@@ -69,7 +69,7 @@ def _acquire(path: Path) -> BaseFileLock | None:
         ) from None
     except (OSError, NotImplementedError, CollectorError) as error:
         _log.warning(
-            "no lock at %s (%s): nothing keeps a second run from working on this instance",
+            "no lock at %s (%s): nothing stops a second run from working on this instance",
             path,
             error,
             extra=event(Event.LOCK_UNAVAILABLE),
@@ -86,12 +86,12 @@ def _introduce(about: Path, holder: LockHolder) -> None:
     try:
         write_whole(about, msgspec.json.encode(holder))
     except CollectorError as error:
-        _log.debug("a second run will not be told who holds the lock: %s", error)
+        _log.debug("a second run can't see who holds the lock: %s", error)
 
 
 def _describe(about: Path) -> str:
     try:
         holder = msgspec.json.decode(read_ours(about), type=LockHolder)
     except (OSError, CollectorError, msgspec.MsgspecError):
-        return "it has not said who it is"
+        return "it did not leave its name"
     return f"process {holder.pid} on {holder.host}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC"

@@ -48,7 +48,7 @@ def write_metrics(path: Path, result: RunResult) -> None:
         write_whole(path, generate_latest(registry), mode=FOR_ALL_TO_READ)
     except CollectorError as error:
         _log.warning(
-            "--metrics-file (OAA_METRICS_FILE): %s The run's result stands.",
+            "--metrics-file (OAA_METRICS_FILE): %s The result of the run is not affected.",
             error.message,
             extra=event(Event.METRICS_FAILED),
         )
@@ -93,7 +93,7 @@ def _last_values(path: Path, instance: str) -> dict[str, float]:
         return {}
     except (CollectorError, ValueError) as error:
         _log.warning(
-            "the time of the last success could not be taken over from %s: %s",
+            "the time of the last success could not be read from %s: %s",
             path,
             error,
             extra=event(Event.METRICS_FAILED),

@@ -106,7 +106,7 @@ class Meter:
             return f"the server asked for a pause: {duration_text(self.pacer.pause_left)} left"
         quiet = now - self._answered_at
         if self.pacer.in_outage:
-            return f"the server does not answer, for {duration_text(quiet)}: asking now and then"
+            return f"the server has not answered for {duration_text(quiet)}: asking now and then"
         if self.counts.set_aside:
             return f"not answered, one is tried now and then: {', '.join(sorted(self.counts.set_aside))}"
         if quiet > _QUIET and (self.pacer.in_flight or self.pacer.waiting):
@@ -186,7 +186,7 @@ async def _show(console: Console, meter: Meter) -> None:
                 display.refresh()
                 await asyncio.sleep(REFRESH)
     except OSError as error:  # the terminal is gone; the crawl is not
-        _log.debug("no progress display any more: %s", error)
+        _log.debug("the progress display has stopped: %s", error)
 
 
 def picture(meter: Meter, now: float, width: int) -> RenderableType:

@@ -71,8 +71,8 @@ def _plan(result: RunResult) -> Changes | None:
 def _the_rest(result: RunResult) -> str:
     last = shlex.quote(str(result.compared_with))
     payload = "PAYLOAD" if result.saved is None else shlex.quote(str(result.saved))
-    how = "" if result.saved is not None else ", with the PAYLOAD that --save-json leaves"
-    return f"`oaa-bitbucket-async diff {last} {payload}` shows all of it{how}."
+    how = "" if result.saved is not None else ", with the PAYLOAD that --save-json writes"
+    return f"`oaa-bitbucket-async diff {last} {payload}` shows all changes{how}."
 
 
 def _shown(result: RunResult) -> list[Figure]:

@@ -13,7 +13,7 @@ def verdict(result: RunResult) -> tuple[str, str]:
         lacking = f", without {_parts(result)} that could not be read" if result.missing else ""
         return (INCOMPLETE if lacking else GOOD), f"Uploaded {_what(result)}{lacking}{_changed(result)}"
     if upload is not None and upload.outcome == "unchanged":
-        return GOOD, f"Nothing to send, Veza has it already: {_what(result)}"
+        return GOOD, f"Nothing to send, Veza already has it: {_what(result)}"
     if upload is not None and upload.outcome == "dry run":
         lacking = f", without {_parts(result)} that could not be read" if result.missing else ""
         would = _changed(result, would="would be ")
@@ -21,7 +21,7 @@ def verdict(result: RunResult) -> tuple[str, str]:
     if result.cut_short:
         return BAD, f"Stopped after {duration_text(result.duration)}, nothing uploaded{_how_far(result)}"
     if upload is not None and upload.outcome == "refused":
-        return BAD, f"Not uploaded, Veza did not take it: {_what(result)}"
+        return BAD, f"Not uploaded, Veza refused it: {_what(result)}"
     if result.missing:
         return BAD, f"Not uploaded, {_parts(result)} could not be read in {duration_text(result.duration)}"
     reason = f", {upload.reason}" if upload is not None and upload.reason else ""

@@ -68,7 +68,7 @@ class CheckReport:
         """Who answers, and whom it takes us for."""
         self.tell("Bitbucket", f"{url}, version {found.version}", url=url, version=found.version)
         how = "user name and password" if found.login == "basic" else "HTTP access token"
-        name = found.user or "(the server does not tell the name)"
+        name = found.user or "(the server does not say the name)"
         self.tell("Signed in", f"as {name}, by {how}", user=found.user, login=found.login)
         [rights] = [words for words, administrator in _RIGHTS if administrator is found.administrator]
         self.tell("Rights", rights, administrator=found.administrator)
@@ -85,7 +85,7 @@ class CheckReport:
         elif not rate.enabled:
             words = "none"
         elif rate.exempt or rate.bucket is None:
-            words = "switched on, but this account is exempt"
+            words = "on, but this account is exempt"
         else:
             words = f"{rate.bucket.capacity} requests at once, then {rate.bucket.fill_rate} a second"
             limit = {"capacity": rate.bucket.capacity, "fill_rate": rate.bucket.fill_rate}

@@ -155,7 +155,7 @@ async def _look_at_public_access(report: CheckReport, session: Session, estimate
     words = {
         "on": f"access is {public_access_text('on')}",
         "off": f"access is {public_access_text('off')}",
-        "unknown": "whether access is on can't be told: a run keeps what the last upload said, else takes it to be on",
+        "unknown": "unknown whether it is on: a run keeps what the last upload said, or else treats it as on",
         "none flagged": public_access_text("none flagged"),
     }
     report.tell("Public", words[public_access], public_access=public_access)

@@ -150,14 +150,14 @@ async def _take_up(journal: Journal, crawl: Crawl, now: float) -> None:
     async for item in journal.replay():
         count += crawl.resume(item, now) and item.last
     _log.info(
-        "taking up the run that began %.0f s ago: %d answers are kept and not asked for again",
+        "continuing the run that began %.0f s ago: %d answers are reused",
         journal.age,
         count,
         extra=event(Event.RESUMED, answers=count, age_seconds=round(journal.age)),
     )
     if journal.outdated:
         _log.info(
-            "%d answers are older than the resume window of %.0f s, and asked for again",
+            "%d answers are older than the resume window of %.0f s and are asked for again",
             journal.outdated,
             journal.window,
             extra=event(Event.RESUMED, outdated=journal.outdated),
@@ -171,7 +171,7 @@ async def _start_from(base: Base, journal: Journal, crawl: Crawl) -> None:
             count += 1
             await journal.ready()
     _log.info(
-        "starting from the last upload: %d of its answers are kept and not asked for again",
+        "starting from the last upload: %d of its answers are reused",
         count,
         extra=event(Event.BASE_TAKEN, answers=count),
     )
@@ -184,10 +184,10 @@ def why_not_resumed(settings: Settings, capabilities: Capabilities, journal: Jou
     if capabilities.header_stripped:
         return (
             "asks for everything again, because answers lack the X-AUSERNAME header: "
-            "what an earlier run read can't be trusted"
+            "what an earlier run read can't be verified"
         )
     if not journal.active:  # what could be written before it failed is taken up
-        return "may ask for everything again, because what was answered could not be kept in --state-dir"
+        return "may ask for everything again, because the answers could not be kept in --state-dir"
     return None
 
 
@@ -197,5 +197,5 @@ def how_to_go_on(settings: Settings, capabilities: Capabilities, journal: Journa
         return f"Run again: it {why}."
     return (
         f"Run again with the same settings within {settings.state.resume_window / 3600:.1f} hours: "
-        "it goes on from here and asks only for what is missing."
+        "it continues from here and asks only for what is missing."
     )

@@ -44,7 +44,7 @@ from oaa_bitbucket_async.settings import (
 _FEW_CHANGES = 4
 _PLACE, _ITS_PATH = re.compile("<(?:Project|Repository) ([^>]+)>"), r"\1"
 _FOR_REAL = """
-That was the main job, with nothing left out but the real servers. For yours,
+That was a complete run, except for the real servers. To run it on yours,
 with an HTTP access token (Project admin) of a Bitbucket administrator:
 
   export BITBUCKET_URL=https://bitbucket.example.com VEZA_URL=example.vezacloud.com

@@ -74,16 +74,16 @@ def _check_scope(scope: Scope, head: Head | None, max_removed: float | None) -> 
         return [
             Notice(
                 Event.SCOPE_LIMITED,
-                f"this part ({part}) is not all that the last upload had ({' '.join(scope_words(before))}): what "
-                f"{less} leaves out disappears in Veza, and counts for --max-removed",
+                f"this part ({part}) is smaller than the last upload's ({' '.join(scope_words(before))}): what {less} "
+                "leaves out disappears from Veza and counts for --max-removed",
             )
         ]
     if max_removed is None:
         return [
             Notice(
                 Event.SCOPE_LIMITED,
-                f"the last upload was of the whole instance and this one is of a part ({part}): the rest disappears in "
-                "Veza, as --max-removed off allows",
+                f"the last upload covered the whole instance and this one covers a part ({part}): the rest disappears "
+                "from Veza, as --max-removed off allows",
             )
         ]
     was = "covered the whole instance" if head.target is not None else "does not say what it covered"
@@ -108,8 +108,8 @@ def unknown_upload(last: LastUpload | None, data_source: str, scope: Scope) -> N
     where = f" in {last.path.parent}" if last is not None else ""
     return Notice(
         Event.LAST_UPLOAD_UNKNOWN,
-        f"Veza has the data source {data_source!r} already, and no earlier upload to it is known{where}: nothing tells "
-        f"what is removed by an upload that replaces it{part}",
+        f"Veza already has the data source {data_source!r}, but no earlier upload to it is known{where}: it is unknown "
+        f"what an upload that replaces it{part} removes",
     )
 
 

@@ -42,4 +42,4 @@ async def remember(mark: Path) -> None:
     try:
         await asyncio.to_thread(write_whole, mark, b"")
     except CollectorError as error:
-        _log.debug("that this URL is good can't be kept: %s", error)
+        _log.debug("the state folder can't remember that this URL works: %s", error)

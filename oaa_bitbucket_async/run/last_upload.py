@@ -82,7 +82,7 @@ class LastUpload:
             changes = await asyncio.to_thread(compare_with_file, self.path, payload.compressed)
         except (FileNotFoundError, NotADirectoryError):
             _log.info(
-                "no earlier upload to this data source is known in %s: nothing to compare with",
+                "no earlier upload to this data source in %s: nothing to compare with",
                 self.path.parent,
                 extra=event(Event.NO_LAST_UPLOAD, folder=str(self.path.parent)),
             )
@@ -101,7 +101,7 @@ class LastUpload:
                 f"Repair or delete {self.path}; the next upload replaces it.",
             ) from None
         _log.warning(
-            "the last upload can't be compared with; this one takes its place: %s",
+            "the last upload can't be read, so nothing is compared; this one replaces it: %s",
             error.message,
             extra=event(Event.LAST_UPLOAD_UNREADABLE),
         )
@@ -113,7 +113,7 @@ class LastUpload:
             await asyncio.to_thread(write_whole, self.path, payload.compressed)
         except CollectorError as error:
             _log.warning(
-                "the payload was uploaded, but could not be kept for the next run to compare with: %s",
+                "the payload was uploaded, but it could not be kept for the next run to compare with: %s",
                 error,
                 extra=event(Event.LAST_UPLOAD_NOT_KEPT),
             )

@@ -90,7 +90,7 @@ async def _locked(
         secure(settings.state.directory)
         async with open_session(settings, epoch) as session:
             reporter.session = session
-            with step(reporter.console, settings.output, "Asking Bitbucket who we are"):
+            with step(reporter.console, settings.output, "Signing in to Bitbucket"):
                 capabilities = await session.examine()
             await remember(known_path(settings.state.directory, settings.bitbucket_url))
             introduce(settings, capabilities)
@@ -102,7 +102,7 @@ async def _locked(
                     step(reporter.console, settings.output, "Checking Veza's key"),
                 ):
                     await check_veza(settings.veza)
-            with step(reporter.console, settings.output, "Looking at the last upload and the scope"):
+            with step(reporter.console, settings.output, "Reading the last upload"):
                 notices = await before_crawl(session)
             for notice in notices:
                 notice.log()
@@ -189,7 +189,7 @@ def introduce(settings: Settings, capabilities: Capabilities) -> None:
         "Bitbucket %s at %s, signed in as %s by %s",
         capabilities.version,
         settings.bitbucket_url,
-        capabilities.user or "a user whose name the server does not tell",
+        capabilities.user or "a user whose name the server does not say",
         "password" if capabilities.login == "basic" else "token",
         extra=event(
             Event.SIGNED_IN,
@@ -221,7 +221,7 @@ async def _deliver(
     await _list_missing(settings, reporter)
     last = LastUpload.of_run(settings)
     await settle_public_access(snapshot, last, result)
-    with step(reporter.console, settings.output, "Counting what was found"):
+    with step(reporter.console, settings.output, "Building the payload"):
         await reporter.crawled(snapshot, settings.identity)
     lacking = not ledger.complete and not (settings.allow_partial and ledger.listings_complete)
     if lacking and (settings.output.save_json is None or not ledger.listings_complete):
@@ -249,7 +249,7 @@ async def _deliver(
     with step(reporter.console, settings.output, "Looking at the last upload in Veza"):
         unchanged = ledger.complete and await this_round.still_stands(payload)
     if unchanged:
-        result.upload = UploadResult(outcome="unchanged", reason="Veza has it already, so nothing was sent")
+        result.upload = UploadResult(outcome="unchanged", reason="Veza already has it, so nothing was sent")
         return
     with step(reporter.console, settings.output, "Uploading to Veza"):
         await _upload(settings, delivery)
@@ -262,7 +262,7 @@ async def _build(settings: Settings, result: RunResult, snapshot: Snapshot) -> P
     try:
         return await asyncio.to_thread(build_payload, snapshot, identity=settings.identity, target=target)
     except LostGrantsError as error:
-        result.upload = UploadResult(outcome="not uploaded", reason="grants are missing in the payload")
+        result.upload = UploadResult(outcome="not uploaded", reason="the payload lacks grants")
         kept = await _keep(settings, error.payload, result, suffix=INCOMPLETE_SUFFIX)
         error.advice += f" {kept.told}" + (" Do not upload it." if kept.path else "")
         raise
@@ -315,7 +315,9 @@ async def _list_missing(settings: Settings, reporter: Reporter) -> None:
     try:
         await asyncio.to_thread(write_missing, path, result.missing, reporter.redact)
     except (CollectorError, OSError) as error:
-        _log.warning("what is missing can't be listed in a file: %s", error, extra=event(Event.MISSING_NOT_LISTED))
+        _log.warning(
+            "the list of what is missing can't be written to a file: %s", error, extra=event(Event.MISSING_NOT_LISTED)
+        )
     else:
         result.missing_file = path if result.missing else None
 

@@ -41,10 +41,10 @@ async def settle_public_access(snapshot: Snapshot, last: LastUpload | None, resu
 
 
 _KEPT = (
-    "whether public access is on could not be told, since requests without a login are not answered by Bitbucket "
-    "itself: it is taken to be {}, as in the last upload"
+    "it is unknown whether public access is on, since Bitbucket itself does not answer requests without a login: "
+    "it is treated as {}, as in the last upload"
 )
 _ASSUMED = (
-    "whether public access is on could not be told, since requests without a login are not answered by Bitbucket "
-    "itself, and no earlier upload tells: everyone who may sign in is shown as a reader of what is called public"
+    "it is unknown whether public access is on, since Bitbucket itself does not answer requests without a login, "
+    "and no earlier upload says it: everyone who may sign in is shown as a reader of what is marked public"
 )

@@ -127,10 +127,11 @@ def _not_worth_the_run(what: str, name: Event) -> Iterator[None]:
     try:
         yield
     except CollectorError as error:
-        _log.warning("%s: %s The run's result stands.", what, error, extra=event(name))
+        _log.warning("%s: %s The result of the run is not affected.", what, error, extra=event(name))
     except Exception:
         _log.exception(
-            "%s could not be made. The run's result stands. This is a bug: please report it with these lines.",
+            "%s could not be made. The result of the run is not affected. This is a bug: please report it with these "
+            "lines.",
             what,
             extra=event(name),
         )

@@ -36,5 +36,5 @@ async def _last_push(settings: Settings) -> str | None:
     try:
         return await last_push(settings.veza, data_source_of(settings.veza, settings.bitbucket_url))
     except CollectorError as error:
-        _log.debug("whether the last upload still stands in Veza can't be told: %s", error)
+        _log.debug("it is unknown whether the last upload still stands in Veza: %s", error)
         return None

@@ -39,7 +39,7 @@ def serve_demo(*, repositories: int, seed: int, faults: Sequence[str], bitbucket
     if unknown:
         raise ConfigurationError(
             f"--fault (OAA_DEMO_FAULTS) does not know {', '.join(map(repr, unknown))}.",
-            f"It takes {', '.join(BAD_NIGHTS)}; `--fault list` explains them.",
+            f"Known faults: {', '.join(BAD_NIGHTS)}; `--fault list` explains them.",
         )
     estate = generate(EstateShape.for_repositories(repositories, seed=seed))
     bitbucket, veza = rehearsal_servers(estate, faults, bitbucket_port, veza_port)
@@ -84,7 +84,8 @@ def _introduction(bitbucket_url: str, veza_url: str, faults: Sequence[str]) -> s
         f"A Bitbucket at {bitbucket_url} and a Veza at {veza_url}, until Ctrl-C.",
         *(f"Fault {name}: {BAD_NIGHTS[name].what}. Exit code {BAD_NIGHTS[name].end}." for name in faults),
         "",
-        "In another terminal, then `oaa-bitbucket-async --check`, and without --check to collect and upload:",
+        "Copy this into another terminal. Then run `oaa-bitbucket-async --check`, and without --check to collect and "
+        "upload:",
         "",
         *(_export(name, value) for name, value in environment.items()),
     ]

@@ -26,10 +26,10 @@ async def report_in_veza(veza: Veza, payload: Payload, uploaded: UploadResult, r
         return
     except Exception:
         _log.exception(
-            "the report in Veza could not be made; this is a bug: please report it with these lines",
+            "the report in Veza could not be created; this is a bug, please report it with these lines",
             extra=event(Event.REPORT_FAILED),
         )
-        _failed(result, "a bug, told in the log.")
+        _failed(result, "a bug; see the log.")
         return
     result.veza_report = report
     for reason in dict.fromkeys(report.refused.values()):
@@ -41,5 +41,8 @@ async def report_in_veza(veza: Veza, payload: Payload, uploaded: UploadResult, r
 
 def _failed(result: RunResult, why: str) -> None:
     result.veza_report = ReportResult(outcome="failed")
-    message = f"the report in Veza was not made: {why} The upload stands; a later run with --create-report makes it."
+    message = (
+        f"the report in Veza was not created: {why} The upload counts. A later run with --create-report creates the "
+        "report."
+    )
     result.warnings.append(Note(Code.VEZA_REPORT_FAILED, message))

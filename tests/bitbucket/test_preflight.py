@@ -147,7 +147,7 @@ def test_a_name_with_a_plus_or_a_space_is_found(header: str, name: str) -> None:
 def test_an_account_that_is_not_listed_may_be_no_administrator() -> None:
     capabilities, _ = examined({"/admin/permissions/users": DENIED, "/users?filter": ok(page([]))}, kind="token")
     assert capabilities.administrator is None
-    assert any("can't be told: no user named collector is listed" in warning for warning in capabilities.warnings())
+    assert any("is unknown: no user named collector is listed" in warning for warning in capabilities.warnings())
 
 
 def test_an_old_server_without_detailed_listings() -> None:
@@ -164,7 +164,7 @@ def test_a_proxy_that_strips_the_name_is_noticed() -> None:
     assert capabilities.user is None
     assert capabilities.administrator is None
     assert any("X-AUSERNAME" in warning for warning in capabilities.warnings())
-    assert any("can't be told: answers do not tell its name" in warning for warning in capabilities.warnings())
+    assert any("is unknown: answers do not contain its name" in warning for warning in capabilities.warnings())
     assert wire.paths.count(ROOT + PROOF) == 2, "a refusal behind such a proxy may be a lost login"
 
 

@@ -242,7 +242,7 @@ def test_without_an_upload_no_veza_settings_are_needed(build: Build, mode: str) 
     ("arguments", "word"),
     [
         (["--insecure"], "--insecure (OAA_INSECURE)"),
-        (["--bitbucket-url", "http://h"], "in clear"),
+        (["--bitbucket-url", "http://h"], "unencrypted"),
         (["--bitbucket-url", "https://h/scm/projects/A"], "https://h/scm"),
     ],
 )

@@ -55,7 +55,7 @@ def test_the_nearest_keys_are_named(pattern: str, words: str) -> None:
 
 
 def test_an_account_that_sees_nothing_is_told_so() -> None:
-    with pytest.raises(ConfigurationError, match="can see none at all"):
+    with pytest.raises(ConfigurationError, match="can't see any project"):
         judged(Scope(projects=("A",)), [])
 
 

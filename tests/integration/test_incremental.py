@@ -69,7 +69,7 @@ def test_what_veza_has_already_is_not_sent(twice: Bench, tmp_path: Path, capsys:
     for _ in range(2):
         ran = twice.run(incremental=True, output=output)
         assert (ran.code, ran.raw) == (0, [])
-    assert "Nothing to send, Veza has it already" in capsys.readouterr().err
+    assert "Nothing to send, Veza already has it" in capsys.readouterr().err
     assert re.search(r"^oaa_bitbucket_last_success_timestamp_seconds.* [1-9]", metrics.read_text(), re.MULTILINE)
 
 

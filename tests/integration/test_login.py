@@ -271,7 +271,7 @@ def test_a_token_is_warned_of_once_and_complete(bench: Benches, capsys: pytest.C
     assert application["custom_properties"]["global_permissions"] == "effective"
     said = capsys.readouterr().err
     assert said.count("effective holders") == 1
-    assert said.count("a token never carries the right") == 1
+    assert said.count("a token never has the right") == 1
 
 
 def test_rights_that_are_missing_are_named_one_by_one(bench: Benches, capsys: pytest.CaptureFixture[str]) -> None:

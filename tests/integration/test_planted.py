@@ -61,7 +61,7 @@ def test_a_pipe_in_place_of_the_holder_s_name(bench: Benches, typed: Typed) -> N
     end = typed(made)
     first.killed()
     assert end.code == 75
-    end.said("it has not said who it is")
+    end.said("it did not leave its name")
 
 
 def test_a_last_payload_that_everyone_could_write_does_not_get_past_the_guard(bench: Benches, typed: Typed) -> None:

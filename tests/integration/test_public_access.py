@@ -82,13 +82,13 @@ def test_what_can_t_be_told_stays_as_the_last_upload_had_it(bench: Benches, caps
     made.bitbucket.faults = [Fault("login-page", match="repository")]
     kept = made.run()
     assert kept.raw == off.raw
-    assert warnings(capsys).count("it is taken to be off, as in the last upload") == 1
+    assert warnings(capsys).count("it is treated as off, as in the last upload") == 1
     made.bitbucket.faults = []
     switch(made, on=True)
     on = made.run()
     made.bitbucket.faults = [Fault("login-page", match="repository")]
     assert made.run().raw == on.raw
-    assert warnings(capsys).count("it is taken to be on, as in the last upload") == 1
+    assert warnings(capsys).count("it is treated as on, as in the last upload") == 1
 
 
 def test_without_a_last_upload_that_tells_flags_count_with_a_warning(
@@ -110,14 +110,14 @@ def test_a_dry_run_without_veza_asks_too(bench: Benches, capsys: pytest.CaptureF
     made = bench(estate=estate(public_access=False))
     settings = made.settings(veza=Veza(), dry_run=True)
     assert made.run(settings).code == 0
-    assert "public access: off: a public flag gives nobody anything" in capsys.readouterr().err
+    assert "public access: off: a public mark gives nobody access" in capsys.readouterr().err
     made.bitbucket.faults = [Fault("login-page", match="repository")]
     assert made.run(settings).code == 0
-    assert "public access: could not be told: taken to be on" in capsys.readouterr().err
+    assert "public access: unknown: treated as on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("on", "words"), [(True, "access is on: everybody"), (False, "access is off: a public flag gives nobody anything")]
+    ("on", "words"), [(True, "access is on: everybody"), (False, "access is off: a public mark gives nobody access")]
 )
 def test_check_says_so_and_counts_what_it_costs(
     bench: Benches, capsys: pytest.CaptureFixture[str], on: bool, words: str
@@ -129,7 +129,7 @@ def test_check_says_so_and_counts_what_it_costs(
     assert f"Public:      {words}" in told
     assert nothing.check() == 0
     without = capsys.readouterr().out
-    assert "Public:      nothing is called public" in without
+    assert "Public:      nothing is marked public" in without
     assert requests_in(told) - requests_in(without) == made.run().requests - nothing.run().requests == (1 if on else 6)
 
 
@@ -142,7 +142,7 @@ def requests_in(text: str) -> int:
 def test_check_where_it_can_t_be_told(bench: Benches, capsys: pytest.CaptureFixture[str]) -> None:
     made = bench(faults=[Fault("login-page", match="repository")], estate=estate())
     assert made.check() == 0
-    assert "whether access is on can't be told" in capsys.readouterr().out
+    assert "unknown whether it is on" in capsys.readouterr().out
 
 
 def test_a_bitbucket_that_strips_names_is_asked_whether_nobody_is_nobody(bench: Benches) -> None:

@@ -108,7 +108,7 @@ def test_an_incomplete_run_says_so_at_the_top(bench: Benches, tmp_path: Path, pa
     assert path.exists() == partial
     safe(page, made.bitbucket.url)
     top = page.text.split("What deserves action")[0]
-    how = "and uploaded nevertheless" if partial else "nothing was uploaded"
+    how = "but uploaded" if partial else "nothing was uploaded"
     assert f"Incomplete, {how}: 2 parts could not be collected." in top
     assert page.text.split("What is missing, and why")[-1].count("user permissions of repository") == 2
 
@@ -118,7 +118,7 @@ def test_a_run_that_veza_refuses_keeps_its_report(bench: Benches, tmp_path: Path
     end = Process(made, "--report", str(path), first=NO_CHECK_OF_VEZA, VEZA_API_KEY="wrong-key").end()
     assert end.code == 5, end.err
     page = read(tmp_path / "report.failed.html")
-    assert "Everything was collected, but Veza did not take it." in page.text
+    assert "Everything was collected, but Veza refused it." in page.text
     assert "The payload is kept in" in page.text
     assert figure(page, "repositories") == len(made.bitbucket.estate.repositories)
 

@@ -129,7 +129,7 @@ def test_kills_and_a_run_to_the_end(bench: Benches, tmp_path: Path, seed: int, o
     before = len(log)
     last = ended(made, first=QUICK_JOURNAL, OAA_CONCURRENCY="4")
     assert last.code == 0, last.err
-    last.said(f"{kept[-1]} answers are kept and not asked for again")
+    last.said(f"{kept[-1]} answers are reused")
     assert len(pushed) == uploads + 1
     assert made.neutral(pushed[-1].raw) == unbroken.raw[0]
     assert not journals(made)
@@ -192,7 +192,7 @@ def test_a_journal_that_is_not_sound_is_set_aside(
     assert ran.code == 0, ran.error
     assert (ran.raw, ran.requests) == (unbroken.raw, unbroken.requests)
     said = capsys.readouterr().err
-    assert "not taken up" in said
+    assert "is not used" in said
     assert words in said
     assert not journals(made)
 
@@ -468,5 +468,5 @@ def test_a_resume_is_not_promised_if_the_journal_failed(bench: Benches, tmp_path
             return without, how_to_go_on(settings, CAPABILITIES, journal)
 
     without, with_journal = asyncio.run(main())
-    assert "may ask for everything again, because what was answered could not be kept in --state-dir" in without
-    assert "goes on from here" in with_journal
+    assert "may ask for everything again, because the answers could not be kept in --state-dir" in without
+    assert "continues from here" in with_journal

@@ -75,7 +75,7 @@ def test_the_first_signal_lets_what_is_in_flight_end(
     assert all(r.status == 200 for r in made.bitbucket.requests if r.kind == HOW_MANY), "none was cut off"
     resumed = ended(made, first=first, OAA_CONCURRENCY="4")
     assert resumed.code == 0, resumed.err
-    resumed.said("taking up the run")
+    resumed.said("continuing the run")
     assert made.neutral(made.veza.pushed[-1].raw) == truth.raw[0]
     paths = [f"{r.path}?{r.query}" for r in made.bitbucket.requests]
     assert not {p for p in paths if paths.count(p) > 1 and "/repos/" in p}, "what was in flight has been kept"
@@ -96,7 +96,7 @@ def test_what_hangs_is_left_after_the_grace(bench: Benches) -> None:
     made.bitbucket.faults.clear()
     resumed = ended(made)
     assert resumed.code == 0, resumed.err
-    resumed.said("taking up the run")
+    resumed.said("continuing the run")
 
 
 @LOOP_AND_PLAIN

@@ -369,8 +369,8 @@ def test_a_fault_that_lasts_is_a_warning(
     ended = ran(made)
     said = capsys.readouterr().err
     assert (ended.code, len(ended.pushed)) == (0, 1)
-    assert "the report in Veza was not made" in said
-    assert "a later run with --create-report makes it" in said
+    assert "the report in Veza was not created" in said
+    assert "A later run with --create-report creates the report" in said
     made.veza.faults.clear()
     assert ran(made, create_report=True).code == 0
     assert made.veza.assessments.queries_of("Bitbucket Server") == PLAIN
@@ -391,7 +391,7 @@ def test_an_odd_answer_after_the_upload_is_at_most_a_warning(
     made.veza.fail(Scripted(200, b'{"values": [null, 5, {"name": null, "id": {}}]}'), 1000, "query")
     ended = ran(made)
     assert (ended.code, len(ended.pushed)) == (0, 1), ended.error
-    assert "the report in Veza was not made" in capsys.readouterr().err
+    assert "the report in Veza was not created" in capsys.readouterr().err
     assert not list(made.state.glob("*.json.gz"))
 
 

@@ -170,7 +170,7 @@ def test_a_journal_of_other_settings_is_set_aside(
         journal = await open_at(path, fingerprint=fingerprint(**changed))
         assert not journal.resumed
         assert journal.active
-        assert journal.set_aside == f"it is of a run with other settings ({next(iter(changed))})"
+        assert journal.set_aside == f"it is from a run with other settings ({next(iter(changed))})"
         assert path.with_name(f"{path.name}.old").exists()
         assert await everything(journal) == []
         await journal.close()
@@ -193,7 +193,7 @@ def test_a_journal_of_another_version_is_set_aside(path: Path, another: dict[str
         connection.commit()
         connection.close()
         journal = await open_at(path)
-        assert journal.set_aside == "it is of another version of the journal"
+        assert journal.set_aside == "it is from another version of the journal"
         await journal.close()
 
     run(test)
@@ -208,7 +208,7 @@ def test_a_journal_that_may_not_be_taken_up(path: Path) -> None:
     async def test() -> None:
         await written(path, [1])
         journal = await open_at(path, resume=False)
-        assert "told not to resume" in (journal.set_aside or "")
+        assert "--no-resume is set" in (journal.set_aside or "")
         assert not journal.resumed
         tell(journal, told(5))
         await journal.close()

@@ -159,7 +159,7 @@ def test_references_to_what_was_never_shown_are_kept():
     assert by_id(application["local_users"])["77"]["groups"] == ["group:nobody"]
     assert application["resources"][0]["sub_resources"][0]["id"] == "5"
     told = "\n".join(warning.message for warning in payload.warnings)
-    for part in ("users of whom only the id is known: 77", "projects of which only the id is known: 10", "left out: 6"):
+    for part in ("users known only by their id: 77", "projects known only by their id: 10", "left out: 6"):
         assert part in told
 
 

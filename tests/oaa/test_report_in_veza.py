@@ -39,5 +39,5 @@ def test_an_odd_answer_is_at_most_a_warning(server, payload, policy, monkeypatch
     result = RunResult(instance="h")
     asyncio.run(report_in_veza(veza(server), payload, UPLOADED, result))
     assert result.veza_report is not None
-    assert all("The upload stands" in warning.message or "left out" in warning.message for warning in result.warnings)
+    assert all("The upload counts" in warning.message or "left out" in warning.message for warning in result.warnings)
     assert (result.veza_report.outcome == "failed") <= bool(result.warnings)

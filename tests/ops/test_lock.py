@@ -78,7 +78,7 @@ def test_a_process_that_is_killed_frees_it(path: Path) -> None:
 def test_a_broken_card_does_not_hide_that_it_is_held(path: Path, content: bytes) -> None:
     with hold(path):
         path.with_name(f"{path.name}.holder").write_bytes(content)
-        with pytest.raises(TemporaryError, match="has not said who it is"), hold(path):
+        with pytest.raises(TemporaryError, match="did not leave its name"), hold(path):
             pytest.fail("two runs at one time")
 
 

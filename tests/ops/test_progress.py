@@ -148,7 +148,7 @@ def test_a_pause_and_silence_are_shown() -> None:
     meter.pacer.pause_left = 0.0  # type: ignore[misc]
     assert meter.trouble(118.0) == "no answer for 13.0 s"
     meter.pacer.in_outage = True  # type: ignore[misc]
-    assert meter.trouble(118.0) == "the server does not answer, for 13.0 s: asking now and then"
+    assert meter.trouble(118.0) == "the server has not answered for 13.0 s: asking now and then"
     meter.pacer.in_outage = False  # type: ignore[misc]
     meter.counts.set_aside.add("user permissions of repositories")
     assert meter.trouble(118.0) == "not answered, one is tried now and then: user permissions of repositories"

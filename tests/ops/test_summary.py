@@ -178,7 +178,7 @@ def test_a_dry_run_ends_with_what_an_upload_would_change() -> None:
         assert "- u19: REPO_READ on A/b" in text
         assert "u20" not in text
         assert "and 5 more" in text
-        assert "`oaa-bitbucket-async diff last.gz payload.json` shows all of it." in text
+        assert "`oaa-bitbucket-async diff last.gz payload.json` shows all changes." in text
 
 
 def test_without_a_handler_nothing_breaks() -> None:

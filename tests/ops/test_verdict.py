@@ -47,7 +47,7 @@ DRY = UploadResult(outcome="dry run")
             {"upload": DRY, "changes": CHANGES},
             (GOOD, "Dry run, nothing uploaded: {}: 12 would be added, 3 would be removed"),
         ),
-        ({"upload": UploadResult(outcome="refused")}, (BAD, "Not uploaded, Veza did not take it: {}")),
+        ({"upload": UploadResult(outcome="refused")}, (BAD, "Not uploaded, Veza refused it: {}")),
         (
             {"upload": UploadResult(outcome="not uploaded"), "missing": [denied("A/b"), denied("A/c")]},
             (BAD, "Not uploaded, 2 parts could not be read in 15.0 s"),

@@ -104,7 +104,7 @@ class Journal:
         if opened.set_aside is not None:
             _log.log(
                 logging.INFO if opened.expected else logging.WARNING,
-                "the journal of an earlier run is not taken up: %s; it is kept as %s.old until a run succeeds",
+                "the journal of an earlier run is not used: %s; it is kept as %s.old until a run succeeds",
                 opened.set_aside,
                 path,
                 extra=event(Event.JOURNAL_SET_ASIDE),
@@ -220,7 +220,7 @@ class Journal:
             await self._end(partial(store.close_off, base, facts, go_on=go_on), strict=True)
         except (sqlite3.Error, OSError, CollectorError) as error:
             _log.warning(
-                "what this run was answered can't be kept in %s for an incremental run: %s",
+                "the answers of this run can't be kept in %s for an incremental run: %s",
                 base,
                 error,
                 extra=event(Event.BASE_NOT_KEPT),
@@ -307,7 +307,8 @@ class Journal:
             self._thread.submit(store.close)
         self._thread.shutdown(wait=False)
         _log.warning(
-            "the journal %s can't be used: %s; the run goes on without it, and has to begin anew if it is cut off",
+            "the journal %s can't be used: %s; the run continues without it, and would start from the beginning after "
+            "an interruption",
             self.path,
             error,
             extra=event(Event.JOURNAL_FAILED),

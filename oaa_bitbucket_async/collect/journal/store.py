@@ -132,7 +132,7 @@ class Store:
         Raises one of `NOT_A_JOURNAL` or Untrusted if anything is not as it was written.
         """
         if self._connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise Untrusted("it is damaged: its structure is broken")
+            raise Untrusted("it is damaged: its structure is not valid")
         running: set[Unit] = set()
         count = self._connection.execute("SELECT count(*) FROM batch").fetchone()[0]
         for number in range(count):
@@ -287,7 +287,7 @@ def _take_up(path: Path, fingerprint: Fingerprint, *, resume: bool) -> tuple[Sto
     """Open a journal that is there and read it once. Raises Untrusted, or sqlite3.OperationalError if it is in use."""
     _refuse_what_others_wrote(path)
     if not resume:
-        raise Untrusted("this run was told not to resume", expected=True)
+        raise Untrusted("--no-resume is set", expected=True)
     connection = None
     try:
         connection = _connect(path)
@@ -319,17 +319,17 @@ def _check(path: Path, connection: sqlite3.Connection, fingerprint: Fingerprint)
     if application != _APPLICATION_ID:
         raise Untrusted("it is not a journal of this program")
     if schema != _SCHEMA:
-        raise Untrusted("it is of another version of the journal")
+        raise Untrusted("it is from another version of the journal")
     rows = connection.execute("SELECT body FROM header").fetchall()
     if len(rows) != 1 or not isinstance(rows[0][0], bytes):
         raise Untrusted("it is damaged: it has no header")
     encoded: bytes = rows[0][0]
     if msgspec.json.decode(encoded, type=_Version).layout != layout():
-        raise Untrusted("it is of another version of the journal")
+        raise Untrusted("it is from another version of the journal")
     header = msgspec.json.decode(encoded, type=Header)
     different = header.fingerprint.differences(fingerprint)
     if different:
-        raise Untrusted(f"it is of a run with other settings ({', '.join(different)})")
+        raise Untrusted(f"it is from a run with other settings ({', '.join(different)})")
     return Store(path, connection, encoded), header.started
 
 

@@ -132,18 +132,18 @@ def _verdict(result: RunResult, *, crawled: bool) -> tuple[bool, str]:
     parts = f"{missing:,} part{'' if missing == 1 else 's'} could not be collected"
     if result.exit_code == 0:
         if result.upload is not None and result.upload.outcome == "unchanged":
-            return True, "Complete. Veza has it already, so nothing was sent."
+            return True, "Complete. Veza already has it, so nothing was sent."
         if result.uploaded:
             return True, "Complete, and uploaded to Veza."
         return True, "Complete. A dry run: nothing was uploaded."
     if missing and result.uploaded:
-        return False, f"Incomplete, and uploaded nevertheless: {parts}."
+        return False, f"Incomplete, but uploaded: {parts}."
     if missing:
         return False, f"Incomplete, nothing was uploaded: {parts}."
     if result.exit_code >= 128:
         return False, "Interrupted, nothing was uploaded."
     if result.upload is not None and result.upload.outcome == "refused":
-        return False, "Everything was collected, but Veza did not take it."
+        return False, "Everything was collected, but Veza refused it."
     if result.exit_code == IncompleteError.exit_code:
         return False, "Everything was collected, and nothing was uploaded."
     if not crawled:
@@ -155,7 +155,7 @@ def _explanation(result: RunResult, *, crawled: bool) -> list[str]:
     error = result.error
     lines = [line for line in (error.message, error.advice) if line] if isinstance(error, CollectorError) else []
     if crawled and result.missing:
-        lines.append("What is missing is missing from every figure below, too.")
+        lines.append("The figures below lack it too.")
     if result.upload is not None and result.upload.outcome == "uploaded" and result.upload.detail:
         lines.append(f"In Veza: {result.upload.detail}.")
     return lines

@@ -140,7 +140,7 @@ def test_dormant_grants_tell_inactive_from_unlicensed() -> None:
 def test_a_finding_lists_what_it_counts_with_what_it_means_and_where_to_change_it() -> None:
     page = page_of(hostile("x"))
     part = page.text.split("2 grants to groups that no longer exist", 1)[1]
-    assert part.index("A permission names a group") < part.index("Whoever makes a group of that name")
+    assert part.index("A permission names a group") < part.index("If someone creates a group with this name")
     assert part.index("Administration → Global permissions") < part.index("gone x REPO_ADMIN x0/x0")
     assert part.index("gone x REPO_ADMIN x1/x1")
 
@@ -237,9 +237,9 @@ def test_no_character_breaks_the_page_or_hides_in_it(text: str) -> None:
         (0, "uploaded", 0, True, "Complete, and uploaded to Veza.", False),
         (0, "dry run", 0, True, "Complete. A dry run: nothing was uploaded.", False),
         (3, "not uploaded", 1, True, "Incomplete, nothing was uploaded: 1 part could not be collected.", True),
-        (3, "uploaded", 2, True, "Incomplete, and uploaded nevertheless: 2 parts could not be collected.", True),
+        (3, "uploaded", 2, True, "Incomplete, but uploaded: 2 parts could not be collected.", True),
         (3, "not uploaded", 0, True, "Everything was collected, and nothing was uploaded.", True),
-        (5, "refused", 0, True, "Everything was collected, but Veza did not take it.", True),
+        (5, "refused", 0, True, "Everything was collected, but Veza refused it.", True),
         (75, None, 0, False, "The run failed before everything was collected (exit code 75).", True),
         (1, None, 0, True, "Everything was collected, but the run failed (exit code 1).", True),
         (143, None, 0, False, "Interrupted, nothing was uploaded.", True),
@@ -263,7 +263,7 @@ def test_the_top_says_how_the_run_ended(
     assert "What to do." in top
     assert ("banner bad" in page.source) is bad
     assert all(f"members of group {n} reason {n}" in page.text for n in range(missing))
-    assert ("missing from every figure" in top) is bool(missing)
+    assert ("The figures below lack it too." in top) is bool(missing)
 
 
 def test_what_was_not_collected_is_not_called_nothing() -> None:
