@@ -139,7 +139,7 @@ def test_a_run_that_is_stopped_in_the_crawl_tells_how_far_it_went(bench: Benches
     page = read(tmp_path / "report.failed.html")
     safe(page, made.bitbucket.url)
     assert "Interrupted, nothing was uploaded." in page.text
-    assert "The crawl did not come to its end." in page.text
+    assert "The crawl did not finish." in page.text
     assert "What deserves action" not in page.text
 
 
