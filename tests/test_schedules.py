@@ -1,5 +1,6 @@
 """The schedules in docs/: well formed as far as their own tools can tell, and in agreement with the exit codes."""
 
+import copy
 import re
 import shlex
 import shutil
@@ -19,12 +20,15 @@ from tests.pages import ROOT, blocks, page, rows, section
 DOCS = ROOT / "docs"
 UNITS = {path.name: path.read_text("utf-8") for path in sorted((DOCS / "systemd").iterdir())}
 SERVICE, TIMER = UNITS["oaa-bitbucket@.service"], UNITS["oaa-bitbucket@.timer"]
+HOURLY, HOURLY_TIMER = UNITS["oaa-bitbucket-hourly.conf"], UNITS["oaa-bitbucket-hourly@.timer"]
 (ENVIRONMENT,) = blocks(page("scheduling").split("\n## ")[0], "sh")
 CRON = (DOCS / "cron" / "oaa-bitbucket-run").read_text("utf-8")
 MANIFESTS = {
-    path.name: list(yaml.safe_load_all(path.read_text("utf-8"))) for path in sorted((DOCS / "kubernetes").iterdir())
+    path.relative_to(DOCS / "kubernetes").as_posix(): list(yaml.safe_load_all(path.read_text("utf-8")))
+    for path in sorted((DOCS / "kubernetes").rglob("*.yaml"))
 }
 (CRON_JOB,) = MANIFESTS["cronjob.yaml"]
+(HOURLY_JOB,) = MANIFESTS["hourly/cronjob.yaml"]
 (CLAIM,) = MANIFESTS["state.yaml"]
 DOCKERFILE = (DOCS / "docker" / "Dockerfile").read_text("utf-8")
 EXPOSURE = 25
@@ -77,9 +81,45 @@ def test_every_variable_of_a_schedule_is_one_of_ours() -> None:
     in_pod = {entry["name"] for entry in pod["containers"][0]["env"]}
     in_unit = {pair.partition("=")[0] for line in _values(SERVICE, "Environment") for pair in shlex.split(line)}
     in_file = {line.partition("=")[0] for line in ENVIRONMENT.splitlines()}
-    for told in (in_pod, in_unit | in_file):
+    hourly_pod = {entry["name"] for entry in _container(HOURLY_JOB)["env"]}
+    hourly_unit = {pair.partition("=")[0] for pair in _values(HOURLY, "Environment")}
+    assert (hourly_pod - in_pod, hourly_unit) == ({"OAA_INCREMENTAL"}, {"OAA_INCREMENTAL"})
+    for told in (in_pod, hourly_pod, in_unit | hourly_unit | in_file):
         assert told <= ours
         assert {"BITBUCKET_URL", "BITBUCKET_TOKEN_FILE", "VEZA_URL", "VEZA_API_KEY_FILE", "OAA_STATE_DIR"} <= told
+
+
+def _container(cron_job: Any) -> Any:
+    (container,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+def test_an_hourly_timer_is_the_retry() -> None:
+    assert _values(HOURLY, "Restart") == ["no"]
+    assert _values(HOURLY, "StartLimitIntervalSec") == ["0"], "as many starts as hours"
+    assert {int(code) for code in _values(HOURLY, "SuccessExitStatus")[0].split()} == RETRY, "nobody is told of these"
+    assert _values(HOURLY_TIMER, "OnCalendar") == ["hourly"]
+    assert _values(HOURLY_TIMER, "Unit")[0].replace("%i", "") in UNITS
+    text = HOURLY_TIMER + section("scheduling", "Incremental runs")
+    for name in (
+        "oaa-bitbucket-hourly.conf",
+        "oaa-bitbucket-hourly@main.timer",
+        "oaa-bitbucket@.service.d/hourly.conf",
+    ):
+        assert name in text
+
+
+def test_an_hourly_job_is_the_nightly_one_but_for_what_an_hour_needs() -> None:
+    hourly, nightly = (copy.deepcopy(job) for job in (HOURLY_JOB, CRON_JOB))
+    for job, minute, limit in ((hourly, "17 *", 0), (nightly, "0 2", 4)):
+        spec = job["spec"]
+        assert spec.pop("schedule") == f"{minute} * * *"
+        assert spec.pop("startingDeadlineSeconds") < 4000
+        assert spec["jobTemplate"]["spec"].pop("backoffLimit") == limit
+        spec["jobTemplate"]["spec"].pop("podFailurePolicy", None)
+    environment = _container(hourly)["env"]
+    environment.remove({"name": "OAA_INCREMENTAL", "value": "true"})
+    assert hourly == nightly, "its name too: applying one replaces the other"
 
 
 @pytest.fixture
@@ -93,14 +133,23 @@ def units(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _with_drop_in(units: Path) -> None:
+    folder = units / "oaa-bitbucket@main.service.d"
+    folder.mkdir()
+    (folder / "hourly.conf").write_text(HOURLY)
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_systemd_knows_every_word_of_the_units(units: Path) -> None:
-    done = _run(["systemd-analyze", "verify", *(str(path) for path in units.glob("*@main*"))])
+@pytest.mark.parametrize("hourly", [False, True])
+def test_systemd_knows_every_word_of_the_units(units: Path, hourly: bool) -> None:
+    if hourly:
+        _with_drop_in(units)
+    done = _run(["systemd-analyze", "verify", *(str(path) for path in units.glob("*@main*") if path.is_file())])
     if "Failed to" in done.stderr and str(units) not in done.stderr:
         pytest.skip(f"systemd-analyze can't work here: {done.stderr}")
     assert [line for line in done.stderr.splitlines() if "oaa-bitbucket" in line] == []
     assert done.returncode == 0
-    calendar = _run(["systemd-analyze", "calendar", _values(TIMER, "OnCalendar")[0]])
+    calendar = _run(["systemd-analyze", "calendar", _values(HOURLY_TIMER if hourly else TIMER, "OnCalendar")[0]])
     assert calendar.returncode == 0, calendar.stderr
 
 

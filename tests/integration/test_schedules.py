@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.thorough, pytest.mark.skipif(os.name != "posix", reaso
 DOCS = ROOT / "docs"
 SERVICE = (DOCS / "systemd" / "oaa-bitbucket@.service").read_text("utf-8")
 CRON = (DOCS / "cron" / "oaa-bitbucket-run").read_text("utf-8")
-CRON_JOB = (DOCS / "kubernetes" / "cronjob.yaml").read_text("utf-8")
+CRON_JOBS = ("cronjob.yaml", "hourly/cronjob.yaml")
 LINE = blocks(section("scheduling", "cron"), "text")[0].strip()
 PROGRAM = "/opt/oaa-bitbucket-async/bin/oaa-bitbucket-async"
 CONFIGURED = "/etc/oaa-bitbucket"
@@ -148,10 +148,13 @@ def _slept(home: Path) -> list[str]:
     return slept.read_text().split() if slept.exists() else []
 
 
-def test_the_pod(bench: Benches, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", CRON_JOBS)
+def test_the_pod(bench: Benches, tmp_path: Path, name: str) -> None:
     made, etc = bench(), tmp_path / "etc"
     _prepare(made, etc)
-    pod: Any = yaml.safe_load(CRON_JOB)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    pod: Any = yaml.safe_load((DOCS / "kubernetes" / name).read_text("utf-8"))["spec"]["jobTemplate"]["spec"][
+        "template"
+    ]["spec"]
     environment = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
     secrets, state = tmp_path / "secrets", tmp_path / "state"
     secrets.mkdir()
