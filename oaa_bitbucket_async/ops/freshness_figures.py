@@ -6,7 +6,6 @@ from oaa_bitbucket_async.collect.incremental.freshness import Freshness
 from oaa_bitbucket_async.collect.incremental.plan import Reason
 from oaa_bitbucket_async.ops.figure import Figure, Measure, Metric
 from oaa_bitbucket_async.ops.formats import duration_text
-from oaa_bitbucket_async.ops.result import RunResult
 
 _MOST_PATHS = 3
 """Of unexplained changes, in the summary. The report has all of them."""
@@ -23,34 +22,32 @@ _WORDS = {
 def freshness_text(freshness: Freshness) -> str | None:
     """`the audit log named 41 of 42 changes; 10,029 answers were renewed by age; no answer is older than 24 h`.
 
-    None for a full crawl that was meant to be one and has nothing to do with incremental runs.
+    None for a full crawl that has nothing to do with incremental runs. Of a crawl that did not end, why it was full.
     """
-    if not freshness.incremental and freshness.full_because is None:
-        return None
     parts = []
     if freshness.full_because is not None:
         parts.append(f"a full crawl, not an incremental run: {freshness.full_because.rstrip('.')}")
-    if freshness.log_read:
-        parts.append(_named(freshness))
-    if freshness.incremental:
-        parts.append(f"{_many(freshness.renewed[Reason.AGE])} renewed by age")
-    if freshness.oldest is not None:
+    if freshness.oldest is not None and (freshness.log_asked or freshness.incremental or parts):
+        if freshness.compared:
+            parts.append(_named(freshness))
+        if freshness.incremental:
+            parts.append(f"{_many(freshness.renewed[Reason.AGE])} renewed by age")
         parts.append(f"no answer is older than {_at_most(freshness.oldest)}")
-    return "; ".join(parts)
+    return "; ".join(parts) or None
 
 
 def kept_text(freshness: Freshness) -> str | None:
-    """`31,000 answers of the last upload; asked again: 41 named by the audit log, …`; None for a full crawl."""
-    if not freshness.incremental:
+    """`31,000 answers of the last upload; asked again: 41 named by the audit log, …`; None: nothing was kept."""
+    if not _has_taken_over(freshness):
         return None
-    again = ", ".join(f"{freshness.renewed[reason]:,} {word}" for reason, word in _WORDS.items())
-    return f"{freshness.kept:,} answers of the last upload; asked again: {again}"
+    again = (f"{count:,} {word}" for reason, word in _WORDS.items() if (count := freshness.renewed[reason]))
+    return f"{freshness.kept:,} answers of the last upload; asked again: {', '.join(again) or 'nothing'}"
 
 
 def audit_log_text(freshness: Freshness) -> str | None:
     """Why the audit log was not relied on; None if it was, or was not asked."""
     if freshness.log_unusable is not None:
-        return f"can't be read, so that answers are renewed by age alone. {freshness.log_unusable}"
+        return f"can't be read, so that incremental runs renew answers by age alone. {freshness.log_unusable}"
     if freshness.doubts:
         return f"in doubt, so that answers were renewed sooner. {' '.join(freshness.doubts)}"
     return "gave no usable answer this time" if freshness.log_usable is False else None
@@ -86,12 +83,12 @@ def _at_most(seconds: float) -> str:
 
 def _renewed(freshness: Freshness) -> dict[str, int] | None:
     """By reason; None for a full crawl."""
-    return {str(reason): freshness.renewed[reason] for reason in Reason} if freshness.incremental else None
+    return {str(reason): freshness.renewed[reason] for reason in Reason} if _has_taken_over(freshness) else None
 
 
-def _compared(result: RunResult) -> bool:
-    """Whether it is known which changes the audit log did not name."""
-    return result.freshness.log_read and result.freshness.oldest is not None
+def _has_taken_over(freshness: Freshness) -> bool:
+    """Whether it was an incremental run whose crawl has ended."""
+    return freshness.incremental and freshness.oldest is not None
 
 
 FRESHNESS = (
@@ -122,11 +119,11 @@ FRESHNESS = (
         value=lambda r: [*filter(None, [r.freshness.log_unusable]), *r.freshness.doubts],
         text=lambda r: audit_log_text(r.freshness),
     ),
-    Figure(key="audit_named_changes", value=lambda r: r.freshness.named_changes if _compared(r) else None),
+    Figure(key="audit_named_changes", value=lambda r: r.freshness.named_changes if r.freshness.compared else None),
     Figure(
         key="audit_unexplained_changes",
         heading="Unexplained",
-        value=lambda r: len(r.freshness.unexplained) if _compared(r) else None,
+        value=lambda r: len(r.freshness.unexplained) if r.freshness.compared else None,
         text=lambda r: unexplained_text(r.freshness),
         metric=Metric("audit_unexplained_changes", "Changes of grants that the audit log did not name."),
     ),
@@ -134,7 +131,7 @@ FRESHNESS = (
     Figure(
         key="kept",
         heading="Kept",
-        value=lambda r: r.freshness.kept if r.freshness.incremental else None,
+        value=lambda r: r.freshness.kept if _has_taken_over(r.freshness) else None,
         text=lambda r: kept_text(r.freshness),
         metric=Metric("kept_units", "Answers of the last upload that were not asked for again."),
     ),

@@ -108,7 +108,7 @@ async def look_at_log(session: Session, capabilities: Capabilities, report: Chec
     if retention is not None:
         words.append(f"rows are kept for {retention}")
     if used is not None:
-        words.append(f"{used:.0%} of the room is used")
+        words.append(f"{100 * used:.0f} % of the room is used")
     found = {
         "readable": True,
         "why": None,

@@ -103,6 +103,7 @@ class Round:
         unsettled = plan.unsettled if plan is not None else self.index.other_people(snapshot)[0]
         left = [one for one in comparison.differences if not is_cascade(one.holders, unsettled, snapshot)]
         unexplained = await self._unexplained(left, self.reading)
+        freshness.compared = True
         freshness.named_changes = len(comparison.named_changes)
         freshness.unexplained = tuple(sorted(map(snapshot.path, unexplained)))
         if unexplained:

@@ -151,7 +151,7 @@ async def _collect_and_deliver(
     freshness.kept = reporter.counts.based
     await this_round.after_crawl(snapshot, freshness)
     if freshness.oldest is None:  # everything was asked by this run, or by the one that it goes on with
-        freshness.oldest = time.time() - this_round.began_at + (journal.age if journal.resumed else 0.0)
+        freshness.oldest = this_round.clock.epoch() - this_round.began_at + (journal.age if journal.resumed else 0.0)
     await this_round.aclose()
     try:
         not_resumed = why_not_resumed(settings, capabilities, journal)

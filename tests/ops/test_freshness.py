@@ -34,6 +34,7 @@ def make_freshness(**changes: Any) -> Freshness:
         "renewed": RENEWED,
         "log_asked": True,
         "log_read": True,
+        "compared": True,
         "named_changes": 41,
         "unexplained": ("CORE/billing",),
         "oldest": 86_400.0,
@@ -65,17 +66,42 @@ def test_an_incremental_run() -> None:
         ({"oldest": 86_401.0}, "; no answer is older than 24 h 1 min"),
         ({"oldest": 59.2}, "; no answer is older than 1 min 0 s"),
         (
-            {"log_read": False, "log_unusable": "No."},
+            {"log_read": False, "compared": False, "log_unusable": "No."},
             "10,029 answers were renewed by age; no answer is older than 24 h",
         ),
         (
-            {"incremental": False, "full_because": "no upload with these settings.", "log_read": False},
-            "a full crawl, not an incremental run: no upload with these settings; no answer is older than 24 h 0 min",
+            {
+                "incremental": False,
+                "full_because": "no upload with these settings.",
+                "log_read": False,
+                "compared": False,
+            },
+            "a full crawl, not an incremental run: no upload; no answer is older than 24 h 0 min",
         ),
     ],
 )
 def test_the_sentence_is_true_in_other_cases(changes: dict[str, Any], expected: str) -> None:
     assert expected in rows(make_freshness(**changes))["Freshness"]
+
+
+def test_of_a_run_that_was_stopped_nothing_is_claimed() -> None:
+    stopped = make_freshness(oldest=None, compared=False, renewed=Counter(), named_changes=0, unexplained=())
+    assert rows(stopped) == {}
+    told = fields(RunResult(instance="h", freshness=stopped))
+    keys = ("kept", "renewed", "oldest_answer_seconds", "audit_named_changes", "audit_unexplained_changes")
+    assert {told[key] for key in keys} == {None}
+    full = Freshness(full_because="no upload")
+    assert rows(full)["Freshness"] == "a full crawl, not an incremental run: no upload"
+
+
+def test_a_full_run_beside_incremental_ones_tells_what_it_compared() -> None:
+    full = make_freshness(incremental=False, kept=0, renewed=Counter())
+    assert rows(full)["Freshness"] == "the audit log named 41 of 42 changes; no answer is older than 24 h 0 min"
+    assert "Kept" not in rows(full)
+
+
+def test_nothing_that_was_asked_again() -> None:
+    assert rows(make_freshness(renewed=Counter()))["Kept"].endswith("; asked again: nothing")
 
 
 def test_a_plain_full_run_says_nothing_of_it() -> None:
@@ -91,11 +117,11 @@ def test_a_plain_full_run_says_nothing_of_it() -> None:
         ({}, True, None),
         ({"doubts": ("A node started.", "The clock went back.")}, False, "in doubt, .* A node started. The clock went"),
         (
-            {"log_read": False, "log_unusable": "The right is lacking."},
+            {"log_read": False, "compared": False, "log_unusable": "The right is lacking."},
             False,
             "can't be read, .* The right is lacking.",
         ),
-        ({"log_read": False, "incremental": False}, False, "gave no usable answer this time"),
+        ({"log_read": False, "compared": False, "incremental": False}, False, "gave no usable answer this time"),
     ],
 )
 def test_why_the_log_is_not_relied_on_stands_in_each_summary(

@@ -26,6 +26,8 @@ class Freshness:
     """Why this login or this server never tells what has changed, which is no doubt but a fact."""
     doubts: tuple[str, ...] = ()
     """Why the audit log is not believed in this run, so that answers are renewed sooner."""
+    compared: bool = False
+    """Whether what was asked again was compared with the last upload, so that the changes are known."""
     named_changes: int = 0
     """Projects and repositories whose grants have changed as the audit log said."""
     unexplained: tuple[str, ...] = ()
