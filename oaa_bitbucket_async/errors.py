@@ -1,4 +1,4 @@
-"""The ways in which a run can end badly. Each knows its exit code and what the reader should do next.
+"""The errors that can end a run. Each has its exit code and says what to do next.
 
 The exit codes are a contract with people's schedules; docs/monitoring.md lists them.
 """
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 
 class CollectorError(Exception):
-    """A run that ended in a way we understand.
+    """An error that we understand.
 
-    `message` says what happened and where, `points` names several things of one kind, `advice` what to do next. None of
-    them ever holds a secret.
+    `message` says what happened and where, `points` lists several things of one kind, and `advice` says what to do
+    next. None of them contains a secret.
     """
 
     exit_code: int = 1
@@ -26,7 +26,7 @@ class CollectorError(Exception):
 
     @property
     def lines(self) -> list[str]:
-        """The same for a person: one line, unless there are points, which have a line each."""
+        """The text for a person: one line, or one more line for each point."""
         if not self.points:
             return [str(self)]
         return [self.message, *(f"  {point}" for point in self.points), *([self.advice] if self.advice else [])]
@@ -39,10 +39,10 @@ class ConfigurationError(CollectorError):
 
 
 class WrongAddressError(ConfigurationError):
-    """What answers at an address is not what belongs there, or nothing ever will: no repetition mends that.
+    """The address is wrong: something else answers there, or nothing ever will. Trying again does not help.
 
-    Unless a run has succeeded with this address before: then it is the network that changed, and `after_success` is
-    the error to end with.
+    If a run has succeeded with this address before, the network has changed, and `after_success` is the error to end
+    with.
     """
 
     def __init__(self, message: str, advice: str = "", *, after_success: CollectorError | None = None) -> None:
@@ -55,19 +55,19 @@ class WrongAddressError(ConfigurationError):
 
 
 class IncompleteError(CollectorError):
-    """Something could not be collected, so what was collected is not the truth and was not uploaded."""
+    """Something could not be collected, so nothing was uploaded."""
 
     exit_code = 3
 
 
 class RemovalError(CollectorError):
-    """The upload would remove more than `--max-removed` allows, or whether it would can't be told: not made."""
+    """The upload would remove more than `--max-removed` allows, or that is unknown. It was not made."""
 
     exit_code = 3
 
 
 class CredentialError(CollectorError):
-    """Bitbucket refused the credential, gave it too few rights to be of use, or forgot it on the way."""
+    """Bitbucket refused the credential, at the start or during the run, or it has too few rights."""
 
     exit_code = 4
 
@@ -79,7 +79,7 @@ class UploadError(CollectorError):
 
 
 class TemporaryError(CollectorError):
-    """Passing: the server is out of reach or out of order, or another run holds the lock. Try again later."""
+    """A problem that can pass: the server can't be reached, or another run holds the lock. Try again later."""
 
     exit_code = 75
 

@@ -66,7 +66,7 @@ def replace_durably(new: Path, path: Path) -> None:
 
 
 def _write_all(file: io.FileIO, chunk: bytes) -> None:
-    """A disk that is nearly full takes a part, and refuses the rest at the next call."""
+    """A disk that is nearly full accepts a part and refuses the rest at the next call."""
     rest = memoryview(chunk)
     while rest:
         rest = rest[file.write(rest) or 0 :]
@@ -125,7 +125,7 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn what the operating system says into what the user can do about it."""
+    """Turn the operating system's error into advice for the user."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Files that a run reads: what it believes of an earlier run could have been planted, and any file can be a bomb.
+"""Files that a run reads. Files of an earlier run could have been planted, and any file can unpack to gigabytes.
 
 All calls block; call them off the event loop (`asyncio.to_thread`).
 """
@@ -47,7 +47,7 @@ class OversizedError(ValueError):
 
 
 class UntrustedFileError(ConfigurationError):
-    """A file that this run should believe may have been written by somebody else, or is not what we write."""
+    """A file of an earlier run that someone else may have written, or that we don't write."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path} is not trusted: {reason}.", "Check where it comes from. Delete it if nobody knows.")

@@ -1,4 +1,4 @@
-"""A string that does not leave by accident."""
+"""A string that can't be shown by accident."""
 
 import hmac
 from typing import NoReturn, final

@@ -33,7 +33,7 @@ def new_run_id() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """How Bitbucket's certificate is checked, and ours shown."""
+    """How Bitbucket's certificate is verified, and which certificate we present."""
 
     ca_file: Path | None = None
     client_cert: Path | None = None
@@ -43,14 +43,14 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Who we say we are. With a user name: basic authentication; without: an HTTP access token."""
+    """The login: basic authentication with a user name, or else an HTTP access token."""
 
     secret: Secret
     user: str | None = None
 
     @property
     def kind(self) -> Literal["basic", "token"]:
-        """As it stands in the payload (`authentication`)."""
+        """As the payload names it (`authentication`)."""
         return "basic" if self.user is not None else "token"
 
 
@@ -60,7 +60,7 @@ OWN_ROW_WAITS = (1.0, 2.0, 4.0, 8.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How fast to ask. `concurrency` None means that the crawl finds it itself (`auto`)."""
+    """How fast to ask. With `concurrency` None the crawl finds the limit itself (`auto`)."""
 
     concurrency: int | None = None
     max_concurrency: int = 256
@@ -72,19 +72,19 @@ class Pace:
     max_attempts: int = 6
     max_outage: float = 900.0
     retry_wait: float = 0.5
-    """First step of the exponential wait before a retry; not a flag, tests make it short."""
+    """First step of the exponential wait before a retry. Not a flag; tests shorten it."""
     retry_wait_max: float = 30.0
     set_aside_after: int = 50
-    """Units of one kind in a row that end in a fault before the kind is set aside; not a flag."""
+    """How many units of one kind have to fail in a row before the kind is set aside. Not a flag."""
     try_every: float = 15.0
-    """Seconds between two tries of a kind that is set aside; not a flag."""
+    """Seconds between two attempts of a kind that is set aside. Not a flag."""
     own_row_waits: tuple[float, ...] = OWN_ROW_WAITS
     """Not a flag, tests make them short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Which part of the instance to collect. Patterns are shell patterns over project keys, case ignored."""
+    """Which part of the instance to collect. Patterns are shell patterns for project keys, in any case."""
 
     projects: tuple[str, ...] = ()
     exclude_projects: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class Scope:
 
 
 class Include(StrEnum):
-    """What `--include` adds to a run; each kind costs requests of its own."""
+    """What `--include` adds to a run. Each kind takes more requests."""
 
     ACCESS_KEYS = "access-keys"
     """SSH keys that open projects and repositories and belong to no user."""
@@ -129,7 +129,7 @@ class Veza:
     provider_name: str = "Bitbucket Server"
     data_source_name: str | None = None
     wait: bool = False
-    """After the push, follow the data source's status until Veza has parsed the payload."""
+    """After the upload, follow the data source's status until Veza has processed the payload."""
     create_report: bool | None = None
     """None: the report is made by the run that creates the provider."""
 
@@ -153,7 +153,7 @@ class Output:
     debug: bool = False
     log_format: LogFormat = "text"
     progress: bool | None = None
-    """None: a progress display if standard error is a terminal."""
+    """None: show progress if standard error is a terminal."""
     metrics_file: Path | None = None
     run_id: str = field(default_factory=new_run_id, compare=False)
     """On every record of the JSON log."""
@@ -184,9 +184,9 @@ class Settings:
     include: frozenset[Include] = frozenset()
     allow_partial: bool = False
     max_removed: float | None = MAX_REMOVED
-    """Per cent of the last upload's grants, and of its memberships, that the next may remove; None: no guard."""
+    """Percentage of the last upload's grants, or memberships, that the next upload may remove; None: no guard."""
     max_duration: float | None = None
-    """Seconds after which a run that has not ended is stopped as by SIGTERM; None: never."""
+    """Seconds after which a run is stopped as by SIGTERM; None: never."""
     dry_run: bool = False
     incremental: bool = False
     """Start from the answers of the last upload, and ask again only where something changed or an answer is old."""
@@ -213,7 +213,7 @@ class PushSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which payload a question is put to, and how the answer is given."""
+    """Which payload answers a question, and in which form."""
 
     payload: Path | None
     """None: the last upload that `state_dir` holds."""

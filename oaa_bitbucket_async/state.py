@@ -19,11 +19,11 @@ class StatePaths(NamedTuple):
     """
 
     journal: Path
-    """What an unfinished run was answered."""
+    """The answers of an interrupted run."""
     base: Path
-    """What the last upload was made from: the answers that an incremental run starts from."""
+    """The answers from which the last upload was made. An incremental run starts from them."""
     missing: Path
-    """All that the last run could not read, a line each."""
+    """What the last run could not read, one line for each part."""
     requests: Path
     """How many requests the last complete crawl took."""
     lock: Path
@@ -49,7 +49,7 @@ def state_paths(directory: Path, base_url: str, login: Login, collects: Iterable
 
 
 def pace_path(directory: Path, base_url: str, login: Login) -> Path:
-    """What the last run with this login found out about the pace that the server can bear."""
+    """What the last run with this login found out about the pace that the server can handle."""
     readable = _readable(base_url_parts(base_url).host) or "bitbucket"
     return directory / f"{readable}-{_digest(_place(base_url), login.kind, login.user or '')}.pace"
 
@@ -61,7 +61,7 @@ def known_path(directory: Path, base_url: str) -> Path:
 
 
 def last_payload_path(directory: Path, veza_url: str, provider: str, data_source: str) -> Path:
-    """Where the payload lies that was last uploaded to a data source: an upload replaces that one, and no other."""
+    """Where the last upload to a data source is kept. An upload replaces only this file."""
     readable = _readable(data_source.lower().replace(" - ", "-")) or "data-source"
     return directory / f"{readable}-{_digest(_place(veza_url), provider, data_source)}{_LAST_PAYLOAD}"
 
@@ -78,7 +78,7 @@ def _place(url: str) -> str:
 
 
 def _readable(name: str) -> str:
-    """The part of a file's name that tells a reader whose it is."""
+    """The part of a file's name that tells a person what it belongs to."""
     return re.sub(r"[^a-z0-9.-]+", "-", name)[:60].strip(".-")
 
 

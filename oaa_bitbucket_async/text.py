@@ -1,4 +1,4 @@
-"""Text that did not come from us, on its way to a person: what servers say, names that anybody may give, file names.
+"""Text from elsewhere on its way to a person: what servers say, names that anybody may give, file names.
 
 It never steers a terminal and never begins a line of a log (DESIGN.md section 4, rule 11). `quote` takes such text in,
 `escape` and its sisters stand before everything that is printed.
@@ -31,12 +31,12 @@ def escape_json(text: str) -> str:
 
 
 def as_it_is(text: str) -> str:
-    """Redacts nothing: where there is no secret."""
+    """Redacts nothing, for text without secrets."""
     return text
 
 
 def quote(text: str, redact: Redact = as_it_is) -> str:
-    """What somebody else said, fit to be repeated: without secrets, on one line, 300 characters at most."""
+    """A server's text that is safe to repeat: without secrets, on one line, at most 300 characters."""
     line = one_line(text, redact)
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + CUT
 

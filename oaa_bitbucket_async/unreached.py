@@ -17,7 +17,7 @@ from oaa_bitbucket_async.text import as_it_is, quote
 
 
 class Cause(StrEnum):
-    """What stands in the way, as far as that decides what to do about it."""
+    """The obstacle, as far as it decides what to do."""
 
     NO_SUCH_HOST = "no such host"
     NO_TLS = "no tls"
@@ -30,7 +30,7 @@ class Cause(StrEnum):
 
 
 LASTING = frozenset(set(Cause) - {Cause.PASSING})
-"""What trying again does not mend by itself."""
+"""Causes for which trying again does not help."""
 
 
 class Unreached(NamedTuple):
@@ -52,7 +52,7 @@ _CERTIFICATES = {
     23: "was revoked",
 }
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
-"""What OpenSSL makes of an answer that is no TLS."""
+"""OpenSSL's reasons for an answer that is not TLS."""
 _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL})
 _LIBRARIES = ("aiohttp", "requests", "urllib3")

@@ -28,7 +28,7 @@ class BaseUrl(NamedTuple):
 
 
 class AddressError(ValueError):
-    """What is wrong with an address, without the address: it may hold a password."""
+    """What is wrong with an address. The text does not repeat the address, since it may contain a password."""
 
 
 def bitbucket_base(text: str) -> tuple[str, list[str]]:

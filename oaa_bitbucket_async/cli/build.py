@@ -40,7 +40,7 @@ _VEZA_NAME = re.compile(f"[{VEZA_NAME_CHARACTERS}]+")
 
 @dataclass(slots=True)
 class Problems:
-    """Everything that is wrong, so that a reader can mend it in one go, and everything to be warned of."""
+    """Everything that is wrong, so that a reader can correct it all at once, and all warnings."""
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -22,7 +22,7 @@ from oaa_bitbucket_async.text import escape, escape_lines
 
 _SECRETS = ("BITBUCKET_TOKEN", "VEZA_API_KEY")
 CLOSED_PIPE = 141
-"""128 + SIGPIPE: whoever read our standard output went away."""
+"""128 + SIGPIPE: the reader of standard output closed the pipe."""
 BUG = 70
 """What a bug is for commands whose exit code 1 is an answer (EX_SOFTWARE of sysexits.h)."""
 

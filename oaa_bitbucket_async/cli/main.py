@@ -77,7 +77,7 @@ cli.add_command(demo)
 
 
 def _tell_metrics(params: dict[str, Any], exit_code: int) -> None:
-    """The figures that are watched shall not be those of the last good run when a run can't even begin."""
+    """Writes metrics for a run that can't even begin, so that they are not those of the last good run."""
     if params["metrics_file"] is None or params["check"]:
         return
     try:

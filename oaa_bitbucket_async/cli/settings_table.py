@@ -428,7 +428,7 @@ def all_settings() -> Iterator[tuple[SettingGroup, Spec]]:
 
 
 def options_of(command: CommandName) -> list[click.Parameter]:
-    """The options of a command: every setting that it takes, made anew for each command."""
+    """The options of a command: every setting that it takes, created for each command."""
     return [spec.option(group) for group, spec in all_settings() if command in spec.takers]
 
 

@@ -1,4 +1,4 @@
-"""Which failures of Veza pass, how long to wait for that, and what to tell when they don't."""
+"""Which failures of Veza can pass, how long to wait, and what to say if they don't."""
 
 import asyncio
 import logging
@@ -23,11 +23,11 @@ _RETRY_AFTER_MAX = 300.0
 
 
 class VezaFailingError(UploadError):
-    """Veza could not be reached, or went on failing, for as long as we were patient."""
+    """Veza could not be reached, or failed at every attempt."""
 
 
 class VezaUnreachableError(UploadError):
-    """Veza can't be reached, and no repetition mends that. `cause` is what stands in the way."""
+    """Veza can't be reached, and trying again does not help. `cause` says why."""
 
     def __init__(self, message: str, advice: str, cause: Cause) -> None:
         super().__init__(message, advice)
@@ -35,7 +35,7 @@ class VezaUnreachableError(UploadError):
 
 
 class VezaRefusedError(UploadError):
-    """Veza answered, and won't do it. `status` is that of its answer, if there was one."""
+    """Veza answered and refused. `status` is the status of its answer, if there was one."""
 
     def __init__(self, message: str, advice: str = "", *, status: int | None = None) -> None:
         super().__init__(message, advice)

@@ -1,4 +1,4 @@
-"""What became of a run, in one line: the first that people read at its end."""
+"""The result of a run in one line, which people read first."""
 
 from oaa_bitbucket_async.ops.formats import duration_text
 from oaa_bitbucket_async.ops.result import RunResult

@@ -17,7 +17,7 @@ from oaa_bitbucket_async.urls import host_of
 
 
 def collect_and_upload(settings: Settings, figures: Figures | None = None) -> int:
-    """The main job; with `settings.dry_run` all of it but the upload."""
+    """Collects and uploads; with `settings.dry_run` everything except the upload."""
     from oaa_bitbucket_async.run.main_job import main_job
 
     host, redact = host_of(settings.bitbucket_url), redactor_of(settings.login, settings.veza)
@@ -26,7 +26,7 @@ def collect_and_upload(settings: Settings, figures: Figures | None = None) -> in
 
 
 def never_began(bitbucket_url: str, output: Output, exit_code: int) -> None:
-    """A run whose settings are wrong is a failed run to whoever watches its metrics."""
+    """Writes metrics for a run with wrong settings, so that monitoring sees a failed run."""
     from oaa_bitbucket_async.ops.metrics import write_metrics
 
     with reporting(host_of(bitbucket_url), output, Redactor()) as reporter:

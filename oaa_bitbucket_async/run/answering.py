@@ -30,7 +30,7 @@ from oaa_bitbucket_async.text import escape
 SOMEBODY = 0
 NOBODY = 1
 LINES = 50
-"""People or places that a person is shown of one answer."""
+"""How many people or places of one answer are shown on a terminal."""
 
 
 def answer_who_can(level: str, place: str, question: Question) -> int:
@@ -97,7 +97,7 @@ def examples(text: bytes) -> tuple[Place, SavedUser]:
 
 
 def _graph(question: Question) -> AccessGraph:
-    """Reads the payload, and says on which upload the answer rests."""
+    """Reads the payload and says which upload the answer comes from."""
     path = question.payload or _last_upload(question)
     text = read_saved(path, ours=question.payload is None).text
     try:

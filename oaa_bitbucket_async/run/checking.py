@@ -1,4 +1,4 @@
-"""`--check`: everything that a run would find out before it fans out, and what it would cost."""
+"""`--check`: everything that a run finds out before the crawl, and how many requests the crawl takes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable

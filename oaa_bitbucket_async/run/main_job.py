@@ -51,7 +51,7 @@ from oaa_bitbucket_async.state import known_path
 
 _log = logging.getLogger(__name__)
 INCOMPLETE_SUFFIX = ".incomplete"
-"""Added to the name of a saved payload that lacks something: nobody shall take it for a whole one."""
+"""Added to the name of an incomplete payload, so that nobody mistakes it for a complete one."""
 
 
 async def main_job(settings: Settings, reporter: Reporter, epoch: Callable[[], float] = time.time) -> int:
@@ -184,7 +184,7 @@ async def _keep_answers(
 
 
 def introduce(settings: Settings, capabilities: Capabilities) -> None:
-    """Says who we are, what the server is, and what this run will not see."""
+    """Logs the login, the server, and what this run can't see."""
     _log.info(
         "Bitbucket %s at %s, signed in as %s by %s",
         capabilities.version,
@@ -269,7 +269,7 @@ async def _build(settings: Settings, result: RunResult, snapshot: Snapshot) -> P
 
 
 async def _upload(settings: Settings, delivery: Delivery) -> None:
-    """UploadError, with the payload kept, if Veza does not take it."""
+    """Keeps the payload and raises UploadError if Veza refuses it."""
     result, payload = delivery.result, delivery.payload
     try:
         await delivery.upload()
@@ -309,7 +309,7 @@ def _incomplete(settings: Settings, ledger: Ledger, result: RunResult, not_resum
 
 
 async def _list_missing(settings: Settings, reporter: Reporter) -> None:
-    """Leaves all that is missing in a file beside the journal. Never raises: the log has it too."""
+    """Lists everything that is missing in a file beside the journal. Never raises, since the log has it too."""
     result = reporter.result
     path = paths_of(settings).missing
     try:

@@ -1,4 +1,4 @@
-"""Is public access allowed? Bitbucket is asked without a login; where that does not tell, the last upload does."""
+"""Is public access on? Bitbucket is asked without a login. If that does not decide it, the last upload does."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from oaa_bitbucket_async.run.last_upload import LastUpload
 from oaa_bitbucket_async.run.session import Session
 
 _TIMEOUT = 30.0
-"""Seconds that one request may take: an answer that nobody waits for is no answer."""
+"""Timeout of one request, in seconds."""
 
 
 async def ask_for_public_access(session: Session, places: Sequence[Flagged]) -> PublicAccess:
@@ -29,7 +29,7 @@ async def ask_for_public_access(session: Session, places: Sequence[Flagged]) -> 
 
 
 async def settle_public_access(snapshot: Snapshot, last: LastUpload | None, result: RunResult) -> None:
-    """What this run could not tell stays as the last upload had it; one warning says so, or what is assumed."""
+    """If this run could not find out, the last upload's value is kept. A warning says so, or what is assumed."""
     if snapshot.public_access == "unknown":
         kept = await last.public_access() if last is not None else None
         if kept in ("on", "off"):

@@ -1,4 +1,4 @@
-"""`push FILE`: finishes the job of a run that could not upload."""
+"""`push FILE`: uploads the payload of a run that could not upload it."""
 
 import asyncio
 import logging

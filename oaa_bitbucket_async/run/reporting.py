@@ -1,4 +1,4 @@
-"""What a run says of itself: the log while it goes on; summary, metrics and report at its end."""
+"""What a run reports: the log during the run, and summary, metrics and report at its end."""
 
 import asyncio
 import logging
@@ -36,18 +36,18 @@ REPORT_DIR = "--report-dir (OAA_REPORT_DIR)"
 
 @dataclass(slots=True)
 class Reporter:
-    """Takes in what happens in a run. `finish` tells it in every way that is wanted, however the run ended."""
+    """Collects what happens in a run. `finish` writes all outputs that are wanted, however the run ended."""
 
     console: Console
     output: Output
     result: RunResult
     figures: Figures
-    """Filled by `finish` for whoever writes the last record of the log."""
+    """Filled by `finish` for the last record of the log."""
     redact: Redactor = field(default_factory=Redactor)
     counts: CrawlCounts = field(default_factory=CrawlCounts)
     session: Session | None = None
     shown: bool = False
-    """Whether there is anything to sum up: a run that ends in preflight has nothing to show."""
+    """Whether there is anything to show. A run that ends in preflight has nothing."""
     began: float = field(default_factory=time.monotonic)
     analysis: Analysis | None = None
     """What the report says of the snapshot. None until the crawl has ended, or if no report is wanted."""
@@ -70,7 +70,7 @@ class Reporter:
         self.result.warnings += payload.warnings
 
     async def finish(self, exit_code: int) -> None:
-        """Shows the summary and writes metrics and report. Never raises: the run's result stands already."""
+        """Shows the summary and writes metrics and report. Never raises, since the run has ended already."""
         with _not_worth_the_run("the summary", Event.REPORT_FAILED):
             self._sum_up(exit_code)
             if self.shown:
@@ -123,7 +123,7 @@ class Reporter:
 
 @contextmanager
 def _not_worth_the_run(what: str, name: Event) -> Iterator[None]:
-    """What can't be shown or written is a warning. The run goes on, and its result stands."""
+    """What can't be shown or written causes a warning. The result of the run is not affected."""
     try:
         yield
     except CollectorError as error:

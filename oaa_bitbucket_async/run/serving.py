@@ -18,11 +18,11 @@ from oaa_bitbucket_async.run.signals import listen
 CA_FILE = Path("demo-ca.pem")
 STATE = Path("demo-state")
 _NO_PORT = frozenset({errno.EADDRINUSE, errno.EACCES})
-"""Somebody else listens there; below 1024 only root may."""
+"""The port is taken, or it is below 1024 and needs root."""
 
 
 def fault_list() -> str:
-    """All faults with what they do and what a run comes to, as a text for people."""
+    """All faults, what they do and how a run ends, as text for people."""
     width = max(map(len, BAD_NIGHTS))
     lines = [
         f"{name:{width}}  {night.what}.\n{'':{width}}  Exit code {night.end}." for name, night in BAD_NIGHTS.items()

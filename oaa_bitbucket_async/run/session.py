@@ -1,4 +1,4 @@
-"""What every run against Bitbucket needs: a connection, the pacing, and a client."""
+"""What every run against Bitbucket needs: a connection, the pacing and a client."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and --max-duration: the first signal asks politely, the second does not."""
+"""Ctrl-C, SIGTERM and --max-duration. The first signal stops the run, the second ends it at once."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from oaa_bitbucket_async.errors import CollectorError, InterruptedRunError, Temp
 from oaa_bitbucket_async.events import Event, event
 
 GRACE = 10.0
-"""Seconds that requests in flight get to end after the first signal."""
+"""Seconds that requests in flight have to finish after the first signal."""
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Interruption:
         self.signal: int | None = None
         self.overdue = False
         self.advice = "Run again with the same settings."
-        """What to do after a run that was cut off; whoever knows more says more."""
+        """What to do after an interrupted run. Callers that know more replace it."""
         self._max_duration = max_duration
         self._task = task
         self._stop: Callable[[], None] | None = None
@@ -33,7 +33,7 @@ class Interruption:
 
     @property
     def stopped(self) -> bool:
-        """True once somebody or something wants the run to end."""
+        """True once a signal or --max-duration has stopped the run."""
         return self.signal is not None or self.overdue
 
     def error(self, result: str, advice: str) -> CollectorError:
@@ -63,7 +63,7 @@ class Interruption:
                 self._grace.cancel()
 
     async def end(self, last: Coroutine[object, object, None]) -> None:
-        """The result stands: from now on a first signal changes nothing. `last` runs to its end, come what may."""
+        """The run has its result, so a first signal no longer changes anything. `last` always runs to its end."""
         self._ended = True
         work = asyncio.ensure_future(last)
         while not work.done():

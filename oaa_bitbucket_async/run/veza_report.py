@@ -1,4 +1,4 @@
-"""The report in Veza after an upload. Whatever goes wrong with it, the upload stands."""
+"""The report in Veza after an upload. The upload counts even if the report fails."""
 
 import logging
 

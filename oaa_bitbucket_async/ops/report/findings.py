@@ -1,6 +1,6 @@
 """The findings of the report, each one entry of a table. The page and the CSV files are made from it.
 
-Whoever adds an entry to FINDINGS has added a finding: its words, how its rows are found, and what its columns are
+To add a finding, add an entry to FINDINGS: its words, how its rows are found, and what its columns are
 called. Findings are shown by their seriousness, and within it in the order of the table.
 """
 
