@@ -31,6 +31,10 @@ HIGH = 1.17
 """Above it the server queues."""
 TARGET = 1.10
 """What a correction aims at."""
+_EXACT = 0.01
+"""A ratio with a smaller error than this is known well enough for a band of `_NARROW` times the width: where all
+requests take the same time they also end at the same time, and whoever comes between waits for all of them."""
+_NARROW = 0.5
 _FULL = 1.5
 """The ratio from which on a trial, or a slow start that is done again, has nothing to find."""
 _OTHER = 1.3
@@ -47,6 +51,8 @@ _PATIENCE = 3
 """A window of slow start has at most so many samples for each request in flight."""
 _FREE = Ratio(1.0, 1.4, 0.1)
 """What is assumed where nothing is known yet."""
+_LARGE = 96
+"""From here on a doubling would put too many in the queue if it is one too many."""
 _STRANGE = 100
 """Samples after which kinds that the last run knew should have come."""
 _KNOWN = 0.3
@@ -100,7 +106,7 @@ class SlowStart:
     """Doubling until the latency has clearly risen. Nothing queued at `free`, and at less than that.
 
     `proven`: a doubling has left the latency as it was, so that the server was not full before it. `returned`: the
-    limit from which it went back to `free`, to learn there what new kinds of request take.
+    limit from which it went back to `free`, to learn there what requests take.
     """
 
     free: int
@@ -207,6 +213,8 @@ class GradientLimit:
         self._last_limit = self.value
         """The last window's ratio, and the limit it was taken at."""
         self._probe_at = math.inf
+        self._trial_at = -math.inf
+        """Not before this another trial: others feel it."""
         self._refused_at = -math.inf
         self._open(now, 0)
 
@@ -336,6 +344,10 @@ class GradientLimit:
             window.needed = 2 * self.value  # the first to end are the quick ones
         elif abs(ratio.middle - _RISEN) < doubt and window.count < _PATIENCE * max(self.value, _FIRST_SAMPLES):
             window.needed = window.count * 3 // 2
+        elif _RISEN + doubt < ratio.middle < _FULL and doubt > _CLEAR and self.value > max(phase.free, phase.returned):
+            phase.returned = self.value
+            baseline.forget()  # it is of the first few, and those are the quick ones
+            self._move(phase.free, "look again")
         elif ratio.middle > _RISEN + doubt:
             self._move(max(self.value * _ROOM, ratio.limit(self.value, TARGET)), "full")
             self._settle(now, samples)
@@ -348,7 +360,7 @@ class GradientLimit:
             baseline.adopt(samples, 1.0, _FIRST_SAMPLES // 2)
             if ratio.middle <= _UNLOADED + ratio.error:
                 baseline.learn(samples)
-            self._move(self.value * 2.0, "slow start")
+            self._move(self.value * (2.0 if self.value < _LARGE else 1.5), "slow start")
 
     def _settle(self, now: float, loaded: Samples | None = None) -> None:
         """The end of slow start."""
@@ -360,17 +372,20 @@ class GradientLimit:
     def _steer(self, steady: Steady, ratio: Ratio, now: float) -> None:
         if steady.trial_due and ratio.middle < _FULL and self.value < self._largest:
             steady.trial_due = False
+            self._trial_at = now + PROBE_SOON
             self._try(steady, ratio.middle, "trial")
             return
-        if ratio.middle > HIGH:
+        width = _NARROW if ratio.error < _EXACT else 1.0
+        low, target, high = (1.0 + (edge - 1.0) * width for edge in (LOW, TARGET, HIGH))
+        if ratio.middle > high:
             steady.cuts += 1
             steady.step = 1
-            self._move(max(0.6 * self.value, ratio.limit(self.value, TARGET)), "queue")
+            self._move(max(0.6 * self.value, ratio.limit(self.value, target)), "queue")
             if steady.cuts >= _CUTS_BEFORE_PROBE:
                 self._probe(now)
-        elif ratio.middle < LOW:
+        elif ratio.middle < low:
             steady.cuts = 0
-            self._move(max(self.value + steady.step, ratio.limit(self.value, TARGET)), "room")
+            self._move(max(self.value + steady.step, ratio.limit(self.value, target)), "room")
             steady.step = min(steady.step * 2, self._largest)
         else:
             steady.step = 1
@@ -430,7 +445,7 @@ class GradientLimit:
         if rising:
             self._phase = SlowStart(self.value)
         else:
-            steady.trial_due = True
+            steady.trial_due = now >= self._trial_at
         self._move(probe.limit, "probed")
 
     # --- the limit itself ---------------------------------------------------------------------------------------
