@@ -1,1 +1,1 @@
-"""Bitbucket's side: the wire, what its answers mean, and how fast it may be asked."""
+"""Bitbucket's side: HTTP, the meaning of answers, and how fast to ask."""

@@ -1,4 +1,4 @@
-"""What does an answer mean to somebody who did not sign in? A pure function, as in `protocol`.
+"""What an answer without a login means. A pure function, as in `protocol`.
 
 There is no REST endpoint that tells whether public access is allowed: only how Bitbucket treats a request without a
 login tells (BITBUCKET.md section 11).
@@ -23,7 +23,7 @@ class Refusal(NamedTuple):
 
 
 def reaction(path: str, answer: Answer, decoder: Decoder[T], now: float = 0.0) -> T | Refusal | None:
-    """The content, as Bitbucket shows it to anybody, or its Refusal; None for anything else, which tells nothing.
+    """The content that Bitbucket shows to everybody, or its Refusal; None for anything else, which decides nothing.
 
     That is a page of a proxy or of single sign-on, a redirect, a 404, and an answer that is signed in: a client
     certificate or a gateway can do that to a request that carries no login. `now` is the epoch time. Raises Fault for

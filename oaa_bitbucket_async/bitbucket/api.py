@@ -1,4 +1,4 @@
-"""The questions that a collector asks Bitbucket: their paths and the rows that come back. Only GETs.
+"""The questions that the collector asks Bitbucket: paths and rows. All are GET requests.
 
 Nothing here asks for `/projects/~user` by a user's name: that creates the personal project (BITBUCKET.md
 section 4). Personal projects are met in the listing of repositories.
@@ -116,7 +116,7 @@ class Api:
         return Endpoint("rate-limit", f"{self._latest}/admin/rate-limit/settings", _RATE_LIMIT)
 
     def rate_limit_of(self, user_slug: str) -> Endpoint[rows.UserRateLimit]:
-        """What deviates from it for one user; one's own is readable."""
+        """The exception for one user; users can read their own."""
         path = f"{self._latest}/admin/rate-limit/settings/users/{_quoted(user_slug)}"
         return Endpoint("rate-limit", path, _USER_RATE_LIMIT)
 
@@ -163,7 +163,7 @@ class Api:
         return Listing("global-groups", f"{self._root}/admin/permissions/groups?limit={self._limit}", GROUP_GRANTS)
 
     def effective_users(self, permission: str, limit: int) -> Listing[rows.User]:
-        """Users who hold a global permission, whichever way they came by it."""
+        """Users who have a global permission, in whatever way."""
         return Listing("effective-users", f"{self._root}/users?permission={permission}&limit={limit}", _USERS)
 
     # --- projects ---------------------------------------------------------------------------------------------

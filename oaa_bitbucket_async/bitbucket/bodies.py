@@ -1,4 +1,4 @@
-"""How much of an answer's body is read, unpacked and held: what a server sends takes no more memory than is said here.
+"""How much of an answer's body is read, unpacked and held. Whatever a server sends, it takes no more memory than this.
 
 DESIGN.md section 4, rule 11.
 """
@@ -68,5 +68,5 @@ def unpacked(path: str, body: bytes, encoding: str) -> bytes:
 
 
 def too_large(path: str) -> Fault:
-    """The fault for a body that is larger than any page."""
+    """The fault for a body that is larger than any page can be."""
     return Fault(path, f"more than {LARGEST >> 20} MB are no page of a listing", reason=FaultReason.BAD_SHAPE)

@@ -1,4 +1,4 @@
-"""What narrows or guards the way to a branch, as Bitbucket tells it: restrictions, default branch, merge checks."""
+"""What limits changes to a branch: restrictions, default branch and merge checks."""
 
 import msgspec
 
@@ -91,7 +91,7 @@ def _restriction(wire: _Restriction) -> Restriction:
 
 
 UNREADABLE = Restriction("unreadable", "", "", active=False, users=(), groups=(), keys=())
-"""In place of a restriction of a form that we do not know: what its repository restricts can't be told then."""
+"""Replaces a restriction in an unknown form. What its repository restricts is then unknown."""
 
 
 class _Restrictions:

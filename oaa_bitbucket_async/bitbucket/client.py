@@ -1,4 +1,4 @@
-"""Asks a question until it is answered: gate, transport, understanding, retries, pages.
+"""Asks a question until it is answered: gate, transport, protocol, retries and pages.
 
 A first attempt that succeeds, the common case, makes no RetryPlan; only a Fault does.
 """
@@ -31,7 +31,7 @@ from oaa_bitbucket_async.errors import CredentialError
 from oaa_bitbucket_async.settings import Pace
 
 MAX_BARREN_PAGES = 1000
-"""An empty page that is not the last goes on (rights are filtered after paging); but not for ever."""
+"""An empty page need not be the last (rights are filtered after paging), but there is a limit."""
 MAX_PASSES = 8
 CAREFUL_PASSES = 4
 """Up to this pass over a listing, a row that the pass before showed and this one lacks is a reason for another."""
@@ -40,7 +40,7 @@ MAX_PAGES = 100_000
 MAX_ROWS = 5_000_000
 """Rows of a listing: no instance has a listing with more."""
 PROOF_INTERVAL = 30.0
-"""Seconds between two proofs of the login where a proxy strips the header that tells."""
+"""Seconds between two checks of the login if a proxy removes the user's header."""
 
 _BULK = Weight.BULK  # Python 3.11 takes a while to look up a member of an enum
 
@@ -87,7 +87,7 @@ class Client:
             return await self._again(kind, path, decoder, weight, None, first, urgent=urgent)
 
     async def page(self, listing: Listing[T], start: int = 0, *, urgent: bool = False) -> Page[T]:
-        """One page, checked to lead somewhere. Raises as `ask` does."""
+        """One page, whose next page is checked. Raises as `ask` does."""
         kind, path, decoder, weight = listing
         if start:
             path = f"{path}&start={start}"
@@ -288,7 +288,7 @@ class Client:
         return reacted
 
     async def _ask_something_else(self) -> None:
-        """One request that every login is answered, so that the pacing hears whether the server answers at all."""
+        """A request that every login may make. It shows whether the server answers at all."""
         if self._proof is None or self._asking_something_else:
             return
         self._asking_something_else = True
@@ -306,7 +306,7 @@ class Client:
         self._proof = proof
 
     async def prove_login(self) -> None:
-        """Asks what only a signed-in caller is answered. Raises CredentialError if we no longer are, or Fault."""
+        """Asks what needs a login. Raises CredentialError if the login is gone, or Fault."""
         if self._proof is None:
             return
         try:
@@ -337,7 +337,7 @@ class Client:
         return True
 
     async def watch_login(self) -> None:
-        """Runs beside the crawl where a proxy strips the user's name from answers: proves the login again."""
+        """Checks the login again during the crawl if a proxy removes the user's name from answers."""
         while self.login.stripped:
             await self.clock.sleep(PROOF_INTERVAL)
             try:

@@ -1,4 +1,4 @@
-"""Keys and tokens as Bitbucket lists them, less their texts: those are gone when an answer has been decoded.
+"""Keys and tokens as Bitbucket lists them, without their texts: decoding drops them.
 
 A fingerprint is the server's, or where an old server tells only the text it is computed while the answer is decoded.
 """
@@ -31,13 +31,13 @@ class SshKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class AccessKey(SshKey, frozen=True, gc=False, array_like=True):
-    """An SSH key that opens a project or repository, whoever holds it."""
+    """An SSH key that opens a project or repository and belongs to no user."""
 
     permission: Name
 
 
 class Token(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An HTTP access token: what is told of it, never itself."""
+    """What Bitbucket says about an HTTP access token, never the token itself."""
 
     id: Name
     name: str

@@ -40,7 +40,7 @@ class Deadlines:
         return task
 
     def is_late(self, task: _Task) -> bool:
-        """Whether it was cancelled because it is late, and by nobody else."""
+        """Whether it was cancelled because it is late, and not by someone else."""
         before = self._late.get(task)
         return before is not None and task.cancelling() <= before + 1
 

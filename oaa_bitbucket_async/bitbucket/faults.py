@@ -1,4 +1,4 @@
-"""What can come back instead of an answer, sorted by what the crawl does about it.
+"""What can come back instead of an answer, by what the crawl does about it.
 
 `Fault` can pass and is retried. `Denied`, `Gone` and `Moved` are Bitbucket's last word on one question and
 end only that unit of work. A lost login is a `CredentialError` and ends the run.
@@ -45,7 +45,7 @@ class RequestProblem(Exception):  # noqa: N818  # the base of outcomes, not of e
         self.request_id = quote(request_id) if request_id else None
 
     def forget_frames(self) -> None:
-        """No longer keeps alive what was at hand where it was raised: the answer's body."""
+        """Drops references to the frames that raised it, which hold the answer's body."""
         self.__context__ = self.__traceback__ = None
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ class Denied(RequestProblem):
 
 
 class Gone(RequestProblem):
-    """404: no such thing, or no longer."""
+    """404: it does not exist, or no longer."""
 
 
 class Moved(RequestProblem):
@@ -89,8 +89,8 @@ class Moved(RequestProblem):
 
 
 class NotAsked(RequestProblem):
-    """The request did not leave: while it waited, its kind of question was set aside."""
+    """The request was not sent: its kind of question was set aside while it waited."""
 
 
 class Rejected(RequestProblem):
-    """Any other 4xx: Bitbucket does not understand the question; asking again changes nothing."""
+    """Any other 4xx: Bitbucket does not understand the question. Asking again does not help."""

@@ -1,4 +1,4 @@
-"""What the requests of a run came to. Written by the client and the pacing, read by whoever shows it.
+"""Statistics of a run's requests. The client and the pacing write them; summary, report and metrics read them.
 
 Plain numbers, so that a progress display can look at them at any time without asking anyone.
 """

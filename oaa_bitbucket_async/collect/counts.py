@@ -1,4 +1,4 @@
-"""How far the crawl is: plain numbers for whoever shows progress."""
+"""How far the crawl is, as numbers for progress displays."""
 
 from dataclasses import dataclass, field
 

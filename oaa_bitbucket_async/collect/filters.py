@@ -68,7 +68,7 @@ async def _keys(client: Client, api: Api) -> AsyncGenerator[str, None]:
 
 
 class Filters:
-    """Takes keys as they are listed, and judges the patterns by them."""
+    """Takes keys as they are listed and checks the patterns against them."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -79,7 +79,7 @@ class Filters:
         self._left = False
 
     def take(self, key: str) -> None:
-        """One more project that there is."""
+        """Takes the key of one project."""
         if key in self._keys:
             return
         self._keys.add(key)
@@ -130,7 +130,7 @@ class Filters:
             yield _EXCLUDE, pattern, earlier is not None and _has(earlier.scope.exclude_projects, pattern)
 
     def _nearest(self, pattern: str) -> str:
-        """The keys that look most like it; a few of all keys where none does."""
+        """The most similar keys, or a few of all keys if none is similar."""
         if not self._keys:
             return "; this account can't see any project"
         known = {key.upper(): key for key in sorted(self._keys)}

@@ -61,7 +61,7 @@ class Ledger:
         self._counts[Outcome.HIDDEN] += 1
 
     def record(self, entry: Entry) -> None:
-        """A unit ended otherwise. Recorded once: a second try of the same unit replaces the first."""
+        """Records a unit that did not end *ok*. A second attempt of the same unit replaces the first."""
         before = self._entries.get(entry.unit)
         if before is not None:
             self._counts[before.outcome] -= before.units
@@ -81,15 +81,15 @@ class Ledger:
         return self._ok if outcome is Outcome.OK else self._counts[outcome]
 
     def missing(self) -> list[Entry]:
-        """What makes the run incomplete, in an order that does not depend on the crawl's."""
+        """What makes the run incomplete, in a fixed order."""
         return sorted(self.each_missing(), key=lambda e: (e.unit.kind, e.what, e.unit.key))
 
     def each_missing(self) -> Iterator[Entry]:
-        """The same in no order: there can be as many as repositories."""
+        """The same in no particular order. There can be as many as repositories."""
         return (e for e in self._entries.values() if e.outcome in (Outcome.DENIED, Outcome.FAILED))
 
     def gone(self) -> Iterator[Entry]:
-        """What was deleted while the crawl was under way."""
+        """What was deleted during the crawl."""
         return (e for e in self._entries.values() if e.outcome is Outcome.GONE)
 
     @property
@@ -99,5 +99,5 @@ class Ledger:
 
     @property
     def listings_complete(self) -> bool:
-        """True if no listing is missing: without them not even a partial payload may be uploaded."""
+        """True if no listing is missing. Without all listings not even a partial payload may be uploaded."""
         return not any(e.unit.kind.listing for e in self.each_missing())

@@ -1,4 +1,4 @@
-"""Words for how a unit ended: what is missing, why, and what to do about it."""
+"""How a unit ended, in words: what is missing, why, and what to do."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from oaa_bitbucket_async.collect.units import Keys
 
 
 def entry_of(unit: Unit, snapshot: Snapshot, problem: RequestProblem | None) -> Entry:
-    """The ledger's entry for a unit that did not end *ok*. `problem` None: gone, and confirmed to be."""
+    """The ledger's entry for a unit that did not end *ok*. `problem` is None if it is confirmed to be gone."""
     what = unit.kind.what.format(_name(unit, snapshot))
     if problem is None:
         return Entry(unit, Outcome.GONE, what, "deleted during the run", "")
@@ -19,7 +19,7 @@ def entry_of(unit: Unit, snapshot: Snapshot, problem: RequestProblem | None) -> 
 
 
 def given_up(kind: AnyKind, last: Entry, failed: int, keys: Keys) -> Entry:
-    """One entry for all units of a kind that nobody answered: `failed` were asked, `last` of them the last."""
+    """One entry for all units of a kind that got no answer: `failed` of them were asked, `last` was the last."""
     others = f" and of {failed - 1:,} others" if failed > 1 else ""
     unasked = f", and {len(keys) - failed:,} more, not asked" if len(keys) > failed else ""
     return Entry(
@@ -36,7 +36,7 @@ def kind_in_words(kind: AnyKind) -> str:
 
 
 def missing_scopes(ledger: Ledger) -> set[Missing]:
-    """Which parts of the snapshot are not complete, for a payload that is uploaded nevertheless."""
+    """Which parts of the snapshot are incomplete, for a payload that is uploaded with `--allow-partial`."""
     scopes = set()
     for kind, key in _missing_units(ledger):
         if kind.include is not None:

@@ -123,4 +123,4 @@ class Places:
 
 
 async def _nothing() -> None:
-    """Who reads the listings here begins anew by himself."""
+    """Readers of the listings start again by themselves."""

@@ -72,7 +72,7 @@ class Recorder(Protocol):
         ...
 
     def forget(self, unit: Unit) -> None:
-        """What was kept of the unit so far does not count: it is going to be asked anew."""
+        """Discards what was kept of the unit so far. It will be asked again."""
         ...
 
     async def ready(self) -> None:

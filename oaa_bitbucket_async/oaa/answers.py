@@ -93,7 +93,7 @@ def accepted(answer: VezaAnswer, redact: Redact) -> Json:
 
 
 def heard(text: str, redact: Redact, most: int = LONGEST_QUOTE) -> str:
-    """What Veza said, fit to be repeated: without secrets, on one line, cut. The debug log has more of it."""
+    """Veza's text that is safe to repeat: without secrets, on one line, shortened. The debug log has more of it."""
     line = one_line(text, redact, LONGEST_DEBUG)
     if len(line) <= most:
         return line
@@ -102,7 +102,7 @@ def heard(text: str, redact: Redact, most: int = LONGEST_QUOTE) -> str:
 
 
 def _refusal(answer: VezaAnswer, value: object, redact: Redact) -> CallError:
-    """An answer that says no, in Veza's words where they can be found."""
+    """A refusal, in Veza's words if it has any."""
     told: Json = value if isinstance(value, dict) else {}
     code, message = told.get("code") or "ERROR", told.get("message") or told.get("error")
     if message is None:
@@ -158,7 +158,7 @@ def _details(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    """A part of an answer as text, of any shape that it has."""
+    """A part of an answer as text, whatever its shape."""
     if isinstance(value, str):
         return value
     return msgspec.json.encode(value).decode("utf-8", "replace")

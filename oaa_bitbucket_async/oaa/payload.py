@@ -40,11 +40,11 @@ class Payload:
     """Bitbucket's, as the payload's application says it; a payload of another origin may lack it."""
     counts: Counts
     warnings: tuple[Note, ...] = ()
-    """One line for each kind of thing that a reader should know."""
+    """One line for each kind of warning."""
     node_types: NodeTypes = field(default_factory=dict)
-    """What it brings to Veza's graph."""
+    """The node types that it adds to Veza's graph."""
     target: Target | None = None
-    """Where it goes and of what it is, as the payload itself says it; one of another origin does not."""
+    """Where it goes and what it covers, as the payload says itself. Payloads of other programs don't."""
 
     def json_chunks(self, size: int = _CHUNK) -> Iterator[bytes]:
         """The payload as JSON in pieces of at most `size` bytes: to write it to a file without having it whole."""

@@ -44,15 +44,15 @@ class VezaRefusedError(UploadError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how long. Durations in seconds; tests pass a `sleep` that does not wait."""
+    """How often and how long to retry. Durations are in seconds. Tests pass a `sleep` that does not wait."""
 
     attempts: int
     first_wait: float = 1.0
     longest_wait: float = 60.0
     poll_every: float = 5.0
-    """Between two looks at the data source's status."""
+    """Time between two looks at the data source's status."""
     poll_for: float = 3600.0
-    """How long Veza may take to parse a payload."""
+    """How long Veza may take to process a payload."""
     settle_for: float = 60.0
     """How long a status that was there before the upload may stay before it is taken for the upload's."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

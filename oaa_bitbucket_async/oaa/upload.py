@@ -138,7 +138,7 @@ async def _look(veza: Veza, policy: RetryPolicy | None, what: str, call: Callabl
 
 
 def _before_a_crawl(error: VezaFailingError | VezaUnreachableError) -> CollectorError:
-    """Nothing is lost yet, so that it is a setting to mend, or to be tried again, and no failed upload."""
+    """Nothing is lost yet, so this is a wrong setting or a problem that can pass, and not a failed upload."""
     if isinstance(error, VezaFailingError):
         return TemporaryError(error.message, "Check --veza-url and the network, or try again later.")
     if error.cause in (Cause.NO_SUCH_HOST, Cause.NO_TLS, Cause.OTHER_NAME):
@@ -159,7 +159,7 @@ async def push(
 
 
 class _Push:
-    """One push on its way."""
+    """One upload."""
 
     def __init__(
         self, client: VezaClient, veza: Veza, data_source_name: str, policy: RetryPolicy, limits: Limits
@@ -209,7 +209,7 @@ class _Push:
         )
 
     def _ensure_provider(self) -> str:
-        """Looked up on every try: a creation whose answer was lost is found."""
+        """Looked up at every attempt, so that a creation whose answer was lost is found."""
         name = self._veza.provider_name
         provider = self._client.get_provider(name)
         if not provider:

@@ -37,7 +37,7 @@ def rows_of(result: RunResult, figures: Iterable[Figure]) -> list[tuple[str, str
 
 
 def public_access_text(public_access: PublicAccess) -> str:
-    """What the instance's switch means for what is called public, in a few words."""
+    """What the instance's switch means for what is marked public, in a few words."""
     return {
         "on": "on: everybody can read what is marked public",
         "off": "off: a public mark gives nobody access",

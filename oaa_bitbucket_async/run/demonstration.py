@@ -1,4 +1,4 @@
-"""`demo`: the main job, as it is, against an embedded Bitbucket and an embedded Veza on this machine."""
+"""`demo`: a complete run against an embedded Bitbucket and an embedded Veza on this machine."""
 
 import random
 import re

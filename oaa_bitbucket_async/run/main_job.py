@@ -1,4 +1,4 @@
-"""The main job: collect, build, save, upload. Read from top to bottom it is the life of a run."""
+"""A run: collect, build, save, upload. Read from top to bottom."""
 
 import asyncio
 import logging

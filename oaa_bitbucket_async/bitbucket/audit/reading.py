@@ -1,4 +1,4 @@
-"""What one reading of the audit log came to."""
+"""The result of one reading of the audit log."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,16 +45,16 @@ class Reading:
 
 
 class Why(StrEnum):
-    """Why the log can't be read."""
+    """The reason why the log can't be read."""
 
     RIGHT = "right"
     """The account lacks the right, or its kind of login is refused here."""
     ABSENT = "absent"
-    """This server has no such thing: it is too old, or the log's plugin is off."""
+    """This server has no audit log: it is too old, or the log's plugin is off."""
     REFUSED = "refused"
-    """The server refuses the question, as without a licence for it."""
+    """The server refuses, for example without a licence for it."""
     FAULT = "fault"
-    """It gave no usable answer this time."""
+    """The server gave no usable answer this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Unreadable:
 
     @property
     def lasting(self) -> bool:
-        """Whether it is a fact of this instance and login, and no trouble that may pass."""
+        """Whether this stays so for this instance and login, and is not a failure that can pass."""
         return self.why is not Why.FAULT
 
     @property

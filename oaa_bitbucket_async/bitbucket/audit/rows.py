@@ -1,4 +1,4 @@
-"""Rows of the audit log, less all that is text: what is kept of one is a time, a key and numeric ids.
+"""Rows of the audit log without their texts: a time, a key and numeric ids.
 
 The log's rows have names, IP addresses and public keys. They are gone once an answer has been decoded.
 """
@@ -48,7 +48,7 @@ class AuditEvent(msgspec.Struct, frozen=True, gc=False, array_like=True, order=T
 
 
 class LogPage(NamedTuple):
-    """One answer, newest row first. `cursor` leads to the next one; None after the last. `size` in bytes."""
+    """One answer, newest row first. `cursor` leads to the next one; None at the end. `size` in bytes."""
 
     events: list[AuditEvent]
     cursor: str | None

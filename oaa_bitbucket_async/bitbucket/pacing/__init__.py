@@ -1,4 +1,4 @@
-"""May a request leave now? Knows a clock and nothing of sockets."""
+"""Decides whether a request may be sent now. Knows a clock, but no sockets."""
 
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, LoopClock
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped

@@ -1,4 +1,4 @@
-"""Time, as an argument: so that an hour of pacing can be tested in milliseconds."""
+"""Time as an argument, so that an hour of pacing can be tested in milliseconds."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ class Timer(Protocol):
     """What `call_later` hands out."""
 
     def cancel(self) -> None:
-        """The callback is not called any more; without effect if it already was."""
+        """Cancels the callback. Has no effect if it was called already."""
 
 
 class Clock(Protocol):

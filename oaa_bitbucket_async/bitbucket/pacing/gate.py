@@ -14,7 +14,7 @@ _TICK = 1e-3
 
 
 class Stopped(Exception):  # noqa: N818  # not an error: the run is ending on purpose
-    """No request may leave any more; those in flight may end."""
+    """No more requests are sent. Those in flight can finish."""
 
 
 class Gate:
@@ -101,7 +101,7 @@ class Gate:
             self._release()
 
     def set_limit(self, limit: int) -> None:
-        """From now on; those in flight beyond a smaller limit end in their own time."""
+        """Applies from now on. Requests in flight beyond a smaller limit finish normally."""
         self.limit = limit
         self._release()
 

@@ -1,4 +1,4 @@
-"""How many requests may be in flight: a fixed number, or what the latencies say the server can bear."""
+"""How many requests may be in flight: a fixed number, or what the server can handle according to its latencies."""
 
 import math
 from collections.abc import Callable

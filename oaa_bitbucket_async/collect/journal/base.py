@@ -79,5 +79,5 @@ def _no_base(path: Path, error: Exception) -> NoBaseError:
 
 
 async def delete_base(path: Path) -> None:
-    """There shall be none. Raises OSError."""
+    """Deletes the base. Raises OSError."""
     await asyncio.to_thread(delete, path)

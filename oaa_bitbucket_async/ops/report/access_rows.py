@@ -226,7 +226,7 @@ def _redundant(
 
 
 def _includes(more: str, less: str) -> bool:
-    """Whether whoever holds `more` may do all that `less` gives; an unknown permission includes only itself."""
+    """Whether `more` includes `less`. An unknown permission includes only itself."""
     return more == less or (more, less) in _INCLUDING
 
 

@@ -102,7 +102,7 @@ class Analysis:
         return self.snapshot.instance
 
     def evidence(self) -> Evidence:
-        """What the findings were found in, laid out anew: it is too large to be kept until somebody asks."""
+        """What the findings are computed from. It is computed again each time, since it is too large to keep."""
         return Evidence(self.snapshot, identity=self.identity, now=self.now)
 
     @property
