@@ -72,7 +72,7 @@ def test_an_incremental_run() -> None:
         (
             {
                 "incremental": False,
-                "full_because": "no upload with these settings.",
+                "full_because": "no upload.",
                 "log_read": False,
                 "compared": False,
             },
