@@ -72,6 +72,8 @@ class Pacer:
             self._gate.set_bucket(self.rate.bucket)
         self._budget = RetryBudget()
         self._flaky = Flakiness()
+        self._cut = False
+        """Whether errors have cut the limit."""
         self.pauses = Pauses(rng, now)
         self.outage = Outage(clock, max_outage, self._outage_changed)
         self._kinds = KindTrouble()
@@ -291,6 +293,7 @@ class Pacer:
         if emptied:
             self._apply("retry budget empty")
         cut = not (budget.spent or flaky.share) and self._limit.failed(now)
+        self._cut |= cut
         if flaky.begin(now, self._gate.in_flight - 1, short=budget.short or cut):
             self._apply("many failures")
 
@@ -322,8 +325,14 @@ class Pacer:
     def _refund(self) -> None:
         """What was one kind's own trouble costs the others nothing."""
         failures, self._kinds.to_refund = self._kinds.to_refund, 0
-        if failures and (self._budget.refund(failures) | self._flaky.refund(failures)):
-            self._apply("it was one kind alone")
+        if not failures:
+            return
+        reason = "it was one kind alone"
+        if self._cut:
+            self._cut = False
+            self._limit.restart(self._now(), reason)
+        if self._budget.refund(failures) | self._flaky.refund(failures):
+            self._apply(reason)
 
     def _unlearn(self) -> None:
         """One kind or path alone was refused: that says nothing about the server's rate."""
