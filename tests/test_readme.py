@@ -1,5 +1,6 @@
 """The README and the pages of `docs/` say what the code does."""
 
+import inspect
 import os
 import re
 import shutil
@@ -11,9 +12,11 @@ import pytest
 
 from benchmarks.results import load
 from oaa_bitbucket_async import errors
+from oaa_bitbucket_async.bitbucket.audit import reading
 from oaa_bitbucket_async.cli.invocation import CLOSED_PIPE
 from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
+from oaa_bitbucket_async.collect.incremental import doubts
 from oaa_bitbucket_async.events import Event
 from oaa_bitbucket_async.oaa.notes import Code
 from tests.messages import GAP, messages
@@ -119,6 +122,16 @@ def test_troubleshooting_has_every_message() -> None:
         if _plain(message.text).strip(f" .:;,({GAP}") not in told
     ]
     assert not absent, "\n".join(["add these to docs/troubleshooting.md:", *absent])
+
+
+def test_troubleshooting_has_everything_that_may_be_wrong_with_the_audit_log() -> None:
+    told = _plain(section("troubleshooting", "The audit log"))
+    for module in (doubts, reading):
+        words = re.findall(
+            r'(?<!"")(?<=")((?:The|This|Bitbucket|A|Too|What) [^"{;:,.(]{12,})', inspect.getsource(module)
+        )
+        assert len(words) > 3
+        assert [text for text in words if text.strip() not in told] == []
 
 
 def test_the_messages_are_found() -> None:

@@ -59,7 +59,7 @@ def test_the_audit_is_of_the_pinned_set_and_not_part_of_ci() -> None:
 
 def test_the_schedules_set_the_limits_that_it_names() -> None:
     service = (ROOT / "docs" / "systemd" / "oaa-bitbucket@.service").read_text("utf-8")
-    manifest = "".join(path.read_text("utf-8") for path in (ROOT / "docs" / "kubernetes").iterdir())
+    manifest = "".join(path.read_text("utf-8") for path in (ROOT / "docs" / "kubernetes").rglob("*.yaml"))
     for line in ("MemoryMax=1G", "LimitCORE=0"):
         assert f"\n{line}\n" in service
     assert re.search(r"^TimeoutStartSec=\d+h$", service, re.MULTILINE)
