@@ -47,9 +47,9 @@ def kept_text(freshness: Freshness) -> str | None:
 def audit_log_text(freshness: Freshness) -> str | None:
     """Why the audit log was not relied on; None if it was, or was not asked."""
     if freshness.log_unusable is not None:
-        return f"can't be read, so that incremental runs renew answers by age alone. {freshness.log_unusable}"
+        return f"can't be read, so incremental runs renew answers by age alone. {freshness.log_unusable}"
     if freshness.doubts:
-        return f"in doubt, so that answers were renewed sooner. {' '.join(freshness.doubts)}"
+        return f"in doubt, so answers were renewed sooner. {' '.join(freshness.doubts)}"
     return "gave no usable answer this time" if freshness.log_usable is False else None
 
 
@@ -111,7 +111,7 @@ FRESHNESS = (
     Figure(
         key="audit_log_usable",
         value=lambda r: r.freshness.log_usable,
-        metric=Metric("audit_log_usable", "Whether the audit log was read and is believed: 1 yes, 0 no."),
+        metric=Metric("audit_log_usable", "Whether the audit log was read and is trusted: 1 yes, 0 no."),
     ),
     Figure(
         key="audit_log_problems",

@@ -92,7 +92,7 @@ async def look_at_log(session: Session, capabilities: Capabilities, report: Chec
     asked = session.stats.total - before
     if isinstance(reading, Unreadable):
         found = {"readable": False, "why": reading.words}
-        report.tell("Audit log", f"{reading.words} Incremental runs go by age alone.", audit_log=found)
+        report.tell("Audit log", f"{reading.words} Incremental runs renew answers by age alone.", audit_log=found)
         return Told(reading=asked)
     reach, retention, used = await log.reach(now), await log.retention(), await log.usage()
     in_doubt = [

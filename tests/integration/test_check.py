@@ -83,4 +83,4 @@ def test_without_the_right_it_says_so_and_what_is_left(bench: Benches, typed: Ty
     assert found["audit_log"]["why"].startswith("This login may not read the audit log: the account needs the global")
     assert found["incremental"]["named"] == 0
     assert found["incremental"]["by_age"] > 0
-    assert "Incremental runs go by age alone." in typed(made, "--check").out
+    assert "Incremental runs renew answers by age alone." in typed(made, "--check").out

@@ -86,7 +86,7 @@ def doubts(
             return ()
         found = [Doubt(Reason.NOT_READ, reading.words)]
     elif mark is None:
-        found = [Doubt(Reason.NO_MARK, "The answers that are kept come from a run that did not read the audit log.")]
+        found = [Doubt(Reason.NO_MARK, "The last upload comes from a run that did not read the audit log.")]
         found += _of_the_reading(reading)
         found += _of_the_settings(reading.settings, include)
     else:
@@ -111,7 +111,7 @@ def _of_the_reading(reading: Reading) -> list[Doubt]:
         words = "Bitbucket did not log our own search within 15 seconds, so its audit log may be late or stuck."
         found.append(Doubt(Reason.OWN_ROW, words))
     if not reading.complete:
-        words = f"The audit log has more than {reading.pages:,} pages since the last run, too many to be read."
+        words = f"The audit log has more than {reading.pages:,} pages since the last run, too many to read."
         found.append(Doubt(Reason.TOO_MANY, words))
     return found
 
@@ -135,7 +135,7 @@ def _of_the_span(mark: AuditMark, reading: Reading) -> list[Doubt]:
 def _of_the_settings(settings: LogSettings, include: Collection[Include]) -> list[Doubt]:
     found = []
     if settings.coverage is None:
-        words = "What the audit log covers can't be read, so that it may leave out permissions."
+        words = "What the audit log covers can't be read, so it may leave out permissions."
         found.append(Doubt(Reason.COVERAGE, words))
     else:
         levels = dict(settings.coverage)
@@ -145,7 +145,7 @@ def _of_the_settings(settings: LogSettings, include: Collection[Include]) -> lis
             words = f"The audit log's coverage is off for {', '.join(off)}. Set it to Base."
             found.append(Doubt(Reason.COVERAGE, words))
     if settings.denied is None:
-        words = "The audit log's deny list can't be read, so that it may leave out permissions."
+        words = "The audit log's deny list can't be read, so it may leave out permissions."
         found.append(Doubt(Reason.COVERAGE, words))
     else:
         denied = [action for action in settings.denied if action.strip().lower() not in _HARMLESS]
@@ -160,7 +160,7 @@ def _of_the_time_since(mark: AuditMark, reading: Reading) -> list[Doubt]:
     found = []
     new = list(new_events(reading.events, mark))
     if mark.settings != fingerprint(reading.settings) or any(event.key == LOG_CHANGED for event in new):
-        words = "The audit log's settings were changed since the last run, so that it may lack rows."
+        words = "The audit log's settings were changed since the last run, so it may lack rows."
         found.append(Doubt(Reason.SETTINGS, words))
     enabled = sum(event.key == PLUGIN_ENABLED and event.time > mark.server_time for event in new)
     if enabled >= _PLUGINS_OF_A_START or any(event.node_start for event in new):
