@@ -41,10 +41,7 @@ def test_a_log_that_may_not_be_read_is_told_each_time(bench: Benches, typed: Typ
     for _ in range(2):
         end = typed(made, "--incremental")
         assert end.code == 0, end.err
-        assert (
-            "audit log: can't be read, so incremental runs renew answers by age alone. This login may not"
-            in end.err
-        )
+        assert "audit log: can't be read, so incremental runs renew answers by age alone. This login may not" in end.err
         assert "renewed by age; no answer is older than" in end.err
 
 
