@@ -23,8 +23,11 @@ from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
 
-GOAL = 1.5
+GOAL = 1.25
 CONCURRENCY = 32
+FEW = 8
+"""About as many as auto keeps in flight here: more would only queue at a server of one core. The fewer there are, the
+fewer answers come at one time, and each costs the loop more."""
 BARE = "bare loop"
 OURS = ("auto", "fixed", "fixed, no journal")
 STANDARD = "fixed, standard event loop"
@@ -87,6 +90,7 @@ def contestants(
     return {
         BARE: partial(simple, asked, CONCURRENCY),
         "bare loop, standard event loop": partial(simple, asked, CONCURRENCY, standard_loop=True),
+        f"bare loop, {FEW} in flight": partial(simple, asked, FEW),
         "auto": partial(ours, max_concurrency=CONCURRENCY),
         "fixed": partial(ours, concurrency=CONCURRENCY),
         "fixed, no journal": partial(ours, concurrency=CONCURRENCY, journal=False),
