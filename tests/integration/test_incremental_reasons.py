@@ -378,7 +378,7 @@ def test_trust_is_lost_and_regained(begun: Callable[..., Site]) -> None:
     for _ in range(3):
         here.passes(8.1)
         ran = here.incremental()
-        assert any("relied on again once" in said for said in ran.freshness.doubts)
+        assert any("trusted again once" in said for said in ran.freshness.doubts)
         assert len(here.asked(ran)) == 21
     here.passes(1)
     assert not here.incremental().freshness.doubts, "a whole round has shown none"

@@ -97,8 +97,8 @@ def doubts(
         found.append(
             Doubt(
                 Reason.TRUST,
-                "Too many changes were found that the audit log did not name. It is relied on again once no such "
-                "change is found for as long as --max-age.",
+                "Too many changes were found that the audit log did not name. It is trusted again once no such "
+                "change is found for the time of --max-age.",
             )
         )
     order = list(Reason)
