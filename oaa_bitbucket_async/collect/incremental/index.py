@@ -34,8 +34,10 @@ class BaseIndex:
         """The names of all groups that were listed, folded."""
         self.project_of: dict[int, int] = {}
         """The project of each repository that was listed, by their ids."""
-        self._flags: dict[Subject, Flags] = {}
+        self._project_flags: dict[int, Flags] = {}
+        self._repository_flags: dict[int, Flags] = {}
         self._same: dict[Flags, Flags] = {}
+        self._ids: dict[int, int] = {}
 
     @staticmethod
     def wanted(unit: Unit) -> bool:
@@ -55,23 +57,25 @@ class BaseIndex:
             self.groups.update(fold(row.name) for row in cast("list[rows.Group]", item.rows))
         elif item.unit.kind is kinds.PROJECTS:
             for project in cast("list[rows.Project]", item.rows):
-                self._listed(Subject("project", project.id), Flags(project.public))
+                self._project_flags[project.id] = self._shared(Flags(project.public))
         elif item.unit.kind is kinds.REPOSITORIES:
             for row in cast("list[rows.Repository]", item.rows):
                 flags = Flags(row.public, row.archived, row.forkable, row.state)
-                self._listed(Subject("repository", row.id), flags)
-                self.project_of[row.id] = row.project.id
+                self._repository_flags[row.id] = self._shared(flags)
+                self.project_of[row.id] = self._ids.setdefault(row.project.id, row.project.id)
 
-    def _listed(self, subject: Subject, flags: Flags) -> None:
-        self._flags[subject] = self._same.setdefault(flags, flags)
+    def _shared(self, flags: Flags) -> Flags:
+        """The same object for the same flags: there are a handful of them."""
+        return self._same.setdefault(flags, flags)
 
     def has_other_flags(self, subject: Subject, snapshot: Snapshot) -> bool:
         """Whether the snapshot has it with other flags than the base. False for what the base's listings lack."""
-        before = self._flags.get(subject)
-        if before is None:
-            return False
         if subject.kind == "project":
-            return before != Flags(snapshot.projects[subject.id].public)
+            before = self._project_flags.get(subject.id)
+            return before is not None and before != Flags(snapshot.projects[subject.id].public)
+        before = self._repository_flags.get(subject.id)
+        if before is None or subject.kind != "repository":
+            return False
         now = snapshot.repositories[subject.id]
         return before != Flags(now.public, now.archived, now.forkable, now.state)
 

@@ -137,7 +137,7 @@ class Store:
         count = self._connection.execute("SELECT count(*) FROM batch").fetchone()[0]
         for number in range(count):
             for index, record in enumerate(self._read(number)):
-                self._packer.decode(record)
+                self._packer.check(record)
                 if record.mark == "page":
                     running.add(record.unit)
                 elif record.mark == "forget":
