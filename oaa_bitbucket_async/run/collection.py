@@ -69,7 +69,7 @@ async def collect(
         plan=None if start is None else start.plan,
     )
     try:
-        await _take_up(journal, crawl, session.clock.epoch())
+        await _take_up(journal, crawl, session.clock.epoch(), whole=start is None)
         if start is not None:
             await _start_from(start.base, journal, crawl)
         with interruption.gently(session.pacer.stop):
@@ -143,17 +143,19 @@ async def journal_of(settings: Settings, capabilities: Capabilities, path: Path,
         await journal.close()
 
 
-async def _take_up(journal: Journal, crawl: Crawl, now: float) -> None:
+async def _take_up(journal: Journal, crawl: Crawl, now: float, *, whole: bool) -> None:
+    """`whole`: for a full crawl, which believes only what was asked since the journal began: nothing tells it what of
+    a base is still so."""
     if not journal.resumed:
         return
     count = 0
-    async for item in journal.replay():
+    async for item in journal.replay(own=whole):
         count += crawl.resume(item, now) and item.last
     _log.info(
         "continuing the run that began %.0f s ago: %d answers are reused",
-        journal.age,
+        now - journal.began,
         count,
-        extra=event(Event.RESUMED, answers=count, age_seconds=round(journal.age)),
+        extra=event(Event.RESUMED, answers=count, age_seconds=round(now - journal.began)),
     )
     if journal.outdated:
         _log.info(

@@ -26,7 +26,7 @@ from oaa_bitbucket_async.collect.incremental.mark import OVERLAP, AuditMark, mar
 from oaa_bitbucket_async.collect.incremental.named import Named, what_is_named
 from oaa_bitbucket_async.collect.incremental.plan import Plan
 from oaa_bitbucket_async.collect.incremental.trust import Trust, updated
-from oaa_bitbucket_async.collect.journal import Base, Fingerprint, NoBaseError
+from oaa_bitbucket_async.collect.journal import Base, Fingerprint, Journal, NoBaseError
 from oaa_bitbucket_async.collect.kinds import Unit, subject_of
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.collect.units import Subject
@@ -151,9 +151,12 @@ class Round:
     def _is_named(self, unit: Unit, _subject: Subject) -> bool:
         return self.named.newest(unit) is not None
 
-    def next_facts(self, freshness: Freshness) -> bytes:
-        """For the base that this run leaves."""
+    def next_facts(self, freshness: Freshness, journal: Journal) -> bytes:
+        """For the base that this run leaves, with what it took up from `journal`."""
         now = self.clock.epoch()
+        began_at = self.began_at
+        if journal.resumed and not freshness.incremental:  # no row was held against what was taken up
+            began_at = min(began_at, journal.began)
         before = self.facts
         mark, trust = None, None
         if self.incremental:
@@ -166,10 +169,12 @@ class Round:
             )
             if isinstance(self.reading, Reading):
                 mark = mark_of(self.reading)
+                if began_at < self.began_at:
+                    mark = mark.moved_back(began_at)
             elif before is not None:  # the next run reads from where the last reading was
                 mark = before.mark
         facts = BaseFacts(
-            began_at=self.began_at,
+            began_at=began_at,
             finished_at=now,
             incremental=self.incremental,
             mark=mark,

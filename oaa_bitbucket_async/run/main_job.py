@@ -151,7 +151,8 @@ async def _collect_and_deliver(
     freshness.kept = reporter.counts.based
     await this_round.after_crawl(snapshot, freshness)
     if freshness.oldest is None:  # everything was asked by this run, or by the one that it goes on with
-        freshness.oldest = this_round.clock.epoch() - this_round.began_at + (journal.age if journal.resumed else 0.0)
+        began = journal.began if journal.resumed else this_round.began_at
+        freshness.oldest = session.clock.epoch() - began
     await this_round.aclose()
     try:
         not_resumed = why_not_resumed(settings, capabilities, journal)
@@ -171,7 +172,7 @@ async def _keep_answers(
     If something is missing, the journal stays besides, for the next run asks for that.
     """
     base = paths_of(settings).base
-    facts = this_round.next_facts(freshness)
+    facts = this_round.next_facts(freshness, journal)
     if settings.dry_run:
         if complete:
             await journal.discard()

@@ -61,11 +61,11 @@ async def open_at(path: Path, *, now: float = NOW, **changed: object) -> Journal
     return await Journal.open(path, now=now, **arguments)  # type: ignore[arg-type]
 
 
-async def everything(journal: Journal) -> list[Told]:
+async def everything(journal: Journal, *, own: bool = False) -> list[Told]:
     """What the journal replays, unit by unit; fails if a unit is not ended by its last page."""
     found: list[Told] = []
     running: dict[Unit, list[tuple[AnyRow, ...]]] = {}
-    async for item in journal.replay():
+    async for item in journal.replay(own=own):
         running.setdefault(item.unit, []).append(tuple(item.rows))
         if item.last:
             found.append(Told(item.unit, tuple(running.pop(item.unit)), item.read_at, item.place))

@@ -66,13 +66,27 @@ def test_runs_that_are_cut_off_again_and_again_add_up(path: Path) -> None:
     run(test)
 
 
-def test_age_is_that_of_the_first_run(path: Path) -> None:
+def test_it_began_with_the_first_run(path: Path) -> None:
     async def test() -> None:
         await written(path, [1])
         await written(path, [2], now=NOW + 100)
         journal = await open_at(path, now=NOW + 250)
-        assert journal.age == 250
+        assert journal.began == NOW
         await journal.close()
+
+    run(test)
+
+
+def test_what_was_read_before_the_journal_began_is_no_answer_of_its_own(path: Path) -> None:
+    async def test() -> None:
+        await written(path, range(300), now=NOW + 20)
+        old = [told(n) for n in range(300) if told(n).read_at < NOW + 20]
+        journal = await open_at(path, now=NOW + 60)
+        own = await everything(journal, own=True)
+        assert {one.unit for one in own}.isdisjoint(one.unit for one in old)
+        assert len(own) + len(old) == 300
+        await journal.close()
+        assert await found_in(path) == own, "the others are forgotten"
 
     run(test)
 

@@ -39,6 +39,13 @@ class AuditMark(msgspec.Struct, frozen=True, kw_only=True):
         """The time of the oldest row that the next reading needs, by the server's clock."""
         return self.server_time - OVERLAP
 
+    def moved_back(self, ours: float) -> "AuditMark":
+        """For answers from before the reading, since `ours` (seconds by our clock), of which its rows have not decided
+        whether they are asked again: the next reading begins where they were read."""
+        time = self.to_server(ours)
+        seen = tuple(event for event in self.seen if event.time < time)
+        return msgspec.structs.replace(self, read_at=ours, server_time=time, seen=seen)
+
     def to_server(self, ours: float) -> int:
         """A time of our clock (seconds) as the server's clock had it (milliseconds), as far as the mark can tell."""
         return self.server_time + round((ours - self.read_at) * 1000)

@@ -46,8 +46,8 @@ class Journal:
         self.path = path
         self.resumed = False
         """True if there is something to replay."""
-        self.age = 0.0
-        """Seconds since the first of the runs that wrote this journal began."""
+        self.began = 0.0
+        """When the first of the runs that wrote this journal began, in epoch seconds."""
         self.set_aside: str | None = None
         """Why an older journal was not taken up."""
         self.window = math.inf
@@ -99,7 +99,7 @@ class Journal:
             return journal
         journal._store = opened.store
         journal.resumed = opened.resumed and opened.store.verified > 0
-        journal.age = now - opened.started
+        journal.began = opened.started
         journal.set_aside = opened.set_aside
         if opened.set_aside is not None:
             _log.log(
@@ -118,8 +118,10 @@ class Journal:
         """False if nothing is being kept: it could not be opened or written, or is closed."""
         return self._store is not None
 
-    async def replay(self) -> AsyncIterator[Replayed]:
+    async def replay(self, *, own: bool = False) -> AsyncIterator[Replayed]:
         """Every unit that earlier runs have asked to its end within the window, in the order of writing.
+
+        `own`: without what they took over from a base, which is older than the journal.
 
         Raises:
             TemporaryError: the file, found sound when it was opened, has changed since; it is set aside.
@@ -139,7 +141,10 @@ class Journal:
                     "It was set aside. Check the disk and run again; the next run starts from the beginning.",
                 ) from error
             for item in chunk:
-                if -_CLOCK_SLACK <= self._now - item.read_at <= self.window:
+                if own and item.read_at < self.began:
+                    if item.last:
+                        self.forget(item.unit)
+                elif -_CLOCK_SLACK <= self._now - item.read_at <= self.window:
                     yield item
                 elif item.last:
                     self.outdated += 1

@@ -228,3 +228,13 @@ def test_more_rows_name_no_less(some: list[AuditEvent], more: list[AuditEvent]) 
         project = 1 if subject.kind == "repository" else None
         newest = fewer.newest(unit, project)
         assert newest is None or (all_.newest(unit, project) or 0) >= newest
+
+
+def test_answers_from_before_the_reading_make_the_next_one_begin_where_they_were_read() -> None:
+    old, new = row(f"{USERS}x", NOON - 1000, projects=(1,)), row(f"{USERS}x", NOON - 10, projects=(1,))
+    mark = mark_at(NOON, new, old)
+    back = mark.moved_back(mark.read_at - 0.5)
+    assert back.window_start == mark.window_start - 500
+    assert back.seen == (old,)
+    assert back.anchor == mark.anchor
+    assert back.to_server(mark.read_at) == mark.server_time
