@@ -88,6 +88,12 @@ class Site:
         there = self.bench.neutral(self.bench.veza.pushed[-1].raw)  # nothing is sent if that is what Veza has already
         return [there] == self.truth(**changes).raw
 
+    def grants_are_true(self, ran: Ran) -> bool:
+        """The same, of who holds what alone."""
+        assert ran.code == 0, ran.error
+        there = self.bench.veza.pushed[-1].decoded()
+        return grants(there)[0] == grants(self.truth().payload)[0]
+
     def asked(self, ran: Ran, *, before: int = 0) -> Counter[str]:
         """Projects and repositories for whose grants a run asked: how many questions each. It was the last run, but for
         one with `before` requests."""
@@ -105,6 +111,17 @@ def everyone_without(here: Site, place: ModelProject | ModelRepository) -> str:
     """A user who holds nothing on the place."""
     holders = {one.principal for one in place.user_grants}
     return next(user.name for user in here.estate.users if not user.deleted and user.name not in holders)
+
+
+def grants(payload: dict[str, Any]) -> tuple[dict[str, set[tuple[str, str]]], dict[str, Any]]:
+    """Who holds what on each place, by its key in the payload; and the payload without that."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for holder in payload["identity_to_permissions"]:
+        for one in holder["application_permissions"]:
+            for resource in one.get("resources", ()):
+                found.setdefault(resource, set()).add((holder["identity"], one["permission"]))
+    rest = {key: value for key, value in payload.items() if key != "identity_to_permissions"}
+    return found, rest
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import random
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import Phase, event, given
@@ -16,8 +15,7 @@ from oaa_bitbucket_async.demo.changes import grant, revoke
 from oaa_bitbucket_async.demo.happening import Happening
 from oaa_bitbucket_async.demo.model import ModelProject, ModelRepository
 from tests.examples import examples
-from tests.integration.harness import Ran
-from tests.integration.site import HOUR, Site, path, site
+from tests.integration.site import HOUR, Site, grants, path, site
 from tests.servers.veza import RiggedVeza
 
 MAX_AGE = 6.0
@@ -77,18 +75,6 @@ class Model:
         return self.told_at.get(name, 0.0) >= oldest
 
 
-def grants(ran: Ran) -> tuple[dict[str, set[tuple[str, str]]], dict[str, Any]]:
-    """Who holds what on each place, by its key in the payload; and the payload without that."""
-    payload = ran.payload
-    found: dict[str, set[tuple[str, str]]] = {}
-    for holder in payload["identity_to_permissions"]:
-        for one in holder["application_permissions"]:
-            for resource in one.get("resources", ()):
-                found.setdefault(resource, set()).add((holder["identity"], one["permission"]))
-    rest = {key: value for key, value in payload.items() if key != "identity_to_permissions"}
-    return found, rest
-
-
 def key_of(place: Place) -> str:
     """As the payload has it."""
     return f"{place.project.id}.{place.id}" if isinstance(place, ModelRepository) else str(place.id)
@@ -141,8 +127,8 @@ def test_no_difference_outlives_the_age_bound_and_each_is_told(
             left = model.stale()
             now = here.date()
             assert all(now - model.read_at[name] <= MAX_AGE * HOUR + 60 for name in model.places)
-            mine, rest = grants(ran)
-            true, true_rest = grants(truth)
+            mine, rest = grants(ran.payload)
+            true, true_rest = grants(truth.payload)
             assert rest == true_rest
             differ = {k for k in {*mine, *true} if mine.get(k) != true.get(k)}
             assert differ == {key_of(model.places[name]) for name in left}
