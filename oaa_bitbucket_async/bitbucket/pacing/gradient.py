@@ -411,7 +411,7 @@ class GradientLimit:
         trial.steady.cuts = 0
         self._baseline.raise_by(ratio.middle / _GAINED)
         if self.value < self._largest:
-            self._try(trial.steady, min(ratio.middle, TARGET), "gain")
+            self._try(trial.steady, min(ratio.middle, _GAINED), "gain")
 
     # --- probe --------------------------------------------------------------------------------------------------
 
