@@ -5,6 +5,7 @@ text and its compressed form never exist whole at the same time.
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,8 @@ from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
 from oaa_bitbucket_async.oaa.node_types import NodeTypes, node_types, saved_node_types
 from oaa_bitbucket_async.oaa.notes import Note, Notes
-from oaa_bitbucket_async.oaa.saved import naming, read_saved
+from oaa_bitbucket_async.oaa.payload_stream import PayloadStream, Section
+from oaa_bitbucket_async.oaa.saved import is_packed, open_saved
 from oaa_bitbucket_async.oaa.schema import PropertyDefinition, SavedHolder, SavedResource, decode_payload
 from oaa_bitbucket_async.oaa.target import Target
 from oaa_bitbucket_async.settings import Identity
@@ -112,30 +114,62 @@ def load_payload(path: Path) -> Payload:
 
     Whether all that it refers to exists is left to Veza: a payload of ours was checked before it was saved.
     """
-    file = read_saved(path)
-    with gc_paused(), naming(path):
-        saved = decode_payload(file.text)
-        application = saved.application
-        about = application.about
+    content, source = open_saved(path)
+    lists, size = _Lists(), 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal size
+        for piece in source.pieces():
+            size += len(piece)
+            yield piece
+
+    stream = PayloadStream(pieces())
+    with source.told():
+        for section in stream.sections():
+            lists.take(section)
+        saved = decode_payload(stream.outline)
+        about = saved.application.about
         target = about.target()
-        resources, holders = msgspec.json.Decoder(SavedResource), msgspec.json.Decoder(SavedHolder)
-        counts = Counts(
-            users=len(application.local_users),
-            groups=len(application.local_groups),
-            projects=len(application.resources),
-            credentials=len(application.local_access_creds) or None,
-            repositories=sum(len(resources.decode(raw).sub_resources) for raw in application.resources),
-            grants=sum(
-                len(grant.resources) + grant.apply_to_application
-                for raw in saved.identity_to_permissions
-                for grant in holders.decode(raw).application_permissions
-            ),
-        )
+        counts = lists.counts()
     return Payload(
-        compressed=file.content if file.compressed else compress([file.text])[0],
-        raw_size=len(file.text),
+        compressed=content if is_packed(content) else compress(source.pieces())[0],
+        raw_size=size,
         base_url=about.base_url,
         target=target,
         node_types=saved_node_types(saved.custom_property_definition, counts),
         counts=counts,
     )
+
+
+class _Lists:
+    """Counts what a saved payload holds while it is read."""
+
+    def __init__(self) -> None:
+        self._entries: Counter[str] = Counter()
+        self._repositories = self._grants = 0
+        self._resource = msgspec.json.Decoder(SavedResource)
+        self._holder = msgspec.json.Decoder(SavedHolder)
+
+    def take(self, section: Section) -> None:
+        """Some more entries."""
+        self._entries[section.name] += len(section.entries)
+        if section.name == "resources":
+            self._repositories += sum(len(self._resource.decode(raw).sub_resources) for raw in section.entries)
+        elif section.name == "grants":
+            self._grants += sum(
+                len(grant.resources) + grant.apply_to_application
+                for raw in section.entries
+                for grant in self._holder.decode(raw).application_permissions
+            )
+
+    def counts(self) -> Counts:
+        """All that was taken."""
+        entries = self._entries
+        return Counts(
+            users=entries["users"],
+            groups=entries["groups"],
+            projects=entries["resources"],
+            repositories=self._repositories,
+            grants=self._grants,
+            credentials=entries["credentials"] or None,
+        )

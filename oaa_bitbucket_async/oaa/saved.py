@@ -66,10 +66,11 @@ def head_of_ours(path: Path) -> Head:
 
     Raises as `read_saved`, and ConfigurationError if the file is no payload.
     """
-    stream = PayloadStream(_source(path, ours=True).pieces())
+    _, source = open_saved(path, ours=True)
+    stream = PayloadStream(source.pieces())
     projects: set[str] = set()
     decoder = msgspec.json.Decoder(SavedResource)
-    with naming(path):
+    with source.told():
         for section in stream.sections():
             if section.name == "resources":
                 projects.update(decoder.decode(entry).project_key.upper() for entry in section.entries)
@@ -89,10 +90,9 @@ def read_saved(path: Path, *, ours: bool = False) -> SavedFile:
     with _explained(path, ours=ours):
         content = _content(path, ours=ours)
         text = content
-        if content[: len(_MAGIC)] == _MAGIC:
+        if is_packed(content):
             text = unpack_bounded(content, most=MOST_TEXT, ratio=HIGHEST_RATIO)
-        if text.count(b",") * _SHORTEST > len(text) + _SLACK:
-            raise OversizedError("it contains far more values than a payload of its size")
+        _refuse_dense(text.count(b","), len(text), _SLACK)
         return SavedFile(content, text)
 
 
@@ -138,20 +138,40 @@ def naming(path: Path) -> Iterator[None]:
 
 def compare_files(old: Path, new: Path, *, most_examples: int = MOST_EXAMPLES) -> Changes:
     """From one saved payload to another. ConfigurationError if one of them is none, or can't be read."""
-    return compare_payloads(_source(old), _source(new), most_examples=most_examples)
+    return compare_payloads(open_saved(old)[1], open_saved(new)[1], most_examples=most_examples)
 
 
 def compare_with_file(old: Path, compressed: bytes, *, most_examples: int = MOST_EXAMPLES) -> Changes:
     """From a payload that an earlier run has kept to one that was just made (gzip). Raises as `read_saved`."""
     made = Source(lambda: unpack_pieces(compressed, most=sys.maxsize), contextlib.nullcontext)
-    return compare_payloads(_source(old, ours=True), made, most_examples=most_examples)
+    return compare_payloads(open_saved(old, ours=True)[1], made, most_examples=most_examples)
 
 
-def _source(path: Path, *, ours: bool = False) -> Source:
-    """A saved payload to be read piece by piece, as often as it takes. Raises as `read_saved`."""
+def open_saved(path: Path, *, ours: bool = False) -> tuple[bytes, Source]:
+    """The bytes of a saved payload as they are, and its JSON, piece by piece and as often as it takes.
+
+    Raises as `read_saved`; what is wrong with the JSON shows when it is read.
+    """
     with _explained(path, ours=ours):
         content = _content(path, ours=ours)
-    return Source(lambda: _pieces(path, content), lambda: naming(path))
+    return content, Source(lambda: _pieces(path, content), lambda: _told(path, content))
+
+
+@contextlib.contextmanager
+def _told(path: Path, content: bytes) -> Iterator[None]:
+    """As `naming`, but that a file is damaged or too large comes before what is wrong with the part that was read."""
+    with naming(path):
+        try:
+            yield
+        except _NOT_A_PAYLOAD:
+            for _ in _pieces(path, content):
+                pass
+            raise
+
+
+def is_packed(content: bytes) -> bool:
+    """Whether these are the bytes of a gzip file."""
+    return content[: len(_MAGIC)] == _MAGIC
 
 
 def _pieces(path: Path, content: bytes) -> Iterator[bytes]:
@@ -161,14 +181,20 @@ def _pieces(path: Path, content: bytes) -> Iterator[bytes]:
 
 
 def _checked(content: bytes) -> Iterator[bytes]:
-    packed = content[: len(_MAGIC)] == _MAGIC
     size = values = 0
-    for piece in unpack_pieces(content, most=MOST_TEXT, ratio=HIGHEST_RATIO) if packed else _parts(content):
+    unpacked = unpack_pieces(content, most=MOST_TEXT, ratio=HIGHEST_RATIO) if is_packed(content) else _parts(content)
+    for piece in unpacked:
         size += len(piece)
         values += piece.count(b",")
-        if values * _SHORTEST > size + _SLACK:
-            raise OversizedError("it contains far more values than a payload of its size")
+        _refuse_dense(values, size, 3 * _SLACK)  # what unpacks to too much has been told by then
         yield piece
+    _refuse_dense(values, size, _SLACK)
+
+
+def _refuse_dense(values: int, size: int, slack: int) -> None:
+    """OversizedError for more values than a payload of that size has: in memory each takes many times its bytes."""
+    if values * _SHORTEST > size + slack:
+        raise OversizedError("it contains far more values than a payload of its size")
 
 
 def _parts(content: bytes) -> Iterator[bytes]:

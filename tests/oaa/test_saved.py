@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oaa_bitbucket_async.errors import ConfigurationError
-from oaa_bitbucket_async.oaa.payload import build_payload
+from oaa_bitbucket_async.oaa.payload import build_payload, load_payload
 from oaa_bitbucket_async.oaa.saved import compare_files, compare_with_file, read_saved
 from oaa_bitbucket_async.reading import unpack_bounded
 from oaa_bitbucket_async.settings import STANDARD_INPUT
@@ -65,6 +65,19 @@ def test_plain_and_compressed_are_compared(tmp_path: Path) -> None:
     assert (changes.grants.before, changes.grants.after) == (old.counts.grants, new.counts.grants)
     assert not compare_files(plain, plain)
     assert not compare_with_file(compressed, new.compressed)
+
+
+def test_a_file_that_is_damaged_is_told_so_whatever_its_json_looks_like(tmp_path: Path) -> None:
+    content = bytearray(build_payload(snapshot_of(steps_of(9))).compressed)
+    content[-8] ^= 1  # the checksum; what it is of reads well
+    damaged, malformed = tmp_path / "damaged.json.gz", tmp_path / "malformed.json.gz"
+    damaged.write_bytes(content)
+    malformed.write_bytes(gzip.compress(b'{"applications":]')[:-5] + b"12345")
+    for path in (damaged, malformed):
+        with pytest.raises(ConfigurationError, match=f"{path.name} is damaged"):
+            compare_files(path, path)
+        with pytest.raises(ConfigurationError, match=f"{path.name} is damaged"):
+            load_payload(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"no json", b"\x1f\x8b", gzip.compress(b"[]", mtime=0)])
