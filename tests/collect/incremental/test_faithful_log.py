@@ -101,11 +101,14 @@ def test_what_changes_by_chance_is_named_or_listed(seed: int, count: int) -> Non
     estate = small_estate()
     log = AuditLog(estate, lambda: 1_700_000_000.0)
     there, shown = people(estate), listed(estate)
+    deleted = {user.id: user.name.lower() for user in estate.users if user.deleted}
     before_all = answers(estate, set())
 
     told = random_changes(estate, random.Random(seed), count)
 
     unsettled = there ^ people(estate)
+    names = {user.name.lower() for user in estate.users if not user.deleted}
+    unsettled |= {user for user, name in deleted.items() if name in names}  # another has the name now
     before = {
         unit: [pair for pair in answer if pair[0] not in unsettled] if unit.kind.grants else answer  # type: ignore[attr-defined]
         for unit, answer in before_all.items()
