@@ -63,7 +63,7 @@ _TRIAL = 1.15
 """The factor of a trial."""
 _GAINED = 1.03
 """The ratio that a limit stands for which has bought throughput."""
-_WORTH = 0.5
+_WORTH = 0.6
 """Latency that grows by less than this share of the limit's growth means more throughput: not our queue."""
 _SURE = 150
 """Samples on which a baseline can be relied."""
