@@ -131,7 +131,7 @@ def test_what_fits_at_first_and_then_does_not(bench: Benches, tmp_path: Path) ->
     made.veza.fail("refused", call="push")
     here = tmp_path / "here"
     here.mkdir()
-    end = ended(made, fill="small", size="24k", cwd=here)
+    end = ended(made, fill="small", size="32k", cwd=here)
     assert end.code == 5, end.err
     assert list(here.glob("*.json.gz"))
     assert "Traceback" not in end.err
