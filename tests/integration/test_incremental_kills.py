@@ -152,7 +152,7 @@ def test_killed_at_any_request_while_nothing_changes(veza: Watched, tmp_path: Pa
         for run, after in ((_incremental, _incremental), (_incremental, _full), (_full, _incremental)):
             for _ in range(rounds(10, least=1)):
                 killed(here, run, rng.randrange(15, 45))
-                assert after(here).raw == unbroken
+                assert after(here).raw in (unbroken, []), "or nothing, if the kill came after the upload"
                 here.full()  # the base is whole again
                 here.truth()  # so that something is sent
 
