@@ -19,13 +19,13 @@ from oaa_bitbucket_async.cli.setting import Setting
 from oaa_bitbucket_async.collect.incremental import doubts
 from oaa_bitbucket_async.events import Event
 from oaa_bitbucket_async.oaa.notes import Code
+from tests import settings_page
 from tests.messages import GAP, messages
 from tests.pages import README, ROOT, blocks, page, rows, section
-from tools import settings_page
 
 
 def test_the_settings_are_those_of_the_command_line() -> None:
-    assert settings_page.rewritten(page("settings")) == page("settings"), "run: python -m tools.settings_page"
+    assert settings_page.rewritten(page("settings")) == page("settings"), "run: python -m tests.settings_page"
 
 
 def test_the_tables_of_settings_have_every_setting() -> None:

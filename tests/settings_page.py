@@ -1,4 +1,4 @@
-"""Writes the tables of docs/settings.md from the command line's own settings: `python -m tools.settings_page`."""
+"""Writes the tables of docs/settings.md from the command line's own settings: `python -m tests.settings_page`."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -11,7 +11,7 @@ from oaa_bitbucket_async.cli.main import cli
 from oaa_bitbucket_async.cli.setting import Setting
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
-BEGIN = "<!-- settings: python -m tools.settings_page writes from here -->"
+BEGIN = "<!-- settings: python -m tests.settings_page writes from here -->"
 END = "<!-- settings: to here -->"
 _HEAD = "| flag | environment | default | meaning |\n| --- | --- | --- | --- |"
 
