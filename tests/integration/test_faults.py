@@ -204,9 +204,19 @@ def test_a_server_that_goes_down_ends_the_run_as_temporary(bench: Benches, truth
     assert not ran.pushed
 
 
+def test_an_audit_log_that_others_search_costs_an_incremental_run_its_certainty_only(bench: Benches) -> None:
+    """A full run does not need the log. What an incremental run does in doubt, its own tests say."""
+    made = bench(faults=[Fault("too-many-searches", match="audit-events")])
+    assert (made.run().code, made.bitbucket.faults[0].struck) == (0, 0)
+    ran = made.run(incremental=True)
+    assert ran.code == 0, ran.error
+    assert made.bitbucket.faults[0].struck > 0
+    assert any("could not be read this time" in said for said in ran.freshness.doubts), ran.freshness
+
+
 def test_every_fault_is_in_this_table() -> None:
     covered = {
         *PASSING, "hanging", "slow", "stuck-paging", "endless-paging", "duplicate-rows", "shifted-rows", "forgotten",
-        "revoked", "captcha", "lost-right", "vanished", "down",
+        "revoked", "captcha", "lost-right", "vanished", "down", "too-many-searches",
     }  # fmt: skip
     assert covered == set(FAULTS)
