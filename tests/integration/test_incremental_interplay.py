@@ -67,6 +67,7 @@ def test_a_refusal_because_too_much_is_removed_leaves_the_old_base(begun: Callab
     assert here.is_true(ran)
 
 
+@pytest.mark.thorough
 def test_without_an_upload_there_is_no_new_base(begun: Callable[..., Site], veza: RiggedVeza) -> None:
     here = begun()
     before = here.paths.base.read_bytes()
@@ -77,6 +78,7 @@ def test_without_an_upload_there_is_no_new_base(begun: Callable[..., Site], veza
     assert here.is_true(here.incremental())
 
 
+@pytest.mark.thorough
 def test_what_include_adds_is_named_or_listed_or_found_by_age(begun: Callable[..., Site]) -> None:
     here = begun(include=frozenset(Include), basic=False, estate=generate(TINY))
     assert here.incremental().code == 0
@@ -86,6 +88,7 @@ def test_what_include_adds_is_named_or_listed_or_found_by_age(begun: Callable[..
     assert here.is_true(ran)
 
 
+@pytest.mark.thorough
 def test_what_include_adds_has_a_base_of_its_own(begun: Callable[..., Site]) -> None:
     here = begun()
     ran = here.incremental(include=frozenset({Include.TOKENS}), basic=False)
@@ -181,6 +184,7 @@ def test_no_keep_last_leaves_no_base_and_deletes_one(begun: Callable[..., Site])
     assert not here.paths.base.exists()
 
 
+@pytest.mark.thorough
 def test_two_data_sources_of_one_instance_have_bases_of_their_own(begun: Callable[..., Site]) -> None:
     here = begun()
     assert here.incremental().code == 0

@@ -316,6 +316,7 @@ def test_in_doubt_more_is_read_again_once(
     assert len(here.asked(here.incremental())) < 5, "even if the doubt stays"
 
 
+@THOROUGH
 def test_without_doubt_so_little_is_read_again(begun: Callable[..., Site]) -> None:
     here = begun()
     here.passes(7)
@@ -324,6 +325,7 @@ def test_without_doubt_so_little_is_read_again(begun: Callable[..., Site]) -> No
     assert len(here.asked(ran)) < 8
 
 
+@THOROUGH
 def test_a_base_of_a_run_that_read_no_log_is_doubted(veza: RiggedVeza, tmp_path: Path) -> None:
     with site(veza, tmp_path) as here:
         assert here.full().code == 0
