@@ -131,7 +131,7 @@ class Round:
     async def still_stands(self, payload: Payload) -> bool:
         """Whether nothing has to be sent, because the last upload says the same."""
         before = None if self.facts is None else self.facts.sent
-        if not self.settings.incremental or not await still_stands(self.settings, payload, before):
+        if not self.settings.incremental or not await still_stands(self.settings, payload, before, self.clock.epoch()):
             return False
         self.sent = before
         return True
@@ -139,7 +139,8 @@ class Round:
     async def uploaded(self, payload: Payload) -> None:
         """Remembers what was sent."""
         if self.incremental:
-            self.sent = await sent_by(self.settings, payload, None if self.facts is None else self.facts.sent)
+            before = None if self.facts is None else self.facts.sent
+            self.sent = await sent_by(self.settings, payload, before, self.clock.epoch())
 
     async def aclose(self) -> None:
         """Lets go of the base, so that another can take its place. Calling it again does nothing."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.oaa.names import data_source_of
@@ -13,23 +12,23 @@ from oaa_bitbucket_async.settings import Settings
 _log = logging.getLogger(__name__)
 
 
-async def still_stands(settings: Settings, payload: Payload, sent: Sent | None) -> bool:
+async def still_stands(settings: Settings, payload: Payload, sent: Sent | None, now: float) -> bool:
     """Whether the upload `sent` is still the last one in Veza, and the payload tells nothing new.
 
     False where that can't be told. Never raises: the upload itself says what is wrong with Veza.
     """
-    if sent is None or not tells_nothing_new(await asyncio.to_thread(digests_of, payload), sent, time.time()):
+    if sent is None or not tells_nothing_new(await asyncio.to_thread(digests_of, payload), sent, now):
         return False
     return await _last_push(settings) == sent.synced_at
 
 
-async def sent_by(settings: Settings, payload: Payload, before: Sent | None) -> Sent | None:
+async def sent_by(settings: Settings, payload: Payload, before: Sent | None, now: float) -> Sent | None:
     """What was just uploaded. None where Veza does not tell that its last push is this one. Never raises."""
     synced_at = await _last_push(settings)
     if synced_at is None or (before is not None and before.synced_at == synced_at):
         return None
     digests: Digests = await asyncio.to_thread(digests_of, payload)
-    return Sent(digests=digests, at=time.time(), synced_at=synced_at)
+    return Sent(digests=digests, at=now, synced_at=synced_at)
 
 
 async def _last_push(settings: Settings) -> str | None:
