@@ -1,9 +1,17 @@
 """What all tests share."""
 
+import signal
+
 import pytest
 from hypothesis import settings
 
 import tests.examples  # registers the profiles before `--hypothesis-profile` chooses one
+
+
+def pytest_configure() -> None:
+    """A shell starts what it runs in the background with SIGINT ignored, and programs under test would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

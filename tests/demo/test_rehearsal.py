@@ -33,7 +33,7 @@ def test_the_list_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "words"),
     [
         (["--fault", "outage"], "--fault (OAA_DEMO_FAULTS) needs --serve"),
-        (["--serve", "--fault", "nonsense"], "does not know 'nonsense'. It takes outage,"),
+        (["--serve", "--fault", "nonsense"], "does not know 'nonsense'. Known faults: outage,"),
         (["--serve", "--concurrency", "4"], "--concurrency has no effect with --serve"),
     ],
 )
