@@ -7,8 +7,10 @@ is no finding: the machine may be busy.
 """
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 QUICK, FULL = "quick", "full"
@@ -34,3 +36,12 @@ def rounds(number: int, *, least: int = 3) -> int:
 def examples(number: int, **more: Any) -> settings:
     """The decorator for a property that is worth `number` examples in full; `more` is for `hypothesis.settings`."""
     return settings(max_examples=rounds(number), **{"deadline": None, **more})
+
+
+def first(*wanted: Any, of: Iterable[Any]) -> list[Any]:
+    """Values of a parameter of which all but `wanted` are for a thorough run: they go the same way."""
+    return [one if one in wanted else _thorough(*one if isinstance(one, tuple) else (one,)) for one in of]
+
+
+def _thorough(*values: Any) -> Any:
+    return pytest.param(*values, marks=pytest.mark.thorough)

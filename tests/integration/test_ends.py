@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import first
 from tests.integration.conftest import Benches
 from tests.integration.process import QUICK_JOURNAL, Process, ended, environment
 from tests.integration.test_signals import BOTH, CODES, HOW_MANY, SHORT_GRACE, one_line
@@ -42,7 +43,13 @@ metrics.write_metrics = slowly
 
 
 @BOTH
-@pytest.mark.parametrize("module", ["oaa_bitbucket_async.cli", "click", "oaa_bitbucket_async.run", "aiohttp", "uvloop"])
+@pytest.mark.parametrize(
+    "module",
+    first(
+        "click", "uvloop",
+        of=["oaa_bitbucket_async.cli", "click", "oaa_bitbucket_async.run", "aiohttp", "uvloop"],
+    ),
+)  # fmt: skip
 def test_while_the_program_is_loaded(bench: Benches, number: signal.Signals, module: str) -> None:
     made = bench()
     code = WHILE_LOADING.format(module=module, name=number.name)

@@ -7,6 +7,7 @@ import pytest
 
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import ModelGrant, ModelGroup, ModelUser
+from tests.examples import first
 from tests.integration.conftest import SMALL
 from tests.integration.harness import Bench, serving
 from tests.integration.process import Ended, ended
@@ -46,9 +47,11 @@ def is_plain(end: Ended) -> None:
     assert FORGED in end.out + end.err, "nothing hostile was shown at all"
 
 
-@pytest.mark.parametrize("arguments", [("--dry-run",), ("--check",), (), ("--debug",)])
-def test_a_run_shows_nothing_that_steers_a_terminal_or_forges_a_line(bench: Bench, arguments: tuple[str, ...]) -> None:
-    end = ended(bench, *arguments)
+@pytest.mark.parametrize(
+    "argument", first("--check", "--debug", of=["--dry-run", "--check", "--no-progress", "--debug"])
+)
+def test_a_run_shows_nothing_that_steers_a_terminal_or_forges_a_line(bench: Bench, argument: str) -> None:
+    end = ended(bench, argument)
     assert end.code == 0, end.err
     is_plain(end)
 

@@ -16,6 +16,7 @@ from oaa_bitbucket_async.demo.credentials import ModelSshKey
 from oaa_bitbucket_async.demo.model import Estate
 from oaa_bitbucket_async.run.state_files import paths_of
 from oaa_bitbucket_async.settings import Include
+from tests.examples import first
 from tests.integration.conftest import Benches
 from tests.integration.harness import QUICK, Bench, Ran, serving
 from tests.integration.keyed import (
@@ -62,19 +63,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        "project-access-keys",
-        "repository-access-keys",
-        "project-tokens",
-        "repository-tokens",
-        "user-tokens",
-        "user-ssh-keys",
-        "user-gpg-keys",
-        "repository-restrictions",
-        "repository-default-branch",
-        "repository-branch-model",
-        "repository-settings",
-    ],
+    first(
+        *("project-access-keys", "user-tokens", "repository-restrictions", "repository-branch-model"),
+        of=[
+            *("project-access-keys", "repository-access-keys", "project-tokens", "repository-tokens", "user-tokens"),
+            *("user-ssh-keys", "user-gpg-keys", "repository-restrictions", "repository-default-branch"),
+            *("repository-branch-model", "repository-settings"),
+        ],
+    ),
 )
 def test_a_fault_that_stays_is_something_missing_and_the_next_run_asks_for_that_alone(
     bench: Benches, whole: Whole, kind: str

@@ -1,7 +1,7 @@
 """What an incremental run asks again, each reason by a change that gives no other; and what makes it doubt the log."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from oaa_bitbucket_async.demo import changes
 from oaa_bitbucket_async.demo.credentials import ModelAccessToken
 from oaa_bitbucket_async.demo.model import ModelGrant
 from oaa_bitbucket_async.run import incremental
+from tests.examples import first
 from tests.integration.harness import QUICK, Ran
 from tests.integration.site import HOUR, Site, everyone_without, path, site
 from tests.servers import Fault, RiggedOptions
@@ -22,11 +23,6 @@ from tests.servers.veza import RiggedVeza
 ONCE = replace(QUICK, max_attempts=1)
 Act = Callable[[Site], object]
 THOROUGH = pytest.mark.thorough
-
-
-def first(*wanted: Any, of: Iterable[Any]) -> list[Any]:
-    """Parameters of which the others are for a thorough run: tests of the plan and of doubts hold them too."""
-    return [one if one in wanted else pytest.param(one, marks=THOROUGH) for one in of]
 
 
 @pytest.fixture(scope="module")
