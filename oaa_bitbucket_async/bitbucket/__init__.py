@@ -1,1 +1,1 @@
-"""Bitbucket's side: HTTP, the meaning of answers, and how fast to ask."""
+"""Talks to Bitbucket: HTTP, what answers mean, and how fast to ask."""

@@ -1,7 +1,7 @@
 """What an answer without a login means. A pure function, as in `protocol`.
 
-There is no REST endpoint that tells whether public access is allowed: only how Bitbucket treats a request without a
-login tells (BITBUCKET.md section 11).
+No REST endpoint tells whether public access is allowed. A request without a login shows it
+(BITBUCKET.md section 11).
 """
 
 from typing import NamedTuple, TypeVar
@@ -23,11 +23,11 @@ class Refusal(NamedTuple):
 
 
 def reaction(path: str, answer: Answer, decoder: Decoder[T], now: float = 0.0) -> T | Refusal | None:
-    """The content that Bitbucket shows to everybody, or its Refusal; None for anything else, which decides nothing.
+    """The content that Bitbucket shows to everybody, or its Refusal; None if the answer proves neither.
 
-    That is a page of a proxy or of single sign-on, a redirect, a 404, and an answer that is signed in: a client
-    certificate or a gateway can do that to a request that carries no login. `now` is the epoch time. Raises Fault for
-    what can pass: 429, 5xx.
+    None is returned for a page of a proxy or of single sign-on, a redirect, a 404, and an answer to a signed-in user:
+    a client certificate or a gateway can sign in a request that has no login. `now` is the epoch time. Raises Fault
+    for temporary failures (429, 5xx).
     """
     if USER_HEADER in answer.headers:
         return None

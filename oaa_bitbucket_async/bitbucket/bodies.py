@@ -1,4 +1,4 @@
-"""How much of an answer's body is read, unpacked and held. Whatever a server sends, it takes no more memory than this.
+"""Limits how much of an answer's body is read, unpacked and held in memory, whatever the server sends.
 
 DESIGN.md section 4, rule 11.
 """
@@ -9,23 +9,23 @@ from collections.abc import AsyncIterator
 from oaa_bitbucket_async.bitbucket.faults import Fault, FaultReason
 
 LARGEST = 32 * 1024 * 1024
-"""Bytes of one body, as sent and unpacked; a page of 1000 rows has less than 4 MB."""
+"""The largest body in bytes, both as sent and unpacked. A page of 1000 rows has less than 4 MB."""
 LARGEST_TOGETHER = 96 * 1024 * 1024
-"""Bytes of all bodies that have arrived in part; 256 pages at one time have less, all the more packed ones."""
+"""The most bytes of all bodies that are still arriving. 256 pages at a time have less, and packed ones much less."""
 ENCODINGS = "gzip"
-"""What is asked for: unpacking it can be stopped in time."""
+"""The encoding that we ask for. Unpacking it can be stopped in time."""
 _MOST_MEMBERS = 16
-"""Parts of a gzip stream, each a stream of its own; servers send one."""
+"""The most members of a gzip stream. Servers send one."""
 
 
 class Bodies:
-    """Reads the bodies that arrive in parts, within the bound for all of them."""
+    """Reads bodies as they arrive, and limits their total size."""
 
     def __init__(self) -> None:
         self._held = 0
 
     async def read(self, path: str, chunks: AsyncIterator[bytes], announced: int | None) -> bytes:
-        """One body. `announced` is its Content-Length. Raises Fault if it, or all of them, are too large."""
+        """Reads one body. `announced` is its Content-Length. Raises Fault if it, or all of them, are too large."""
         if (announced or 0) > LARGEST:
             raise too_large(path)
         body = bytearray()
@@ -44,7 +44,7 @@ class Bodies:
 
 
 def unpacked(path: str, body: bytes, encoding: str) -> bytes:
-    """A body that came with a Content-Encoding, unpacked as far as a body may go. Raises Fault."""
+    """Unpacks a body that came with a Content-Encoding. Raises Fault if it is too large or damaged."""
     encoding = encoding.strip().lower()
     if encoding == "identity":
         return body

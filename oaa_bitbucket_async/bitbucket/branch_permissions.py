@@ -27,8 +27,8 @@ class DefaultBranch(Row, frozen=True):
 
 
 class BranchModel(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A repository's branching model. `roles`: by role (`development`, `production`) a full ref name, or None for the
-    default branch; a role that is not set is not there. `prefixes`: by category (`RELEASE`, …), of those switched on.
+    """A repository's branching model. `roles` has the full ref name of each role (`development`, `production`) that is
+    set, or None for the default branch. `prefixes` has the prefix of each category (`RELEASE`, …) that is enabled.
     """
 
     roles: tuple[tuple[str, str | None], ...]
@@ -36,7 +36,7 @@ class BranchModel(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class MergeChecks(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What a pull request needs before it can be merged; None: the server does not tell."""
+    """What a pull request needs before it can be merged. None means that the server does not tell."""
 
     approvals: int | None
     builds: int | None
@@ -95,7 +95,7 @@ UNREADABLE = Restriction("unreadable", "", "", active=False, users=(), groups=()
 
 
 class _Restrictions:
-    """Decodes a page of restrictions, row by row where one can't be read."""
+    """Decodes a page of restrictions. If one row can't be read, it decodes row by row."""
 
     def __init__(self) -> None:
         self._page = MappedPages(msgspec.json.Decoder(Page[_Restriction]), _restriction)
@@ -156,7 +156,7 @@ _Checked = Number | str | _Check | None
 
 
 class _MergeChecks(Row, frozen=True):
-    """`requiredApprovers` is a number, and on newer servers the hook's own form stands beside it."""
+    """`requiredApprovers` is a number. Newer servers also send it in the form of the hook."""
 
     required_approvers: _Checked = None
     required_successful_builds: _Checked = None

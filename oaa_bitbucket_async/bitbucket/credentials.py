@@ -1,6 +1,6 @@
-"""Keys and tokens as Bitbucket lists them, without their texts: decoding drops them.
+"""Keys and tokens as Bitbucket lists them. Decoding drops the text of a key.
 
-A fingerprint is the server's, or where an old server tells only the text it is computed while the answer is decoded.
+The fingerprint is the server's. An old server sends only the text; the decoder then computes the fingerprint.
 """
 
 import base64
@@ -48,7 +48,7 @@ class Token(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class GpgKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A GPG key, with which its user signs commits."""
+    """A GPG key that a user signs commits with."""
 
     id: Name
     fingerprint: str
@@ -96,7 +96,7 @@ class _GpgKey(Row, frozen=True):
 
 
 def milliseconds(time: Time) -> int | None:
-    """A time in any of the forms in which Bitbucket writes it; None for one that is none."""
+    """Reads a time in any of Bitbucket's forms; None if it is not a time."""
     if not isinstance(time, str):
         return time
     if time.isascii() and time.isdecimal():
@@ -126,7 +126,7 @@ def _blob(text: str) -> bytes | None:
 
 
 def _algorithm_of(text: str) -> str:
-    """By the name that stands in the key itself: a length of four bytes, then so many letters."""
+    """Reads the algorithm's name from the key itself: four bytes of length, then the name."""
     blob = _blob(text) or b""
     name = blob[4 : 4 + int.from_bytes(blob[:4], "big")].decode("ascii", "replace") if len(blob) > 4 else ""
     if name.startswith(("ecdsa-", "sk-ecdsa-")):
@@ -135,7 +135,7 @@ def _algorithm_of(text: str) -> str:
 
 
 def _shown(fingerprint: str) -> str:
-    """Bitbucket leaves `SHA256:` off; what is of another form (MD5 with colons) stays as it is."""
+    """Adds the `SHA256:` that Bitbucket leaves off; keeps any other form (MD5 with colons) as it is."""
     bare = fingerprint.rstrip("=")
     return f"SHA256:{bare}" if len(bare) == _SHA256_LETTERS and ":" not in bare else fingerprint
 

@@ -1,4 +1,4 @@
-"""Who is asked to review a pull request, as Bitbucket's app for default reviewers tells it."""
+"""The default reviewers of pull requests, from Bitbucket's app of that name."""
 
 import msgspec
 
@@ -6,8 +6,8 @@ from oaa_bitbucket_async.bitbucket.rows import Id, Name, Number, Page, Row
 
 
 class ReviewCondition(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Pull requests from `source` to `target` (in words: `any branch`, `main`) get these reviewers, of whom so many
-    have to approve. `reviewers`: names of users, sorted."""
+    """Pull requests from `source` to `target` (such as `any branch` or `main`) get these reviewers. `approvals` is how
+    many of them must approve. `reviewers` are sorted user names."""
 
     source: str
     target: str
@@ -53,7 +53,7 @@ def _words(matcher: _Matcher) -> str:
 
 
 class _Conditions:
-    """Decodes a list of conditions: the document has no pages of them, and servers may."""
+    """Decodes conditions, as a list (which Atlassian documents) or as pages (which a server may send)."""
 
     def __init__(self) -> None:
         self._wire = msgspec.json.Decoder(list[_Condition] | Page[_Condition])

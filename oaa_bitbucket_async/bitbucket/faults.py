@@ -1,7 +1,7 @@
-"""What can come back instead of an answer, by what the crawl does about it.
+"""What can come back instead of an answer, grouped by how the crawl reacts.
 
-`Fault` can pass and is retried. `Denied`, `Gone` and `Moved` are Bitbucket's last word on one question and
-end only that unit of work. A lost login is a `CredentialError` and ends the run.
+A `Fault` is temporary and is retried. `Denied`, `Gone` and `Moved` are final for one question and end only that unit.
+A lost login is a `CredentialError` and ends the run.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ from oaa_bitbucket_async.text import quote
 
 
 class FaultReason(StrEnum):
-    """Why an attempt failed, by the name under which retries are counted and shown."""
+    """Why an attempt failed. Retries are counted and shown under these names."""
 
     CONNECT = "connect"
     """No connection: refused, unreachable, name not resolved, TLS handshake failed."""
@@ -20,21 +20,21 @@ class FaultReason(StrEnum):
     THROTTLED = "throttled"
     """429: the server's rate limit."""
     UNAVAILABLE = "unavailable"
-    """502, 503, 504: start-up, maintenance, a proxy without a server behind it."""
+    """502, 503, 504: start-up, maintenance, a proxy that has no server behind it."""
     SERVER_ERROR = "server-error"
     """Any other 5xx, 408, and 1xx in place of an answer."""
     NOT_JSON = "not-json"
     """HTML or another content type where JSON should be, or text that is not JSON."""
     BAD_SHAPE = "bad-shape"
-    """JSON, but not of the shape that was asked for: a row without its id, a grant without a permission."""
+    """JSON, but not of the expected shape: a row without its id, a grant without a permission."""
     PAGING = "paging"
-    """A page that leads nowhere: its successor does not grow, or is missing although it is not the last."""
+    """A page without a usable next one: the next start does not grow, or is missing although more pages follow."""
 
 
 class RequestProblem(Exception):  # noqa: N818  # the base of outcomes, not of errors in our code
-    """Base: something other than the answer came back for `path`; `request_id` finds it in the server's log.
+    """Base class: `path` got something other than an answer. `request_id` finds the request in the server's log.
 
-    `detail` has no secrets any more: whoever reads it from an answer takes them out.
+    `detail` contains no secrets: the code that reads it from an answer removes them.
     """
 
     def __init__(self, path: str, detail: str, *, status: int | None = None, request_id: str | None = None) -> None:
@@ -45,7 +45,7 @@ class RequestProblem(Exception):  # noqa: N818  # the base of outcomes, not of e
         self.request_id = quote(request_id) if request_id else None
 
     def forget_frames(self) -> None:
-        """Drops references to the frames that raised it, which hold the answer's body."""
+        """Drops the references to the frames that raised it: they hold the answer's body."""
         self.__context__ = self.__traceback__ = None
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class RequestProblem(Exception):  # noqa: N818  # the base of outcomes, not of e
 
 
 class Fault(RequestProblem):
-    """An attempt failed in a way that can pass. `retry_after` is in seconds, as the server asked for."""
+    """An attempt failed, but a retry may succeed. `retry_after`: the seconds that the server asked us to wait."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class Fault(RequestProblem):
 
 
 class Denied(RequestProblem):
-    """We are logged in, but lack the right (401 or 403 with our name on it: BITBUCKET.md section 6)."""
+    """The login is valid but lacks the right (a 401 or 403 with our name: BITBUCKET.md section 6)."""
 
 
 class Gone(RequestProblem):
-    """404: it does not exist, or no longer."""
+    """404: it does not exist, or not any more."""
 
 
 class Moved(RequestProblem):
@@ -89,7 +89,7 @@ class Moved(RequestProblem):
 
 
 class NotAsked(RequestProblem):
-    """The request was not sent: its kind of question was set aside while it waited."""
+    """The request was not sent: its kind of question was set aside while the request waited."""
 
 
 class Rejected(RequestProblem):

@@ -1,8 +1,8 @@
 """What does this answer mean? Is there a next page? Pure functions over status, headers and bytes.
 
-The rules are those of BITBUCKET.md sections 6 to 8: a 401 that carries our name is a missing right, one that
-does not is a refused login; an answer without our name may be the public's view and is never data; only JSON
-of the expected shape is an answer at all.
+The rules are in BITBUCKET.md sections 6 to 8. A 401 with our name means a missing right, a 401 without it means a
+refused login. An answer without our name may be what the public sees, so it is never used as data. Only JSON of the
+expected shape counts as an answer.
 """
 
 from collections.abc import Mapping
@@ -20,29 +20,29 @@ from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.retry_after import retry_after
 from oaa_bitbucket_async.text import as_it_is, quote
 
-USER_HEADER = istr("X-AUSERNAME")  # such strings are looked up in headers at a fraction of the price
+USER_HEADER = istr("X-AUSERNAME")  # an istr makes the lookup in headers much cheaper
 REQUEST_ID_HEADER = istr("X-AREQUESTID")
 CONTENT_TYPE_HEADER = istr("Content-Type")
 RATE_HEADER = istr("X-RateLimit-Remaining")
 DENIED_REASON_HEADER = "X-Authentication-Denied-Reason"
 MOST_VALUES = 500_000
-"""Commas in an answer, and so more or less its values; a page of 1000 rows has a tenth. What takes two bytes as sent
-takes a hundred as an object."""
+"""The most commas in an answer, which is about its number of values. A page of 1000 rows has a tenth of that.
+A value that takes two bytes on the wire can take a hundred as an object."""
 MOST_ROWS = 10_000
-"""Rows of a page: as many as can be asked for. Servers answer with fewer, 1000 as a rule."""
+"""The most rows of a page, which is the most that can be asked for. Servers usually send at most 1000."""
 _LONGEST_ERROR = 1024 * 1024
-"""Bytes of an error's body in which its message is looked for."""
+"""The largest body of an error, in bytes, that is searched for a message."""
 _LONGEST_LOCATION = 2000
 
 T = TypeVar("T")
 
 
 class StrangersRefusalError(CredentialError):
-    """The first request was refused, in words that are not Bitbucket's: it may be somebody else who did it."""
+    """The first request was refused, but not in Bitbucket's words: something else may have refused it."""
 
 
 class Answer(NamedTuple):
-    """An HTTP answer that arrived whole. `headers` are looked up ignoring case."""
+    """A complete HTTP answer. Lookups in `headers` ignore case."""
 
     status: int
     headers: Mapping[str, str]
@@ -53,9 +53,9 @@ class Answer(NamedTuple):
 class Account:
     """Who Bitbucket says we are. Until preflight has proven it, `user_header` is None and nothing is compared.
 
-    `stripped`: a proxy removes the header, so that each answer alone does not tell (the login is then proven
-    again at intervals). `kind` and `given_name`, the user name of a basic login, only word messages. `redact` takes
-    the credential out of what the server says, which may quote the request.
+    `stripped`: a proxy removes the header, so a single answer does not show the user; the login is then proven again
+    at intervals. `kind` and `given_name` (the user name of a basic login) are only used in messages. `redact` removes
+    the credential from the server's messages, which may quote the request.
     """
 
     kind: str
@@ -66,8 +66,8 @@ class Account:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the user name can be, the likelier first: the header carries it URL-encoded, and a `+` in it may stand
-        for itself or for a space."""
+        """The possible user names, the likelier one first. The header is URL-encoded, and a `+` in it may be a plus
+        or a space."""
         if self.user_header is None:
             return ()
         as_is, with_spaces = unquote(self.user_header), unquote(self.user_header.replace("+", " "))
@@ -99,8 +99,8 @@ _ERROR_DECODER = msgspec.json.Decoder(ErrorBody)
 def parse_response(path: str, answer: Answer, decoder: Decoder[T], login: Account, now: float = 0.0) -> T:
     """The answer's content, decoded.
 
-    `now` is the epoch time, for a `Retry-After` that is a date. Raises Fault (can pass), Denied, Gone, Moved or
-    Rejected (the last word on this question), CredentialError (all questions must stop).
+    `now` is the epoch time, for a `Retry-After` that is a date. Raises Fault (worth a retry), Denied, Gone, Moved or
+    Rejected (final for this question), CredentialError (the run must stop).
     """
     status, headers, body = answer
     if status != 200 or not is_json(headers):
@@ -145,10 +145,10 @@ def _decoded(body: bytes, decoder: Decoder[T]) -> T:
 
 
 def next_start(path: str, page: Page[T], start: int) -> int | None:
-    """Where the page after `page` begins, None after the last one.
+    """The start of the next page; None if `page` is the last one.
 
-    `nextPageStart` is followed as it is: it may jump, but it must grow, and a page that is not the last must
-    have one (BITBUCKET.md section 7). Raises Fault otherwise, and for a page with more rows than can be asked for.
+    `nextPageStart` may jump, but it must grow, and every page but the last must have one (BITBUCKET.md section 7).
+    Raises Fault otherwise, and for a page with more rows than can be asked for.
     """
     if len(page.values) > MOST_ROWS:
         detail = f"{len(page.values):,} rows are more than were asked for"
@@ -167,7 +167,7 @@ def next_start(path: str, page: Page[T], start: int) -> int | None:
 
 
 def is_json(headers: Mapping[str, str]) -> bool:
-    """True if the answer says that it is JSON, whatever its charset."""
+    """True if the answer's content type is JSON, with any charset."""
     content_type = headers.get(CONTENT_TYPE_HEADER, "")
     return content_type.startswith("application/json") or content_type.partition(";")[0].strip().lower() == (
         "application/json"
@@ -175,7 +175,7 @@ def is_json(headers: Mapping[str, str]) -> bool:
 
 
 class RateHeaders(TypedDict):
-    """`X-RateLimit-*`, as far as an answer has them: tokens, and seconds."""
+    """The `X-RateLimit-*` headers that an answer has, in tokens and seconds."""
 
     limit: float | None
     remaining: float | None
@@ -184,7 +184,7 @@ class RateHeaders(TypedDict):
 
 
 def rate_headers(headers: Mapping[str, str]) -> RateHeaders:
-    """What the server tells of its token bucket (documented for Jira and Confluence; used if it is there)."""
+    """The server's token bucket. Atlassian documents these headers for Jira and Confluence; we use them if present."""
     return RateHeaders(
         limit=_number(headers.get("X-RateLimit-Limit")),
         remaining=_number(headers.get(RATE_HEADER)),
@@ -202,7 +202,7 @@ def _number(text: str | None) -> float | None:
 
 
 def error_text(body: bytes, redact: Redact = as_it_is) -> tuple[str, str]:
-    """(message, exception name) of an error body, without secrets; ('', '') for one that is not JSON, or too long."""
+    """(message, exception name) of an error body, without secrets; ('', '') if it is not JSON or is too long."""
     if len(body) > _LONGEST_ERROR:
         return "", ""
     try:
@@ -275,7 +275,7 @@ def _without_message(status: int, headers: Mapping[str, str], login: Account) ->
 
 
 def _raise_for_redirect(path: str, answer: Answer, login: Account) -> NoReturn:
-    """Only the path is kept of a location within the origin; `transport` decides what the origin is."""
+    """Keeps only the path of a location within the origin; `transport` decides what the origin is."""
     request_id = _request_id(answer.headers, login)
     try:
         location = urljoin(path, answer.headers.get("Location", ""))
@@ -319,7 +319,7 @@ def _raise_for_refusal(path: str, answer: Answer, login: Account, message: str, 
     if known is not None or login.stripped or (status == 403 and login.user_header is not None and not page):
         detail = message or "the account may not ask this"
         raise Denied(path, detail, status=status, request_id=request_id)
-    if status == 403 and page:  # not with 401: whoever sent that has checked the credential, and may count
+    if status == 403 and page:  # not for a 401: its sender checked the credential and may count failed logins
         raise Fault(
             path,
             "an HTML page refused the request, as a sign-on page or a firewall does",

@@ -1,4 +1,4 @@
-"""When a request that failed is sent again, and when no more."""
+"""Decides whether and when a failed request is sent again."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -10,15 +10,15 @@ from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from oaa_bitbucket_async.settings import Pace
 
 MAX_THROTTLED = 100
-"""A 429 is no fault of the request, so it takes none of its attempts; but nothing goes on for ever."""
+"""A 429 is not the fault of the request, so it uses up none of its attempts. This bounds them all the same."""
 RETRY_AFTER_MAX = 300.0
 
 
 class RetryPlan:
-    """Follows the failed attempts of one request. After each call of `failed`, `over` and `wait` say what is next.
+    """Follows the failed attempts of one request. After each call of `failed`, `over` and `wait` say what to do next.
 
-    A request of which nothing of its kind is answered gets one attempt: whoever asks many of a kind asks again later.
-    With `stubborn` it gets all its attempts even so.
+    While Bitbucket answers no request of a kind, a request of that kind gets one attempt: the crawl asks it again
+    later. A `stubborn` request always gets all its attempts.
     """
 
     def __init__(
@@ -33,22 +33,22 @@ class RetryPlan:
         self._faults = 0
         self._throttled = 0
         self.reason = FaultReason.CONNECT
-        """Of the last failure."""
+        """The reason of the last failure."""
         self.over = False
-        """Whether that was the last attempt."""
+        """Whether the last attempt was the final one."""
         self.wait = 0.0
         """Seconds until the next one."""
 
     def failed(self, fault: Fault) -> None:
         """An attempt ended in `fault`.
 
-        The wait is full jitter over a step, and never less than the server asked for (300 s at most). The step doubles
-        with each fault, but stays small where requests fail whatever the load: waiting longer helps nobody.
+        The wait is random between 0 and a step, and at least what the server asked for (300 s at most). The step
+        doubles with each fault. It stays small on a flaky server, where a longer wait does not help.
         """
         self.reason = fault.reason
         if fault.reason is FaultReason.THROTTLED and not self._pacer.apart(self._kind, self._path):
             self._throttled += 1
-            self.wait = 0.0  # the gate makes everyone wait, this request in its turn
+            self.wait = 0.0  # the gate makes all requests wait, this one included
         else:
             self._faults += 1
             doublings = 0 if self._pacer.flaky else min(self._faults - 1, 30)

@@ -1,6 +1,6 @@
 """Statistics of a run's requests. The client and the pacing write them; summary, report and metrics read them.
 
-Plain numbers, so that a progress display can look at them at any time without asking anyone.
+They are plain numbers, so a progress display can read them at any time.
 """
 
 import math
@@ -12,7 +12,7 @@ _LOWEST = 1e-4
 
 
 class Latencies:
-    """Latencies of one kind of request in a histogram of fixed size: 8 buckets an octave, within 5 %."""
+    """Latencies of one kind of request in a histogram of fixed size: 8 buckets per octave, within 5 %."""
 
     __slots__ = ("_buckets", "count", "total")
 
@@ -22,14 +22,14 @@ class Latencies:
         self.total = 0.0
 
     def add(self, seconds: float) -> None:
-        """One answered request."""
+        """Adds one answered request."""
         bucket = int(math.log2(seconds / _LOWEST) * _BUCKETS_PER_OCTAVE) if seconds > _LOWEST else 0
         self._buckets[bucket] += 1
         self.count += 1
         self.total += seconds
 
     def quantile(self, share: float) -> float:
-        """The latency in seconds below which `share` (0 to 1) of the requests lie; 0.0 without any."""
+        """The latency in seconds that `share` (0 to 1) of the requests stay below; 0.0 if there are none."""
         wanted = share * self.count
         seen = 0
         for bucket in sorted(self._buckets):
@@ -44,27 +44,27 @@ class RequestStats:
     """Counts of a run, by kind of request (`repository-users`, `projects`, …: names of `api`)."""
 
     sent: Counter[str] = field(default_factory=Counter)
-    """Attempts that left, by kind: retries included."""
+    """Attempts that were sent, by kind, retries included."""
     answered: Counter[str] = field(default_factory=Counter)
-    """Questions that got their answer, by kind."""
+    """Questions that were answered, by kind."""
     refused: Counter[str] = field(default_factory=Counter)
-    """Denied, gone, moved or rejected, by that word."""
+    """Questions that ended as denied, gone, moved or rejected, by that word."""
     faults: Counter[str] = field(default_factory=Counter)
     """Attempts that failed, by reason (FaultReason)."""
     unanswered: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Both of these by kind and that word or reason."""
+    """`refused` and `faults` together, by kind and by that word or reason."""
     retries: Counter[str] = field(default_factory=Counter)
-    """Attempts that were made again, by the reason of the one before."""
+    """Repeated attempts, by the reason why the attempt before failed."""
     latencies: dict[str, Latencies] = field(default_factory=dict)
-    """Of answered attempts, by kind."""
+    """Latencies of answered attempts, by kind."""
     bytes_received: int = 0
 
     @property
     def total(self) -> int:
-        """All attempts that left."""
+        """All attempts that were sent."""
         return sum(self.sent.values())
 
     @property
     def total_retries(self) -> int:
-        """All attempts that were made again."""
+        """All repeated attempts."""
         return sum(self.retries.values())

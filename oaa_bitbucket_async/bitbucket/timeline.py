@@ -1,4 +1,4 @@
-"""How a run went over time: a few hundred points, however long it takes."""
+"""Records how a run went over time, in a few hundred samples however long it takes."""
 
 from dataclasses import astuple, dataclass
 
@@ -8,26 +8,26 @@ from oaa_bitbucket_async.bitbucket.stats import RequestStats
 
 MOST_SAMPLES = 400
 FIRST_STEP = 0.05
-"""Seconds that a sample lasts at first. Doubled whenever there are too many: 1.6 minutes after ten hours."""
+"""The length of a sample at first, in seconds. It doubles whenever there are too many: 1.6 minutes after ten hours."""
 _LONGEST_LOOK_AWAY = 1.0
-"""Seconds between two looks. What the limit does in between is not seen."""
+"""The most seconds between two looks. Changes of the limit in between are not seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A piece of a run's time. It holds sums, so two neighbours add up to one. Times in seconds."""
+    """One period of a run. It holds sums, so two neighbours can be added. Times are in seconds."""
 
     seconds: float
     sent: int
-    """Attempts that left."""
+    """Attempts that were sent."""
     answered: int
     """Attempts that were answered."""
     latency_seconds: float
-    """Latencies of these, summed up."""
+    """The sum of the latencies of the answered attempts."""
     limit_seconds: float
-    """Requests that might be in flight, times the seconds for which they might."""
+    """The limit of requests in flight, times the seconds for which it held."""
     in_flight_seconds: float
-    """Requests that were in flight, likewise."""
+    """The number of requests in flight, times its seconds."""
     failed: int
     """Attempts that failed, 429 answers included."""
 
@@ -41,22 +41,22 @@ class Sample:
 
     @property
     def failures(self) -> float:
-        """Attempts that failed, a second."""
+        """Failed attempts a second."""
         return self.failed / self.seconds if self.seconds else 0.0
 
     @property
     def latency(self) -> float | None:
-        """Mean seconds until an answer; None if none came."""
+        """The mean latency in seconds; None without an answer."""
         return self.latency_seconds / self.answered if self.answered else None
 
     @property
     def limit(self) -> float:
-        """Requests that might be in flight, on average."""
+        """The limit of requests in flight, on average."""
         return self.limit_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def in_flight(self) -> float:
-        """Requests that were in flight, on average."""
+        """The number of requests in flight, on average."""
         return self.in_flight_seconds / self.seconds if self.seconds else 0.0
 
 
@@ -64,7 +64,7 @@ NOTHING = Sample(0.0, 0, 0, 0.0, 0.0, 0.0, 0)
 
 
 class Timeline:
-    """Reads statistics and pacing now and then, and keeps at most MOST_SAMPLES samples."""
+    """Reads the statistics and the pacer at intervals, and keeps at most MOST_SAMPLES samples."""
 
     def __init__(self, stats: RequestStats, pacer: Pacer, clock: Clock) -> None:
         self._stats = stats
@@ -82,7 +82,7 @@ class Timeline:
         return [*self._closed, self._open] if self._open.seconds else list(self._closed)
 
     async def follow(self) -> None:
-        """Looks until it is cancelled."""
+        """Runs until cancelled, and looks at intervals."""
         while True:
             await self._clock.sleep(min(self._step, _LONGEST_LOOK_AWAY))
             self.look()

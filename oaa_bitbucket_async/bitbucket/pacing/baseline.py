@@ -1,4 +1,4 @@
-"""The latency of each kind of request on a server that does not queue, and how far the present is from it."""
+"""The unloaded latency of each kind of request, and how far the present latency is from it."""
 
 import math
 from collections.abc import Mapping
@@ -9,23 +9,23 @@ import msgspec
 
 _FEW = 5
 _MEMORY = 250
-"""A baseline weighs as much as this many samples at most, so that a probe always counts."""
+"""The most samples that a baseline weighs as much as, so that a probe always counts."""
 _OF_MEDIAN = 1.2533 / 1.349
-"""The standard error of the median of one sample, by the distance between the quartiles."""
+"""The standard error of the median for one sample, divided by the distance between the quartiles."""
 _ADOPTED = 20
-"""The weight of one that was taken while there may have been a queue, or by an earlier run."""
+"""The weight of a baseline from an earlier run, or from a time when requests may have queued."""
 _EVEN = 0.1
-"""Latencies of a kind that differ by less than this share, as their standard deviation, are all alike."""
+"""A kind's latencies count as equal if their standard deviation is below this share."""
 _AS_QUICK = 1.15
-"""A kind whose latency is within this factor of the quickest one's has not waited."""
+"""A kind has not queued if its latency is within this factor of the quickest kind's."""
 
 Samples = dict[str, list[float]]
 
 
 class Ratio(NamedTuple):
-    """Latencies by their baselines: 1.0 for `middle` means no queue. `mean` is of the latencies, by the same unit.
+    """Latencies divided by their baselines. A `middle` of 1.0 means no queue. `mean` is the mean, in the same unit.
 
-    `error` is the standard error of `middle`, `known` the share of all samples that it rests on.
+    `error` is the standard error of `middle`, `known` the share of all samples that it is based on.
     """
 
     middle: float
@@ -34,7 +34,7 @@ class Ratio(NamedTuple):
     known: float = 1.0
 
     def limit(self, limit: int, target: float) -> float:
-        """The limit at which `middle` would be at `target`, if the present is what comes of `limit`.
+        """The limit that would bring `middle` to `target`, given that `limit` led to the present values.
 
         Little's law holds for means: time in the queue is (middle - target), and `limit` is throughput times mean.
         """
@@ -42,8 +42,8 @@ class Ratio(NamedTuple):
 
 
 class Latency(msgspec.Struct, frozen=True, gc=False):
-    """Of one kind of request, in seconds: `weight` samples, their median and mean, and the standard error of each of
-    the two for a single sample."""
+    """The latency of one kind of request, in seconds: the median and mean of `weight` samples, and the standard error
+    of both for a single sample."""
 
     weight: int
     median: float
@@ -53,7 +53,7 @@ class Latency(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, latencies: list[float], slower: float = 1.0) -> "Latency":
-        """That of samples which a queue made slower by a factor."""
+        """The latency of these samples, if a queue made them `slower` by that factor."""
         ordered, number = sorted(latencies), len(latencies)
         mean = sum(ordered) / number
         deviation = math.sqrt(sum((latency - mean) ** 2 for latency in ordered) / number)
@@ -63,11 +63,11 @@ class Latency(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:
-        """Seconds, all of them."""
+        """All values, in seconds."""
         return (self.median, self.mean, self.median_error, self.mean_error)
 
     def with_(self, other: "Latency") -> "Latency":
-        """The mean of both by their weights."""
+        """The weighted mean of both."""
         mine, theirs, weight = self.weight, other.weight, self.weight + other.weight
         return Latency(
             weight,
@@ -82,7 +82,7 @@ class Latency(msgspec.Struct, frozen=True, gc=False):
         return Latency(weight, self.median, self.mean, self.median_error, self.mean_error)
 
     def times(self, factor: float) -> "Latency":
-        """All of it longer by that factor."""
+        """All values multiplied by `factor`."""
         return Latency(
             self.weight,
             self.median * factor,
@@ -93,8 +93,8 @@ class Latency(msgspec.Struct, frozen=True, gc=False):
 
 
 class Baseline:
-    """Latencies by kind, so that a shifting mix of kinds moves nothing. Of each kind counts the median, which heavy
-    tails don't move; but where all latencies are alike the mean, for only that tells that a few have waited."""
+    """Unloaded latencies by kind, so that a changing mix of kinds does not matter. It compares medians, because heavy
+    tails don't move them. If all latencies are alike it compares means: only they show that a few have queued."""
 
     __slots__ = ("_known", "_provisional")
 
@@ -107,11 +107,11 @@ class Baseline:
 
     @property
     def known(self) -> dict[str, Latency]:
-        """All of it."""
+        """The latencies by kind."""
         return dict(self._known)
 
     def learn(self, samples: Samples) -> None:
-        """Latencies that were taken while nothing queued."""
+        """Learns from latencies that were measured while nothing queued."""
         for kind, latencies in samples.items():
             if len(latencies) < _FEW:
                 continue
@@ -121,16 +121,16 @@ class Baseline:
             self._provisional.discard(kind)
 
     def forget(self) -> None:
-        """What is learned next counts alone."""
+        """Makes the present values count next to nothing against what is learned next."""
         self._known = {kind: known.weighing(1) for kind, known in self._known.items()}
 
     def raise_by(self, factor: float) -> None:
-        """All of it was too low by that factor; nothing happens for one below 1."""
+        """Raises all values by `factor`. A factor below 1 changes nothing."""
         if factor > 1.0:
             self._known = {kind: known.times(factor) for kind, known in self._known.items()}
 
     def ratio(self, samples: Samples) -> Ratio | None:
-        """The latencies by their baselines. None: too few of any kind that is known."""
+        """The latencies divided by their baselines. None if there are too few samples of known kinds."""
         middle = mean = variance = 0.0
         count = 0
         for kind, latencies in samples.items():
@@ -152,8 +152,8 @@ class Baseline:
         return Ratio(middle / count, mean / count, math.sqrt(variance) / count, count / sum(map(len, samples.values())))
 
     def typical(self, samples: Samples) -> tuple[float, int]:
-        """The median of the latencies by their baselines, over all kinds that are known, and how many samples it is of.
-        Good for a first look: a few samples of each kind are enough."""
+        """The median of all latencies divided by their baselines, over the known kinds, and the number of its samples.
+        A rough first measure: it needs only a few samples of each kind."""
         ratios = [
             latency / known.median
             for kind, latencies in samples.items()
@@ -163,8 +163,7 @@ class Baseline:
         return (median(ratios), len(ratios)) if ratios else (1.0, 0)
 
     def as_quick(self, samples: Samples) -> bool:
-        """Whether each kind that is met for the first time is as quick as the quickest that is known: it can't have
-        waited then."""
+        """Whether each new kind is as quick as the quickest known kind. If so, the new kinds have not queued."""
         quickest = min(
             (known.median for kind, known in self._known.items() if kind not in self._provisional), default=0.0
         )
@@ -175,10 +174,10 @@ class Baseline:
         )
 
     def adopt(self, samples: Samples, ratio: float, enough: int) -> bool:
-        """Kinds that are met for the first time, on a server whose other latencies are at `ratio`.
+        """Adds new kinds, while the other latencies are at `ratio`.
 
-        Each is provisional, and no part of `ratio`, until it has `enough` samples: the first to end are the quick ones.
-        True if one of them has become firm.
+        A new kind is provisional, and left out of `ratio`, until it has `enough` samples: quick requests end first.
+        Returns True if a kind is no longer provisional.
         """
         firm = False
         for kind, latencies in samples.items():

@@ -7,21 +7,21 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """What `call_later` hands out."""
+    """What `call_later` returns."""
 
     def cancel(self) -> None:
-        """Cancels the callback. Has no effect if it was called already."""
+        """Cancels the callback. No effect if it ran already."""
 
 
 class Clock(Protocol):
-    """Monotonic seconds, and two ways to wait for some of them to pass."""
+    """Monotonic time in seconds, and two ways to wait."""
 
     def now(self) -> float:
         """Seconds since an arbitrary moment; never goes back."""
         ...
 
     def epoch(self) -> float:
-        """Seconds since 1970, for what outlives a run; may be set forwards and back."""
+        """Seconds since 1970, for times that outlive a run. It can jump forwards and back."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -33,10 +33,10 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The running event loop's timers. Made inside a coroutine, and of use in that loop only.
+    """Uses the timers of the running event loop. Create it inside a coroutine, and use it in that loop only.
 
-    `now` None: the loop's own time. A loop may keep that in whole milliseconds (uvloop does), in which quick answers
-    take no time at all; whoever measures latencies gives a finer one that runs at the same speed. `epoch`: the date.
+    `now` None: the loop's own time. uvloop counts whole milliseconds, so quick answers would take no time: pass a finer
+    clock of the same speed to measure latencies. `epoch`: seconds since 1970.
     """
 
     __slots__ = ("_loop", "epoch", "now")

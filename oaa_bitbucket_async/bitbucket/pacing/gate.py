@@ -1,4 +1,4 @@
-"""The one gate that every request passes: a limit of requests in flight, a pause, a rate; two queues, each in order."""
+"""The gate that every request passes. It applies the limit of requests in flight, the pause and the rate."""
 
 import asyncio
 import math
@@ -8,9 +8,9 @@ from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, Timer
 from oaa_bitbucket_async.bitbucket.pacing.rate import Bucket
 
 _SOON = 1e-6
-"""Seconds of a pause that are none: timers fire a rounding error early."""
+"""A pause with less than this many seconds left is over: timers fire a rounding error early."""
 _TICK = 1e-3
-"""The shortest timer. Loops count milliseconds, and a shorter one would only spin until the token is whole."""
+"""The shortest timer, in seconds. Loops count milliseconds, so a shorter one would spin until the token is there."""
 
 
 class Stopped(Exception):  # noqa: N818  # not an error: the run is ending on purpose
@@ -18,10 +18,10 @@ class Stopped(Exception):  # noqa: N818  # not an error: the run is ending on pu
 
 
 class Gate:
-    """Admits while there is a place, no pause, and a token in the bucket. Not for use from several threads.
+    """Admits a request if a place is free, no pause is on, and the bucket has a token. Not thread-safe.
 
-    A place is taken by `try_enter` or `enter` and given back by `leave`. Those who wait are futures in two queues:
-    who has `priority` goes before everybody who has not. However many they are, one timer at most is set.
+    `try_enter` and `enter` take a place, `leave` gives it back. Requests wait as futures in two queues, and those with
+    `priority` go first. There is at most one timer, however many requests wait.
     """
 
     __slots__ = (
@@ -52,9 +52,9 @@ class Gate:
         self.in_flight = 0
         self.sent = 0
         self.blocked = 0
-        """How often the limit, and nothing else, held somebody up: once for each who comes and finds no place, and once
-        more each time that a place could be given away and there is none. A measure of how busy the gate is, no number
-        of requests: the limit compares it with the answers of a window."""
+        """How often the limit alone held up a request: once when it finds no place, and once more at each later try to
+        admit it. It measures how busy the gate is and is not a number of requests: the limit compares it with the
+        answers of a window."""
         self.paused_until = -math.inf
         self.bucket: Bucket | None = None
 
@@ -64,7 +64,7 @@ class Gate:
         return len(self._priority) + len(self._waiters)
 
     def try_enter(self) -> bool:
-        """Take a place if there is one right now and nobody waits for it."""
+        """Takes a place if one is free and no other request waits."""
         if self._waiters or self._priority:
             return False
         if self.in_flight >= self.limit:
@@ -77,7 +77,7 @@ class Gate:
         return True
 
     async def enter(self, *, priority: bool = False) -> None:
-        """Wait for a place in the order of asking; raises Stopped. A caller that is cancelled leaves no trace."""
+        """Waits in line for a place. Raises Stopped. A cancelled caller gives its place back."""
         if self._stopped:
             raise Stopped
         place = asyncio.get_running_loop().create_future()
@@ -95,7 +95,7 @@ class Gate:
             raise
 
     def leave(self) -> None:
-        """Give a place back."""
+        """Gives a place back."""
         self.in_flight -= 1
         if self._waiters or self._priority:
             self._release()
@@ -106,27 +106,27 @@ class Gate:
         self._release()
 
     def set_bucket(self, bucket: Bucket | None) -> None:
-        """Exchange the bucket, or tell that its rate has changed."""
+        """Replaces the bucket, or notices that its rate has changed."""
         self.bucket = bucket
         self._changed()
 
     def pause(self, until: float) -> None:
-        """Admit nobody before `until` (clock seconds); a pause is never made shorter."""
+        """Admits no request before `until` (clock seconds). Never shortens a pause."""
         self.paused_until = max(self.paused_until, until)
         self._changed()
 
     def close(self) -> None:
-        """Admit nobody until `reopen`."""
+        """Admits no request until `reopen`."""
         self._closed = True
         self._changed()
 
     def reopen(self) -> None:
-        """End of `close`."""
+        """Ends `close`."""
         self._closed = False
         self._changed()
 
     def stop(self) -> None:
-        """Admit nobody any more: who waits, or comes to wait, gets Stopped."""
+        """Admits no more requests: those that wait, or come later, get Stopped."""
         self._stopped = True
         self._plain = False
         while waiters := self._priority or self._waiters:
@@ -143,7 +143,7 @@ class Gate:
         self._release()
 
     def _take(self) -> float:
-        """0 if a request may leave now as far as pause and rate go (a token is gone then), else seconds to wait."""
+        """Takes a token and returns 0 if pause and rate allow a request now; else returns the seconds to wait."""
         if self._closed or self._stopped:
             return math.inf
         now = self._clock.now()
@@ -157,7 +157,7 @@ class Gate:
 
     def _release(self) -> None:
         while waiters := self._priority or self._waiters:
-            if waiters[0].done():  # cancelled, and not yet awake to take itself out
+            if waiters[0].done():  # cancelled, but its task has not removed it yet
                 waiters.popleft()
                 continue
             if self.in_flight >= self.limit:

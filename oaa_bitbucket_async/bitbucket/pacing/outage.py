@@ -1,4 +1,4 @@
-"""When nothing succeeds any more: stop asking, probe now and then, and at last give up."""
+"""Handles an outage: the crawl stops, sends a probe at intervals, and gives up in the end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,16 +10,16 @@ CLOSES_AFTER = 8
 PROBE_DELAYS = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds before each probe; the last one repeats."""
 NO_OUTAGE_YET = 60.0
-"""Seconds for which fewer failures than close the gate are left to the attempts of their requests, even where
-`--max-outage` is shorter."""
+"""While too few requests have failed to close the gate, the crawl goes on for at least this many seconds without a
+success, even if `--max-outage` is shorter."""
 
 
 class Outage:
-    """Counts failures in a row. `closed` from the eighth on (`closes_after`), until something succeeds.
+    """Counts failures in a row. It is `closed` from the eighth on (`closes_after`) until something succeeds.
 
-    `max_outage` is how long, in seconds, nothing may succeed; the time runs from the first failure after a success,
-    so a crawl that had nothing to ask for an hour does not give up at its first failure. However short it is, at least
-    one probe is sent before the crawl gives up.
+    `max_outage` is the most seconds without a success. The time runs from the first failure after a success, so a
+    crawl that had nothing to ask for an hour does not give up at its first failure. The crawl sends at least one probe
+    before it gives up.
     """
 
     __slots__ = (
@@ -36,16 +36,16 @@ class Outage:
         self._since: float | None = None
         self.closed = False
         self.closes_after = CLOSES_AFTER
-        """Failures in a row that are no chance."""
+        """How many failures in a row are not chance."""
         self.failed_probes = 0
-        """Of the outage that is on, or was the last."""
+        """Failed probes of the current or the last outage."""
         self.count = 0
-        """How often nothing succeeded any more."""
+        """The number of outages."""
         self.seconds = 0.0
-        """Of the outages that ended."""
+        """The length of all outages that ended."""
 
     def failed(self, *, counts: bool = True) -> None:
-        """An attempt failed. With `counts` False (a refusal: the server lives) it only keeps the time running."""
+        """An attempt failed. With `counts` False (a 429: the server is up) only the time runs."""
         if self._since is None:
             self._since = self._clock.now()
             self._changed.set()
@@ -59,7 +59,7 @@ class Outage:
                 self._on_change()
 
     def succeeded(self) -> None:
-        """Something succeeded: whatever was, is over."""
+        """Something succeeded, so the outage is over."""
         if self._since is None:
             return
         if self.closed:
@@ -104,7 +104,7 @@ class Outage:
                 self.failed_probes += 1
 
     def _left(self, patience: float) -> float:
-        """Seconds until nothing has succeeded for `patience`; raises when they are over."""
+        """Seconds left until `patience` seconds without a success are over. Raises TemporaryError at 0."""
         if self._since is None:
             return patience
         gone = self._clock.now() - self._since

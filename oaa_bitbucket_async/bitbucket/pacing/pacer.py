@@ -1,4 +1,4 @@
-"""The one object that the HTTP client asks before and tells after each attempt."""
+"""The HTTP client asks the pacer before each attempt, and reports to it after each attempt."""
 
 import logging
 import random
@@ -22,12 +22,12 @@ __all__ = ["LimitChange", "Pacer", "Stopped"]
 _log = logging.getLogger(__name__)
 _HISTORY = 500
 _SLOWEST = 0.1
-"""Requests a second below which a rate in a header is taken for nonsense."""
+"""Requests a second. A header with a lower rate is not believed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitChange:
-    """The limit's way: at which clock second it went from where to where, and why."""
+    """One change of the limit: when (in clock seconds), from what, to what, and why."""
 
     at: float
     old: int
@@ -36,12 +36,12 @@ class LimitChange:
 
 
 class Pacer:
-    """Decides when a request may leave. One for a server; every attempt passes it.
+    """Decides when a request may be sent. There is one per server, and every attempt passes it.
 
     Each attempt takes a place with `try_enter` or `enter` and gives it back with exactly one of `succeeded`, `failed`
-    and `abandoned`. No place is held while a retry waits for its turn. `concurrency` None: the limit is found, between
-    2 and `max_concurrency`; a number fixes it. `rate_limit` is requests a second, never exceeded. `max_outage` seconds
-    without any success end `watch` with TemporaryError. `found` is what an earlier run found out: it is tried first.
+    and `abandoned`. A retry that waits holds no place. A number in `concurrency` fixes the limit; with None, the pacer
+    finds it, between 2 and `max_concurrency`. `rate_limit` is the most requests a second. `watch` raises TemporaryError
+    after `max_outage` seconds without a success. `found` is what an earlier run found out; the pacer tries it first.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Pacer:
         self._held: set[str] = set()
         self._pause_trouble = PauseTrouble()
         self.throttled = 0
-        """429 answers."""
+        """The number of 429 answers."""
         self._when_stopped: list[Callable[[], None]] = []
         self.stopped = False
         self._noted: tuple[float, float, float] | None = None
@@ -90,17 +90,17 @@ class Pacer:
     # Before an attempt
 
     def try_enter(self) -> bool:
-        """Take a place if there is one now; never waits."""
+        """Takes a place if one is free. Never waits."""
         return self._gate.try_enter()
 
     def enter(self, *, priority: bool = False) -> Coroutine[None, None, None]:
-        """Wait for a place, first come, first served, before all who have no `priority`; Stopped after `stop`."""
+        """Waits for a place, first come, first served. `priority` goes first. Raises Stopped after `stop`."""
         return self._gate.enter(priority=priority)
 
     # After it: exactly one of these
 
     def succeeded(self, kind: str, latency: float) -> None:
-        """A real answer (also: no such thing, not allowed), `latency` seconds after it was admitted."""
+        """Bitbucket answered (a 404 or 403 counts too), `latency` seconds after the request was admitted."""
         now = self._now()
         gate = self._gate
         self.rate.answered()
@@ -124,9 +124,9 @@ class Pacer:
         gate.leave()
 
     def failed(self, kind: str, reason: FaultReason, retry_after: float | None, path: str = "") -> None:
-        """No answer: it can be retried. `retry_after` in seconds, where the server said so.
+        """The attempt got no usable answer and can be retried. `retry_after`: the server's wait, in seconds.
 
-        What is `apart` slows nobody down but itself: no pause, no smaller limit, no outage.
+        A failure that is `apart` slows down no other request: no pause, no smaller limit, no outage.
         """
         now = self._now()
         throttled = reason is FaultReason.THROTTLED
@@ -150,13 +150,13 @@ class Pacer:
         self._gate.leave()
 
     def abandoned(self) -> None:
-        """The attempt was cancelled, which says nothing about the server."""
+        """The attempt was cancelled. That says nothing about the server."""
         self._gate.leave()
 
     # What the server says about itself
 
     def set_server_rate(self, capacity: float, fill_rate: float) -> None:
-        """The server's token bucket for this user, `fill_rate` in requests a second: kept from now on."""
+        """Keeps to the server's token bucket for this user from now on. `fill_rate` is in requests a second."""
         self.rate.server(capacity, fill_rate, self._now(), self._gate.sent)
         self._gate.set_bucket(self.rate.bucket)
         _log.debug("the server's rate limit: %g requests, refilled with %g a second", capacity, fill_rate)
@@ -169,10 +169,10 @@ class Pacer:
         fill_rate: float | None = None,
         interval: float | None = None,
     ) -> None:
-        """X-RateLimit-Limit, -Remaining, -FillRate and -Interval-Seconds of an answer, as far as it has them.
+        """Reads X-RateLimit-Limit, -Remaining, -FillRate and -Interval-Seconds, as far as an answer has them.
 
-        `limit` is the bucket's capacity, `fill_rate` the tokens it gains in `interval` seconds. A bucket that would let
-        no run come to an end is not believed; if it is real, its refusals tell.
+        `limit` is the bucket's capacity, `fill_rate` the tokens it gains in `interval` seconds. A bucket that is too
+        slow for any run to finish is not believed. If it is real, 429 answers will show it.
         """
         if limit and fill_rate and interval and self._noted != (limit, fill_rate, interval):
             self._noted = (limit, fill_rate, interval)
@@ -184,27 +184,27 @@ class Pacer:
     # What is not answered while the server lives
 
     def unanswered(self, kind: str) -> bool:
-        """Whether nothing of this kind is answered any more, while others are: trying again at once is idle."""
+        """Whether the server answers other kinds but not this one any more, so an immediate retry is pointless."""
         return self._kinds.unanswered(kind)
 
     def apart(self, kind: str, path: str) -> bool:
-        """Whether a failure is this kind's or path's own: nobody else waits for it, and it waits for itself."""
+        """Whether only this kind or path fails. Then it waits alone, and other requests go on."""
         return self._kinds.unanswered(kind) or self._pause_trouble.alone(kind, path)
 
     def hold(self, kind: str) -> None:
-        """Who waits to ask a question of this kind shall not ask it (`held`)."""
+        """Sets this kind aside: requests of this kind that wait are not sent (`held`)."""
         self._held.add(kind)
 
     def release(self, kind: str) -> None:
-        """End of `hold`."""
+        """Ends `hold`."""
         self._held.discard(kind)
 
     def held(self, kind: str) -> bool:
-        """Whether questions of this kind are not to be asked at present."""
+        """Whether this kind is set aside at present."""
         return kind in self._held
 
     def in_doubt(self, kind: str, path: str) -> bool:
-        """Whether an answer to something else would tell if the server's pauses are this kind's or path's own."""
+        """Whether this kind or path may be the only cause of the pauses. Asking something else shows it."""
         return self._pause_trouble.in_doubt(kind, path)
 
     # For the run
@@ -214,37 +214,37 @@ class Pacer:
         await self.outage.watch(probe)
 
     def stop(self) -> None:
-        """No new requests: who waits for a place, or asks for one, gets Stopped."""
+        """Sends no new requests. Every request that waits or asks for a place gets Stopped."""
         self.stopped = True
         self._gate.stop()
         for callback in self._when_stopped:
             callback()
 
     def when_stopped(self, callback: Callable[[], None]) -> None:
-        """Called by `stop`: for who waits for something else than a place."""
+        """Registers a callback for `stop`, for code that waits for something other than a place."""
         self._when_stopped.append(callback)
 
     # For the next run
 
     def found(self) -> Found | None:
-        """What was found out about the server; None if nothing was."""
+        """What this run found out about the server; None if nothing."""
         return self._limit.found()
 
     # For progress and summary
 
     @property
     def flaky(self) -> bool:
-        """Whether many requests fail whatever the load, and the others are answered quickly."""
+        """Whether many requests fail at any load while the others are answered quickly."""
         return self._flaky.share > 0.0
 
     @property
     def limit(self) -> int:
-        """Requests that may be in flight."""
+        """The limit of requests in flight."""
         return self._gate.limit
 
     @property
     def in_flight(self) -> int:
-        """Requests that are in flight."""
+        """The number of requests in flight."""
         return self._gate.in_flight
 
     @property
@@ -259,7 +259,7 @@ class Pacer:
 
     @property
     def in_outage(self) -> bool:
-        """True while nothing succeeds, a probe least of all, and only another one is sent now and then."""
+        """True while nothing succeeds, a probe has failed too, and only probes are sent."""
         return self.outage.closed and self.outage.failed_probes > 0
 
     # Inside
@@ -281,7 +281,7 @@ class Pacer:
             _log.debug("pause of %.1f s, then %s requests a second", self.pauses.until - now, self.rate.rate)
 
     def _count(self, now: float, *, heavy: bool) -> None:
-        """One more failure; `heavy` if it is by itself a sign that the server is in trouble."""
+        """Counts one failure. `heavy`: this failure alone shows that the server is in trouble."""
         budget, flaky = self._budget, self._flaky
         emptied = budget.failed()
         if flaky.look is not None:
@@ -298,7 +298,7 @@ class Pacer:
             self._apply("many failures")
 
     def _end_look(self, now: float) -> None:
-        """If the look has seen enough: what fails whatever the load is allowed for from now on."""
+        """Ends the look if it has seen enough. From then on, the share that fails at any load is accepted."""
         flaky = self._flaky
         if flaky.look is None or not flaky.look.over(now):
             return
@@ -317,13 +317,13 @@ class Pacer:
         self._apply(reason)
 
     def _allow(self, share: float) -> None:
-        """What fails whatever the load costs no budget, and is no outage until it is more in a row than by chance."""
+        """Accepts this share of failures: it costs no budget. An outage then takes more failures in a row."""
         self._budget.allow(share)
         self.outage.closes_after = in_a_row(share, CLOSES_AFTER)
         self._kinds.after = in_a_row(share, UNANSWERED_AFTER)
 
     def _refund(self) -> None:
-        """What was one kind's own trouble costs the others nothing."""
+        """Gives back the budget that a single kind's trouble has cost."""
         failures, self._kinds.to_refund = self._kinds.to_refund, 0
         if not failures:
             return
@@ -335,7 +335,7 @@ class Pacer:
             self._apply(reason)
 
     def _unlearn(self) -> None:
-        """One kind or path alone was refused: that says nothing about the server's rate."""
+        """The server refused only one kind or path. That says nothing about its rate."""
         self.rate.unlearn()
         self._gate.set_bucket(self.rate.bucket)
 
@@ -354,12 +354,12 @@ class Pacer:
             self._gate.reopen()
 
     def _changed(self, old: int, new: int, reason: str) -> None:
-        """The limit has moved itself; while the budget is empty, or a look is on, that has to wait."""
+        """Applies a change of the limit, unless the budget is empty or a look is under way."""
         if not self._restrained:
             self._set(new, reason)
 
     def _apply(self, reason: str) -> None:
-        """The budget was emptied or refilled, or a look has begun or ended."""
+        """Applies the limit after the budget was emptied or refilled, or a look began or ended."""
         self._set(min(self._limit.value, SMALLEST) if self._restrained else self._limit.value, reason)
 
     @property

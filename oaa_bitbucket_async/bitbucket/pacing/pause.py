@@ -1,15 +1,15 @@
-"""How long everybody waits after the server said "too many requests", and whether it is one question's own doing."""
+"""How long all requests wait after a 429, and whether one kind of question alone causes the pauses."""
 
 import random
 
 SHORTEST = 0.5
 LONGEST = 300.0
 ALONE_AFTER = 3
-"""Pauses that one kind or path caused alone. From then on nobody else waits for it."""
+"""After this many pauses that one kind or path caused alone, other requests no longer wait for it."""
 
 
 class Pauses:
-    """Length and count of pauses. What the server asks for counts; else they double while nothing succeeds between."""
+    """Length and count of pauses. The server's wait counts. Without one, pauses double until a request succeeds."""
 
     __slots__ = ("_rng", "_steps", "count", "seconds", "until")
 
@@ -17,17 +17,17 @@ class Pauses:
         self._rng = rng
         self._steps = 0
         self.until = now
-        """End of the last pause, in the caller's clock's seconds."""
+        """The end of the last pause, in clock seconds."""
         self.count = 0
         """How often the server asked for a pause."""
         self.seconds = 0.0
-        """Of all pauses."""
+        """The length of all pauses."""
 
     def refused(self, now: float, retry_after: float | None) -> bool:
-        """The server asked for a pause; True if this one began with it, False if it was on already.
+        """The server asked for a pause. True if a new pause began, False if one was on already.
 
-        Answers to requests that had left before belong to the pause that is on; they can make it longer only by
-        asking for it.
+        Requests that were sent before the pause belong to it. They make it longer only if the server asks for a longer
+        wait.
         """
         fresh = now >= self.until
         if retry_after is not None:
@@ -46,16 +46,16 @@ class Pauses:
         return fresh
 
     def succeeded(self, now: float) -> None:
-        """An answer: outside a pause it proves that the server lets us in again."""
+        """Bitbucket answered. Outside a pause this shows that it accepts requests again."""
         if self._steps and now >= self.until:
             self._steps = 0
 
 
 class PauseTrouble:
-    """Whether the server's pauses are all caused by one kind of question, or by one path, while others are answered.
+    """Finds out whether one kind of question, or one path, causes all pauses while others are answered.
 
-    A rate limit refuses whatever comes. A kind that has not been answered since it began to cause pauses, alone, has a
-    reason of its own.
+    A rate limit refuses any request. If one kind alone causes the pauses and is never answered, the rate is not the
+    reason.
     """
 
     __slots__ = ("_answered", "_kind", "_kind_pauses", "_others_answered", "_path", "_path_pauses")
@@ -73,18 +73,18 @@ class PauseTrouble:
         return kind == self._kind and self._kind_pauses >= ALONE_AFTER and self._others_answered
 
     def alone(self, kind: str, path: str) -> bool:
-        """The same of this kind or this path."""
+        """Whether this kind or this path alone causes the pauses."""
         return self.kind_alone(kind) or (path == self._path and self._path_pauses >= ALONE_AFTER and self._answered)
 
     def in_doubt(self, kind: str, path: str) -> bool:
-        """True if it could be `alone`, but nothing else was asked that could tell."""
+        """True if it may be `alone`, but no other question was asked that could show it."""
         return not self.alone(kind, path) and (
             (kind == self._kind and self._kind_pauses >= ALONE_AFTER)
             or (path == self._path and self._path_pauses >= ALONE_AFTER)
         )
 
     def answered(self, kind: str) -> bool:
-        """A question of this kind was answered; True if that was what showed that another is refused `alone`."""
+        """A question of this kind was answered. True if this showed that another one is refused `alone`."""
         if not self._kind:  # nothing was refused, as nearly always
             return False
         doubted = not self._answered or not self._others_answered
@@ -96,7 +96,7 @@ class PauseTrouble:
         return doubted and self.alone(self._kind, self._path)
 
     def refused(self, kind: str, path: str, *, fresh: bool) -> None:
-        """The server asked for a pause in answer to this; `fresh` if it began with it."""
+        """The server answered this with a pause. `fresh`: a new pause began."""
         if kind != self._kind:
             self._kind, self._kind_pauses = kind, 0
         if path != self._path:
