@@ -1,4 +1,4 @@
-"""The one way in which work fans out: a function over an async iterator, at most n at a time."""
+"""Runs a function over an async iterator, at most n calls at a time. All concurrent work goes through here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -53,8 +53,8 @@ async def for_each(function: Callable[[T], Awaitable[None]], items: AsyncIterato
 
 @asynccontextmanager
 async def read_ahead(source: AsyncIterator[T], depth: int = 1) -> AsyncIterator[AsyncIterator[T]]:
-    """Reads `source` in a task of its own, `depth` items ahead of who consumes them, so that the next page of a
-    listing is on its way while the last one's rows are worked on. An exception of the source is raised to the
+    """Reads `source` in a task of its own, `depth` items ahead of the consumer, so that the next page of a
+    listing arrives while the rows of the last one are processed. An exception of the source is raised to the
     consumer. Leaving the block early cancels the reading.
     """
     queue: asyncio.Queue[T | _End] = asyncio.Queue(maxsize=depth)

@@ -13,7 +13,7 @@ class CrawlCounts:
     """Groups whose members are known."""
     projects: int = 0
     projects_done: int = 0
-    """Projects whose permissions have been asked for, however that ended."""
+    """Projects whose permissions have been asked for, with any outcome."""
     repositories: int = 0
     repositories_done: int = 0
     grants: int = 0
@@ -23,10 +23,10 @@ class CrawlCounts:
     resumed: int = 0
     """Units that an unfinished run had already answered."""
     based: int = 0
-    """Units of the last upload that are not asked again, by all that is known before the crawl."""
+    """Units of the last upload that are not asked again, as far as is known before the crawl."""
     users_complete: bool = False
     groups_complete: bool = False
     projects_complete: bool = False
     repositories_complete: bool = False
     set_aside: set[str] = field(default_factory=set)
-    """Kinds of question that are not answered, as people read them; of each one is tried now and then."""
+    """Kinds of question that get no answers, in words for people. One unit of each is tried now and then."""

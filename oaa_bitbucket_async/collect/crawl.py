@@ -34,9 +34,9 @@ from oaa_bitbucket_async.settings import Pace, Scope
 T = TypeVar("T")
 
 MEMBERS_HOLD = 3600.0
-"""Seconds for which the members of a group that an earlier run read are believed."""
+"""How long the members of a group, read by an earlier run, can be reused, in seconds."""
 MOST_LISTINGS = 4
-"""How often projects and repositories are listed once more, at most, because something was moved meanwhile."""
+"""How many times, at most, projects and repositories are listed again because something was moved."""
 
 
 class Crawl:
@@ -57,7 +57,7 @@ class Crawl:
         clock: Clock,
         plan: Plan | None = None,
     ) -> None:
-        """`plan`: what of a base is asked again, for an incremental run."""
+        """`plan`: for an incremental run, decides which units of the base are asked again."""
         self._client = client
         self._api = api
         self._capabilities = capabilities
@@ -85,7 +85,7 @@ class Crawl:
         return self._work.stopped
 
     def resume(self, item: Replayed, now: float) -> bool:
-        """Takes over a page of what an earlier run was answered; the unit is not asked again. `now` in epoch seconds.
+        """Takes over a page that an earlier run received, so the unit is not asked again. `now` is in epoch seconds.
 
         False, and the unit is asked again, if it would be out of date: listings and global permissions always, members
         after an hour. The others count only if the listings still show their subject under the same path.
@@ -108,9 +108,9 @@ class Crawl:
         return True
 
     def start_from(self, item: Replayed) -> bool:
-        """Takes over a page of the base, after all that is resumed; the unit is not asked again.
+        """Takes over a page of the base, so the unit is not asked again. Call it after all calls of `resume`.
 
-        False if the plan says otherwise, or an interrupted run was answered since.
+        False if the plan asks the unit again, or an interrupted run has a newer answer.
         """
         if self._plan is None or item.unit in self._resumed or not self._plan.believes(item):
             return False
@@ -119,7 +119,7 @@ class Crawl:
         return True
 
     async def run(self) -> None:
-        """Asks everything; what ended in a fault is tried once more at the end. How it ended is in the ledger.
+        """Asks everything, and tries units that ended in a fault once more at the end. The ledger has the outcomes.
 
         Raises CredentialError and TemporaryError (in an ExceptionGroup), which end the run.
         """
@@ -149,7 +149,7 @@ class Crawl:
                 group.create_task(self._project_permissions())
 
     async def _listings_again(self) -> None:
-        """A fault that outlasted all attempts may have passed by now."""
+        """Reads failed listings once more: the fault may have passed by now."""
         work = self._work
         listings, work.listings_again = work.listings_again, []
         await self._round(listings)
@@ -157,11 +157,11 @@ class Crawl:
             await self._extras.of_users()
 
     async def _finish(self) -> None:
-        """A fault that outlasted all attempts may have passed by now; what nobody answers is given up."""
+        """Asks failed units once more, as the fault may have passed. Gives up units that get no answer."""
         await self._work.finish(self._extras.ask_again, self._pace.repo_concurrency)
 
     async def _follow_moves(self) -> None:
-        """What took another path is asked again there, until all answers are of the paths that the listings show."""
+        """Asks again about what moved, until all answers come from the paths that the listings show."""
         work = self._work
         for _ in range(MOST_LISTINGS):
             await self._ask_moved()
@@ -180,7 +180,7 @@ class Crawl:
         return sorted((self._snapshot.displaced | self._work.lost) - self._work.left)
 
     def _new_projects(self) -> set[int]:
-        """Known only because a repository was moved into them, or because the first listing missed them."""
+        """Projects known only because a repository was moved into them, or because the first listing missed them."""
         return self._snapshot.projects.keys() - self._begun_projects
 
     def _new_repositories(self) -> set[int]:
@@ -274,7 +274,7 @@ class Crawl:
             self._projects_to_do.put_nowait(project)
 
     def _no_more_projects(self) -> None:
-        """Both listings show projects; the last one to end closes the list of what is to do."""
+        """Both listings show projects, so the last one to end closes the queue of projects."""
         if self._counts.projects_complete and self._counts.repositories_complete:
             self._projects_to_do.put_nowait(None)
 
@@ -317,7 +317,7 @@ class Crawl:
     async def _repository(self, repository: int) -> None:
         key = str(repository)
         self._work.begin(Subject("repository", repository))
-        # Half of them the other way round: where one of the two is not answered, the other still is.
+        # Half of them in the other order: if Bitbucket stops answering one kind, the other still gets answers.
         first, second = (
             (kinds.REPOSITORY_GROUPS, kinds.REPOSITORY_USERS)
             if repository % 2

@@ -1,4 +1,4 @@
-"""Where a unit is asked: made from its kind and key each time, so that a unit that waits is nothing but its key."""
+"""The endpoint of a unit, made from its kind and key each time, so that a waiting unit is only a key."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from oaa_bitbucket_async.collect.snapshot import Snapshot
 
 
 class Endpoints:
-    """Endpoints of single units, to where their subjects are by what the snapshot knows now."""
+    """Endpoints of single units, at the paths that the snapshot has now."""
 
     def __init__(self, api: Api, capabilities: Capabilities, snapshot: Snapshot, existence: Existence) -> None:
         self._api = api
@@ -19,14 +19,14 @@ class Endpoints:
         self._existence = existence
 
     def of(self, unit: Unit) -> Listing[Any] | Endpoint[Any]:
-        """The endpoint; of which rows, the unit's kind says. Raises Fault for a name that leads elsewhere."""
+        """The endpoint. The unit's kind says which rows it has. Raises Fault for a name that leads elsewhere."""
         return unit.kind.endpoint(self._api, self._capabilities, self.names(unit))
 
     def names(self, unit: Unit) -> tuple[str, ...]:
-        """What the unit's subject is called in a path.
+        """The names of the unit's subject in a path.
 
-        A repository: its project's key and its slug. A project: its key. A user: name and slug. A group: its name. A
-        part of the unit, if its kind has such, stands behind.
+        A repository: its project's key and its slug. A project: its key. A user: name and slug. A group: its name. If
+        the kind is asked in parts, the part comes last.
         """
         kind, key = unit
         snapshot = self._snapshot
@@ -42,7 +42,7 @@ class Endpoints:
         return (key,) if key else ()
 
     async def find(self, unit: Unit) -> Whereabouts | None:
-        """Whether the unit's subject is there after all; None if it has none. Raises what `Client.ask` raises."""
+        """Looks for the unit's subject. None if the unit has no subject. Raises what `Client.ask` raises."""
         subject = subject_of(unit)
         if subject is not None:
             return await self._existence.of(subject)

@@ -1,4 +1,4 @@
-"""Is it really gone? A 404 on a permission set is followed by asking for the thing itself, and is not yet believed."""
+"""Is it really gone? A 404 on a permission set is no proof, so the run asks for the thing itself."""
 
 from enum import Enum
 from typing import TypeVar
@@ -15,16 +15,16 @@ T = TypeVar("T")
 
 
 class Whereabouts(Enum):
-    """How the search for a thing ended that answered 404 or a redirect."""
+    """The result of a search for a thing that answered 404 or a redirect."""
 
     THERE = "there"
-    """It exists, and where it is now stands in the snapshot."""
+    """It exists, and the snapshot has its current path."""
     GONE = "gone"
     """It was deleted: a listing that was read after the 404 does not show it."""
     LOST = "lost"
-    """Nothing is at its path, or another thing: only a listing can tell whether it was deleted or renamed."""
+    """Its path is empty or has another thing. Only a listing can tell whether it was deleted or renamed."""
     LEFT = "left"
-    """It was moved to where this run does not collect (`--project` and its like)."""
+    """It was moved out of the part that this run collects (`--project` and similar filters)."""
 
 
 class Existence:
@@ -40,7 +40,7 @@ class Existence:
         self._detailed_groups = detailed_groups
 
     async def of(self, subject: Subject) -> Whereabouts:
-        """Of what has an id. Raises what `Client.ask` raises."""
+        """Finds any subject that has an id. Raises what `Client.ask` raises."""
         match subject.kind:
             case "repository":
                 return await self.repository(subject.id)
@@ -50,7 +50,7 @@ class Existence:
                 return await self.user(subject.id)
 
     async def repository(self, repository: int) -> Whereabouts:
-        """By the path that the listing showed. Raises what `Client.ask` raises."""
+        """Asks for the repository by the path from the listing. Raises what `Client.ask` raises."""
         snapshot = self._snapshot
         record = snapshot.repositories[repository]
         row = await self._where_it_is_now(self._api.repository(snapshot.projects[record.project].key, record.slug))
@@ -66,9 +66,9 @@ class Existence:
         return Whereabouts.THERE
 
     async def project(self, project: int) -> Whereabouts:
-        """By the key that the listing showed. Raises as `repository` does.
+        """Asks for the project by the key from the listing. Raises what `Client.ask` raises.
 
-        A personal one is not asked for: if its owner has none any more, that would create it (BITBUCKET.md section 4).
+        Does not ask for a personal project: the request would create it if it is gone (BITBUCKET.md section 4).
         """
         record = self._snapshot.projects[project]
         if record.personal:
@@ -92,7 +92,7 @@ class Existence:
             return None
 
     async def user(self, user: int) -> Whereabouts:
-        """By the name that the listing showed: the filter means "contains", so the rows are compared by id."""
+        """Asks by the name from the listing. The filter means "contains", so the rows are compared by id."""
         name = self._snapshot.users[user].name
         async for rows in self._client.pages(self._api.users_like(name), by_id):
             if any(row.id == user for row in rows):
@@ -100,7 +100,7 @@ class Existence:
         return Whereabouts.GONE
 
     async def group(self, name: str) -> Whereabouts:
-        """By its name: the filter means "contains", so the rows of all pages are compared."""
+        """Asks by name. The filter means "contains", so the rows of all pages are compared."""
         wanted = fold(name)
         async for rows in self._client.pages(self._api.groups_like(name, detailed=self._detailed_groups), by_name):
             if any(fold(row.name) == wanted for row in rows):

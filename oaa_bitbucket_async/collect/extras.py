@@ -1,4 +1,4 @@
-"""What `--include` asks besides: of each project and repository where it is worked on, of users once all are listed."""
+"""The extra questions of `--include`: with each project and repository, and about users once all are listed."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 
 def probes(others: Sequence[T]) -> list[T]:
-    """Three users, far apart, who are asked about one after the other before all are: if nothing is shown of any, the
-    login may not list what others have. The oldest accounts alone would not tell: they are system administrators'."""
+    """Three users, far apart in the list. They are asked about first, one by one. If the login sees nothing of any of
+    them, it may not list what others have. The oldest accounts are no good test: they are system administrators'."""
     if len(others) <= 3:
         return list(others)
     return [others[0], others[len(others) // 2], others[-1]]
@@ -42,19 +42,19 @@ class Extras:
         self._pace = pace
 
     async def of_project(self, project: int) -> None:
-        """What is asked of a project."""
+        """Asks the extra questions about a project."""
         for kind in self._of_projects:
             await self._work.ask(Unit(kind, str(project)))
 
     async def of_repository(self, repository: int) -> None:
-        """What is asked of a repository, and what the answers leave open."""
+        """Asks the extra questions about a repository, and follow-ups if the answers need them."""
         for kind in self._of_repositories:
             await self._work.ask(Unit(kind, str(repository)))
             if kind is kinds.REPOSITORY_RESTRICTIONS:
                 await self._helpers(repository)
 
     async def ask_again(self, unit: Unit, *, trying: bool = False) -> None:
-        """A unit that ended in a fault, once more, and what its answer leaves open."""
+        """Asks a unit that ended in a fault once more, and follow-ups if its answer needs them."""
         await self._work.ask(unit, trying=trying)
         if unit.kind is kinds.REPOSITORY_RESTRICTIONS or unit.kind.helps:
             await self._helpers(int(unit.key), unit.kind)

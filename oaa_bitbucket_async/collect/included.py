@@ -1,7 +1,7 @@
-"""What `--include` added: keys, tokens, restrictions and settings, by what they belong to.
+"""What `--include` added: keys, tokens, restrictions and settings, by the thing that they belong to.
 
-There can be one or more of each for every repository, so the rows of one place are one bytes object, and places with
-the same rows (nothing, above all, and what a project gives all of its repositories) share it.
+Every repository can have some of each, so the rows of one place are one bytes object. Places with the same rows
+share it: most often places without rows, and repositories with only their project's rows.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -27,14 +27,14 @@ __all__ = [
 ]
 
 AnyRows = Kind[Any]
-"""A kind of any rows; which, its own `row` says."""
+"""A kind of any rows. Its `row` has the type."""
 
 _encoder = msgspec.msgpack.Encoder()
 _parts = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
 
 class Included:
-    """Rows by kind of unit and by the id of the user, project or repository that they are of."""
+    """Rows by kind of unit, and by the id of the user, project or repository that they belong to."""
 
     def __init__(self, asked_for: Collection[Include] = ()) -> None:
         self.asked_for = frozenset(asked_for)
@@ -44,7 +44,7 @@ class Included:
         self._same: dict[bytes, bytes] = {}
 
     def add(self, kind: Kind[RowT], place: int, rows: Sequence[RowT]) -> None:
-        """A place was read; also an empty answer counts. In any order, or twice, it is the same."""
+        """A place was read. An empty answer counts too. The order of calls does not matter, nor do repeated calls."""
         if place in self.hidden.get(kind, ()):  # a part of it could not be seen
             return
         table = self._rows.setdefault(kind, {})
@@ -61,17 +61,17 @@ class Included:
         self.hidden.setdefault(kind, set()).add(place)
 
     def told(self, kind: AnyRows, place: int) -> bool:
-        """Whether the server has answered for this place, if only that we may not see it."""
+        """Whether the server has answered for this place. A refusal counts too."""
         return place in self._rows.get(kind, ()) or place in self.hidden.get(kind, ())
 
     def drop(self, subject: Subject) -> None:
-        """What was read of one place does not count."""
+        """Drops all rows of one place."""
         for kind in {*self._rows, *self.hidden}:
             if kind.of == subject.kind:
                 self.drop_kind(kind, subject.id)
 
     def drop_kind(self, kind: AnyRows, place: int) -> None:
-        """What was read of this kind of one place does not count."""
+        """Drops the rows of one kind for one place."""
         self._rows.get(kind, {}).pop(place, None)
         self.hidden.get(kind, set()).discard(place)
 
@@ -94,7 +94,7 @@ class Included:
         return len(self._rows.get(kind, ()))
 
     def keep_only(self, projects: Collection[int], repositories: Collection[int]) -> None:
-        """What was deleted meanwhile goes."""
+        """Drops the rows of deleted projects and repositories."""
         for table in (self._rows, self.hidden):
             for kind, places in table.items():
                 known = {"project": projects, "repository": repositories}.get(kind.of)

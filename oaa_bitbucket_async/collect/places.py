@@ -1,4 +1,4 @@
-"""Where things are once all has been asked: an answer counts only for the id that had its path at the end.
+"""Checks the paths after the crawl: an answer counts only for the id that has its path at the end.
 
 DESIGN.md section 4, rule 8. Projects and repositories are listed once more where something was no longer at its path,
 and always once the paths are older than five minutes: a path that was taken over meanwhile answers 200.
@@ -17,7 +17,7 @@ from oaa_bitbucket_async.collect.units import Subject
 from oaa_bitbucket_async.collect.work import Work
 
 PATHS_HOLD = 300.0
-"""Seconds for which paths that a listing has shown are taken to hold."""
+"""How long paths from a listing can be trusted, in seconds."""
 _TRIES = 2
 
 
@@ -44,7 +44,7 @@ class Places:
         self._listed_at = 0.0
 
     def listed(self) -> None:
-        """The listings begin to be read now."""
+        """Notes that the run starts to read the listings now."""
         self._listed_at = self._clock.now()
 
     @property
@@ -53,7 +53,7 @@ class Places:
         return self._clock.now() - self._listed_at > PATHS_HOLD
 
     async def list_again(self) -> bool:
-        """Lists projects and repositories. What they no longer show is gone, what is elsewhere is displaced.
+        """Lists projects and repositories again. What is no longer listed is gone. What has a new path is displaced.
 
         False if they could not be read: then the ledger names the listing as missing. What was created since is left to
         the next run, unless it is a project that a known repository was moved into. What has an id below the highest
@@ -109,7 +109,7 @@ class Places:
         return wanted
 
     def _settle(self, projects: set[int], repositories: set[int]) -> None:
-        """These were not shown."""
+        """Settles projects and repositories that the listings did not show."""
         snapshot, work = self._snapshot, self._work
         for subject in (
             *(Subject("project", project) for project in sorted(projects)),

@@ -140,7 +140,7 @@ class Snapshot:
     included: Included = field(default_factory=Included)
     """What `--include` added."""
     earlier_users: dict[int, UserRecord] = field(default_factory=dict)
-    """As an earlier run was shown them: they count only for whom this run is not shown at all."""
+    """Records from an earlier run. They are used only for users and groups that this run did not see."""
     earlier_groups: dict[str, GroupRecord] = field(default_factory=dict)
     displaced: set[Subject] = field(default_factory=set)
     """Projects and repositories that took another path: what was answered under the old one does not count.
@@ -199,7 +199,7 @@ class Snapshot:
         )
 
     def rename_project(self, project: int, key: str) -> None:
-        """The project has this key: if it is another than before, it and all its repositories took another path."""
+        """Sets the project's key. If the key changed, the project and all its repositories have a new path."""
         record = self.projects.get(project)
         if record is None or record.key == key:
             return
@@ -242,7 +242,7 @@ class Snapshot:
         self.default_permissions[project] = self.default_permissions.get(project, frozenset()) | {permission}
 
     def path(self, subject: Subject) -> str:
-        """Under which it is asked for: `KEY`, `KEY/slug` or a user's name. Empty if it is not known."""
+        """The path for requests: `KEY`, `KEY/slug` or a user's name. Empty if it is not known."""
         if subject.kind == "project":
             project = self.projects.get(subject.id)
             return project.key if project else ""
@@ -253,7 +253,7 @@ class Snapshot:
         return f"{self.projects[repository.project].key}/{repository.slug}" if repository else ""
 
     def drop_answers(self, subject: Subject) -> None:
-        """What was answered about it does not count; that it exists, and where, stays."""
+        """Drops the answers about the subject. Its record and path stay."""
         if subject.kind == "project":
             self.project_grants.pop(subject.id, None)
             self.default_permissions.pop(subject.id, None)
@@ -262,7 +262,7 @@ class Snapshot:
         self.included.drop(subject)
 
     def forget(self, projects: set[int], repositories: set[int]) -> None:
-        """What was deleted meanwhile goes: projects with their repositories, and grants on what is not there."""
+        """Removes deleted projects with their repositories, deleted repositories, and all grants on them."""
         for project in projects:
             self.projects.pop(project, None)
         for repository in [r for r in self.repositories.values() if r.project in projects or r.id in repositories]:
@@ -285,14 +285,14 @@ class Snapshot:
             self.groups[key] = GroupRecord(name=old.name, listed=False)
 
     def set_people_aside(self) -> None:
-        """All users and groups until now are those of an earlier run's answers, to be overruled by what comes."""
+        """Marks all users and groups known so far as an earlier run's. What this run sees overrules them."""
         self.earlier_users, self.users = self.users, {}
         self.earlier_groups, self.groups = self.groups, {}
 
     def prune(self) -> None:
-        """Drops what nothing shows any more: members of groups, groups and users that only forgotten things showed.
+        """Drops members, groups and users that were seen only on things that have been removed.
 
-        Whom only answers of an earlier run show comes back.
+        Users and groups that only an earlier run's answers show come back.
         """
         users = {user for members in self.members.values() for user in members}
         users |= {project.owner for project in self.projects.values() if project.owner is not None}
@@ -312,7 +312,7 @@ class Snapshot:
 
     @property
     def public_counts(self) -> bool:
-        """Whether a public flag lets everyone who may sign in read; assumed where it could not be told."""
+        """Whether a public flag lets everyone who may sign in read. True if this is unknown."""
         return self.public_access != "off"
 
     def grants(self, grant_set: GrantSet | None) -> Iterator[tuple[Principal, str]]:

@@ -1,6 +1,6 @@
-"""Units that wait to be asked again, and kinds of question that are set aside because none is answered any more.
+"""Units that wait to be asked again, and kinds of question that are set aside because they get no answers.
 
-What waits are keys, so that memory stays flat with hundreds of thousands of them.
+Only keys are stored, so that memory stays flat with hundreds of thousands of units.
 """
 
 import asyncio
@@ -28,9 +28,10 @@ _log = logging.getLogger(__name__)
 TIMEOUTS = 8
 """Timeouts in a row that set a kind aside: each holds a place for as long as `--request-timeout`."""
 FAILED_TRIES = 3
-"""Tries in a row after which a kind is given up, once all others have ended. As many run at one time at most."""
+"""A kind is given up after this many failed tries in a row, once all other kinds have ended. Also the most tries
+that run at one time."""
 _SPREAD = 0.618
-"""From one try to the next, the share of the list that is skipped: neighbours may share one broken project."""
+"""The share of the list to skip between two tries: neighbours may be in the same broken project."""
 
 
 class AskAgain(Protocol):
@@ -42,7 +43,7 @@ class AskAgain(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Waits:
-    """What waits of one kind."""
+    """The waiting units of one kind."""
 
     failed: Keys = field(default_factory=Keys)
     """Asked, and ended in a fault."""
@@ -50,7 +51,7 @@ class Waits:
     streak: int = 0
     """Units in a row that ended in a fault."""
     only_pages_404: bool = True
-    """Whether all that came back were pages with status 404, no JSON."""
+    """Whether all answers were pages with status 404 and without JSON."""
     last: Entry | None = None
     """How the last one of them ended."""
     times_aside: int = 0
@@ -60,7 +61,7 @@ class Waits:
     running: dict[asyncio.Task[None], str] = field(default_factory=dict)
     """Tries under way, with what they ask."""
     given_up: bool = False
-    """Nothing of it is tried any more."""
+    """Whether the kind was given up, so that nothing is tried any more."""
 
     def __len__(self) -> int:
         return len(self.failed) + len(self.unasked)
@@ -71,10 +72,10 @@ class Waits:
 
 
 class Waiting:
-    """What is to be asked again, by kind.
+    """The units to ask again, by kind.
 
-    A kind of which 50 units in a row ended in a fault, and none well between, is set aside: its units are not asked,
-    but for one every 15 s (`Pace.set_aside_after`, `Pace.try_every`). The first that is answered brings all back.
+    A kind is set aside after 50 of its units in a row ended in a fault (`Pace.set_aside_after`). From then on, only
+    one unit is tried every 15 s (`Pace.try_every`). The first answer brings all of them back.
     """
 
     def __init__(self, clock: Clock, pacer: Pacer, pace: Pace, counts: CrawlCounts) -> None:
@@ -100,7 +101,7 @@ class Waiting:
         self._kinds.setdefault(unit.kind, Waits()).unasked.add(unit.key)
 
     def answered(self, kind: AnyKind) -> None:
-        """A unit of this kind ended in an answer, whichever."""
+        """A unit of this kind got an answer, of any sort."""
         if not self._kinds:
             return
         waits = self._kinds.get(kind)
@@ -122,7 +123,7 @@ class Waiting:
             waits.unasked.discard(unit.key)
 
     def end(self, kind: AnyKind) -> Keys:
-        """What waits of a kind waits no more, and is not tried."""
+        """Takes all waiting units of a kind out, and stops its tries."""
         waits = self._kinds.pop(kind)
         waits.aside = False
         self._pacer.release(kind.name)
@@ -131,7 +132,7 @@ class Waiting:
         return waits.keys()
 
     def left(self) -> Iterator[tuple[AnyKind, Waits]]:
-        """Kinds of which something waits still."""
+        """Kinds that still have waiting units."""
         return ((kind, waits) for kind, waits in self._kinds.items() if len(waits))
 
     def failed(self, unit: Unit, fault: Fault, ended: Entry, *, again: bool) -> None:
@@ -153,7 +154,7 @@ class Waiting:
     # --- the end of a round -------------------------------------------------------------------------------------
 
     def take(self) -> list[tuple[AnyKind, Keys]]:
-        """What waits of the kinds that may be asked; it waits no more. For a kind that nobody answers, tries tell."""
+        """Takes out the waiting units of all kinds that are not set aside."""
         taken = []
         for kind, waits in self._kinds.items():
             if not waits.aside and len(waits) and self._pacer.unanswered(kind.name):
@@ -164,7 +165,7 @@ class Waiting:
         return taken
 
     async def outcome(self) -> bool:
-        """Waits until a try has told something, all others having ended. False once there is nothing to wait for.
+        """Waits for the result of a try, once all other units have ended. False if there is nothing to wait for.
 
         A kind whose last three tries failed is given up: it stays set aside, and is not tried any more.
         """
@@ -240,7 +241,7 @@ class Waiting:
 
     @staticmethod
     def _end_tries(waits: Waits) -> None:
-        """What is being tried while its kind is given up is given up with it."""
+        """Cancels the tries of a kind that is given up."""
         for task, key in waits.running.items():
             task.cancel()
             waits.failed.add(key)

@@ -1,6 +1,6 @@
-"""How one unit of work is brought to its end: asked, followed if it moved, confirmed if it is gone, recorded.
+"""Works on one unit until it ends: asks it, follows a move, confirms a deletion, records the outcome.
 
-Every unit that is begun here ends in the ledger, and every one that ended well in the snapshot and the record.
+Every unit that starts here ends in the ledger. One that ends well is also in the snapshot and the journal.
 """
 
 import logging
@@ -49,9 +49,9 @@ from oaa_bitbucket_async.settings import Pace
 _log = logging.getLogger(__name__)
 
 MORE_LOOKS = 3
-"""How often restrictions of which one can't be read are read again."""
+"""How many times restrictions are read again if one of them can't be decoded."""
 MOST_ROUNDS = 4
-"""From this round on a fault is a unit's end, however little was tried."""
+"""From this round on, a unit ends at its first fault."""
 
 T = TypeVar("T")
 
@@ -98,11 +98,11 @@ class Work:
         """True once the run was told to stop before everything had been asked."""
         self.listings_again: list[Callable[[], Awaitable[None]]] = []
         self.have = Answered()
-        """What an earlier run was answered and this one has not come to yet."""
+        """Answers of an earlier run for units that this run has not reached yet."""
         self.lost: set[Subject] = set()
-        """What is not at its path: a listing has to tell whether it was deleted or renamed."""
+        """Subjects that are not at their path. A listing has to tell whether they were deleted or renamed."""
         self.left: set[Subject] = set()
-        """What was moved to where this run does not collect."""
+        """Subjects that were moved out of the part that this run collects."""
         self._client = client
         self._endpoints = endpoints
         self._snapshot = snapshot
@@ -116,12 +116,12 @@ class Work:
         self._lost_at: dict[Subject, str] = {}
         self._dropped = False
         self._absent: set[AnyKind] = set()
-        """What `--include` asks and was answered 404 for something that is there."""
+        """Units of `--include` that answered 404 although their subject exists."""
         self._plan = plan
         self._hidden_before: set[Unit] = set()
 
     def resume(self, item: Replayed) -> None:
-        """Takes over a page of what an earlier run was answered.
+        """Takes over a page that an earlier run received.
 
         The unit is not asked again if its subject is still there when its turn comes (`begin`).
         """
@@ -134,7 +134,7 @@ class Work:
             self._take(unit, item.rows, item.read_at)
 
     def start_from(self, item: Replayed) -> None:
-        """The same for a page of the base: the record of this run has to have it too."""
+        """Takes over a page of the base, and writes it to the journal of this run too."""
         self.resume(item)
         if item.hidden:
             self._record.hidden(item.unit, item.read_at, item.place)
@@ -144,9 +144,9 @@ class Work:
             self._record.page(item.unit, item.rows)
 
     def begin(self, subject: Subject) -> None:
-        """Everything about the subject is going to be asked, under the path that the snapshot knows now.
+        """Starts work on a subject, under the path that the snapshot has now.
 
-        What an earlier run was answered under another path does not count.
+        Answers that an earlier run received under another path do not count.
         """
         self._snapshot.displaced.discard(subject)
         if not self.have:
@@ -160,7 +160,7 @@ class Work:
             self.forget(subject)
 
     def forget(self, subject: Subject) -> None:
-        """Whatever came of what was asked about the subject does not count."""
+        """Drops all answers and outcomes about the subject."""
         for unit in units_of(subject):
             self.have.discard(unit)
             self._hidden_before.discard(unit)
@@ -172,9 +172,9 @@ class Work:
         self._dropped = True
 
     async def ask(self, unit: Unit, *, trying: bool = False) -> bool:
-        """Asks one unit. False if its subject is not where it was: asking more about it there is idle.
+        """Asks one unit. False if its subject is no longer at its path, so that more requests there are useless.
 
-        While its kind is set aside it only waits to be asked, unless it is the one by which the kind is tried.
+        While its kind is set aside, the unit waits, unless `trying` is true.
         """
         subject = subject_of(unit)
         if subject in self._snapshot.displaced or subject in self.lost or subject in self.left:
@@ -228,7 +228,7 @@ class Work:
         return True
 
     def fail(self, subject: Subject) -> None:
-        """The subject was nowhere long enough to be asked about it there."""
+        """Records a failure for a subject that moved too often to be asked about."""
         self.forget(subject)
         unit = first_unit_of(subject)
         text = "it was renamed or moved again and again during the run"
@@ -247,9 +247,9 @@ class Work:
         again: Callable[[], Awaitable[None]],
         wanted: Callable[[RowT], bool] | None = None,
     ) -> AsyncIterator[Sequence[RowT]]:
-        """A listing's pages, each put into the snapshot and the record before it is given on.
+        """Yields a listing's pages. Each page is already in the snapshot and the journal.
 
-        Ends, with an entry in the ledger, where the listing can't be read on; `again` then reads it anew.
+        If the listing can't be read further, it ends with an entry in the ledger. `again` reads it once more.
         """
         self._ledger.forget(unit)
         if unit in self._listed:
@@ -278,7 +278,7 @@ class Work:
         return self._waiting.trying(ask)
 
     async def finish(self, ask: AskAgain, limit: int) -> None:
-        """Asks by `ask` what waits, at most `limit` at a time, until every unit has ended, well or badly.
+        """Asks the waiting units through `ask`, at most `limit` at a time, until every unit has an outcome.
 
         A fault that outlasted all attempts may have passed by now. May be called again after more has been asked.
         """
@@ -293,9 +293,9 @@ class Work:
         self._round = 1
 
     def _hide_what_is_off(self) -> None:
-        """An app that is switched off may answer with a page of the web interface, status 404, whatever is asked.
+        """A disabled app may answer every request with a 404 page of the web interface.
 
-        If that is all that came back for a kind that `--include` asks, this server has no such thing.
+        If a kind of `--include` got only such pages, this server does not have the feature.
         """
         for kind, waits in list(self._waiting.left()):
             if kind.include is not None and waits.only_pages_404 and not self._snapshot.included.count(kind):
@@ -304,7 +304,7 @@ class Work:
                     self._ledger.hidden()
 
     def settle(self) -> None:
-        """What this run does not collect leaves the snapshot; what is missing is marked in it."""
+        """Removes from the snapshot what this run does not collect, and marks what is missing."""
         snapshot = self._snapshot
         for name in self._gone_groups:
             snapshot.forget_group(name)
@@ -332,11 +332,11 @@ class Work:
         snapshot.missing |= missing_scopes(self._ledger)
 
     def _helps_still(self, unit: Unit) -> bool:
-        """Whether it is asked only if it is not known, so that it counts though nobody asked for it."""
+        """Whether the unit is asked only if needed, so that an old answer counts although this run did not ask."""
         return unit.kind.helps and int(unit.key) in self._snapshot.repositories
 
     def unless_stopped(self, function: Callable[[T], Awaitable[object]]) -> Callable[[T], Awaitable[None]]:
-        """Once the run was told to stop, work that has not begun is left; what is in flight ends."""
+        """Skips new work once the run was told to stop. Requests in flight finish."""
 
         async def call(item: T) -> None:
             if self.stopped:
@@ -349,7 +349,7 @@ class Work:
         return call
 
     async def quietly(self, work: Awaitable[object]) -> None:
-        """Awaits `work`; that it was refused because the run is stopping only sets `stopped`."""
+        """Awaits `work`. If it was refused because the run is stopping, only sets `stopped`."""
         try:
             await work
         except Stopped:
@@ -361,7 +361,7 @@ class Work:
         return self._rows(unit.kind, unit, urgent=urgent)
 
     async def _readable_rows(self, unit: Unit, *, urgent: bool) -> Sequence[AnyRow]:
-        """The rows as the last look shows them: one that was spoiled on its way is whole the next time."""
+        """Reads the rows, and reads them again if one was damaged on its way."""
         rows = await self._rows(unit.kind, unit, urgent=urgent)
         for _ in range(MORE_LOOKS):
             if unit.kind.unreadable not in rows:
