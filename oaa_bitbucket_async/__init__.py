@@ -1,7 +1,7 @@
 """Collects who may do what in a Bitbucket Server or Data Center and uploads it to Veza."""
 
 __version__: str
-"""Looked up when it is asked for: to load what looks it up takes longer than to begin listening for signals."""
+"""Look up the version only when it is asked for. Importing `importlib.metadata` would delay the signal handlers."""
 
 
 def __getattr__(name: str) -> object:

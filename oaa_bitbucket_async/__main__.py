@@ -1,7 +1,7 @@
 """The command `oaa-bitbucket-async`, and `python -m oaa_bitbucket_async`, which is the same.
 
-Loading the program takes a quarter of a second. A signal that comes meanwhile ends it with the exit code that it has
-later, so the handlers are set before anything else is loaded, and this module loads as little as it can.
+Loading the program takes a quarter of a second. A signal in that time must end it with the same exit code as later.
+So this module sets the handlers before it loads anything else, and loads as little as it can.
 """
 
 import os
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _leave(number: int, _frame: object) -> None:
-    """There is nothing to tidy up yet. Lines of a log in JSON are objects, so there it says nothing."""
+    """Nothing needs cleaning up yet. It prints nothing for a JSON log, because each line there must be an object."""
     try:
         if not any(word.endswith("json") for word in (os.environ.get("OAA_LOG_FORMAT", ""), *sys.argv)):
             os.write(2, b"Error: Interrupted.\n")

@@ -61,7 +61,7 @@ class IncompleteError(CollectorError):
 
 
 class RemovalError(CollectorError):
-    """The upload would remove more than `--max-removed` allows, or that is unknown. It was not made."""
+    """The upload would remove more than `--max-removed` allows, or the number is unknown. Nothing was uploaded."""
 
     exit_code = 3
 

@@ -22,11 +22,11 @@ _PASSING = frozenset({errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.EN
 
 
 def write_whole(path: Path, chunks: bytes | Iterable[bytes], *, mode: int = PRIVATE_FILE) -> None:
-    """Write `chunks` to `path` so that at any moment there is the old file, whole, or the new one, whole.
+    """Write `chunks` to `path`. At any moment the whole old file or the whole new file is there.
 
-    They go to a temporary file in the same folder, onto the disk, and only then under the name. Whatever ends
-    that early, an error, a signal or an exception of the iterable, leaves the old file and no temporary one.
-    The new file's permissions are `mode` (POSIX), whatever the old file's and the umask are; a symbolic link
+    The chunks go to a temporary file in the same folder. It is synced to the disk and then renamed. An error, a
+    signal or an exception of the iterable leaves the old file and no temporary file.
+    The new file's permissions are `mode` (POSIX), regardless of the old file and the umask. A symbolic link
     at `path` is replaced, not followed.
 
     Raises:
@@ -66,7 +66,7 @@ def replace_durably(new: Path, path: Path) -> None:
 
 
 def _write_all(file: io.FileIO, chunk: bytes) -> None:
-    """A disk that is nearly full accepts a part and refuses the rest at the next call."""
+    """Write all of it. A nearly full disk accepts a part and refuses the rest at the next call."""
     rest = memoryview(chunk)
     while rest:
         rest = rest[file.write(rest) or 0 :]
@@ -84,7 +84,7 @@ def prove_writable(path: Path) -> None:
 def private_dir(path: Path) -> Path:
     """Make the folder, for its owner only, if there is none; one that exists keeps its permissions.
 
-    It may be a folder that others use (`/tmp`), so tightening it is not ours to do: the files in it are private.
+    Others may use the folder (`/tmp`), so its permissions are left alone. The files in it are private.
 
     Raises:
         ConfigurationError: it can't be made, or something else has the name.
@@ -110,7 +110,7 @@ def _refuse_what_is_no_file(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut, where the system and the file system have a way to."""
+    """Make the new name survive a power cut, if the system and the file system support that."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -13,15 +13,15 @@ from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.files import PRIVATE_DIRECTORY, explain, write_whole
 
 MARK = ".oaa-bitbucket-async"
-"""A file in each of our folders: the names of the others, one a line. What has another name is not ours to remove."""
+"""A file in each of our folders. It lists the other files, one name a line. Files that it does not list are kept."""
 
 
 def write_folder(path: Path, files: Iterable[tuple[str, Iterable[bytes]]]) -> None:
     """Make the folder hold `files` (names and content) and nothing else.
 
-    They are written to a folder beside it, onto the disk, and only then it takes the name. Whatever ends that early
-    leaves the old folder as it was. Between two renames nothing has the name; if the machine stops right there, the old
-    folder is beside it, as `.NAME.….old`.
+    The files are written to a folder beside it, which is synced to the disk and then renamed. An error or a signal
+    before that leaves the old folder as it was. Between the two renames no folder has the name. If the machine stops
+    right there, the old folder is beside it, as `.NAME.….old`.
 
     Raises:
         ConfigurationError: it is not ours to replace, or its parent is missing or not ours to write in.
@@ -57,7 +57,7 @@ def write_folder(path: Path, files: Iterable[tuple[str, Iterable[bytes]]]) -> No
 
 
 def prove_folder(path: Path) -> None:
-    """Raise what `write_folder` would, as far as that can be known before there is anything to write."""
+    """Raise the error that `write_folder` would raise, as far as it can be known in advance."""
     if path.name in ("", ".."):
         raise ConfigurationError(f"{path} is not a folder name.", "Give the name of a folder.")
     try:
@@ -94,7 +94,7 @@ def _ours(path: Path) -> list[str] | None:
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:
-    """The folder, if it holds nothing but these. Failing at that hides no other error."""
+    """Remove the folder if it holds only these files. A failure here does not hide another error."""
     for name in (*names, MARK):
         with contextlib.suppress(OSError):
             (folder / name).unlink()

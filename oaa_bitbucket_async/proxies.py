@@ -50,7 +50,7 @@ def basic(user: str, password: str) -> str:
 
 
 def all_proxies() -> Iterable[ProxyAddress]:
-    """Those that the environment names, for whatever scheme."""
+    """The proxies that the environment names, for all schemes."""
     from urllib.request import getproxies  # takes its time, which `--help` does not need
 
     return map(ProxyAddress.read, getproxies().values())

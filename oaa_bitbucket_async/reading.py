@@ -1,4 +1,4 @@
-"""Files that a run reads. Files of an earlier run could have been planted, and any file can unpack to gigabytes.
+"""Reads files safely. Someone could have planted a file of an earlier run, and any file can unpack to gigabytes.
 
 All calls block; call them off the event loop (`asyncio.to_thread`).
 """
@@ -39,7 +39,7 @@ _FED = 1 << 14
 _SLACK = 4 << 20
 """Bytes by which a part may unpack to more than its ratio allows."""
 SMALL = 1 << 20
-"""Bytes: more than any file that only describes another one (a lock's holder, what was kept beside a payload) has."""
+"""Bytes. Small files that describe another file (a lock's holder, the notes beside a payload) are always shorter."""
 
 
 class OversizedError(ValueError):
@@ -72,12 +72,12 @@ def read_ours(path: Path, *, most: int = SMALL, mode: int = PRIVATE_FILE) -> byt
 
 
 def open_ours(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
-    """Open a file that an earlier run wrote, for reading. This is the only way to what a run believes.
+    """Open a file that an earlier run wrote, for reading. A run trusts only files that it opens this way.
 
     The file must be a regular one, not a symbolic link, belong to this user, and not be writable by everyone. The
     descriptor is checked, not the name. Opening never waits, so a pipe under that name can't hold up the run.
 
-    A file that a group of this process may write is taken, and its permissions become `mode`, with a warning:
+    A file that a group of this process may write is accepted. Its permissions become `mode`, and a warning is logged.
     Kubernetes adds that right to every file of a volume with an `fsGroup`. Windows has no such permissions.
 
     Raises:
@@ -94,8 +94,8 @@ def open_ours(path: Path, *, mode: int = PRIVATE_FILE) -> BinaryIO:
 def secure(folder: Path) -> None:
     """Take from groups the right to write the collector's files in a state folder, with one warning for all of them.
 
-    And one warning if others than this user, root and this process' groups may write to the folder. What they put
-    there is not believed (`open_ours`); but they can delete and rename what is ours.
+    Warn once, too, if anyone except this user, root and this process' groups may write to the folder. A run does not
+    trust their files (`open_ours`), but they can delete and rename ours.
     """
     _warn_of_neighbours(folder)
     mended, group = [], None
@@ -150,7 +150,7 @@ def read_bounded(file: BinaryIO, most: int, begin: bytes = b"") -> bytes:
 
 
 def unpack_bounded(packed: bytes, *, most: int, ratio: float = math.inf) -> bytes:
-    """What zlib or gzip has packed, as a whole. Raises as `unpack_pieces`."""
+    """The unpacked content of zlib or gzip data, as a whole. Raises the errors of `unpack_pieces`."""
     text = io.BytesIO()  # its buffer is handed over by `getvalue`, not copied
     for piece in unpack_pieces(packed, most=most, ratio=ratio):
         text.write(piece)
@@ -158,7 +158,7 @@ def unpack_bounded(packed: bytes, *, most: int, ratio: float = math.inf) -> byte
 
 
 def unpack_pieces(packed: bytes, *, most: int, ratio: float = math.inf) -> Iterator[bytes]:
-    """What zlib or gzip has packed, checked piece by piece while it is unpacked.
+    """The unpacked content of zlib or gzip data, in pieces. Each piece is checked while it is unpacked.
 
     No part of it may unpack to more than `ratio` times its size, but for 4 MiB of slack. Deflate can make 1,032 bytes
     of one; a payload is 10 to 15 times the size of its gzip file.

@@ -1,4 +1,4 @@
-"""Replaces secrets in text that is about to leave: log records, tracebacks, error messages.
+"""Replaces secrets in text before it is shown: log records, tracebacks, error messages.
 
 The second line of defence. The first is that `Secret` never gives its text to anything that prints.
 """
@@ -13,9 +13,9 @@ from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Login, Veza
 
 _SHORTEST = 4
-"""Shorter texts are part of ordinary words; replacing them would only make the log unreadable."""
+"""Shorter texts occur in ordinary words. Replacing them would only make the log unreadable."""
 _SHORTEST_PART = 8
-"""So much of a secret's beginning is masked where the text was cut."""
+"""If a text was cut, a secret's beginning of at least this length is masked."""
 MASK = "***"
 CUT = "…"
 """Stands where a text was cut."""
@@ -88,7 +88,7 @@ def proxy_secrets() -> list[Secret]:
 
 
 def _begins(text: str, head: re.Pattern[str], form: _Form) -> int | None:
-    """Where in `text` a secret begins of which all the rest of `text` is a part."""
+    """The position in `text` from which the rest of `text` is the beginning of a secret."""
     for found in head.finditer(text):
         last, at = found.start(), found.end()
         for unit in form[_SHORTEST_PART:]:

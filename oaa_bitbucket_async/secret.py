@@ -8,8 +8,8 @@ from typing import NoReturn, final
 class Secret:
     """Holds a token, password or key. Only `reveal()` gives it out.
 
-    It prints, formats and logs as `***`, refuses to be pickled or copied into another process, and compares
-    in constant time, so that none of those ways tells what it is.
+    It prints, formats and logs as `***`. It can't be pickled or copied into another process. It compares in
+    constant time, so that timing reveals nothing.
     """
 
     __slots__ = ("__value",)

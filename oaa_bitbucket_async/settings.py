@@ -20,10 +20,10 @@ STANDARD_OUTPUT = Path("-")
 STANDARD_INPUT = Path("-")
 """`diff - FILE`: a payload comes from standard input."""
 VEZA_NAME_CHARACTERS = r" @#$%&*:()!,a-zA-Z0-9_'=.-"
-"""What the names of providers and data sources are made of: oaaclient's rule, less the double quote, which breaks the
-filter (`name eq "…"`) by which it finds them again."""
+"""The characters allowed in names of providers and data sources: oaaclient's rule without the double quote, which
+breaks the filter (`name eq "…"`) that oaaclient uses to find them."""
 MAX_REMOVED = 30.0
-"""`--max-removed` where nothing is said: a day on which a third of all grants goes is rare enough to be looked at."""
+"""The default of `--max-removed`. Losing a third of all grants in a day is rare enough to deserve a look."""
 
 
 def new_run_id() -> str:
@@ -136,7 +136,7 @@ class Veza:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Where an unfinished run keeps what it has, for how long the next one trusts it, and the last upload."""
+    """The state folder, how long an interrupted run's data can be reused, and whether to keep the last upload."""
 
     directory: Path
     resume: bool = True

@@ -30,7 +30,7 @@ class StatePaths(NamedTuple):
 
 
 def state_paths(directory: Path, base_url: str, login: Login, collects: Iterable[str]) -> StatePaths:
-    """Name the files: by host for the reader, by a digest of all that makes the schedule for us.
+    """Name the files: the host is for people, and a digest tells the schedules apart.
 
     `collects` says the data source, the scope and what `--include` adds. The secret takes no part in it, not even as
     a digest. Scheme and a port that is the scheme's own don't count: `http://git.example.com` and
@@ -49,7 +49,7 @@ def state_paths(directory: Path, base_url: str, login: Login, collects: Iterable
 
 
 def pace_path(directory: Path, base_url: str, login: Login) -> Path:
-    """What the last run with this login found out about the pace that the server can handle."""
+    """The request rate that the server can handle, as the last run with this login measured it."""
     readable = _readable(base_url_parts(base_url).host) or "bitbucket"
     return directory / f"{readable}-{_digest(_place(base_url), login.kind, login.user or '')}.pace"
 

@@ -1,7 +1,7 @@
 """Text from elsewhere on its way to a person: what servers say, names that anybody may give, file names.
 
-It never steers a terminal and never begins a line of a log (DESIGN.md section 4, rule 11). `quote` takes such text in,
-`escape` and its sisters stand before everything that is printed.
+Such text must not control a terminal or begin a line of a log (DESIGN.md section 4, rule 11). `quote` cleans the text
+when it arrives. `escape` and the functions like it clean everything that is printed.
 """
 
 import re
@@ -44,8 +44,8 @@ def quote(text: str, redact: Redact = as_it_is) -> str:
 def one_line(text: str, redact: Redact, most: int = _LONGEST_READ) -> str:
     """What somebody else said, without secrets and control characters, on one line; `most` characters are looked at.
 
-    Secrets go first: a cut could leave a part of one that nobody recognizes any more. Where `text` ends it may have
-    been cut already, so a secret's beginning goes there too.
+    Secrets are removed before the text is cut, because a part of a secret is hard to recognize. `text` may have been
+    cut before, so a secret's beginning at its end is removed too.
     """
     known = redact(text[:most] + CUT).removesuffix(CUT)
     return " ".join("".join(c if c.isprintable() else " " for c in known).split())

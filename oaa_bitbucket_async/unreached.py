@@ -1,7 +1,7 @@
 """Why a server could not be reached, in our own words, and whether trying again can help.
 
-Libraries word the same thing in many ways, with their classes and their addresses in it; what the system said is in
-the chain of an error's causes. Both roads lead through here, to Bitbucket and to Veza.
+Libraries describe the same failure in many ways, with class names and addresses in the text. The system's own error is
+in the chain of causes. This module serves both Bitbucket and Veza.
 """
 
 import errno
@@ -59,7 +59,7 @@ _LIBRARIES = ("aiohttp", "requests", "urllib3")
 
 
 def unreached(error: BaseException, redact: Redact = as_it_is) -> Unreached:
-    """What the innermost error of the chain says. Of an error that nobody foresaw, its own words, by `redact`."""
+    """The innermost error of the chain, in our words. An unknown error keeps its words, without secrets (`redact`)."""
     inner = _innermost(error)
     if isinstance(inner, socket.gaierror):
         if inner.errno in _NO_SUCH_HOST:

@@ -122,7 +122,7 @@ def _base(parts: SplitResult, pages: set[str]) -> tuple[str, bool]:
 
 
 def base_url_parts(base_url: str) -> BaseUrl:
-    """Takes a base URL apart. ValueError for what is none, as a payload of another origin may say."""
+    """Splits a base URL into its parts. ValueError if it is not one: other programs' payloads may hold anything."""
     parts = urlsplit(base_url)
     port = parts.port if parts.port != _DEFAULT_PORTS.get(parts.scheme) else None
     return BaseUrl((parts.hostname or "").lower(), port, parts.path.rstrip("/"))

@@ -34,7 +34,7 @@ class Person(msgspec.Struct, frozen=True, gc=False):
     name: str
     id: int | str
     highest: str | None
-    """`read`, `write` or `admin`; None for whom only permissions of unknown names lead here."""
+    """`read`, `write` or `admin`; None if only permissions with unknown names lead here."""
     active: bool
     licensed: bool | None
     """None where it is not known."""
@@ -67,7 +67,7 @@ class WhoCan(msgspec.Struct, frozen=True, gc=False):
     """Sorted by name; inactive and unlicensed people included."""
     credentials: list[Opener] = []
     unknown: list[Person] = []
-    """Those whom only permissions of unknown names lead here."""
+    """Those who reach the place only by permissions with unknown names."""
     reach_repositories: int | None = None
     """Of a project: how many more people reach single repositories of it at that level. None for a repository."""
     collected: bool = True

@@ -1,4 +1,4 @@
-"""Effective access: who reaches a place, and what somebody reaches. The one computation of it in the product.
+"""Effective access: who reaches a place, and what somebody reaches. All effective access is computed here.
 
 A right on the instance (ADMIN, SYS_ADMIN) or on a project reaches what is below where the permission's definition
 says so. A group's right is that of its members; `Licensed users` stands for everyone who may sign in and holds what

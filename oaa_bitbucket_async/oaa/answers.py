@@ -1,7 +1,7 @@
 """What an answer of Veza means: accepted, refused, or a failure that can pass.
 
-The status decides. What the body adds is read with care, since it may be a proxy's, or of any other shape: it is data,
-cut to what fits a line, and never a reason to try again what was refused (DESIGN.md section 4, rules 10 and 11).
+The status decides. The body may come from a proxy and have any shape, so it is read with care. It is only data: it is
+cut to one line and never causes a retry of a refused request (DESIGN.md section 4, rules 10 and 11).
 """
 
 import logging
@@ -29,7 +29,7 @@ _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class CallError(Exception):
-    """One call that brought no answer of use.
+    """A call without a usable answer.
 
     `said` tells people why, and `advice` what to do; both without secrets. `passes`: the same call can succeed later.
     `retry_after`: how many seconds Veza asks to wait. `unreached`: there was no answer at all, for this reason.
@@ -135,7 +135,7 @@ def _advice(status: int) -> str:
 
 
 def _decoded(body: bytes) -> object:
-    """None for what is no JSON, or has more parts or levels than any answer of Veza's."""
+    """None if it is not JSON, or has more parts or levels than any answer of Veza."""
     if body.count(b"[") + body.count(b"{") + body.count(b",") > _MOST_PARTS:
         return None
     try:

@@ -1,8 +1,8 @@
 """What changed from one payload to another: for people, for the guard before an upload, for the figures.
 
-Things are told apart by what identifies them in Veza: users and groups by id, projects by id, repositories by id within
-their project, grants by holder, permission and resource. So a user who was renamed is the same, a repository in another
-project is another one, and another level is a grant removed and a grant added.
+Things are compared by their identity in Veza: users, groups and projects by id, repositories by id within their
+project, grants by holder, permission and resource. So a renamed user is the same user, a repository that moved to
+another project is a new one, and a new level is one grant removed and one added.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ T = TypeVar("T")
 MOST_EXAMPLES = 1000
 """Of each kind, added and removed."""
 FEW = 20
-"""Below so many, a share says nothing, and only the loss of all of them is looked for."""
+"""Below this number a percentage means little, so only the loss of all of them counts."""
 
 
 class Thing(msgspec.Struct, frozen=True, order=True):
@@ -50,7 +50,7 @@ class NamedGrant(msgspec.Struct, frozen=True, order=True):
 
 
 class Difference(msgspec.Struct, Generic[T], frozen=True):
-    """How many of one kind there were and are, and what came and went. The numbers are exact, the examples not all.
+    """How many of one kind there were and are, and what was added and removed. The numbers are exact.
 
     Examples are the first in the payload's order, at most MOST_EXAMPLES for each.
     """
@@ -78,10 +78,10 @@ class Changes(msgspec.Struct, frozen=True):
     credentials: Difference[Thing] = Difference()
     """Keys and tokens, in payloads that have them."""
     grants_lost: int = 0
-    """Of the grants that were removed, those whose holder has nothing left on that thing. For this number another
-    level is no loss, and a repository that moved to another project is the same one."""
+    """The removed grants whose holder has nothing left on that thing. A change of level is not counted as a loss, and
+    a repository that moved to another project counts as the same one."""
     grants_closed: int = 0
-    """Of the grants that were removed, the read rights that went because public access is off: not among the lost."""
+    """The removed read rights that ended because public access is off. They are not among the lost grants."""
     since: datetime | None = None
     """When the older one was uploaded (UTC), where that is known."""
 

@@ -1,7 +1,7 @@
 """oaaclient's client as this program needs it: it never retries by itself, and it can be called off the event loop.
 
-oaaclient brings the calls, this module the wire: https only, no redirects, our key and nobody else's, answers of a
-bounded size, and errors that say the same whatever is wrong with an answer (`answers`).
+oaaclient provides the API calls, and this module sends them: https only, no redirects, only our key, answers of limited
+size, and the same errors for every kind of bad answer (`answers`).
 """
 
 import asyncio
@@ -67,11 +67,11 @@ _ADVICE = MappingProxyType(
 class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
     """oaaclient without its own retries, its test of the connection and its way of reading answers.
 
-    Its retries leave out every POST and are not seen from outside; here all of them are the caller's. Its test looks
-    the host up in the local DNS, which fails behind a proxy that could have reached it, and comes before there is an
-    object to set anything on. It follows redirects, lets ~/.netrc replace the key, and takes any JSON for a success.
+    oaaclient's retries skip every POST and can't be observed; here the caller retries. Its connection test looks the
+    host up in the local DNS, which fails behind a proxy that could reach it, and runs before there is an object to
+    configure. It follows redirects, lets ~/.netrc replace the key, and treats any JSON as a success.
 
-    Every call raises CallError; one whose answer has another shape than oaaclient reads may raise anything.
+    Every call raises CallError. If the answer has a shape that oaaclient does not expect, a call may raise anything.
     """
 
     def __init__(self, url: str, api_key: str) -> None:
@@ -113,7 +113,7 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
         raise CallError("a listing has no last page", passes=False)
 
     def api_post(self, api_path: str, data: Json, params: Json | None = None) -> object:
-        """What was made. oaaclient would make it again for as long as the answer says that there is more."""
+        """The created object. oaaclient would send the POST again as long as the answer says that there is more."""
         answer = self._perform_request("POST", api_path, data, params)
         return answer.get("value", answer)
 
@@ -277,8 +277,8 @@ def environment_number(name: str, default: int, *, least: int) -> int:
 async def off_loop(call: Callable[[], _T]) -> _T:
     """Runs a blocking call in a thread of its own and awaits it.
 
-    Cancellation is felt at once: the call is left to itself, and the thread, being a daemon, does not keep the process
-    alive for the minutes that a hanging server can take. An executor's threads would.
+    Cancellation takes effect at once, and the call is abandoned. The thread is a daemon, so it does not keep the
+    process alive while a server hangs for minutes. An executor's threads would.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_T] = loop.create_future()

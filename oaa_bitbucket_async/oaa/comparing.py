@@ -1,4 +1,4 @@
-"""What only one of two payloads has, found in one walk through both of them (`side_by_side`)."""
+"""Finds what only one of two payloads has, in one pass through both (`side_by_side`)."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -43,8 +43,8 @@ _PLACES = 32
 def compare_payloads(old: Source, new: Source, *, most_examples: int = MOST_EXAMPLES) -> Changes:
     """What was added and removed on the way from `old` to `new`.
 
-    Raises what reading them does, and ValueError or RecursionError (through `told`) if one is no payload. A holder may
-    have several entries; a user, group or project that is there twice, which Veza does not take, counts twice.
+    Raises the errors of reading them, and ValueError or RecursionError (through `told`) if one is not a payload. A
+    holder may have several entries. A user, group or project that is there twice counts twice. Veza refuses it.
     """
     comparison = _Comparison(old, new, most_examples)
     try:

@@ -1,7 +1,7 @@
-"""How many of what a payload holds, and how many grants it has to hold, counted from the snapshot alone.
+"""Counts what a payload holds, and how many grants it must hold, from the snapshot alone.
 
-The mapping puts grants into the payload on a way with many steps. What is lost on it reads as revoked in Veza, so the
-number is counted a second time, by a way that shares none of those steps: `build_payload` compares the two.
+The mapping takes many steps to put grants into the payload. A grant lost on the way looks revoked in Veza. So this
+module counts the grants a second time without any of those steps, and `build_payload` compares the two numbers.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
-"""Keys and tokens as access credentials. They are made one at a time, twice: there may be one for each repository.
+"""Keys and tokens as access credentials. There may be one for each repository, so they are made one at a time, twice.
 
-An access key or a token of a project or repository holds what it opens. A user's key or token is attached to the user,
-whose rights it has, and holds nothing itself.
+An access key, or a token of a project or repository, holds its own grants. A user's key or token holds none: it is
+attached to the user and has the user's rights.
 """
 
 from array import array
@@ -67,7 +67,7 @@ class Credentials:
             for repository in sorted(snapshot.repositories.values(), key=lambda repository: repository.id):
                 self._repositories[repository.project].append(f"{repository.project}.{repository.id}")
         self.of_several: set[AnyKind] = set()
-        """Kinds of which the server told the same key for several users: it does not tell whose keys they are."""
+        """Kinds for which the server listed the same key for several users, so the owner of such keys is unknown."""
         self._not_theirs = {kind: self._shared(kind, notes) for kind in _OF_USERS}
         self._tells_use = self._who_tells_use()
         for name, kind in CREDENTIAL_PROPERTIES.items():
@@ -191,7 +191,7 @@ class Credentials:
         return cred
 
     def _who_tells_use(self) -> set[type[_Row]]:
-        """Not every server tells when a key or a token was last used; one that tells it of any tells it of all."""
+        """Some servers don't report when a key or token was last used. If one is reported, all are."""
         found: set[type[_Row]] = set()
         if any(key.last_used is not None for key in self._keys.values()):
             found.add(SshKey)
@@ -203,7 +203,7 @@ class Credentials:
         return found
 
     def _shared(self, kind: AnyKind, notes: Notes) -> set[int | str]:
-        """A key is one user's. The same for several tells that the server did not look at whom it was asked about."""
+        """A key belongs to one user. If several users have the same one, the server ignored who was asked for."""
         shared = of_several_users(self._snapshot.included, kind)
         if shared:
             self.of_several.add(kind)
@@ -218,7 +218,7 @@ class Credentials:
 
 
 def of_several_users(included: Included, kind: AnyKind) -> set[int | str]:
-    """The ids of those keys and tokens that the server tells of more than one user: whose they are is not known."""
+    """The ids of keys and tokens that the server lists for more than one user. Their owner is unknown."""
     owners = Counter(row.id for _, rows in included.each(kind) for row in rows)
     return {identifier for identifier, count in owners.items() if count > 1}
 

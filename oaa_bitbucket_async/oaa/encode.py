@@ -27,9 +27,9 @@ _BATCH = 100
 def pieces(mapped: Mapped, check: ReferenceCheck) -> Iterator[bytes]:
     """The JSON of `app.get_payload()` in pieces, checked on the way. Walks the resources, so it works once.
 
-    oaaclient lays out everything but the four long lists, which are empty in the application and written where its
-    payload has them. The grants are written last, whatever the order of oaaclient's keys: only when
-    the resources have been walked do the holders have what they hold.
+    oaaclient builds everything except the four long lists. They are empty in the application and are written in their
+    place in its payload. The grants are written last, regardless of the order of oaaclient's keys, because the holders
+    are complete only after the resources have been walked.
     """
     app, credentials = mapped.app, mapped.credentials
     laid_out: Object = app.get_payload()

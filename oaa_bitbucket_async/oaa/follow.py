@@ -1,9 +1,9 @@
-"""What a data source's status says about the upload that was just made, and not about an earlier one.
+"""Tells whether a data source's status belongs to the upload that was just made, or to an earlier one.
 
-Veza parses after it has answered. Until then a data source may show what it showed before: the SUCCESS of yesterday.
-What belongs to this upload is told by comparison with the row as it was before the push, never by a clock: `parsed_at`
-has moved, or another status came in between. Only an upload that Veza was still parsing when this one came is taken
-for it.
+Veza answers first and parses later. Until then a data source may show its old status, such as yesterday's SUCCESS.
+A status belongs to this upload if the row differs from the row before the push: `parsed_at` has moved, or another
+status came in between. No clock is involved. One mistake is possible: an upload that Veza was still parsing when this
+one arrived is taken for this one.
 """
 
 import re

@@ -1,9 +1,8 @@
-"""Who holds what, turned round: it comes in by project and repository, and goes out by holder.
+"""Regroups grants: they come in by project and repository, and go out by holder.
 
-Grants are the bulk of what is collected. Turning them round in one dictionary jumps through all of the memory that it
-fills, a grant at a time, and takes the longer for each grant the more there are. So the grants of users go into parts
-first, by the user's number, and one part at a time is laid out: it fits into the processor's cache. Until then a grant
-takes twelve bytes.
+Most of the collected data are grants. Regrouping them in one dictionary accesses memory at random, and each grant takes
+longer the more there are. So the grants of users are first split into parts by the user's number, and one part at a
+time is regrouped. A part fits into the processor's cache. Until then a grant takes twelve bytes.
 """
 
 from array import array

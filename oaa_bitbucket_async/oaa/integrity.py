@@ -1,7 +1,7 @@
-"""Every reference within a payload leads somewhere.
+"""Checks that every reference within a payload leads somewhere.
 
-oaaclient takes a permission that was never defined, a group that does not exist and a resource of another application
-without a word; Veza then refuses the payload, or worse, takes it without the grant.
+oaaclient silently accepts an undefined permission, a missing group and a resource of another application. Veza then
+refuses the payload or, worse, accepts it without the grant.
 """
 
 from collections.abc import Iterable, Iterator

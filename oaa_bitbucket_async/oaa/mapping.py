@@ -1,10 +1,10 @@
 """From a snapshot to oaaclient's objects: the table in docs/what-is-collected.md, and nothing else.
 
-Everything is walked sorted by numeric id or by name, so that the application is the same whatever the order in which
-the snapshot was filled. oaaclient's objects are large, so they are made when they are written and live no longer:
-resources one project at a time, users and groups once to be described and once with all that they hold. A holder is
-given the complete list of keys for each permission at once. oaaclient's `add_permission` wants the objects, and when
-called for each grant looks for duplicates in a list, which is quadratic for a group that may read every repository.
+Everything is sorted by numeric id or by name, so the application does not depend on the order in which the snapshot was
+filled. oaaclient's objects are large, so they exist only while they are written: resources one project at a time, users
+and groups once with their description and once with their grants. A holder gets the complete list of keys for each
+permission at once. oaaclient's `add_permission` needs the objects. It also searches a list for duplicates at each call,
+which takes quadratic time for a group that may read every repository.
 """
 
 from collections import defaultdict

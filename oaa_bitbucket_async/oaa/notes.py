@@ -9,7 +9,7 @@ _EXAMPLES = 3
 
 
 class Code(StrEnum):
-    """What warnings are called in JSON, so that alerts can rest on it. docs/monitoring.md lists them; they stay."""
+    """The names of warnings in JSON. Alerts are based on them, so they don't change. docs/monitoring.md lists them."""
 
     PROJECTS_UNKNOWN = "projects-unknown"
     PROJECTS_UNLISTED = "projects-unlisted"

@@ -1,8 +1,7 @@
-"""A payload's JSON, read piece by piece: its long lists entry by entry, and the little that is left of it as a whole.
+"""Reads a payload's JSON piece by piece: its long lists entry by entry, and the short rest as a whole.
 
-A payload is ten times as large as what is read of it at one time, and its text alone can take more memory than the run
-that made it. The text may come from anywhere: nothing here rests on the order of keys or on how it is laid out, only
-the memory that it takes does.
+A payload's text alone can take more memory than the run that made it, so only a tenth or less is read at a time. The
+text may come from anywhere. The order of keys and the layout affect only how much memory the reading takes.
 """
 
 import re

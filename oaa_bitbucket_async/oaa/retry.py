@@ -59,7 +59,7 @@ class RetryPolicy:
 
 
 async def ask(client: VezaClient, policy: RetryPolicy, what: str, call: Callable[[], _T]) -> _T:
-    """Makes one call of oaaclient, off the loop, and again for as long as its failure can pass.
+    """Makes one call of oaaclient, off the loop, and retries failures that can pass.
 
     VezaRefusedError if Veza refuses it, VezaUnreachableError if it can't be reached with these settings,
     VezaFailingError if it goes on failing; `what` completes "Veza refused …". An

@@ -104,7 +104,7 @@ def _content(path: Path, *, ours: bool) -> bytes:
 
 @contextlib.contextmanager
 def _explained(path: Path, *, ours: bool) -> Iterator[None]:
-    """Turns what reading can end in into our own errors; FileNotFoundError stays where the file must be ours."""
+    """Turns the errors of reading into our own. FileNotFoundError stays if the file must be ours."""
     try:
         yield
     except OversizedError as error:

@@ -1,8 +1,8 @@
 """Two payloads read at the same time, entry by entry, each entry beside its counterpart.
 
-Mostly an entry of the one is, byte for byte, the next entry of the other; where it is not, the two wait for their
-counterparts. Payloads of ours are sorted, so what waits is what came and went, and memory grows with the changes and
-not with the instance. A payload in another order is read as well, in more memory.
+Most entries are equal to the next entry of the other payload, byte for byte. If not, both entries wait for their
+counterparts. Our payloads are sorted, so only added and removed entries wait, and memory grows with the changes, not
+with the instance. A payload in another order works too, but takes more memory.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,8 +1,8 @@
-"""Where a payload goes, and of which part of the instance it is: one small record that travels within the payload.
+"""Where a payload goes, and which part of the instance it covers: a small record within the payload.
 
-It is three properties of the application (`provider_name`, `data_source_name`, `scope`), so that it can't be lost when
-the file is copied, renamed or unpacked, and so that a reader in Veza sees it too. The last upload, a payload that was
-kept and one that `--save-json` wrote are the same file in this respect.
+The record is three properties of the application (`provider_name`, `data_source_name`, `scope`). So it is not lost when
+the file is copied, renamed or unpacked, and readers in Veza see it too. The last upload, a payload kept after a failure
+and a file of `--save-json` all have it.
 """
 
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ def scope_of(words: Iterable[str]) -> Scope:
 
 
 def left_out(scope: Scope, before: Scope) -> list[str]:
-    """What of `before` the new `scope` may lack, as the flags that say so; none if it covers all of it.
+    """The part of `before` that the new `scope` may lack, as flags. Empty if the new scope covers all of `before`.
 
     Patterns are compared as they are written: whether `TEAM*` covers `TEAM-A` is not asked.
     """

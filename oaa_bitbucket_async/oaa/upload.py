@@ -1,7 +1,7 @@
-"""Bringing a payload to Veza: is the key good, provider, data source, push, and what became of it.
+"""Uploads a payload to Veza: checks the key, creates provider and data source, pushes, and reports the result.
 
-oaaclient speaks to Veza; every retry is ours. The body is encoded once, whatever the number of tries. A push replaces
-the data source's content, so repeating one whose answer was lost is safe.
+oaaclient makes the calls, and this program makes every retry. The body is encoded only once. A push replaces the data
+source's content, so it is safe to repeat a push whose answer was lost.
 """
 
 import base64
@@ -138,7 +138,7 @@ async def _look(veza: Veza, policy: RetryPolicy | None, what: str, call: Callabl
 
 
 def _before_a_crawl(error: VezaFailingError | VezaUnreachableError) -> CollectorError:
-    """Nothing is lost yet, so this is a wrong setting or a problem that can pass, and not a failed upload."""
+    """Nothing was uploaded yet, so the error is a wrong setting or a problem that can pass, not a failed upload."""
     if isinstance(error, VezaFailingError):
         return TemporaryError(error.message, "Check --veza-url and the network, or try again later.")
     if error.cause in (Cause.NO_SUCH_HOST, Cause.NO_TLS, Cause.OTHER_NAME):

@@ -1,8 +1,8 @@
 """The report in Veza: saved queries worth having on the first day.
 
-It is made once and completed later: a query that exists under its name is used as it is, whoever wrote it, and nothing
-is ever changed or removed. oaaclient's `build_report` would not do: it adds nothing to a report that exists, and one
-refused query would cost all the others, as would a query of somebody else's that has no name.
+The report is made once and completed later. An existing query of the same name is used as it is, and nothing is ever
+changed or removed. oaaclient's `build_report` is not used: it adds nothing to an existing report, and it fails as a
+whole if Veza refuses one query or if somebody else's query has no name.
 """
 
 import logging
@@ -39,9 +39,9 @@ class ReportResult:
     queries: tuple[str, ...] = ()
     """Of ours, those that the report has now."""
     absent: tuple[str, ...] = ()
-    """Neither there nor asked for: what they look at is not in the payload."""
+    """Not created, because the payload does not have what they look at."""
     refused: Mapping[str, str] = field(default_factory=dict)
-    """Veza took them not; with its answer."""
+    """Queries that Veza refused, with its answer."""
 
 
 class ReportDefinition(msgspec.Struct, frozen=True):
@@ -128,7 +128,7 @@ class _Making:
         return ReportResult(name=name, outcome=outcome, queries=tuple(there), absent=absent, refused=refused)
 
     async def _queries(self, wanted: dict[str, Json], rounds: int) -> tuple[dict[str, str], dict[str, str]]:
-        """Sees to it that there are the wanted ones. All saved queries' ids, and what Veza said of refused ones."""
+        """Creates the missing queries. Gives the ids of all saved queries, and Veza's answer for refused ones."""
         known = await self._known()
         refused: dict[str, str] = {}
         for round_ in range(rounds + 1):
