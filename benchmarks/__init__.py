@@ -1,7 +1,7 @@
-"""What the collector costs, each figure beside a limit that is taken in the same run: `python -m benchmarks --help`.
+"""Measures what the collector costs. Each figure has a limit from the same run: `python -m benchmarks --help`.
 
-One module for each question, each with `measure(plan)`, which gives an Answer (or only its Figures); `__main__` asks
-them one after the other and keeps what they say (`records`, `results`). At any time again, `readme` makes the table of
-that, and `findings` and `drawing` make the plots. Server and collector are processes of their own (`processes`,
+There is one module for each question. Its `measure(plan)` gives an Answer (or only its Figures). `__main__` runs them
+one after the other and keeps the results (`records`, `results`). From these, `readme` makes the table, and `findings`
+and `drawing` make the plots, at any time. Server and collector run in separate processes (`processes`,
 `collector`). `pictures` makes the README's pictures.
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: asks the questions, keeps the figures, and makes one Markdown table and its plots of them."""
+"""`python -m benchmarks`: measures, keeps the figures, and makes a Markdown table and plots from them."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
 """A bare aiohttp and msgspec loop, as a process of its own: the least that these libraries cost for a request.
 
-The same pages as the collector's, decoded to the same types, over the same kind of connections on the same loop; but
-no pacing, no checks, no retries, nothing kept. Reads a Job from standard input, writes a Report to standard output.
+It reads the same pages as the collector, decoded to the same types, over the same kind of connections and loop. It has
+no pacing, checks or retries, and keeps nothing. Reads a Job from standard input, writes a Report to standard output.
 """
 
 import asyncio

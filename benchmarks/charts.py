@@ -1,4 +1,4 @@
-"""What is drawn, as plain figures: `findings` makes them of what was measured, `drawing` makes pictures of them."""
+"""Charts as plain figures: `findings` makes them from the measurements, and `drawing` draws them."""
 
 from typing import Literal
 

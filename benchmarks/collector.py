@@ -1,7 +1,7 @@
-"""The collector as a process of its own: the main job without the upload, measured phase by phase.
+"""The collector in a separate process: the main job without the upload, measured phase by phase.
 
-Reads a Job from standard input and writes a Report to standard output, both as JSON. It is the same code as
-`oaa-bitbucket-async --dry-run` calls, taken apart only to look at the clocks between the phases.
+Reads a Job from standard input and writes a Report to standard output, both as JSON. It runs the same code as
+`oaa-bitbucket-async --dry-run`, split only to read the clocks between the phases.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The command line in a process of its own that tells at its end what it took, on the last line of standard output."""
+"""Runs the command line in a separate process, and prints its time and memory on the last line of standard output."""
 
 import sys
 import time

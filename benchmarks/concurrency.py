@@ -1,8 +1,8 @@
-"""Is `auto` as good as the best number that somebody could have found by trying?
+"""Is `auto` as good as the best fixed number that somebody could find by trying?
 
-Fixed numbers in flight and `auto` on servers of different sizes, with even and uneven service times, and with servers
-that get slower the more is asked of them at one time. A fixed number has nothing to find out, so its ratio hardly
-depends on the size, and few requests are enough; `auto` gets more, for what it finds out on the way is its price.
+Compares fixed numbers in flight with `auto` on servers of different sizes: with even and uneven service times, and with
+servers that get slower under load. A fixed number has nothing to learn, so its ratio hardly depends on the number of
+requests, and few are enough. `auto` gets more requests, because learning is part of its cost.
 """
 
 import asyncio

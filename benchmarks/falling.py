@@ -1,4 +1,4 @@
-"""What if the server has less to give for a while: a node is gone, a backup runs?
+"""What happens if the server has less capacity for a while, because a node is down or a backup runs?
 
 40 slots fall to 13 and come back. The least time follows the slots there were at each moment.
 """

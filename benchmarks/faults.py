@@ -1,8 +1,8 @@
-"""What do failing requests cost, and is a server in trouble left in peace?
+"""What do failing requests cost, and does the crawl spare an overloaded server?
 
 A flaky server fails a share of all requests, whatever the load: a third of them each end as 500, as 503 and as a
-connection that is reset. It should cost little more than these requests. An overloaded one refuses what is more than it
-can work on: few requests should be in vain.
+connection that is reset. It should cost little more than these requests. An overloaded server refuses the
+requests that it can't handle: there should be few of these.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""What the plots say: each is made of the records of one question, and its title is computed from them.
+"""Makes each plot from the records of one question. Its title is computed from the records.
 
-So a title can not stay behind when the figures change. The words are those of people who run a Bitbucket.
+So a title always agrees with the figures. The words are those of Bitbucket administrators.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What people write first, as a process of its own: `requests`, one after the other or in a pool of threads.
+"""A simple script with `requests`, in a separate process: sequential, or in a pool of threads.
 
 A session for each thread, so that connections are kept; the same questions as the bare loop, answers taken as JSON.
 Reads a bare.Job from standard input (`concurrency` 1: no threads), writes a bare.Report to standard output.

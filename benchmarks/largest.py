@@ -1,4 +1,4 @@
-"""What do the largest instances that exist come to, from the first request to the answer to a question?
+"""What does a run on the largest known instances cost, from the first request to the answer to a question?
 
 300,000 repositories, 100,000 users, 15,000 groups and 2.8 million grants, and a tenth of that in the same proportions:
 what grows in step with the instance has a growth of 1. Each step is a process of its own, with its own peak of memory.

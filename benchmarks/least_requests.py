@@ -1,4 +1,4 @@
-"""How many requests does a crawl need, beside the least possible number?
+"""How many requests does a crawl need, compared with the least possible number?
 
 The least: users, groups, projects and repositories by pages of 1000; the members of each group by pages of 1000; six
 for each project (users, groups, four default permissions; before 8.2 there are three) and two for each repository; both

@@ -1,4 +1,4 @@
-"""How long does a crawl take, beside the least time in which the server could have answered it?
+"""How long does a crawl take, compared with the least time in which the server could have answered it?
 
 The least time is what the server's slots were busy for, summed up and divided by the slots: a crawl that keeps every
 slot busy from its first to its last second would take just that.

@@ -1,4 +1,4 @@
-"""Where figures were taken: machine, versions, and what else the machine was busy with."""
+"""The machine on which figures were measured: its hardware, versions, and other load."""
 
 import os
 import platform

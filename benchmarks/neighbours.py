@@ -1,8 +1,8 @@
-"""What do the people who work on Bitbucket feel of a crawl?
+"""How much does a crawl slow down the people who work on Bitbucket?
 
-A second client asks one small thing every 30 ms, before the crawl and while it lasts, from its first request on. What
-counts is the median of its latencies by their median without a crawl, beside the time that the crawl takes by the
-least time. A crawl with too many in flight makes everybody wait in front of the server; one with too few takes longer.
+A second client sends a small request every 30 ms, before the crawl and during it. Two ratios count: the median latency
+during the crawl to the median before it, and the time of the crawl to the least time. With too many requests in flight
+everybody waits for the server; with too few the crawl takes longer.
 """
 
 import asyncio

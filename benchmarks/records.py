@@ -1,4 +1,4 @@
-"""What the questions found, as plain records: figures for the table, and the rest for the plots.
+"""The results of the questions as plain records: figures for the table, and the rest for the plots.
 
 They are kept in `results.json`, so that tables and plots can be made anew without measuring. How a plot looks, and what
 its title says, is in `benchmarks.findings`.

@@ -1,4 +1,4 @@
-"""What is asked again when a run is killed (kill -9) half way, and started anew?"""
+"""How many requests are repeated when a run is killed (kill -9) half way and started again?"""
 
 import asyncio
 import tempfile

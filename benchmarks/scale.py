@@ -1,4 +1,4 @@
-"""What does a whole run come to at size, journal and payload and upload included?
+"""What does a whole run cost on a large instance, including journal, payload and upload?
 
 One group and one service user hold a grant on every repository, as is usual. Each size is measured phase by phase, and
 then as the command that a schedule runs, a second time: only then is there a last upload to compare with.

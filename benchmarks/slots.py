@@ -1,4 +1,4 @@
-"""Servers of slots: how fast they can be, and the least time in which they could have answered a crawl."""
+"""Servers with a number of slots: how fast they can be, and the least time in which they can answer a crawl."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

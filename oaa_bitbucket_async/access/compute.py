@@ -151,7 +151,7 @@ def what_group_can(graph: AccessGraph, group: str) -> WhatCan:
 def _reached(
     graph: AccessGraph, holders: Collection[str], user: SavedUser | None = None
 ) -> tuple[list[str], list[Reached]]:
-    """Global permissions, and places. A place is left out where what is above it gives as much already."""
+    """Global permissions, and places. A place is left out if the level above already gives the same."""
     grants = graph.grants(None, holders)
     everywhere = [_way(graph, held) for held in grants.everywhere]
     found = []
@@ -176,7 +176,7 @@ def _reached(
 def _way(
     graph: AccessGraph, held: HeldPermission, project: SavedResource | None = None, user: SavedUser | None = None
 ) -> Way:
-    """How what is held reaches `user`, who is its holder or in the group that is."""
+    """How the grants reach `user`, as their holder or through a group."""
     about = project.about if project is not None else None
     group = graph.groups.get(held.holder)
     kind: WayKind = "own" if group is None else "group"
@@ -197,7 +197,7 @@ def _way(
 
 
 def credentials_of(graph: AccessGraph, user: SavedUser, level: Level | None = None) -> list[KeyOrToken]:
-    """A user's keys and tokens; with `level`, without those that can't be used for so much."""
+    """A user's keys and tokens. With `level`, only those that give at least this level."""
     found = []
     for key in user.access_creds or ():
         credential = graph.credentials.get(key)

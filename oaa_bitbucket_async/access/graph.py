@@ -28,7 +28,7 @@ ON_EVERYTHING = "*"
 
 
 class AnotherPayloadError(Exception):
-    """The payload is one of another collector; the text says what it is."""
+    """The payload is from another collector; the text says what it is."""
 
 
 class Place(NamedTuple):

@@ -1,1 +1,1 @@
-"""The command line: flags and their environment twins become Settings; nothing here knows the wire."""
+"""The command line: turns flags and environment variables into Settings. Nothing here sends requests."""

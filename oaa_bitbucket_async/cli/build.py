@@ -1,4 +1,4 @@
-"""From what click parsed and the environment to `Settings`: everything is checked before the first request."""
+"""Makes `Settings` from the parsed flags and the environment. Everything is checked before the first request."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ class Problems:
 
 @dataclass(frozen=True, slots=True)
 class Built(Generic[T]):
-    """The settings of a command, and what to warn of before it."""
+    """The settings of a command, and warnings to show before it starts."""
 
     settings: T
     warnings: list[str]
@@ -148,7 +148,7 @@ def build_pace(params: Params, warnings: list[str]) -> Pace:
 
 
 def build_scope(params: Params, problems: list[str]) -> Scope:
-    """The scope; several keys in one value may be parted by commas or spaces, which no key holds."""
+    """The scope. Commas or spaces may separate several keys in one value, since no key contains them."""
     given = values_of("scope", params)
     chosen, excluded = _words(given["projects"]), _words(given["exclude_projects"])
     both = sorted({key.lower() for key in chosen} & {key.lower() for key in excluded})
@@ -160,7 +160,7 @@ def build_scope(params: Params, problems: list[str]) -> Scope:
 
 
 def build_include(values: tuple[str, ...], problems: list[str]) -> frozenset[Include]:
-    """What to collect besides; several kinds in one value may be parted by commas or spaces."""
+    """What else to collect. Commas or spaces may separate several kinds in one value."""
     names = _words(values)
     unknown = [name for name in names if name.lower() not in set(Include)]
     if unknown:
@@ -171,7 +171,7 @@ def build_include(values: tuple[str, ...], problems: list[str]) -> frozenset[Inc
 
 
 def check_outputs(params: Params, found: Problems, *, prefix: str = "OAA_") -> None:
-    """Notes a problem for what can't be written where it is wanted: better known before the crawl than after.
+    """Notes a problem for each file that can't be written to its path, so that the user learns it before the crawl.
 
     A disk that is full now may have room by then, so that is a warning.
     """
@@ -288,7 +288,7 @@ def _state(params: Params, problems: list[str]) -> State:
 
 
 def default_state_dir() -> Path:
-    """The user's state folder, where the last uploads are kept if nothing else was said."""
+    """The user's default state folder, where the last uploads are kept."""
     from platformdirs import user_state_path
 
     return user_state_path(APPLICATION, appauthor=False)

@@ -1,4 +1,4 @@
-"""What a shell offers for a value that was begun."""
+"""Completes values on a shell's command line."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -90,7 +90,7 @@ _SERVE: tuple[click.Parameter, ...] = (
 )
 
 _FILES = MappingProxyType({"save_json": "demo-payload.json", "report": "demo-report.html"})
-"""What the demo leaves behind, unless it is told another place."""
+"""The files that the demo writes, unless flags name other paths."""
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""What one call of the command line needs beyond its settings: how to speak, and how it ends."""
+"""Sets up logging for one call of the command line, and determines its exit code."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ _SECRETS = ("BITBUCKET_TOKEN", "VEZA_API_KEY")
 CLOSED_PIPE = 141
 """128 + SIGPIPE: the reader of standard output closed the pipe."""
 BUG = 70
-"""What a bug is for commands whose exit code 1 is an answer (EX_SOFTWARE of sysexits.h)."""
+"""The exit code of a bug in commands that use exit code 1 as an answer (EX_SOFTWARE of sysexits.h)."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -47,20 +47,20 @@ def interrupted_code(error: BaseException | None) -> int:
 
 @dataclass(slots=True)
 class Invocation:
-    """Knows how to speak to the user: before settings are known as `log_format` says, then as they say."""
+    """Logs and prints for one call: in the format `log_format` until the settings are known, then as they say."""
 
     log_format: LogFormat = "text"
     debug: bool = False
     redact: Redactor = field(default_factory=Redactor)
     run_id: str = field(default_factory=new_run_id)
     figures: Figures = field(default_factory=dict)
-    """What the run came to: its fields in the last record of the JSON log."""
+    """The result of the run: its fields in the last record of the JSON log."""
 
     @classmethod
     def of(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> "Invocation":
-        """Speaks JSON from the first word on if that is asked for, be the rest of the arguments right or wrong.
+        """Logs JSON from the start if the user asked for it, even if other arguments are wrong.
 
-        Nor does it show a secret of the environment before the settings are known.
+        It also masks the secrets of the environment before the settings are known.
         """
         wanted = environ.get("OAA_LOG_FORMAT", "")
         for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
@@ -71,16 +71,16 @@ class Invocation:
         return cls(log_format="json" if wanted == "json" else "text", redact=Redactor(secrets))
 
     def configure(self, output: Output, redact: Redactor, warnings: Sequence[str]) -> None:
-        """The settings are known; says what they warn of."""
+        """Takes the settings, and logs their warnings."""
         self.log_format, self.debug, self.redact = output.log_format, output.debug, redact
         self.run_id = output.run_id
         for warning in warnings:
             self._say("warning", warning, Event.SETTINGS_WARNING)
 
     def guard(self, work: Callable[[], int], *, is_run: bool = True) -> int:
-        """The exit code of `work`, or that of the error in which it ended, which is said in a line.
+        """The exit code of `work`, or of the error that ended it. The error is printed in one line.
 
-        A command that is no run has nothing to sum up: unless it failed it ends without a word in the log.
+        A command that is not a run has no summary, so it logs nothing at its end unless it failed.
         """
         try:
             code = work()
@@ -103,7 +103,7 @@ class Invocation:
             )
 
     def end(self, code: int, lines: Sequence[str] = (), trace: str = "") -> int:
-        """The last word: an error in a line, in JSON always one record that sums up. Gives `code` back."""
+        """Logs the end: an error in one line, or in JSON always one summary record. Gives `code` back."""
         error = " ".join(line.strip() for line in lines)
         if self.log_format == "json":
             more: Figures = {"exit_code": code, "error": error or None, **self.figures}
@@ -140,13 +140,13 @@ class Invocation:
 
 
 def _write(line: str) -> None:
-    """On standard error, for as long as that takes anything; the exit code tells in any case."""
+    """Print to standard error if that still works. The exit code reports the result in any case."""
     with contextlib.suppress(OSError):
         click.echo(line, err=True)
 
 
 def let_go_of_standard_error() -> None:
-    """At the end: what a full disk has not taken must not change the exit code, as Python's own last flush would."""
+    """Flush at the end. On a full disk Python's own last flush would fail and change the exit code."""
     if sys.stderr is None:  # closed before we began
         return
     try:
@@ -156,7 +156,7 @@ def let_go_of_standard_error() -> None:
 
 
 def close_standard_output() -> None:
-    """After a broken pipe: lets the interpreter's last flush go nowhere instead of into another error."""
+    """After a broken pipe, send the interpreter's last flush to the null device, so that it raises no second error."""
     _into_nothing(sys.stdout.fileno())
 
 

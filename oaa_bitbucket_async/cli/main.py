@@ -77,7 +77,7 @@ cli.add_command(demo)
 
 
 def _tell_metrics(params: dict[str, Any], exit_code: int) -> None:
-    """Writes metrics for a run that can't even begin, so that they are not those of the last good run."""
+    """Writes metrics for a run that can't begin. Otherwise the file would still show the last good run."""
     if params["metrics_file"] is None or params["check"]:
         return
     try:
@@ -91,7 +91,7 @@ def _tell_metrics(params: dict[str, Any], exit_code: int) -> None:
 
 
 def _refuse_misplaced(ctx: click.Context, command: str) -> None:
-    """A flag before the command would be lost without a word."""
+    """Refuses a flag before the command, which would be ignored silently."""
     for param in ctx.command.params:
         if param.name and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
             flag = param.opts[0]
@@ -103,7 +103,7 @@ def _refuse_misplaced(ctx: click.Context, command: str) -> None:
 
 
 def _refused(error: click.ClickException, invocation: Invocation) -> int:
-    """The arguments are wrong: in click's words, with a word more where a secret was given as a flag."""
+    """Prints click's message about wrong arguments, with advice if a secret was given as a flag."""
     hint = ""
     if isinstance(error, click.exceptions.NoSuchOption) and any(
         word in error.option_name for word in ("token", "password", "key", "secret")
@@ -140,7 +140,7 @@ def execute(arguments: Sequence[str] | None = None) -> int:
 
 
 def main() -> NoReturn:
-    """Entry point, once everything is loaded. Until a run listens for signals itself they end what is being done."""
+    """Entry point, once everything is loaded. A signal ends the process until a run handles signals itself."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)

@@ -1,4 +1,4 @@
-"""Every request in flight holds a connection, every connection an open file, and a process may have only so many."""
+"""Keeps the number of requests in flight within the limit of open files: each needs a connection, which is a file."""
 
 import dataclasses
 import math
@@ -34,7 +34,7 @@ def fit_to_open_files(pace: Pace) -> tuple[Pace, str | None]:
 
 
 def raised(pace: Pace, soft: float, hard: float) -> int | None:
-    """The soft limit that `pace` asks for, as far as `hard` allows; None if the one there is will do."""
+    """The soft limit that `pace` needs, as far as `hard` allows. None if the present limit is enough."""
     wanted = _in_flight(pace) + _RESERVE
     return int(min(wanted, hard)) if soft < min(wanted, hard) else None
 

@@ -1,4 +1,4 @@
-"""How help is set: as wide as the terminal up to 120 columns, whole words, headings and names in bold."""
+"""The layout of help: as wide as the terminal, at most 120 columns, whole words, headings and names in bold."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ _WHOLE = 48
 
 
 class PageFormatter(click.HelpFormatter):
-    """Click's formatter breaks a line at a hyphen, and a word that is wider than its column: a flag could be torn."""
+    """Keeps words whole. Click's formatter breaks lines at hyphens and within wide words, so it could split a flag."""
 
     def __init__(self) -> None:
         super().__init__(width=min(WIDEST, shutil.get_terminal_size().columns))
@@ -38,7 +38,7 @@ class PageFormatter(click.HelpFormatter):
         )
 
     def write_rows(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
-        """A heading, and names with what there is to say of each."""
+        """A heading, and names with their descriptions."""
         self.write_paragraph()
         self._write([bold(line) for line in _wrapped(f"{title}:", self.width)])
         beside = self.width >= _NARROW

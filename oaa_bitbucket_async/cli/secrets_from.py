@@ -17,8 +17,8 @@ class SecretError(ValueError):
 def read_secret(name: str, environ: Mapping[str, str], *, password: bool = False) -> tuple[Secret | None, list[str]]:
     """The secret of variable `name` or of the file that `name`_FILE names, and warnings.
 
-    White space around a token or key is left off: none has any, and it gets into files and variables easily. A password
-    is taken as it is; it travels in Base64, so that it may hold any character. None if neither is set. Raises
+    White space around a token or key is removed: it is never part of one, and gets into files and variables easily. A
+    password is taken as it is. It is sent in Base64, so it may contain any character. None if neither is set. Raises
     SecretError.
     """
     file_name = f"{name}_FILE"
@@ -53,7 +53,7 @@ def _read(path: Path, where: str) -> tuple[str, list[str]]:
 
 
 def _open_to(status: os.stat_result) -> list[str]:
-    """Who else may do what to a secret's file: in words, at most one.
+    """How other accounts can access a secret's file, in words; at most one entry.
 
     A file of root that another account may read through its group is how Kubernetes and systemd hand secrets over.
     """

@@ -1,4 +1,4 @@
-"""What a setting is to click: an option that knows its environment variable, its shown default and its group."""
+"""A setting as a click option, with its environment variable, its default as shown, and its group."""
 
 import dataclasses
 import math
@@ -165,7 +165,7 @@ def _told(default: object) -> str:
 
 
 class AnyValueFlag(Setting):
-    """A switch whose variable takes any other text than the words of a switch for on, as oaaclient's own does."""
+    """A switch whose variable means on for any text except the words for off, as oaaclient's own does."""
 
     def value_from_envvar(self, ctx: click.Context) -> Any:
         """None if the variable is not set or empty, else False for a word that means off, and True."""
@@ -204,9 +204,9 @@ class Spec:
     reads. `value` checks what is given; without one it is text, or a switch where the default is one. `shown` is
     what a reader is told about the default where its own text would not do. `takers` are the commands that have
     the flag. The settings that `-h` shows are `needed`. `complete` gives what a shell offers for a value that was
-    begun. With `asks_if_given` click passes None on for what was not given, and the field keeps its default: so the
-    command can tell what was said from what is so anyway. `details` are the sentences that docs/settings.md adds to
-    the help, in Markdown.
+    begun. With `asks_if_given` click passes None for a missing flag, and the field keeps its default. So the command
+    can tell a given value from the default. `details` are the sentences that docs/settings.md adds to the help, in
+    Markdown.
     """
 
     flag: str

@@ -435,8 +435,8 @@ def options_of(command: CommandName) -> list[click.Parameter]:
 def values_of(section: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """What was given for one part of `Settings` (`pace`, `scope`, …), by the names of its fields.
 
-    A setting that the command does not take, or that asks whether it was given and was not, is absent: the field
-    keeps its default.
+    A setting is absent if the command does not take it, or if it has `asks_if_given` and was not given. The field
+    then keeps its default.
     """
     return {
         spec.field: params[spec.name]

@@ -1,6 +1,6 @@
 """A synthetic estate of any size: the same shape gives the same people, projects and grants.
 
-It has what real instances have and what collectors stumble over; `_SHARES` says how often.
+It has the same odd cases as real instances, on which collectors fail. `_SHARES` says how often each occurs.
 """
 
 import random

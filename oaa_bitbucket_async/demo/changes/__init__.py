@@ -1,4 +1,4 @@
-"""What administrators and users do to an estate while a server shows it. Each change is told to its listeners."""
+"""Changes that administrators and users make to an estate while a server shows it. Listeners hear of each change."""
 
 from oaa_bitbucket_async.demo.changes.activity import (
     look_around,

@@ -1,4 +1,4 @@
-"""What people and nodes do all day, and what changes no right: most rows of a real audit log."""
+"""Daily activity of people and nodes that changes no grant. It makes up most rows of a real audit log."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Changes by chance: what happens on a Bitbucket between two runs, the same for the same seed."""
+"""Random changes, as they happen on a Bitbucket between two runs. The same seed gives the same changes."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ _LEVELS = {"global": ("PROJECT_CREATE", "LICENSED_USER"), "project": PROJECT_LEV
 def random_changes(estate: Estate, rng: random.Random, count: int, *, untold: bool = False) -> list[str]:
     """Makes `count` changes of all kinds, and says what each was.
 
-    The common kinds are grants; deletions and moves are rare. Whoever administers the instance by a grant of their own
-    is left alone, and so are built-in groups and the licences. `untold`: among them are those of which a real audit log
-    tells nothing, so that a reader finds them by age alone.
+    Most changes are of grants; deletions and moves are rare. Users with their own grant to administer the instance,
+    built-in groups and licences stay as they are. `untold` adds changes that a real audit log does not record, so that
+    a reader finds them only by age.
     """
     chance = _Chance(estate, rng)
     kinds = [*chance.told(), *(chance.untold() if untold else ())]

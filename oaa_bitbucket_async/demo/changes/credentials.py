@@ -1,6 +1,6 @@
-"""Keys, tokens, branch restrictions and merge checks: what is added and taken, and how that is told.
+"""Adds and removes keys, tokens, branch restrictions and merge checks, and reports each change.
 
-For access keys and tokens of a place Bitbucket has service users, whose grants it tells too.
+Bitbucket has service users for a place's access keys and tokens. It reports their grants too.
 """
 
 from dataclasses import replace

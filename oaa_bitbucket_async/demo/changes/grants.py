@@ -1,4 +1,4 @@
-"""Grants, default permissions and public flags: what is given and taken on an estate, and how that is told."""
+"""Adds and removes grants, default permissions and public flags, and reports each change."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ def grant(
 ) -> None:
     """Gives a user or a group a permission on a project or repository, or a global one (None).
 
-    It takes the place of what the user or group held there.
+    It replaces the permission that the user or group had there.
     """
     principal, of_user = _principal(user, group)
     grants = _grants(estate, at, of_user=of_user)
@@ -51,7 +51,7 @@ def revoke_all(
 ) -> None:
     """Takes every grant in a project and its repositories, in a repository, or everywhere (None), in one request.
 
-    `user` or `group`: only theirs. `told`: whether each is told, which nobody knows of a real Bitbucket.
+    `user` or `group`: only theirs. `told`: whether each is reported. What a real Bitbucket does is not known.
     """
     wanted = (user or group or "").lower()
     for place in list(_places(estate, at)):

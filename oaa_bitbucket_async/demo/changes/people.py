@@ -1,4 +1,4 @@
-"""Users, groups and who is in them: what changes, and how that is told."""
+"""Changes users, groups and memberships, and reports each change."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace

@@ -1,6 +1,6 @@
-"""Projects and repositories: made, renamed, moved and deleted, and how that is told.
+"""Creates, renames, moves and deletes projects and repositories, and reports each change.
 
-A new one has an id that no other of the estate has had.
+A new one gets an id that was never used in the estate.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""How changes are told: who and what they are about."""
+"""Reports changes to listeners: who and what each is about."""
 
 from typing import TypeVar
 
