@@ -1,9 +1,9 @@
-"""The limit that follows the server: latency is kept in a band just above the server's own, unloaded latency.
+"""Finds the limit of requests in flight: it keeps latency in a band just above the server's unloaded latency.
 
-By Little's law, a server whose latency is 1.1 times its unloaded one holds about a tenth of our requests in its
-queue: enough that no slot idles, and so little that nobody else has to wait behind us.
+By Little's law, a server at 1.1 times its unloaded latency has about a tenth of our requests in its queue. That is
+enough to keep all its slots busy, and so little that other users do not wait behind us.
 
-`GradientLimit` is a state machine of five phases. Each phase is a class below that holds what only it needs:
+`GradientLimit` is a state machine of five phases. Each phase is a class below with its own state:
 
     Recall ──as the last run left it──> Steady
       └──else──> SlowStart
@@ -12,11 +12,10 @@ queue: enough that no slot idles, and so little that nobody else has to wait beh
         ^                                                    │                                      └─gain─> Trial
         └────────── the server itself got slower ────────────┘
 
-Recall tries what the last run found: first its latencies at the smallest limit, then its limit. SlowStart doubles the
-limit until latency rises by more than what chance explains. Where it meets new kinds of request,
-it goes back to a limit at which nothing queued and learns there what they take. Steady corrects the limit window by
-window. Probe halves it for a second, to measure the latency without a queue. Trial raises it, to see whether more in
-flight buys more throughput.
+Recall tries what the last run found: first its latencies at a low limit, then its limit. SlowStart doubles the limit
+until latency rises by more than chance. When new kinds of request come, it goes back to a limit at which nothing
+queued and measures them there. Steady corrects the limit window by window. Probe halves the limit for a second, to
+measure the latency without a queue. Trial raises it, to see whether throughput grows with it.
 """
 
 import math
@@ -26,87 +25,87 @@ from oaa_bitbucket_async.bitbucket.pacing.baseline import Baseline, Ratio, Sampl
 from oaa_bitbucket_async.bitbucket.pacing.limit import SMALLEST, Found, OnChange
 
 LOW = 1.05
-"""Below this ratio of latency to its baseline there is room."""
+"""Below this ratio of latency to baseline, the server has room."""
 HIGH = 1.17
-"""Above it the server queues."""
+"""Above this ratio, the server queues."""
 TARGET = 1.10
-"""What a correction aims at."""
+"""The ratio that a correction aims at."""
 _EXACT = 0.01
-"""A ratio with a smaller error than this is known well enough for a band of `_NARROW` times the width: where all
-requests take the same time they also end at the same time, and whoever comes between waits for all of them."""
+"""With a smaller error than this, the band has `_NARROW` times its width. Requests that all take the same time also end
+at the same time, and another user's request in between waits for all of them."""
 _NARROW = 0.5
 _FULL = 1.5
-"""The ratio from which on a trial, or a slow start that is done again, has nothing to find."""
+"""From this ratio on, a trial or another slow start can find nothing."""
 _OTHER = 1.3
-"""A probe whose ratio is this far from 1, either way, says that the baseline is wrong and not just inexact."""
+"""If a probe's ratio is above this, or below its inverse, the baseline is wrong and not just inexact."""
 _RISEN = 1.25
-"""The ratio that ends slow start: after a doubling, a server that is full shows about 2."""
+"""The ratio that ends slow start. After a doubling, a full server shows about 2."""
 _UNLOADED = 1.12
-"""Up to this ratio, and its error, slow start takes a window for one without a queue."""
+"""Up to this ratio plus its error, slow start assumes that nothing queued."""
 _DOUBT = 1.5
-"""Standard errors by which a ratio has to be beyond `_RISEN`, either way."""
+"""Standard errors that a ratio must be above or below `_RISEN` to count."""
 _CLEAR = 0.02
-"""A doubt below this is none: all latencies are alike, and those that end first tell what the others will."""
+"""A smaller doubt is ignored: all latencies are alike, so the first answers stand for the rest."""
 _PATIENCE = 3
-"""A window of slow start has at most so many samples for each request in flight."""
+"""The most samples of a slow start window, per request in flight."""
 _FREE = Ratio(1.0, 1.4, 0.1)
-"""What is assumed where nothing is known yet."""
+"""The ratio that is assumed while nothing is known."""
 _LARGE = 96
-"""From here on a doubling would put too many in the queue if it is one too many."""
+"""From this limit on, slow start grows by half: one doubling too many would fill the server's queue."""
 _STRANGE = 100
-"""Samples after which kinds that the last run knew should have come."""
+"""After this many samples, kinds that the last run knew should have come."""
 _KNOWN = 0.3
-"""The share of samples of known kinds without which a window of slow start says nothing."""
+"""The least share of samples of known kinds that makes a window meaningful."""
 _ROOM = 0.4
-"""What was not full at half the limit is not cut below this share of it."""
+"""The end of slow start keeps at least this share of the limit: at half the limit the server was not full."""
 _TRIAL = 1.15
-"""The factor of a trial."""
+"""The factor by which a trial raises the limit."""
 _GAINED = 1.03
-"""The ratio that a limit stands for which has bought throughput."""
+"""The ratio that is assigned to a limit that has raised throughput."""
 _WORTH = 0.6
-"""Latency that grows by less than this share of the limit's growth means more throughput: not our queue."""
+"""If latency grows by less than this share of the limit's growth, throughput grew: the limit is worth it."""
 _SURE = 150
-"""Samples on which a baseline can be relied."""
+"""The samples that make a baseline reliable."""
 START = 8
 PROBE_SOON = 20.0
 """Seconds from the end of slow start to the first regular probe; then every `PROBE_EVERY`."""
 PROBE_EVERY = 60.0
 _PROBE_LASTS = 1.0
-"""Seconds, unless it has too few samples by then."""
+"""The length of a probe in seconds, if it has enough samples by then."""
 _FIRST_SAMPLES = 20
 _SAMPLES = 200
-"""A steady window has at least this many, and lasts at least `_WINDOW` seconds."""
+"""A steady window has at least this many samples and lasts at least `_WINDOW` seconds."""
 _WINDOW = 0.5
 _SHORTEST = 1e-6
-"""A latency is never taken for less: ratios are made of it."""
+"""The least latency in seconds: ratios are made of latencies."""
 _ERROR_SHARE = 0.1
 """A window with more errors than this share cuts the limit, once."""
 _ERROR_CUT = 0.7
 _REFUSED_EVERY = 2.0
-"""Seconds in which 429 answers cut the limit once at most."""
+"""429 answers cut the limit at most once in this many seconds."""
 _WAITED_SHARE = 0.25
-"""The limit grows only if at least this share of answers came while somebody waited for a place."""
+"""The limit grows only if requests waited for a place during at least this share of answers."""
 _CUTS_BEFORE_PROBE = 3
 
 
 @dataclass(slots=True)
 class Recall:
-    """Trying what the last run found. `limit` is its limit, `tried` whether it is in force by now."""
+    """Tries what the last run found. `limit` is its limit, `tried` whether it is in force already."""
 
     limit: int
     tried: bool = False
 
     def window(self, limit: int, now: float) -> "Window":
-        """A look is enough: in the worst case a server that has got smaller is overrun meanwhile."""
+        """A short one: if the server has become smaller, it is overloaded meanwhile."""
         return Window(needed=max(_FIRST_SAMPLES, limit), until=now)
 
 
 @dataclass(slots=True)
 class SlowStart:
-    """Doubling until the latency has clearly risen. Nothing queued at `free`, and at less than that.
+    """Doubles the limit until latency has clearly risen. At limits up to `free`, nothing queued.
 
-    `proven`: a doubling has left the latency as it was, so that the server was not full before it. `returned`: the
-    limit from which it went back to `free`, to learn there what requests take.
+    `proven`: latency stayed the same after a doubling, so the server was not full before it. `returned`: the limit from
+    which it went back to `free`, to measure latencies there.
     """
 
     free: int
@@ -114,13 +113,13 @@ class SlowStart:
     returned: int = 0
 
     def window(self, limit: int, now: float) -> "Window":
-        """As short as can be: each doubling waits for it."""
+        """As short as possible: each doubling waits for it."""
         return Window(needed=max(_FIRST_SAMPLES, limit), until=now)
 
 
 @dataclass(slots=True)
 class Steady:
-    """Correcting. `step` is the next growth, `cuts` counts cuts since the last sign of room.
+    """Corrects the limit. `step` is the next growth, `cuts` counts the cuts since the server last had room.
 
     `loaded` is the window that ended slow start on an uncertain baseline: the next probe judges it again.
     """
@@ -137,26 +136,26 @@ class Steady:
 
 @dataclass(slots=True)
 class Trial:
-    """At a higher limit, to see whether it buys throughput. `limit` and `ratio` are those from before."""
+    """Tries a higher limit, to see whether throughput grows. `limit` and `ratio` are those from before."""
 
     limit: int
     ratio: float
     steady: Steady
 
     def window(self, limit: int, now: float) -> "Window":
-        """Twice a steady one: the difference that it looks for is small."""
+        """Twice a steady window: the difference that it measures is small."""
         return Window(needed=2 * max(_SAMPLES, 2 * limit), until=now + _WINDOW)
 
 
 @dataclass(slots=True)
 class Probe:
-    """At half the limit, where little queues. `limit` is the one to return to."""
+    """Goes down to half the limit, where little queues. `limit` is the one to return to."""
 
     limit: int
     steady: Steady
 
     def window(self, limit: int, now: float) -> "Window":
-        """A second at most: the crawl is slower meanwhile."""
+        """About a second: the crawl is slower meanwhile."""
         return Window(needed=_SURE, until=now, latest=now + _PROBE_LASTS)
 
 
@@ -165,7 +164,7 @@ Phase = Recall | SlowStart | Steady | Trial | Probe
 
 @dataclass(slots=True)
 class Window:
-    """Answers that are judged together: `needed` of them, not before `until` and hardly after `latest` (seconds)."""
+    """Answers that are judged together: `needed` of them, from `until` on, or fewer at `latest` (clock seconds)."""
 
     needed: int
     until: float
@@ -174,10 +173,10 @@ class Window:
     count: int = 0
     errors: int = 0
     blocked: int = 0
-    """How often the limit had made a request wait when the window opened."""
+    """The gate's count of waits when the window opened."""
 
     def add(self, kind: str, latency: float) -> None:
-        """One more answer."""
+        """Adds an answer."""
         samples = self.samples.get(kind)
         if samples is None:
             samples = self.samples[kind] = []
@@ -185,18 +184,18 @@ class Window:
         self.count += 1
 
     def is_over(self, now: float) -> bool:
-        """Whether it can be judged."""
+        """Whether the window can be judged."""
         return (self.count >= self.needed and now >= self.until) or (
             now >= self.latest and self.count >= _FIRST_SAMPLES
         )
 
     def waited(self, blocked: int) -> bool:
-        """Whether requests waited for a place while it was open: without that, the limit limited nothing."""
+        """Whether requests waited for a place while it was open. If not, the limit had no effect."""
         return blocked - self.blocked >= _WAITED_SHARE * self.count
 
 
 class GradientLimit:
-    """Follows the gradient of latency over the number in flight; see the top of this file."""
+    """Finds the limit from how latency changes with the number in flight; see the top of this file."""
 
     def __init__(
         self, *, start: int, largest: int, now: float, on_change: OnChange, found: Found | None = None
@@ -208,13 +207,13 @@ class GradientLimit:
         self._baseline = Baseline(found.latencies if found else None)
         self._phase: Phase = Recall(min(found.limit, largest)) if found else SlowStart(self.value)
         self._skip = self.value // 2
-        """Answers that still belong to an earlier limit: they are not counted."""
+        """The number of answers to come that still belong to an earlier limit. They do not count."""
         self._last = _FREE
         self._last_limit = self.value
-        """The last window's ratio, and the limit it was taken at."""
+        """`_last` is the ratio of the last window, and `_last_limit` the limit during it."""
         self._probe_at = math.inf
         self._trial_at = -math.inf
-        """Not before this another trial: others feel it."""
+        """The earliest time of the next trial: a trial slows down other users."""
         self._refused_at = -math.inf
         self._open(now, 0)
 
@@ -240,7 +239,7 @@ class GradientLimit:
         window.add(kind, max(latency, _SHORTEST))
         if window.is_over(now):
             self._judge(window, now, waited=window.waited(blocked))
-            if not self._skip and window.is_over(now):  # not one that was told to wait for more answers
+            if not self._skip and window.is_over(now):  # the window was not extended
                 self._open(now, blocked)
 
     def failed(self, now: float) -> bool:
@@ -264,7 +263,7 @@ class GradientLimit:
     def restart(self, now: float, reason: str) -> None:
         """See `Limit`."""
         if not isinstance(self._phase, SlowStart):
-            self._phase = Steady()  # while moving: what is in flight began under the larger of both limits
+            self._phase = Steady()  # during the move: requests in flight began under the larger limit
         self._move(min(self.value, self._start), reason)
         self._phase = SlowStart(self.value)
         self._open(now, self._window.blocked)
@@ -277,12 +276,12 @@ class GradientLimit:
     # --- windows ------------------------------------------------------------------------------------------------
 
     def _open(self, now: float, blocked: int) -> None:
-        """A new window; what it measures begins under the limit of now."""
+        """Opens a window for requests that begin under the current limit."""
         self._window = self._phase.window(self.value, now)
         self._window.blocked = blocked
 
     def _judge(self, window: Window, now: float, *, waited: bool) -> None:
-        """A window is over: what it means for the limit, according to the phase."""
+        """Judges a window that is over, according to the phase."""
         phase, baseline = self._phase, self._baseline
         if isinstance(phase, Recall):
             self._recall(phase, window, now, waited=waited)
@@ -299,7 +298,7 @@ class GradientLimit:
         firm = baseline.adopt(window.samples, (ratio or self._last).middle, _SURE)
         if isinstance(phase, Probe):
             self._end_probe(phase, window.samples, ratio, now)
-        elif ratio is None:  # none but new kinds: wait until they are known, then check what was assumed of them
+        elif ratio is None:  # new kinds only: wait until they are known, then check the assumption
             if firm:
                 self._probe(now)
         else:
@@ -312,7 +311,7 @@ class GradientLimit:
     # --- recall -------------------------------------------------------------------------------------------------
 
     def _recall(self, recall: Recall, window: Window, now: float, *, waited: bool) -> None:
-        """Go on from what the last run found, if the server answers as it did then; else find out anew."""
+        """Uses what the last run found if the server answers as it did then; else starts from scratch."""
         ratio, count = self._baseline.typical(window.samples)
         if count < _FIRST_SAMPLES // 2 and window.count < _STRANGE:
             window.needed += _FIRST_SAMPLES // 2
@@ -329,24 +328,24 @@ class GradientLimit:
     # --- slow start ---------------------------------------------------------------------------------------------
 
     def _rise(self, phase: SlowStart, window: Window, now: float) -> None:
-        """Double until the latency has clearly risen; a window with too few samples to tell stays open."""
+        """Doubles until latency has clearly risen. A window with too few samples stays open."""
         baseline, samples = self._baseline, window.samples
         ratio = baseline.ratio(samples)
         if ratio is None or ratio.known < _KNOWN:
             if self.value > max(phase.free, phase.returned) and not baseline.as_quick(samples):
                 phase.returned = self.value
-                self._move(phase.free, "new kinds")  # whether they wait in a queue can't be told here, but there
+                self._move(phase.free, "new kinds")  # here we can't tell whether they queue; there they don't
                 return
             ratio = ratio or _FREE
         self._last, self._last_limit = ratio, self.value
         doubt = _DOUBT * ratio.error
         if window.count < 2 * self.value and doubt > _CLEAR and ratio.middle < _RISEN + doubt:
-            window.needed = 2 * self.value  # the first to end are the quick ones
+            window.needed = 2 * self.value  # quick requests end first
         elif abs(ratio.middle - _RISEN) < doubt and window.count < _PATIENCE * max(self.value, _FIRST_SAMPLES):
             window.needed = window.count * 3 // 2
         elif _RISEN + doubt < ratio.middle < _FULL and doubt > _CLEAR and self.value > max(phase.free, phase.returned):
             phase.returned = self.value
-            baseline.forget()  # it is of the first few, and those are the quick ones
+            baseline.forget()  # it came from the first few answers, which are the quick ones
             self._move(phase.free, "look again")
         elif ratio.middle > _RISEN + doubt:
             self._move(max(self.value * _ROOM, ratio.limit(self.value, TARGET)), "full")
@@ -363,7 +362,7 @@ class GradientLimit:
             self._move(self.value * (2.0 if self.value < _LARGE else 1.5), "slow start")
 
     def _settle(self, now: float, loaded: Samples | None = None) -> None:
-        """The end of slow start."""
+        """Ends slow start."""
         self._phase = Steady(loaded=loaded or {}, trial_due=True)
         self._probe_at = now + PROBE_SOON
 
@@ -399,9 +398,9 @@ class GradientLimit:
         self._move(self.value * _TRIAL, reason, smallest=self.value + 1)
 
     def _end_trial(self, trial: Trial, ratio: Ratio, *, gained: bool) -> None:
-        """By Little's law throughput is limit by latency: where latency stayed, the limit bought throughput.
+        """By Little's law throughput is limit divided by latency: if latency stayed, the limit raised throughput.
 
-        Then the baseline, taken at a lower limit, was too low for this one: slots share processors and a database.
+        Then the baseline, measured at a lower limit, was too low for this one: slots share processors and a database.
         """
         self._phase = trial.steady
         grown = self.value / trial.limit - 1.0
@@ -416,7 +415,7 @@ class GradientLimit:
     # --- probe --------------------------------------------------------------------------------------------------
 
     def _probe(self, now: float) -> None:
-        """Look at half the limit."""
+        """Begins a probe, at half the limit."""
         steady = self._phase.steady if isinstance(self._phase, Trial | Probe) else self._phase
         steady = steady if isinstance(steady, Steady) else Steady()
         steady.cuts = 0
@@ -430,17 +429,17 @@ class GradientLimit:
         rising = False
         if ratio is not None and ratio.middle > _OTHER:
             if self._last.middle > 0.7 * ratio.middle * self._last_limit / self.value:
-                self._move(ratio.limit(self.value, TARGET), "still full")  # latency goes with the limit
+                self._move(ratio.limit(self.value, TARGET), "still full")  # latency follows the limit
                 return
-            # Half the limit, the same latency: not our queue, the server itself is slower than it was.
+            # Half the limit, the same latency: it is not our queue, the server itself has become slower.
             self._baseline.forget()
             rising = True
-        elif ratio is not None and ratio.middle < 1 / _OTHER:  # what we took for unloaded was a queue
+        elif ratio is not None and ratio.middle < 1 / _OTHER:  # the old baseline included a queue
             self._baseline.forget()
         self._baseline.learn(samples)
         corrected = self._baseline.ratio(steady.loaded)
         if corrected is not None and corrected.middle < _FULL:
-            rising = True  # it had not been full, only the first baseline too low
+            rising = True  # the server was not full: the first baseline was too low
         steady.loaded = {}
         if rising:
             self._phase = SlowStart(self.value)
@@ -451,7 +450,7 @@ class GradientLimit:
     # --- the limit itself ---------------------------------------------------------------------------------------
 
     def _cut_for_trouble(self, reason: str) -> None:
-        """Errors or a 429: less, whatever was under way; a probe and a trial are called off."""
+        """Cuts the limit after errors or a 429, and calls off a probe or trial."""
         phase = self._phase
         value = phase.limit if isinstance(phase, Probe | Trial) else self.value
         if isinstance(phase, Probe | Trial):

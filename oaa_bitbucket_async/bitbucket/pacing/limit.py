@@ -1,4 +1,4 @@
-"""How many requests may be in flight: a fixed number, or what the server can handle according to its latencies."""
+"""How many requests may be in flight: a fixed number, or what the server's latencies allow."""
 
 import math
 from collections.abc import Callable
@@ -15,14 +15,14 @@ SMALLEST = 2
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a run found out about a server, for the next run: the limit, and latencies by kind without a queue."""
+    """What a run found out about a server, for the next run: the limit, and the unloaded latencies by kind."""
 
     limit: int
     latencies: dict[str, Latency]
 
     @property
     def plausible(self) -> bool:
-        """Whether a run can have found that."""
+        """Whether these values are possible."""
         return self.limit >= SMALLEST and bool(self.latencies) and all(map(_is_one, self.latencies.values()))
 
 
@@ -32,31 +32,31 @@ def _is_one(latency: Latency) -> bool:
 
 
 class Limit(Protocol):
-    """What the pacer asks of a limit. Times are clock seconds, latencies seconds."""
+    """The interface of a limit. Times are clock seconds, latencies seconds."""
 
     value: int
 
     def answered(self, kind: str, latency: float, now: float, blocked: int) -> None:
-        """A real answer; `blocked` counts, since the beginning, how often the limit made a request wait."""
+        """Bitbucket answered. `blocked` is how often the limit has made a request wait since the beginning."""
 
     def failed(self, now: float) -> bool:
-        """An attempt that is no answer; True if so many failed that the limit is due to fall."""
+        """An attempt got no usable answer. True if so many failed that the limit was cut."""
 
     def refused(self, now: float) -> None:
         """The server asked for a pause."""
 
     def restart(self, now: float, reason: str) -> None:
-        """Trouble is over: feel the way up again."""
+        """The trouble is over: begin again with slow start."""
 
     def slower(self, samples: Samples) -> float | None:
-        """These latencies by what they are without a queue; None if that is not known."""
+        """These latencies divided by the unloaded ones; None if those are not known."""
 
     def found(self) -> Found | None:
-        """What the next run can begin with; None if nothing was found out."""
+        """What the next run can start from; None if nothing was found out."""
 
 
 class FixedLimit:
-    """The user's number. Nothing that happens changes it."""
+    """The user's number. It never changes."""
 
     __slots__ = ("value",)
 

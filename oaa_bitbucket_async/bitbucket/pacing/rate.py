@@ -1,27 +1,27 @@
-"""Requests a second: what the user allows, what the server says, and else what its refusals teach."""
+"""Requests a second: set by the user, told by the server, or learned from its 429 answers."""
 
 from collections import deque
 
 _LOOK_BACK = 2.0
 _SAMPLE_EVERY = 0.1
 _EVIDENCE = 6
-"""Requests from which on a rate can be told. A 429 after fewer (another client drained the bucket) is only a pause."""
+"""The least requests to measure a rate. A 429 after fewer (another client drained the bucket) is only a pause."""
 _FIRST_GUESS = 0.9
 _BELOW = 0.97
-"""A rate that was measured is kept this far below, and approached again slowly."""
+"""The crawl starts at this part of a measured rate and approaches it slowly."""
 _PLATEAU = 60.0
-"""Seconds until the learned rate is back at what was measured; from there it grows faster the longer it goes well."""
+"""Seconds until the rate is back at the measured one. From there it grows faster and faster until the next 429."""
 _ADJUST_EVERY = 0.5
 _RESERVE = 3.0
-"""Tokens of a bucket we were told about that are left alone: other requests of this user, and refill in whole steps."""
+"""Tokens of the server's bucket that we leave: for other requests of this user, and for refill in whole steps."""
 _FULL_TOKEN = 1.0 - 1e-6
-"""Timers fire a rounding error early; the token is complete all the same."""
+"""Timers fire a rounding error early, so this counts as a whole token."""
 
 
 class Bucket:
-    """Holds up to `capacity` tokens and gains `rate` of them a second; a request takes one.
+    """Holds up to `capacity` tokens and gains `rate` tokens a second. Each request takes one.
 
-    Times are the caller's clock's seconds. Whatever changes the bucket first settles what has been gained until then.
+    Times are clock seconds. Each change first adds the tokens that were gained until then.
     """
 
     __slots__ = ("_at", "_rate", "_tokens", "capacity")
@@ -38,12 +38,12 @@ class Bucket:
         return self._rate
 
     def set_rate(self, rate: float, now: float) -> None:
-        """From `now` on; what was gained so far was gained at the old rate."""
+        """Sets the rate from `now` on. Tokens gained before keep the old rate."""
         self._settle(now)
         self._rate = rate
 
     def take(self, now: float) -> float:
-        """Take a token and return 0, or take none and return the seconds until there is one."""
+        """Takes a token and returns 0, or returns the seconds until there is one."""
         self._settle(now)
         if self._tokens >= _FULL_TOKEN:
             self._tokens = max(0.0, self._tokens - 1.0)
@@ -51,7 +51,7 @@ class Bucket:
         return (1.0 - self._tokens) / self._rate + max(0.0, self._at - now)
 
     def drain(self, tokens: float, until: float) -> None:
-        """Keep `tokens` at most, and gain nothing before `until`: after a pause there is no burst."""
+        """Keeps at most `tokens` and gains none before `until`, so that no burst follows a pause."""
         self._settle(until)
         self._tokens = min(self._tokens, tokens)
 
@@ -64,8 +64,8 @@ class Bucket:
 class Rate:
     """Owns the token bucket. `bucket` is None while nothing limits the rate.
 
-    Every 429 shows an empty bucket on the server, so what was answered between two of them, by the time between them,
-    is the server's fill rate. From the first one alone it can't be told; a first guess is 0.9 of what was sent lately.
+    A 429 means that the server's bucket is empty. So the answers between two of them, divided by the time between them,
+    give the server's fill rate. After the first 429, the guess is 0.9 of the rate at which requests were sent.
     """
 
     __slots__ = (
@@ -86,9 +86,9 @@ class Rate:
         self._ceiling = self._asked_for = rate_limit
         self.bucket = None if rate_limit is None else Bucket(max(1.0, rate_limit), rate_limit, now)
         self._before = self.bucket
-        """What user and server told, while more is learned."""
+        """The bucket from the user and the server, before anything was learned."""
         self.learned = False
-        """True once a 429 has told more than user and server did."""
+        """True once a rate was learned from 429 answers."""
         self._answered = 0
         self._sent: deque[tuple[float, int]] = deque([(now, 0)], maxlen=int(_LOOK_BACK / _SAMPLE_EVERY) + 1)
         self._measured = 0.0
@@ -98,17 +98,17 @@ class Rate:
 
     @property
     def rate(self) -> float | None:
-        """Requests a second that may leave at present; None: as many as the limit lets through."""
+        """The requests a second that may be sent at present. None: only the limit counts."""
         return None if self.bucket is None else self.bucket.rate
 
     @property
     def own(self) -> bool:
-        """Whether it is the user's limit that holds, not the server's, told or learned."""
+        """Whether the user's own limit is in force, and not the server's (told or learned)."""
         rate = self.rate
         return rate is not None and self._asked_for is not None and rate >= self._asked_for
 
     def server(self, capacity: float, fill_rate: float, now: float, sent: int) -> None:
-        """The server's own bucket, `sent` requests after it was full. It comes on top of the user's limit.
+        """Adds the server's own bucket, `sent` requests after it was full, to the user's limit.
 
         A second's fill is held back where the capacity allows: servers may refill in whole seconds.
         """
@@ -127,7 +127,7 @@ class Rate:
             self.bucket.drain(tokens, now)
 
     def sending(self, now: float, sent: int) -> None:
-        """To be called now and then, with the number of requests that have left so far."""
+        """Call it often, with the number of requests sent so far."""
         if now < self._due:
             return
         self._due = now + _SAMPLE_EVERY
@@ -137,11 +137,11 @@ class Rate:
             self._grow(self.bucket, now)
 
     def answered(self) -> None:
-        """An attempt that cost the server a token came back."""
+        """An attempt ended that took a token from the server's bucket."""
         self._answered += 1
 
     def refused(self, now: float, sent: int, until: float) -> None:
-        """The first 429 of a pause that lasts `until`."""
+        """The first 429 of a pause that ends at `until` came."""
         if self.bucket is not None:
             self.bucket.drain(0.0, until)
         if self._refused_at is None:
@@ -159,27 +159,27 @@ class Rate:
         self._refused_at = now
         self._answered = 0
         self.learned = True
-        # After the pause requests leave one by one: no burst.
+        # After the pause, requests are sent one by one, without a burst.
         self.bucket = Bucket(1.0, self._measured * _BELOW, now, 0.0)
         self.bucket.drain(0.0, until)
 
     def unlearn(self) -> None:
-        """The 429 answers were not about the rate: back to what user and server told."""
+        """The 429 answers were not about the rate: goes back to the rate from the user and the server."""
         self.bucket = self._before
         self.learned = False
         self._refused_at = None
 
     def _sends_per_second(self, now: float, sent: int) -> float:
-        """Over the last two seconds, or over all of a shorter life."""
+        """The rate of the last two seconds, or since the beginning."""
         at, count = self._look_back(now)
         return (sent - count) / max(now - at, 0.5)
 
     def _look_back(self, now: float) -> tuple[float, int]:
-        """When, within the last two seconds, we first looked, and how many requests had left by then."""
+        """The first record of the last two seconds: its time, and the requests sent by then."""
         return next(((at, count) for at, count in self._sent if at >= now - _LOOK_BACK), self._sent[-1])
 
     def _grow(self, bucket: Bucket, now: float) -> None:
-        """Quickly back to what was measured, then flat, then ever faster: a cubic around the last refusal."""
+        """Grows the rate along a cubic: quickly back to the measured rate, then flat, then faster and faster."""
         if self._refused_at is None:
             return
         step = (now - self._refused_at - _PLATEAU) / _PLATEAU

@@ -1,20 +1,20 @@
-"""How much failure a crawl can afford, and trouble of one kind of question, told apart from that of the server."""
+"""The budget of failures, and how to tell the trouble of one kind of question from that of the server."""
 
 UNANSWERED_AFTER = 8
-"""Faults of one kind in a row, while other kinds are answered. As many of all kinds are an outage."""
+"""Faults of one kind in a row while other kinds are answered. The same number over all kinds is an outage."""
 _SURE_AFTER = 4
-"""An answer to something else tells nothing about a kind that has failed less often: an outage may just begin."""
+"""For a kind with fewer faults, an answer to another kind proves nothing: an outage may be about to begin."""
 BUDGET = 50.0
 EARNED = 0.1
 SHORT = 30.0
-"""20 failures more than the budget allows: reason enough to look where they come from."""
+"""Below this, the crawl looks for the cause: 20 tokens are gone."""
 REFILLED = 10.0
 
 
 class RetryBudget:
-    """Starts with 50 tokens; a failure costs 1, a success earns 0.1: a tenth of all requests may fail for good.
+    """Starts with 50 tokens. A failure costs 1, a success earns 0.1: about a tenth of all requests may fail.
 
-    `spent` is True from the moment it is empty until it has 10 tokens again, so it does not flicker.
+    `spent` is True from when it is empty until it has 10 tokens again, so it does not flicker.
     """
 
     __slots__ = ("_earned", "spent", "tokens")
@@ -26,25 +26,25 @@ class RetryBudget:
 
     @property
     def short(self) -> bool:
-        """Whether far more than a tenth of all requests fail, so that it is on its way to be spent."""
+        """Whether the budget runs short: far more than a tenth of all requests fail."""
         return self.tokens <= SHORT
 
     def allow(self, share: float) -> None:
-        """This share of all requests fails whatever the load: it costs nothing, only what fails beyond it."""
+        """Accepts that this share of requests fails at any load. Only failures beyond it cost tokens."""
         self._earned = max(EARNED, share / (1.0 - share))
 
     def fill(self) -> None:
-        """What was spent tells nothing any more."""
+        """Fills the budget: the failures so far no longer count."""
         self.tokens = BUDGET
         self.spent = False
 
     def empty(self) -> None:
-        """The server is known to be in trouble: nothing is to be spent."""
+        """Empties the budget: the server is known to be in trouble."""
         self.tokens = 0.0
         self.spent = True
 
     def failed(self) -> bool:
-        """A failure; True if it was the one that emptied the budget."""
+        """Counts a failure. True if it emptied the budget."""
         self.tokens = max(0.0, self.tokens - 1.0)
         if self.tokens == 0.0 and not self.spent:
             self.spent = True
@@ -60,7 +60,7 @@ class RetryBudget:
         return False
 
     def succeeded(self) -> bool:
-        """A success; True if it ended the time of scarcity."""
+        """Counts a success. True if `spent` ended with it."""
         self.tokens = min(BUDGET, self.tokens + self._earned)
         if self.spent and self.tokens >= REFILLED:
             self.spent = False
@@ -69,7 +69,7 @@ class RetryBudget:
 
 
 class _Streak:
-    """Faults in a row, and whether the server was heard to live meanwhile."""
+    """Faults in a row, and whether the server answered something else meanwhile."""
 
     __slots__ = ("cost", "faults", "lives")
 
@@ -80,22 +80,22 @@ class _Streak:
 
 
 class KindTrouble:
-    """Which kinds of question are not answered, although the server lives."""
+    """Finds the kinds of question that are not answered although the server is up."""
 
     __slots__ = ("_failing", "_streaks", "_unanswered", "after", "to_refund")
 
     def __init__(self) -> None:
         self.after = UNANSWERED_AFTER
-        """Faults in a row that are no chance."""
+        """How many faults in a row are not chance."""
         self._streaks: dict[str, _Streak] = {}
         self._failing: set[str] = set()
         """Kinds that failed since anything was answered."""
         self._unanswered: set[str] = set()
         self.to_refund = 0
-        """Faults that were charged before it was clear that they were a kind's own."""
+        """Faults that the budget paid for before one kind was known to cause them."""
 
     def unanswered(self, kind: str) -> bool:
-        """True after `after` faults in a row, if others were answered meanwhile, until one is answered."""
+        """True after `after` faults in a row while others were answered, until this kind is answered."""
         return kind in self._unanswered
 
     def answered(self, kind: str) -> None:
@@ -111,7 +111,7 @@ class KindTrouble:
                 self._judge(other, streak)
 
     def failed(self, kind: str) -> bool:
-        """A question of this kind was not; True if it was the one that made the kind unanswered."""
+        """A question of this kind failed. True if that made the kind unanswered."""
         streak = self._streaks.get(kind)
         if streak is None:
             streak = self._streaks[kind] = _Streak()
@@ -121,7 +121,7 @@ class KindTrouble:
         return self._judge(kind, streak)
 
     def server_lives(self) -> None:
-        """A probe was answered at once. If one kind alone had failed, it was not the server, nor if they fail again."""
+        """A probe was answered at once. If one kind alone had failed, or if it fails again, the server is not the cause."""
         for kind, streak in self._streaks.items():
             if not streak.lives and self._failing != {kind}:
                 streak.faults = 0
@@ -130,7 +130,7 @@ class KindTrouble:
         self._failing.clear()
 
     def forget(self) -> None:
-        """The server was out: what failed meanwhile tells nothing about kinds."""
+        """The server was down: the failures meanwhile say nothing about kinds."""
         self._streaks = {kind: streak for kind, streak in self._streaks.items() if kind in self._unanswered}
         self._failing.clear()
 
