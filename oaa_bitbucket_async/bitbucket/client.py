@@ -34,11 +34,11 @@ MAX_BARREN_PAGES = 1000
 """An empty page need not be the last (rights are filtered after paging), but there is a limit."""
 MAX_PASSES = 8
 CAREFUL_PASSES = 4
-"""Up to this pass over a listing, a row that the pass before showed and this one lacks is a reason for another."""
+"""Up to this pass, another pass follows if a row of the pass before is missing."""
 MAX_PAGES = 100_000
-"""Pages of one pass over a listing: no instance has a listing with more."""
+"""The most pages of one pass. No instance has a listing with more."""
 MAX_ROWS = 5_000_000
-"""Rows of a listing: no instance has a listing with more."""
+"""The most rows of a listing. No instance has a listing with more."""
 PROOF_INTERVAL = 30.0
 """Seconds between two checks of the login if a proxy removes the user's header."""
 
@@ -70,15 +70,15 @@ class Client:
         self.clock = clock
         self._rng = rng
         self.last_user_header: str | None = None
-        """`X-AUSERNAME` as it came, until the login is settled."""
+        """The last `X-AUSERNAME` header, until the login is proven."""
         self._proof: Listing[User] | None = None
         self._asking_something_else = False
         self._latencies = stats.latencies
 
     async def ask(self, endpoint: Endpoint[T], *, urgent: bool = False) -> T:
-        """The answer. Raises Denied, Gone, Moved, Rejected, Fault (after all attempts) or CredentialError.
+        """Asks one question. Raises Denied, Gone, Moved, Rejected, Fault (after all attempts) or CredentialError.
 
-        `urgent`: before all others, and even while its kind is set aside. Else NotAsked is raised then.
+        An `urgent` request goes first, and is sent even while its kind is set aside. Others raise NotAsked then.
         """
         kind, path, decoder, weight = endpoint
         try:
@@ -87,7 +87,7 @@ class Client:
             return await self._again(kind, path, decoder, weight, None, first, urgent=urgent)
 
     async def page(self, listing: Listing[T], start: int = 0, *, urgent: bool = False) -> Page[T]:
-        """One page, whose next page is checked. Raises as `ask` does."""
+        """Asks for one page and checks where the next one starts. Raises as `ask` does."""
         kind, path, decoder, weight = listing
         if start:
             path = f"{path}&start={start}"
@@ -101,15 +101,14 @@ class Client:
     ) -> AsyncIterator[list[T]]:
         """The rows of all pages, each row once, as they arrive. `key` tells rows apart; an integer is a row's id.
 
-        Bitbucket cuts the pages anew for every request. When a row is deleted, or renamed in a listing that is
-        sorted by name, another one can move to a page that has been read already, and this pass misses it. So a
-        listing of several pages is read again, and what any pass shows counts. It is complete after the second or a
-        later pass that adds no row. Ids grow, so a row whose id is above all of the first pass was created
-        meanwhile: it is given, but forces no further pass. Where a pass lacks what the one before it showed, rows
-        have moved, and both may have missed the same one: then there is another pass, up to the fourth.
+        Bitbucket divides the rows into pages anew for every request. If a row is deleted, or renamed in a listing that
+        is sorted by name, another row can move to a page that was read already, and this pass misses it. So a listing
+        of several pages is read again, and a row counts if any pass shows it. The listing is complete after the second
+        or a later pass that adds no row. Ids grow, so a row with an id above all of the first pass is new: it is
+        yielded, but forces no further pass. If a pass lacks a row of the pass before, rows have moved, and both passes
+        may have missed the same one: another pass follows, up to the fourth.
 
-        Raises as `ask` does; a PAGING fault for a listing without an end, and for one that is not complete after
-        eight passes.
+        Raises as `ask` does, and a PAGING fault if the listing has no end or is not complete after eight passes.
         """
         seen: set[Hashable] = set()
         before: set[Hashable] = set()
@@ -146,11 +145,11 @@ class Client:
         seen: set[Hashable] | None = None,
         shown: set[Hashable] | None = None,
     ) -> AsyncIterator[list[T]]:
-        """One reading of a listing, page by page: of each page the rows that are not yet in `seen`.
+        """Reads a listing once, page by page, and yields the rows of each page that are not yet in `seen`.
 
-        Good where a row more or less does not matter. `first` is the first page, if it is known already. `seen` grows
-        by these rows, `shown` (empty at first) by all. Raises as `ask` does, and a PAGING fault for a listing without
-        an end.
+        Use it if a missed row does not matter. `first` is the first page, if it is known already. Adds these rows to
+        `seen`, and all rows to `shown` (empty at first). Raises as `ask` does, and a PAGING fault if the listing has
+        no end.
         """
         seen = set() if seen is None else seen
         shown = set() if shown is None else shown
@@ -244,7 +243,7 @@ class Client:
         *,
         urgent: bool,
     ) -> T:
-        """The attempts after the first, which `first` ended. A place in flight is held only while one is sent."""
+        """Makes the attempts after the first one, which failed with `first`. A retry that waits holds no place."""
         plan = RetryPlan(self._pace, self._rng, self.pacer, kind, path, stubborn=weight is Weight.FEW)
         plan.failed(first)
         if plan.over:
@@ -260,9 +259,9 @@ class Client:
         return await plan.retrying(self.clock.sleep)(attempt)
 
     async def ask_anonymously(self, transport: Transport, endpoint: Endpoint[T]) -> T | Refusal | None:
-        """What `anonymous.reaction` makes of one answer over a transport that signs nothing; no login is checked.
+        """Asks once without a login, over a transport that signs nothing, and returns `anonymous.reaction`.
 
-        The request passes the gate and is counted. Raises Fault for what can pass; it is not tried again.
+        The request passes the gate and is counted. Raises Fault for a temporary failure, without a retry.
         """
         kind, path, decoder, _ = endpoint
         pacer, stats = self.pacer, self.stats
@@ -278,7 +277,7 @@ class Client:
             if fault.reason is FaultReason.THROTTLED:
                 pacer.failed(kind, fault.reason, fault.retry_after)
             else:
-                pacer.abandoned()  # what befalls somebody without a login says nothing about the pace
+                pacer.abandoned()  # a failure without a login says nothing about the pace
             raise
         except BaseException:
             pacer.abandoned()
@@ -288,7 +287,7 @@ class Client:
         return reacted
 
     async def _ask_something_else(self) -> None:
-        """A request that every login may make. It shows whether the server answers at all."""
+        """Sends a request that every login may make, to see whether the server answers at all."""
         if self._proof is None or self._asking_something_else:
             return
         self._asking_something_else = True
@@ -302,11 +301,11 @@ class Client:
     # --- the login ------------------------------------------------------------------------------------------
 
     def prove_by(self, proof: Listing[User]) -> None:
-        """The question that only a signed-in caller is answered."""
+        """Sets the question that Bitbucket answers only to a signed-in user."""
         self._proof = proof
 
     async def prove_login(self) -> None:
-        """Asks what needs a login. Raises CredentialError if the login is gone, or Fault."""
+        """Asks a question that needs a login. Raises CredentialError if the login is lost, or Fault."""
         if self._proof is None:
             return
         try:
@@ -317,7 +316,7 @@ class Client:
             raise _forgotten(problem) from None
 
     async def probe(self) -> bool:
-        """One request past the gate, during an outage: True if the server answers again."""
+        """Sends one request past the gate, during an outage. True if the server answers again."""
         if self._proof is None:
             return False
         kind, path, decoder, _ = self._proof
@@ -343,11 +342,11 @@ class Client:
             try:
                 await self.prove_login()
             except Fault:
-                continue  # counted, and by the pacing taken as what it is; the next proof, or the last, tells
+                continue  # the pacer has counted it; the next proof, or the last one, decides
 
 
 def _is_above(row_key: Hashable, newest: int) -> bool:
-    """Whether a row was created after those with ids up to `newest`; False for a row without an id."""
+    """Whether the row's id is above `newest`, so the row is newer. False for a row without an id."""
     return isinstance(row_key, int) and row_key > newest
 
 

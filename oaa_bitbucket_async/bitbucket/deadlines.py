@@ -1,7 +1,7 @@
-"""Requests end after so many seconds, with one timer for all of them.
+"""Ends requests after a timeout, with one timer for all of them.
 
-A timer for each would be set and taken back for each, and cost a request three per cent of its processor time. All
-have the same number of seconds, so the one that began first is due first, and the timer waits for that one alone.
+One timer per request would take three per cent of a request's processor time. All requests have the same timeout, so
+the one that began first is due first, and the timer waits only for that one.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import asyncio
 from oaa_bitbucket_async.bitbucket.pacing.clock import Clock, Timer
 
 _SOON = 1e-3
-"""Seconds before its time at which a request is due: timers fire a rounding error early."""
+"""Seconds. A request counts as due this much early, because timers fire a rounding error early."""
 
 _Task = asyncio.Task[object]
 
@@ -24,13 +24,13 @@ class Deadlines:
         self._seconds = seconds
         self._clock = clock
         self._due: dict[_Task, tuple[float, int]] = {}
-        """When each is due, and how often its task had been cancelled when it began."""
+        """When each request is due, and how often its task had been cancelled when the request began."""
         self._late: dict[_Task, int] = {}
-        """Tasks that were cancelled here, with the latter."""
+        """Tasks that were cancelled here, with that count of cancellations."""
         self._timer: Timer | None = None
 
     def begin(self) -> _Task:
-        """A request begins in the task that is running. Gives the task."""
+        """Begins a request in the current task. Returns the task."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("requests are made by tasks")
@@ -40,18 +40,18 @@ class Deadlines:
         return task
 
     def is_late(self, task: _Task) -> bool:
-        """Whether it was cancelled because it is late, and not by someone else."""
+        """Whether the task was cancelled only because its request is late."""
         before = self._late.get(task)
         return before is not None and task.cancelling() <= before + 1
 
     def end(self, task: _Task) -> None:
-        """The request has ended, however."""
+        """Ends the request, whatever its outcome."""
         self._due.pop(task, None)
         if self._late and self._late.pop(task, None) is not None:
             task.uncancel()
 
     def close(self) -> None:
-        """No request begins any more."""
+        """Cancels the timer. No request may begin after this."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,6 +1,6 @@
-"""Before anything fans out: are we who we say we are, what is this server, and what will we not see?
+"""Checks before the crawl: is the login valid, what is this server, and what can we not see?
 
-The login is proven first and with one request: a wrong password must not cost the account its lock.
+The login is proven first, with one request, so that a wrong password does not lock the account.
 """
 
 import re
@@ -22,7 +22,7 @@ _ADDRESS_ADVICE = "Give --bitbucket-url as people see it in the browser, up to a
 
 @dataclass(frozen=True, slots=True)
 class RateFinding:
-    """The server's own rate limit for us. `bucket` None: none applies (or none can be read)."""
+    """The server's own rate limit for us. `bucket` None: no limit applies, or we can't read it."""
 
     readable: bool
     enabled: bool = False
@@ -32,16 +32,16 @@ class RateFinding:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What preflight found out; decides which questions the crawl asks."""
+    """What preflight found out. It decides which questions the crawl asks."""
 
     base_url: str
     version: str
     user: str | None
-    """The name Bitbucket knows us by; None where it can't be learned (a token behind a header-stripping proxy)."""
+    """Our user name in Bitbucket; None if it can't be found out (a token behind a proxy that removes the header)."""
     login: Literal["basic", "token"]
     header_stripped: bool
     administrator: bool | None
-    """Whether the account holds ADMIN or SYS_ADMIN, and so sees every project; None: can't be told."""
+    """Whether the account has ADMIN or SYS_ADMIN, and so sees every project; None if unknown."""
     global_permissions: Literal["explicit", "effective"]
     detailed_users: bool
     detailed_groups: bool
@@ -52,10 +52,10 @@ class Capabilities:
     default_levels: tuple[str, ...] = DEFAULT_LEVELS
     """The default permissions that a project can have on this server."""
     user_id: int | None = None
-    """Our own id, None where no user of that name is listed."""
+    """Our own id; None if no user of that name is listed."""
 
     def warnings(self) -> list[str]:
-        """What this login will not see, for people."""
+        """What this login can't see, for people."""
         found = []
         if self.global_permissions == "effective":
             why = (
@@ -96,10 +96,10 @@ async def examine(
     page_size: int,
     is_bitbucket: Callable[[], Awaitable[bool]],
 ) -> Capabilities:
-    """All of preflight. `is_bitbucket` tells, without a login, whether Bitbucket answers there at all.
+    """Runs preflight. `is_bitbucket` tells, without a login, whether Bitbucket answers at this address.
 
-    Raises CredentialError (the login is not good, or is of no use), WrongAddressError (this is no Bitbucket, or
-    nothing), ConfigurationError (its certificate can't be verified), TemporaryError (out of reach after all attempts).
+    Raises CredentialError (the login is invalid or useless), WrongAddressError (something else or nothing is there),
+    ConfigurationError (the certificate can't be verified), TemporaryError (no answer after all attempts).
     """
     try:
         return await _examine(client, api, base_url, page_size)
@@ -135,7 +135,7 @@ async def examine(
 
 
 async def _not_bitbucket(fault: Fault, base_url: str, is_bitbucket: Callable[[], Awaitable[bool]]) -> CollectorError:
-    """What to end with where something else than JSON comes back."""
+    """The error to raise if something other than JSON comes back."""
     said = f"{base_url} does not answer with Bitbucket's REST API but with something else: {fault}."
     advice = "If that is a login or single sign-on page, let the REST paths (/rest/) pass it"
     if await is_bitbucket():
@@ -187,7 +187,7 @@ async def _prove(client: Client, api: Api) -> None:
 
 
 async def _myself(client: Client, api: Api) -> User | None:
-    """Our own row, by the name that the answers carry; for its slug, and to ask for our rights."""
+    """Our own row, by the name in the answers. It has our slug and lets us ask for our rights."""
     names = client.login.names or ((client.login.given_name,) if client.login.given_name else ())
     for name in names:
         if (row := await _row_named(client, api.users_like(name), name)) is not None:
@@ -205,14 +205,14 @@ async def _row_named(client: Client, listing: Listing[User], name: str) -> User 
 
 
 async def _is_administrator(client: Client, api: Api, me: User | None) -> bool | None:
-    """Whether our account holds ADMIN (effectively; SYS_ADMIN includes it)."""
+    """Whether our account has ADMIN in effect (SYS_ADMIN includes it)."""
     if me is None:
         return None
     return await _row_named(client, api.users_like(me.name, "ADMIN"), me.name) is not None
 
 
 async def _open(client: Client, listing: Listing[T]) -> bool:
-    """Whether a listing is open to us, asked with one row."""
+    """Whether we may read a listing. Asks for one row."""
     try:
         await client.page(listing._replace(path=listing.path.rpartition("limit=")[0] + "limit=1"))
     except (Denied, Gone, Rejected):
@@ -221,9 +221,9 @@ async def _open(client: Client, listing: Listing[T]) -> bool:
 
 
 async def _require_some_project(client: Client, api: Api) -> Project | None:
-    """One that we administer, None if there are no projects at all.
+    """A project that we administer; None if there are no projects at all.
 
-    A token without project admin could read no grant at all. Raises CredentialError.
+    Raises CredentialError if we administer none: a token without project admin could read no grant.
     """
     administered = await _some_project(client, api, "PROJECT_ADMIN")
     if administered is not None or await _some_project(client, api) is None:
@@ -238,10 +238,10 @@ async def _require_some_project(client: Client, api: Api) -> Project | None:
 
 
 async def _some_project(client: Client, api: Api, permission: str | None = None) -> Project | None:
-    """Any one project, of those on which we hold `permission`; None if there are none.
+    """Any project on which we have `permission`; None if there is none.
 
-    One row is asked for. Where the page is empty but not the last (what we may not see was left out of it:
-    BITBUCKET.md section 11), larger pages are read from there on.
+    Asks for one row. If the page is empty but not the last (Bitbucket leaves out what we may not see: BITBUCKET.md
+    section 11), larger pages are read from there on.
     """
     first = await client.page(api.projects(permission, limit=1))
     async for rows in client.one_pass(api.projects(permission), lambda row: row.id, first):
@@ -251,9 +251,9 @@ async def _some_project(client: Client, api: Api, permission: str | None = None)
 
 
 async def _default_levels(client: Client, api: Api, version: str, project: Project | None) -> tuple[str, ...]:
-    """With REPO_CREATE where the server knows it: from 8.2 on, unless it answers 400 when asked for it.
+    """The default permissions, with REPO_CREATE if the server knows it: from 8.2 on, unless it answers 400.
 
-    Where it is not asked for, a right of everyone's is missing; where it is asked for in vain, no run ends well.
+    If we left it out by mistake, a right of every user would be missing. If we asked in vain, every run would fail.
     """
     release = re.match(r"(\d+)\.(\d+)", version)
     if release is not None and (int(release[1]), int(release[2])) < (8, 2):
@@ -264,12 +264,12 @@ async def _default_levels(client: Client, api: Api, version: str, project: Proje
         except (Denied, Gone, Moved, Rejected) as problem:
             if problem.status == 400:
                 return DEFAULT_LEVELS
-            # anything else is about this project, and the crawl finds it out
+            # any other answer is about this project, and the crawl handles it
     return (*DEFAULT_LEVELS, REPO_CREATE)
 
 
 async def _rate(client: Client, api: Api, me: User | None) -> RateFinding:
-    """The server's rate limit and what deviates from it for us (6.6 and newer, Data Center only)."""
+    """The server's rate limit, with the exception for us if any (6.6 and newer, Data Center only)."""
     settings = await _if_told(client, api.rate_limit())
     if settings is None:
         return RateFinding(readable=False)
@@ -284,12 +284,12 @@ async def _rate(client: Client, api: Api, me: User | None) -> RateFinding:
             return RateFinding(readable=True, enabled=True, exempt=True)
         bucket = own.settings or bucket
     if bucket.capacity < 1 or bucket.fill_rate <= 0:
-        return RateFinding(readable=False)  # nothing could ever be asked: such a limit is not in force
+        return RateFinding(readable=False)  # it would allow no request at all, so it is not in force
     return RateFinding(readable=True, enabled=True, bucket=bucket)
 
 
 async def _if_told(client: Client, endpoint: Endpoint[T]) -> T | None:
-    """The answer to what we can do without; None where the server tells it not, or not in a way that we know."""
+    """Asks an optional question. None if the server does not answer it, or in an unknown form."""
     try:
         return await client.ask(endpoint)
     except RequestProblem as problem:

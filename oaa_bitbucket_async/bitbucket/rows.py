@@ -1,8 +1,8 @@
-"""The rows of Bitbucket's answers, as far as a collector of access rights needs them.
+"""The rows of Bitbucket's answers, with the fields that the collector needs.
 
-Decoded straight from bytes and checked for type by msgspec; a key that a server does not send takes the
-default here. Which keys can be absent, and since when they exist: BITBUCKET.md sections 2, 4 and 5.
-Instances are frozen and invisible to the garbage collector: there are hundreds of thousands of them.
+msgspec decodes them straight from bytes and checks the types. A key that the server does not send takes its default.
+BITBUCKET.md sections 2, 4 and 5 say which keys can be absent, and since when they exist.
+Instances are frozen, and the garbage collector does not track them: there are hundreds of thousands.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from typing import Annotated, Generic, Protocol, TypeVar
 import msgspec
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**45)]
-"""Bitbucket's ids have 31 bits; what is far beyond that is no id, and would not fit where grants are packed."""
+"""Bitbucket's ids have 31 bits. A far larger number is not an id and would not fit into a packed grant."""
 Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-"""An integer that every JSON parser reads alike."""
+"""An integer that every JSON parser reads the same way."""
 Name = Annotated[str, msgspec.Meta(min_length=1)]
-"""What nothing can be without: a name, key, slug or permission."""
+"""A text that must not be empty: a name, key, slug or permission."""
 
 Segment = Annotated[str, msgspec.Meta(pattern=r"[^.]|\.\.\.|^$")]
-"""A key or slug, which becomes a part of a path; `.` and `..` would lead to another path."""
+"""A key or slug that becomes part of a path. `.` and `..` would lead to another path."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -41,7 +41,7 @@ class User(Row, frozen=True):
 
 
 class Group(Row, frozen=True):
-    """A group: its name is its identity, compared ignoring case, kept as reported."""
+    """A group. Its name identifies it: comparisons ignore case, and the spelling is kept."""
 
     name: Name
 
@@ -61,13 +61,13 @@ class GroupGrant(Row, frozen=True):
 
 
 class Permitted(Row, frozen=True):
-    """Whether everyone who is licensed holds a permission on a project (its default permission)."""
+    """Whether every licensed user has a permission on a project (its default permission)."""
 
     permitted: bool
 
 
 class Project(Row, frozen=True):
-    """A project. Personal ones have an owner and a key that begins with `~`, and never `public`."""
+    """A project. A personal project has an owner and a key that begins with `~`, but never `public`."""
 
     id: Id
     key: Annotated[Segment, msgspec.Meta(min_length=1)]
@@ -79,7 +79,7 @@ class Project(Row, frozen=True):
 
 
 class Origin(Row, frozen=True):
-    """What a fork was made from; only that it exists matters."""
+    """The origin of a fork. Only its existence matters."""
 
     id: Number | None = None
 
@@ -100,7 +100,7 @@ class Repository(Row, frozen=True):
 
 
 class ApplicationProperties(Row, frozen=True):
-    """What the server says of itself."""
+    """What the server says about itself."""
 
     version: str
     display_name: str = "Bitbucket"
@@ -121,7 +121,7 @@ class RateLimitSettings(Row, frozen=True):
 
 
 class UserRateLimit(Row, frozen=True):
-    """`admin/rate-limit/settings/users/{slug}`: what deviates for one user; `whitelisted` is exempt."""
+    """`admin/rate-limit/settings/users/{slug}`: the exception for one user; `whitelisted` means exempt."""
 
     whitelisted: bool = False
     settings: RateSettings | None = None
@@ -133,7 +133,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Decoder(Protocol[T_co]):
-    """From an answer's bytes to what is kept of it: msgspec's own decoders, or one that keeps less."""
+    """Turns the bytes of an answer into rows: one of msgspec's decoders, or one that keeps less."""
 
     def decode(self, body: bytes, /) -> T_co:
         """Raises msgspec.ValidationError and msgspec.DecodeError."""
@@ -141,9 +141,9 @@ class Decoder(Protocol[T_co]):
 
 
 def without_nulls(body: bytes) -> bytes:
-    """The same JSON less members that are null: some servers write that for what is absent (BITBUCKET.md section 11).
+    """The same JSON without members that are null: some servers send null for an absent key (BITBUCKET.md section 11).
 
-    A null in an array stays: it is no absence. Raises what msgspec raises, and RecursionError.
+    A null in an array stays. Raises what msgspec raises, and RecursionError.
     """
     return msgspec.json.encode(_less_nulls(msgspec.json.decode(body)))
 
@@ -157,7 +157,7 @@ def _less_nulls(value: object) -> object:
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, gc=False, rename="camel"):
-    """One page of a listing. `next_page_start` is what to ask for next; null or absent on the last page."""
+    """One page of a listing. `next_page_start` is where the next page starts; null or absent on the last one."""
 
     values: list[T]
     is_last_page: bool
@@ -180,7 +180,7 @@ class MappedDecoder(Generic[W, T]):
 
 
 class MappedPages(Generic[W, T]):
-    """Decodes a page and keeps of each row only what `keep` makes of it."""
+    """Decodes a page and keeps only what `keep` makes of each row."""
 
     def __init__(self, wire: Decoder[Page[W]], keep: Callable[[W], T]) -> None:
         self._wire = wire
@@ -193,7 +193,7 @@ class MappedPages(Generic[W, T]):
         return Page(values, page.is_last_page, page.next_page_start, page.limit, page.size, page.start)
 
 
-# What makes two rows of a listing the same row.
+# The keys that tell whether two rows of a listing are the same row.
 
 
 class _WithId(Protocol):
@@ -202,20 +202,20 @@ class _WithId(Protocol):
 
 
 def by_id(row: _WithId) -> int | str:
-    """Most things have an id."""
+    """The id, which most rows have."""
     return row.id
 
 
 def by_name(row: Group) -> str:
-    """A group is its name."""
+    """The name of a group."""
     return row.name
 
 
 def by_user(row: UserGrant) -> tuple[int, str]:
-    """Somebody's permission."""
+    """The user and the permission."""
     return row.user.id, row.permission
 
 
 def by_group(row: GroupGrant) -> tuple[str, str]:
-    """A group's permission."""
+    """The group and the permission."""
     return row.group.name, row.permission

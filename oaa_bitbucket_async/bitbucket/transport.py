@@ -1,4 +1,4 @@
-"""The one place that knows aiohttp: sends one GET, gives back the whole answer or a Fault.
+"""The only module that uses aiohttp. It sends one GET and returns the whole answer, or raises a Fault.
 
 It decides nothing: no retries, no redirects, no cookies. A cookie of a load balancer would pin the whole crawl
 to one node of a cluster; a followed redirect could carry the credential to another origin.
@@ -39,7 +39,7 @@ from oaa_bitbucket_async.unreached import Cause, unreached
 CONNECT_TIMEOUT = 30.0
 _log = logging.getLogger(__name__)
 _ABOUT_OUR_CERTIFICATE = re.compile(r"(?i)alert.*(certificate|unknown.ca|access.denied|handshake.failure)")
-"""How a server says in the handshake that it wants another client certificate than it got, or one at all."""
+"""How a server says in the handshake that a client certificate is missing or the wrong one."""
 _HINT = " (a server that wants a client certificate ends connections so: --client-cert)"
 _WRONG_ADDRESS = MappingProxyType(
     {
@@ -49,13 +49,13 @@ _WRONG_ADDRESS = MappingProxyType(
         "not help here.",
     }
 )
-"""What to do where something else than Bitbucket, or nothing, is at the address."""
+"""What to do if nothing, or something other than Bitbucket, is at the address."""
 _NO_CERTIFICATE = b"No required SSL certificate was sent"
-"""What nginx answers, with status 400, to who shows no certificate."""
+"""nginx answers this, with status 400, if no client certificate was sent."""
 
 
 class Transport(Protocol):
-    """Sends a GET for a path (context path and query included) and gives the answer. Raises Fault."""
+    """Sends a GET for a path (context path and query included) and returns the answer. Raises Fault."""
 
     async def get(self, path: str) -> Answer:
         """The whole answer, body included, within the request's timeout."""
@@ -63,7 +63,7 @@ class Transport(Protocol):
 
 
 class Proxy(NamedTuple):
-    """A proxy of the environment. `headers` carry its login: from the URL it would be sent as Latin-1."""
+    """A proxy from the environment. `headers` carry its login: aiohttp would send one in the URL as Latin-1."""
 
     url: URL
     headers: dict[str, str]
@@ -89,18 +89,18 @@ class HttpTransport:
         self._deadlines = deadlines
         self._signed = signed
         self._headers = CIMultiDict(headers) if headers else None
-        """What each request carries beside what the session sends."""
+        """The headers of each request, in addition to the session's."""
         self._redact = redact
         self._has_certificate = has_certificate
         self._answered = False
-        # aiohttp resolves the host as it stands in the URL, where the % before a scope id is written as %25
+        # aiohttp resolves the host as written in the URL, where the % before a scope id is %25
         self._scheme, self._authority = base.scheme, base.raw_authority.replace("%25", "%")
         self._origin_url = base.origin()
         self._proxy = proxy
         self._bodies = Bodies()
 
     async def get(self, path: str) -> Answer:
-        """See Transport. Raises ConfigurationError for what no waiting mends: a certificate, a proxy's login."""
+        """See Transport. Raises ConfigurationError if waiting does not help: a certificate, a proxy's login."""
         proxy = self._proxy
         task = self._deadlines.begin()
         try:
@@ -112,7 +112,7 @@ class HttpTransport:
                 proxy_headers=proxy.headers if proxy else None,
             )
             content = response.content
-            if content.is_eof():  # it came together with its headers, as most do: aiohttp has its connection back
+            if content.is_eof():  # the body came with the headers, as most do; the connection is free again
                 body = content.read_nowait()
                 if len(body) > bodies.LARGEST:
                     raise bodies.too_large(path)
@@ -153,11 +153,12 @@ class HttpTransport:
         return Answer(status, headers, body)
 
     def _not_connected(self, path: str, error: aiohttp.ClientConnectorError) -> Exception:
-        """What to raise where there is no connection: what no waiting mends is a setting, until there was an answer.
+        """What to raise if there is no connection: a wrong setting, or a Fault if waiting may help.
 
-        Nobody's view is asked for once Bitbucket has answered us, so there it is a Fault.
+        Once Bitbucket has answered, the address is right, so it is a Fault. So it is for requests without a login,
+        which are only sent after that.
 
-        Names the server by the connection: it may be the proxy that is meant.
+        The message names the host of the connection, because that may be the proxy.
         """
         inner = getattr(error, "certificate_error", None) or error.os_error
         words, cause = unreached(inner, self._redact)
@@ -172,7 +173,7 @@ class HttpTransport:
         return self._broken(path, FaultReason.CONNECT, f"no connection to {place}", inner)
 
     def _broken(self, path: str, reason: FaultReason, what: str, error: BaseException) -> Exception:
-        """What to raise for a connection that could not be made, or broke; a refused client certificate is final."""
+        """What to raise if a connection failed or broke. A refused client certificate is final."""
         words = unreached(error, self._redact).words
         if self._scheme != "https":
             return _fault(path, reason, f"{what}: {words}")
@@ -183,16 +184,16 @@ class HttpTransport:
         return _fault(path, reason, f"{what}: {words}{hint}")
 
     def _words(self, error: BaseException) -> str:
-        """An error's own words, on one line and without secrets, or its kind where it has none."""
+        """An error's own words, on one line and without secrets, or the name of its type if it has none."""
         return quote(str(error), self._redact) or type(error).__name__
 
     def _url(self, path: str) -> URL:
-        """Put together of parts that are known to be right, at half the price of having the whole taken apart."""
+        """Builds the URL from parts that are known to be valid, which takes half as long as parsing it."""
         path, _, query = path.partition("?")
         return URL.build(scheme=self._scheme, authority=self._authority, path=path, query_string=query, encoded=True)
 
     def _within_origin(self, path: str, headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-        """The headers with a `Location` of our own origin reduced to path and query; others stay as they are."""
+        """The headers, with a `Location` within our origin reduced to path and query; another stays as it is."""
         changed = CIMultiDict(headers)
         try:
             target = self._origin_url.join(URL(path, encoded=True)).join(URL(headers.get("Location", ""), encoded=True))
@@ -204,7 +205,7 @@ class HttpTransport:
 
 
 class _Told:
-    """A transport that tells the debug log of each request: its path, the status or what came instead, and its time."""
+    """Writes each request to the debug log: its path, the status or the failure, and its time."""
 
     def __init__(self, transport: Transport, who: str) -> None:
         self._transport = transport
@@ -232,12 +233,12 @@ class _Told:
 async def connect(
     base_url: str, login: Login | None, tls: Tls, request_timeout: float, redact: Redact | None = None
 ) -> AsyncIterator[Transport]:
-    """A transport to `base_url` that signs every request; closed at the end. Without a login it is anybody's: no
-    `Authorization`, no client certificate, and connections of its own, since either can sign in a whole connection.
+    """A transport to `base_url` that signs every request; closed at the end. Without a login it is anonymous: no
+    `Authorization`, no client certificate, and its own connections, since either can sign in a whole connection.
 
-    `request_timeout` is in seconds, for the whole of a request. `redact` takes secrets out of what errors quote, the
-    login's own if it is None. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Raises ConfigurationError if a
-    certificate file or proxy can't be used.
+    `request_timeout` is in seconds, for a whole request. `redact` removes secrets from quoted errors; None removes the
+    login's own. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Raises ConfigurationError if a certificate file
+    or proxy can't be used.
     """
     base = URL(base_url, encoded=True)
     proxy = _proxy(base)
@@ -246,7 +247,7 @@ async def connect(
     headers = {
         **({} if login is None else {"Authorization": _authorization(login)}),
         **_host_header(base),
-        **(proxy.headers if proxy and base.scheme == "http" else {}),  # for https they go with CONNECT alone
+        **(proxy.headers if proxy and base.scheme == "http" else {}),  # for https only CONNECT carries them
     }
     connector = aiohttp.TCPConnector(
         limit=0,  # the gate is the only limit: a wait for a connection would count as latency
@@ -260,7 +261,7 @@ async def connect(
             "Accept": "application/json",
             "Accept-Encoding": bodies.ENCODINGS,
             "User-Agent": f"oaa-bitbucket-async/{__version__}",
-            **({} if proxy else headers),  # aiohttp shows a proxy what the session sends
+            **({} if proxy else headers),  # aiohttp also sends the session's headers to a proxy
         },
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT, request_timeout)),
         auto_decompress=False,
@@ -287,7 +288,7 @@ async def connect(
 
 
 def ssl_context(tls: Tls) -> ssl.SSLContext:
-    """How the server's certificate is verified and ours is shown. Raises ConfigurationError."""
+    """The TLS settings: verifies the server's certificate and sends ours. Raises ConfigurationError."""
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
     except (OSError, ssl.SSLError) as error:

@@ -1,7 +1,7 @@
-"""Asks for the audit log: one window of it, newest row first, and what it leaves out.
+"""Reads one window of the audit log, newest row first, and the settings that say what the log leaves out.
 
-Each request goes through the client, with its gate, its attempts and its check of the login. A next page is asked for
-by the cursor in our own words: the link that an answer gives is never followed. AUDIT.md section 1.
+Each request goes through the client, with its gate, its attempts and its check of the login. We build the URL of the
+next page from the cursor, and never follow a link from an answer. AUDIT.md section 1.
 """
 
 from collections import Counter
@@ -22,13 +22,13 @@ from oaa_bitbucket_async.settings import OWN_ROW_WAITS
 from oaa_bitbucket_async.text import quote as for_people
 
 ROWS = 1000
-"""Rows that are asked for at a time."""
+"""The number of rows to ask for at a time."""
 MOST_PAGES = 1000
-"""Pages of a window that are read: a million rows."""
+"""The most pages of a window: a million rows."""
 BEFORE = 30 * 60 * 1000
-"""Milliseconds before now that are read where no earlier reading tells where to begin."""
+"""Without an earlier reading, the window begins this many milliseconds before now."""
 KIND = "audit-log"
-"""By which these questions are counted and paced."""
+"""The kind under which these questions are counted and paced."""
 _REACHES = (365, 90, 30, 7, 1)
 _ROOT = "/rest/auditing/1.0"
 _PAGES = LogPages()
@@ -71,7 +71,7 @@ def _everything(_: AuditEvent) -> bool:
 class AuditLog:
     """The audit log of one instance. `me` is the id of our own user, None if it is not known.
 
-    `own_row_waits` are the seconds before each look for the row of our own search.
+    `own_row_waits` are the seconds to wait before each look for the row of our own search.
     """
 
     def __init__(
@@ -91,13 +91,13 @@ class AuditLog:
         keep: Keep = _everything,
         most_pages: int = MOST_PAGES,
     ) -> Reading | Unreadable:
-        """The rows from `since` on (milliseconds by the server's clock; None: the last half hour).
+        """Reads the rows from `since` on (milliseconds by the server's clock; None: the last half hour).
 
-        Before that a search is made and its own row is waited for: once it is there, so is what the same node had to
-        write before it. `now` tells our time in seconds since 1970, `sleep` waits for so many seconds. Of rows that
-        `keep` does not take only the number is kept.
+        It makes a search first and waits for the row of that search. Once it is there, the same node has also written
+        all its earlier rows. `now` is our time in seconds since 1970, `sleep` waits for a number of seconds. Rows that
+        `keep` rejects are only counted.
 
-        Raises CredentialError if the login is lost, and what ends a run (outages, a stop).
+        Raises CredentialError if the login is lost, and the errors that end a run (outages, a stop).
         """
         try:
             before = await self._first_look(ROWS)
@@ -125,9 +125,9 @@ class AuditLog:
     async def since(
         self, time: int, *, keep: Keep = _everything, most_pages: int = MOST_PAGES
     ) -> list[AuditEvent] | Unreadable:
-        """The rows from `time` on, as they are now, newest first; nothing is waited for. Raises as `read` does.
+        """The rows from `time` on as they are now, newest first, without waiting. Raises as `read` does.
 
-        For a change that was found while units were asked: its row may be younger than the reading that came before.
+        For a change that the crawl found: its row may be newer than the reading before the crawl.
         """
         try:
             return (await self._window(time, keep, most_pages)).events
@@ -135,7 +135,7 @@ class AuditLog:
             return _unreadable(problem)
 
     async def reach(self, now: float) -> int | Unreadable:
-        """How many days back there are rows at least: 365, 90, 30, 7, 1 or 0. `now` in seconds since 1970."""
+        """How many days the rows go back at least: 365, 90, 30, 7, 1 or 0. `now` is in seconds since 1970."""
         try:
             for days in _REACHES:
                 if (await self._page(None, None, 1, until=round((now - days * 86_400) * 1000))).events:
@@ -145,7 +145,7 @@ class AuditLog:
         return 0
 
     async def probe(self) -> Unreadable | None:
-        """Whether the log can be read, by one row of it; None: it can. Raises as `read` does."""
+        """Tries to read one row. None if the log can be read. Raises as `read` does."""
         try:
             await self._first_look(1)
         except RequestProblem as problem:
@@ -153,7 +153,7 @@ class AuditLog:
         return None
 
     async def settings(self) -> LogSettings:
-        """What the log leaves out, as far as that is told. Raises as `read` does."""
+        """What the log leaves out, as far as the server tells. Raises as `read` does."""
         coverage: tuple[tuple[str, str], ...] | None = None
         told = await self._if_told(_COVERAGE, _coverage)
         if isinstance(told, _Coverage) and told.level_by_area is not None:
@@ -172,7 +172,7 @@ class AuditLog:
         return None if isinstance(told, RequestProblem) else for_people(_in_words(told)) or None
 
     async def usage(self) -> float | None:
-        """The share of the room for rows that is used, from 0 to 1; None if the server does not tell."""
+        """How full the log is, from 0 to 1; None if the server does not tell."""
         told = await self._if_told(_USAGE, _anything)
         number = None if isinstance(told, RequestProblem) else _number(told)
         return number if number is not None and 0 <= number <= 1 else None
@@ -180,7 +180,7 @@ class AuditLog:
     # --- one window -----------------------------------------------------------------------------------------
 
     async def _first_look(self, limit: int) -> list[AuditEvent]:
-        """The newest rows. That the right is lacking may come back as if nobody were signed in: the login tells."""
+        """The newest rows. A missing right can look like a lost login, so a proof of the login decides."""
         try:
             return (await self._page(None, None, limit)).events
         except CredentialError as error:
@@ -188,9 +188,9 @@ class AuditLog:
             raise Denied(f"{self._root}/events", error.message) from None
 
     async def _own_row(self, before: list[AuditEvent], sleep: Sleep) -> AuditEvent | None:
-        """The row that our first look left: a search that was not there before, by us as far as can be told.
+        """The row of our first look: a new search that is ours, as far as we can tell.
 
-        Nodes' clocks differ, so that it need not be the newest.
+        The clocks of nodes differ, so it may not be the newest row.
         """
         for seconds in self._own_row_waits:
             await sleep(seconds)
@@ -263,18 +263,18 @@ def _unreadable(problem: RequestProblem) -> Unreadable:
 
 
 def _instant(milliseconds: int) -> str:
-    """As the log wants it: UTC, with milliseconds and a Z."""
+    """A time in the log's format: UTC, with milliseconds and a Z."""
     moment = datetime.fromtimestamp(max(milliseconds, 0) // 1000, UTC)
     return quote(f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z", safe="")
 
 
 def _word(name: str) -> str:
-    """The name of an area or a level, in whichever form a version of the server writes it."""
+    """The name of an area or a level in one form, whatever the server's version writes."""
     return name.strip().lower().replace("_", "-").replace(" ", "-")
 
 
 def _in_words(told: object) -> str:
-    """What stands in an answer whose form is not known: its values, with their names if there are several."""
+    """The text of an answer in an unknown form: its values, with their names if there are several."""
     if isinstance(told, dict):
         return ", ".join(
             f"{_in_words(value)} {key}" if len(told) > 1 else _in_words(value) for key, value in told.items()
@@ -283,7 +283,7 @@ def _in_words(told: object) -> str:
 
 
 def _number(told: object) -> float | None:
-    """The first number in an answer whose form is not known."""
+    """The first number in an answer in an unknown form."""
     if isinstance(told, dict):
         return next((number for value in told.values() if (number := _number(value)) is not None), None)
     return float(told) if isinstance(told, int | float) and not isinstance(told, bool) else None

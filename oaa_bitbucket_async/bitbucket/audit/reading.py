@@ -9,10 +9,10 @@ from oaa_bitbucket_async.bitbucket.audit.rows import AuditEvent
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the log leaves out. None: it could not be read, so it is not known.
+    """What the log leaves out. None: unknown, because it could not be read.
 
     Areas and levels are in lower case with `-` between words, as in `user-management` and `base`. Denied actions are
-    texts in the site's language.
+    texts in the instance's language.
     """
 
     coverage: tuple[tuple[str, str], ...] | None = ()
@@ -25,11 +25,11 @@ class Reading:
     """The log's rows of one window."""
 
     events: list[AuditEvent]
-    """Newest first, as far as `keep` kept them."""
+    """The rows that `keep` accepted, newest first."""
     oldest: int | None
     """The time of the oldest row that was read, kept or not; None if there was none."""
     newest: int | None
-    """The same of the newest."""
+    """The same for the newest row."""
     rows: int
     """How many rows were read."""
     complete: bool
@@ -37,8 +37,8 @@ class Reading:
     own: AuditEvent | None
     """The row that this reading's first search left in the log; None if it did not show up in time."""
     read_at: float
-    """Seconds since 1970 by our clock, when the first search had been answered. The own row has about that time, and
-    not a later one, by the server's clock."""
+    """When the first search was answered, in seconds since 1970 by our clock. By the server's clock, the own row has
+    about that time and not a later one."""
     settings: LogSettings
     pages: int = 0
     bytes: int = 0
@@ -66,7 +66,7 @@ class Unreadable:
 
     @property
     def lasting(self) -> bool:
-        """Whether this stays so for this instance and login, and is not a failure that can pass."""
+        """Whether the reason is permanent for this instance and login, and not a temporary failure."""
         return self.why is not Why.FAULT
 
     @property

@@ -1,6 +1,6 @@
 """Rows of the audit log without their texts: a time, a key and numeric ids.
 
-The log's rows have names, IP addresses and public keys. They are gone once an answer has been decoded.
+The log's rows contain names, IP addresses and public keys. The decoder drops them.
 """
 
 import re
@@ -15,27 +15,27 @@ from oaa_bitbucket_async.bitbucket.rows import Row
 SEARCHED = "atlassian.audit.event.action.audit.search"
 """The key of the row that each reading of the log writes."""
 LOG_CHANGED = "atlassian.audit.event.action.audit.config.updated"
-"""The key of a change of the log's own settings: coverage, deny list, retention."""
+"""The key of a change to the log's own settings: coverage, deny list, retention."""
 PLUGIN_ENABLED = "bitbucket.service.plugin.audit.action.pluginenabled"
 """The key of about 150 rows that a node writes when it starts."""
 MOST_ROWS = 10_000
-"""Rows of an answer: ten times what is asked for."""
+"""The most rows of an answer: ten times what we ask for."""
 _LONGEST_CURSOR = 200
 _WRITER = "com.atlassian.audit."
-"""How the names of the plugins begin that write the log."""
+"""The names of the plugins that write the log begin with this."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _HIGHEST = 2**45
-"""As `rows.Id`: what is beyond is no id."""
+"""A larger number is not an id, as in `rows.Id`."""
 _zone_name = re.compile(r"\[[^]]*\]$")
 
 
 class AuditEvent(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
-    """What is kept of a row. `time` is in milliseconds since 1970, by the clock of the node that wrote it.
+    """The kept part of a row. `time` is in milliseconds since 1970, by the clock of the node that wrote it.
 
-    The ids are those of the objects that the row names, without repetition and in order. An id of 0 stands for what is
-    not there yet, so it is none. A row that names no project, repository or user has its author's among `users`: what
-    somebody did to nothing else concerns himself (a key, a token, a search in the log).
+    The ids are those of the objects that the row names, sorted and without duplicates. An id of 0 stands for an object
+    that does not exist yet and is left out. If a row names no project, repository or user, `users` has its author: the
+    action then concerns the author (a key, a token, a search in the log).
     """
 
     time: int
@@ -70,7 +70,7 @@ class _Object(Row, frozen=True):
 
 
 class _Instant(Row, frozen=True):
-    """The form of the log's files."""
+    """A time as the log's files have it."""
 
     epoch_second: int
     nano: int = 0
@@ -84,7 +84,7 @@ class _Event(Row, frozen=True):
 
 
 class _Cursor(Row, frozen=True):
-    """A form in which Atlassian's documents show the cursor."""
+    """A form of the cursor in Atlassian's documents."""
 
     cursor: str
 
@@ -100,13 +100,13 @@ class _Answer(Row, frozen=True):
 
 
 class LogPages:
-    """Decodes answers; what it raises is what msgspec raises."""
+    """Decodes answers. Raises what msgspec raises."""
 
     def __init__(self) -> None:
         self._wire = msgspec.json.Decoder(_Answer)
 
     def decode(self, body: bytes, /) -> LogPage:
-        """Raises msgspec.ValidationError also for a page that leads nowhere, is too long or has a row without time."""
+        """Raises msgspec.ValidationError also if a page has no way on, too many rows, or a row without a time."""
         answer = self._wire.decode(body)
         if len(answer.entities) > MOST_ROWS:
             raise msgspec.ValidationError(f"{len(answer.entities):,} rows are more than were asked for")
@@ -142,7 +142,7 @@ def _reduced(event: _Event) -> AuditEvent:
 
 
 def _ids(given: str | int | None) -> list[int]:
-    """Itself, if it is an id: above 0 (not there yet), and so not that of nobody (-2) or of the system (-1)."""
+    """The id, if it is one. Not an id: 0 (does not exist yet), -1 (the system) and -2 (nobody)."""
     text = str(given)
     if text.isascii() and text.isdecimal() and len(text) < 16 and 0 < int(text) <= _HIGHEST:
         return [int(text)]
@@ -150,7 +150,7 @@ def _ids(given: str | int | None) -> list[int]:
 
 
 def _milliseconds(stamp: str | int | _Instant) -> int:
-    """Since 1970. Raises msgspec.ValidationError for a text that is no point in time."""
+    """Milliseconds since 1970. Raises msgspec.ValidationError for a text that is not a point in time."""
     if isinstance(stamp, int):
         return stamp
     if isinstance(stamp, _Instant):
@@ -158,5 +158,5 @@ def _milliseconds(stamp: str | int | _Instant) -> int:
     try:
         moment = datetime.fromisoformat(_zone_name.sub("", stamp))
         return (moment - _EPOCH) // _MILLISECOND
-    except (ValueError, TypeError, OverflowError):  # TypeError: without an offset it is no point in time
+    except (ValueError, TypeError, OverflowError):  # TypeError: without an offset it is not a point in time
         raise msgspec.ValidationError("a row's timestamp is no point in time") from None

@@ -121,7 +121,7 @@ class KindTrouble:
         return self._judge(kind, streak)
 
     def server_lives(self) -> None:
-        """A probe was answered at once. If one kind alone had failed, or if it fails again, the server is not the cause."""
+        """A probe was answered at once. A kind that failed alone, or that fails again, is then the cause itself."""
         for kind, streak in self._streaks.items():
             if not streak.lives and self._failing != {kind}:
                 streak.faults = 0
