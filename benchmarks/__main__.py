@@ -60,7 +60,7 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 
 async def ask(names: Sequence[str], plan: Plan, keep: Callable[[str, Answer], None]) -> None:
-    """Gives each answer to `keep` as soon as it is there; what disturbs nobody is asked beside the others."""
+    """Gives each answer to `keep` as soon as it is there. Questions that disturb no others run at the same time."""
 
     async def one(name: str) -> None:
         keep(name, await _timed(name, plan))
@@ -89,7 +89,7 @@ async def _timed(name: str, plan: Plan) -> Answer:
 
 
 def without_goals(answer: Answer) -> Answer:
-    """Goals are for full sizes: a small crawl is over before it has paid for what was found out on the way."""
+    """Goals are for full sizes: a small crawl ends before `auto` gains from what it has learned."""
     figures = [msgspec.structs.replace(figure, goal=None) for figure in answer.figures]
     return msgspec.structs.replace(answer, figures=figures)
 

@@ -91,7 +91,7 @@ class ServerStats(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What came of a Job: phases start, preflight, crawl, build and, with a Veza, upload.
+    """The result of a Job: the phases start, preflight, crawl, build and, with a Veza, upload.
 
     `server` covers the crawl, `server_all` all of it.
     """
@@ -141,7 +141,7 @@ class _Clocks:
 def peak_mb() -> float:
     """The most memory that this process has had, in MB; 0.0 where the system does not tell.
 
-    Linux's own high-water mark comes first: `ru_maxrss` begins there with that of the process that started this one.
+    Linux's own high-water mark comes first, because `ru_maxrss` starts there with the value of the parent process.
     """
     status = Path("/proc/self/status")
     if status.exists():

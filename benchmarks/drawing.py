@@ -260,7 +260,7 @@ def _reach(panel: Panel, field: "Axes", floor: float, furthest: float, share: fl
 
 
 def _owner(name: str) -> int:
-    """The colour of a bar by whose it is: the collector's, a bare loop's, or that of what people write first."""
+    """The colour of a bar: for the collector, a bare loop, or a simple script."""
     return 1 if name.startswith("requests") else 5 if name.startswith("bare") else 0
 
 

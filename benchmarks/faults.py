@@ -70,7 +70,7 @@ def record(repositories: int, share: float | None, report: Report, clean: Report
 
 
 def figures(record: Failing) -> list[Figure]:
-    """The price of failures, in time and in requests; of an overloaded server, also the share that was in vain."""
+    """The cost of failures in time and requests. For an overloaded server, also the share of refused requests."""
     if record.share is None:
         what = f"a server that refuses more than {REFUSES_AT} requests at one time"
     else:

@@ -23,7 +23,7 @@ from benchmarks.slots import Slots, ratio
 EVERY = 0.03
 """Seconds between two requests of the neighbour."""
 PATIENCE = 20
-"""Requests that the neighbour leaves unanswered before it waits: else it would overload a slow server on its own."""
+"""The most requests that the neighbour has in flight. Without this limit it would overload a slow server."""
 GOAL = 1.2
 GOAL_TIME = 1.1
 FIXED = (64, 256)
@@ -159,7 +159,7 @@ def _over_time(felt: list[tuple[float, float]], seconds: float) -> list[tuple[fl
 
 
 def figures_of(server: Slots, runs: dict[int | None, list[Neighbour]]) -> list[Figure]:
-    """What `auto` does to the neighbour and what it takes for that; the fixed numbers beside it."""
+    """How much `auto` slows the neighbour down, and how long its crawl takes, compared with the fixed numbers."""
     auto = runs[None]
     setting = f"{server.name()}, {auto[0].requests:,} requests, auto"
     fixed = {number: each[0] for number, each in runs.items() if number is not None}

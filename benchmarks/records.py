@@ -42,7 +42,7 @@ class LimitWay(msgspec.Struct, frozen=True):
 
 
 class RequestCost(msgspec.Struct, frozen=True):
-    """What one client needs for a request: microseconds of processor, and the requests a second that came to."""
+    """The cost of a request for one client: microseconds of processor time, and the requests a second it reached."""
 
     name: str
     cpu: float
@@ -50,7 +50,7 @@ class RequestCost(msgspec.Struct, frozen=True):
 
 
 class Neighbour(msgspec.Struct, frozen=True):
-    """What another client felt of one crawl. Latencies are in milliseconds, over the whole crawl.
+    """How one crawl slowed another client down. Latencies are in milliseconds, over the whole crawl.
 
     `slots`, `milliseconds`, `service` ('fixed' or 'lognormal') and `degradation` (0: none) describe the server.
     `concurrency` None: `auto`. `time`: that of the crawl by the least time.
@@ -108,7 +108,7 @@ class Failing(msgspec.Struct, frozen=True):
 
 
 class Week(msgspec.Struct, frozen=True):
-    """What a simulated week came to under one schedule, on an instance of which a part changes every day.
+    """The results of a simulated week under one schedule, on an instance where a part changes every day.
 
     The question `week` gives one for each combination that it tried, in `Answer.weeks`. The plot needs, for one size of
     the instance, the nightly full runs and the hourly runs of each `max_age`, for the same shares of changes.
@@ -141,7 +141,7 @@ class Week(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one question came to: its figures, and the records that its plot is made of."""
+    """The answer to one question: its figures, and the records for its plot."""
 
     figures: list[Figure]
     curves: list[Curve] = []

@@ -45,7 +45,7 @@ async def killed(server: Server, state: Path, after: int) -> int:
 
 
 def figure(repositories: int, runs: list[tuple[int, Report]], whole: Report) -> Figure:
-    """Requests of the runs that were killed, each with the one after it; preflight is asked by all and is no loss."""
+    """Requests of each killed run and the run after it. Preflight is not a loss, since every run needs it."""
     preflight = whole.server_all.requests - whole.server.requests
     again = [first - preflight + second.requests - whole.requests for first, second in runs]
     seconds = middle([second.phases["crawl"].wall for _, second in runs])

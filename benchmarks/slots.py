@@ -66,7 +66,7 @@ def least_seconds(work: float, slots: int, schedule: Sequence[tuple[float, int]]
 
 
 def ratio(report: Report, server: Slots) -> float:
-    """Time of the crawl by the least time, which knows no overload: what that costs is the caller's doing."""
+    """Time of the crawl divided by the least time. The least time assumes no overload."""
     stats = report.server
     work = stats.busy_seconds * stats.undisturbed_seconds / stats.drawn_seconds
     schedule = server.later(report.phases["preflight"].wall).schedule

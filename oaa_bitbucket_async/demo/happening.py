@@ -1,4 +1,4 @@
-"""What a change of an estate tells to those who listen, such as the audit log of an embedded Bitbucket."""
+"""A change of an estate as listeners receive it, such as the audit log of an embedded Bitbucket."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Told(NamedTuple):
 
 
 class Replaced(NamedTuple):
-    """A value that another one took the place of."""
+    """A value that was replaced by another."""
 
     about: str
     old: str | None

@@ -1,7 +1,7 @@
 """What exists on an embedded Bitbucket: users, groups, projects, repositories and the grants on them.
 
 Plain, mutable dataclasses: an Estate can be built by hand, and changed while the server runs. `demo.changes` has what
-people do to one, and tells its listeners. Whoever changes a field calls `Estate.changed()` after it; nobody is told.
+people do to one, and tells its listeners. Call `Estate.changed()` after you change a field; this tells no listener.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Words of which a synthetic estate is made."""
+"""The words for the names in a synthetic estate."""
 
 # ruff: noqa: SIM905  # a list of words reads best as words
 

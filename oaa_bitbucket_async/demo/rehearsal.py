@@ -1,6 +1,6 @@
-"""Bad nights by name: what can go wrong around a run, for an administrator to see before the first real one.
+"""Bad nights by name: problems of a run that an administrator can try before the first real run.
 
-Each is one or a few faults of the embedded servers, with what a run comes to. Several can be had together.
+Each is one or a few faults of the embedded servers, with the result of a run. Several can be combined.
 """
 
 import re
@@ -27,7 +27,7 @@ _AFTER = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadNight:
-    """What goes wrong, and what a run comes to (`end` begins with its exit code)."""
+    """What goes wrong, and how a run ends (`end` begins with its exit code)."""
 
     what: str
     end: str

@@ -46,7 +46,7 @@ class Holdings:
         self._laid_out: tuple[_Part, dict[int, dict[str, list[str]]]] = (_Part(), {})
 
     def add(self, key: str, codes: Iterable[int]) -> None:
-        """What is held on the resource with this key; each once."""
+        """Take in the grants on the resource with this key; each once."""
         number = len(self._keys)
         self._keys.append(key)
         put, shift, groups = self._put, self._shift, self._groups

@@ -53,8 +53,8 @@ def define_permissions(app: CustomApplication, met: Iterable[str], notes: Notes)
 
     An unknown one that begins with `PROJECT_` reaches the repositories below, as all project permissions do.
 
-    Gives the name in the payload for every name met. They differ only where an unknown name equals another but for
-    its case, which Veza does not tell apart, or is empty.
+    Gives the name in the payload for every name met. The two differ only if an unknown name is empty, or equals
+    another name except for its case, because Veza ignores case.
     """
     for name, meaning in PERMISSIONS.items():
         app.add_custom_permission(name, list(meaning.canonical), apply_to_sub_resources=meaning.reaches_below)

@@ -148,7 +148,7 @@ class PairedList(Generic[_E]):
         of.advance()
 
     def settle(self) -> None:
-        """Both sides have been read: what still waits has no counterpart, unless everything was gathered."""
+        """Both sides have been read. Entries that still wait have no counterpart, unless everything was gathered."""
         old, new = self._waiting
         for key, found in old.items():
             self._together(OLD, *self._alone(found), new.pop(key, None))

@@ -12,7 +12,7 @@ from oaa_bitbucket_async.oaa.upload import look_up
 from oaa_bitbucket_async.settings import Veza
 
 USES_HOLD = 6 * 3600.0
-"""Seconds for which an upload stands though users have signed in and keys have been used since."""
+"""Seconds for which an upload stays valid although users have signed in and keys have been used since."""
 _USES = re.compile(rb'"last_(?:login|used)_at":(?:"[^"]*"|null)')
 
 

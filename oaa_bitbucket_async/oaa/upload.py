@@ -41,12 +41,12 @@ _T = TypeVar("_T")
 TEMPLATE = "application"
 _MOST_KINDS = 50
 _LONGEST_WARNING = 1000
-"""Characters of a warning that are looked at: its kind stands at its beginning."""
+"""How many characters of a warning are read: its kind is at the beginning."""
 _LONGEST_STATUS = 100
 _MOST_DEBUGGED = 100
 """Warnings that the debug log repeats as they came."""
 _TRIES_OF_A_CHECK = 4
-"""Somebody may be waiting for it, and nothing is lost if it fails."""
+"""Only a few: somebody may be waiting for the check, and nothing is lost if it fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
