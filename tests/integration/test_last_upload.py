@@ -15,6 +15,7 @@ from oaa_bitbucket_async.demo.model import Estate, ModelGrant
 from oaa_bitbucket_async.errors import RemovalError
 from oaa_bitbucket_async.oaa.saved import compare_files
 from oaa_bitbucket_async.settings import Output, State
+from tests.examples import first
 from tests.integration.conftest import SMALL, Benches, Typed
 from tests.integration.harness import Bench, typed_as_printed
 from tests.integration.keyed import EVERYTHING, keyed
@@ -300,7 +301,7 @@ def test_what_could_not_be_collected_counts_as_removed(bench: Benches) -> None:
 # --- a last payload that can't be read --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\x1f\x8b\x08 damaged"])
+@pytest.mark.parametrize("content", first(b"\x1f\x8b\x08 damaged", of=[b"", b"{}", b"\x1f\x8b\x08 damaged"]))
 def test_a_damaged_last_payload_is_a_warning_and_is_replaced(bench: Benches, typed: Typed, content: bytes) -> None:
     made = bench()
     assert made.run().code == 0

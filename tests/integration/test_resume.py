@@ -299,7 +299,15 @@ def test_after_exit_3_only_what_was_missing_is_asked(bench: Benches) -> None:
     assert not journals(made)
 
 
-@pytest.mark.parametrize(("path", "first"), [("admin/users", 2), ("admin/groups", 1), ("/projects", 0), ("/repos", 2)])
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        ("admin/users", 2),
+        ("/repos", 2),
+        pytest.param("admin/groups", 1, marks=pytest.mark.thorough),
+        pytest.param("/projects", 0, marks=pytest.mark.thorough),
+    ],
+)
 def test_after_exit_3_a_listing_that_was_missing_is_asked(bench: Benches, path: str, first: int) -> None:
     """`first` pages of it are in the journal, and don't count."""
     made = bench(RiggedOptions(page_cap=7))

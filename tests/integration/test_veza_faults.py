@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import stat
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -121,8 +122,14 @@ def test_an_odd_answer_to_the_push_is_no_upload(bench: Benches, truth: Ran, answ
     assert push(made, file) == truth.raw
 
 
-@pytest.mark.parametrize("call", ["provider", "data-source"])
-@pytest.mark.parametrize("name", ["refused", "unavailable"])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    first(
+        ("refused", "provider"),
+        ("unavailable", "data-source"),
+        of=product(("refused", "unavailable"), ("provider", "data-source")),
+    ),
+)
 def test_provider_and_data_source_that_fail_are_no_different(
     bench: Benches, truth: Ran, name: FaultName, call: Call
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
+from tests.examples import first
 from tests.pacing.scenarios import SCENARIOS, USUAL, always
 from tests.pacing.simulation import EventClock, Result, Server, crawl
 
@@ -31,7 +32,14 @@ def crawled(name: str, seed: int = 1) -> Result:
     return BY_NAME[name].run(seed)
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize(
+    "name",
+    first(
+        *("8 slots, degrading", "40 slots, degrading", "40 slots that share", "40, then 15, then 40 slots"),
+        *("twice as slow from 20 s on", "two kinds, shifting", "heavy tails"),
+        of=BY_NAME,
+    ),
+)
 def test_time_by_the_least_possible_time(name: str) -> None:
     assert crawled(name).times <= BY_NAME[name].times
 
