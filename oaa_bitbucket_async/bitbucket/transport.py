@@ -321,7 +321,7 @@ def _authorization(login: Login) -> str:
 
 
 def _host_header(base: URL) -> dict[str, str]:
-    """A scope id of an IPv6 address is this machine's affair, and no part of `Host` (RFC 6874 section 3)."""
+    """The `Host` header without the scope id of an IPv6 address, which is local (RFC 6874 section 3)."""
     host, scope, _ = (base.host or "").partition("%")
     return {"Host": f"[{host}]" + (f":{base.explicit_port}" if base.explicit_port else "")} if scope else {}
 

@@ -110,7 +110,7 @@ class Rate:
     def server(self, capacity: float, fill_rate: float, now: float, sent: int) -> None:
         """Adds the server's own bucket, `sent` requests after it was full, to the user's limit.
 
-        A second's fill is held back where the capacity allows: servers may refill in whole seconds.
+        Holds back the fill of one second if the capacity allows: servers may refill in whole seconds.
         """
         reserve = min(capacity / 4, fill_rate + _RESERVE)
         capacity = max(1.0, capacity - reserve)
@@ -122,7 +122,7 @@ class Rate:
         self.bucket = self._before = Bucket(capacity, fill_rate, now, max(0.0, capacity - sent))
 
     def remaining(self, tokens: float, now: float) -> None:
-        """The server says how many tokens are left: ours are not more."""
+        """The server says how many tokens are left. We use no more than that."""
         if self.bucket is not None:
             self.bucket.drain(tokens, now)
 
