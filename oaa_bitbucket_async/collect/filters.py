@@ -1,6 +1,6 @@
 """Whether `--project` and `--exclude-project` mean anything here: a filter that matches nothing is a mistake.
 
-Found out before anything else is asked: a part that is empty by a slip of the pen would replace what Veza knows
+Checked before anything else is asked: an empty part, caused by a typing error, would replace what Veza knows
 (DESIGN.md section 4, rule 9). A run without a filter asks nothing for this.
 """
 
@@ -118,7 +118,7 @@ class Filters:
         return warnings
 
     def _of_chosen(self, earlier: Earlier | None) -> Iterator[tuple[str, str, bool]]:
-        """Flag, pattern that matches nothing, and whether the last upload had it while others match."""
+        """The flag, the pattern that matches nothing, and whether the last upload had it while others match."""
         for pattern in self._chosen:
             had = earlier is not None and (
                 _has(earlier.scope.projects, pattern) or any(matches(key, pattern) for key in earlier.project_keys)

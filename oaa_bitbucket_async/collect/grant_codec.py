@@ -1,7 +1,7 @@
 """A grant as one integer: who holds it, and which permission it is.
 
-Grants are the bulk of what is collected; whatever is asked of all of them is asked of their numbers, and unpacked once
-for each holder or each permission.
+Grants are most of the data. Code that looks at all of them works on the integers, and unpacks once for each holder or
+each permission.
 """
 
 from collections import defaultdict
@@ -69,7 +69,7 @@ class GrantCodec:
         return code >> _PERMISSION_BITS
 
     def by_permission(self, codes: Iterable[int]) -> list[tuple[str, list[int]]]:
-        """Grants parted by permission, these sorted by name; within one, in the order given."""
+        """Grants grouped by permission. Permissions are sorted by name; grants of one keep their order."""
         parted: defaultdict[int, list[int]] = defaultdict(list)
         for code in codes:
             parted[code & (_MAX_PERMISSIONS - 1)].append(code)

@@ -1,4 +1,4 @@
-"""How rows enter the snapshot: the same way for an answer just come and for one taken from the journal.
+"""How rows enter the snapshot: the same way for a new answer and for one from the journal.
 
 Each function takes the key of the unit that was answered, its rows, and when they were read (epoch seconds).
 """
@@ -34,7 +34,7 @@ def global_grants(snapshot: Snapshot, _key: str, answer: Grants, read_at: float)
 
 
 def effective(snapshot: Snapshot, key: str, answer: Sequence[rows.User], read_at: float) -> None:
-    """Who holds the global permission `key`, whichever way."""
+    """Who holds the global permission `key`, directly or in another way."""
     snapshot.add_global_grants([rows.UserGrant(user=row, permission=key) for row in answer], read_at)
 
 

@@ -58,19 +58,19 @@ class UnitKind(Kind[RowT]):
     """Puts rows of the unit with this key, read at this time (epoch seconds), into the snapshot. None: `--include`
     added them, and they are kept with their subject."""
     unreadable: RowT | None = None
-    """Stands for a row of a form that is not known: what its subject has can't be told then."""
+    """Replaces a row whose form is unknown. What its subject has is then unknown too."""
     grants: bool = False
     """Whether each row is somebody's grant."""
     helps: bool = False
-    """Asked only where the answer to another kind leaves something open; where it is not visible, one property is
+    """Asked only if the answers to another kind are not enough. If the login may not see it, one property is
     absent."""
     weight: Weight = field(init=False)
     """Those about a project lead to more, those about groups, repositories and users are many."""
     parts: tuple[str, ...] = ()
-    """Its unit is asked once for each of these; they stand in its key, alone or behind `ID/`."""
+    """The kind is asked once for each of these parts. A part is in the unit's key, alone or after `ID/`."""
 
     def __post_init__(self) -> None:
-        """Makes what follows from the rest."""
+        """Sets the fields that follow from the others."""
         super().__post_init__()
         object.__setattr__(self, "weight", _WEIGHTS.get(self.of, Weight.BULK))
 
@@ -80,7 +80,7 @@ class UnitKind(Kind[RowT]):
         return self.of == "instance" and not self.grants
 
     def endpoint(self, api: Api, capabilities: Capabilities, names: Sequence[str]) -> Listing[RowT] | Endpoint[RowT]:
-        """Where it is asked, by what its subject is called there. Raises Fault for a name that leads elsewhere."""
+        """The endpoint for a subject with these names. Raises Fault for a name that leads elsewhere."""
         if self.ask is not None:
             return self.ask(api, capabilities, *names)
         return self.at(api, names)
@@ -94,7 +94,7 @@ class UnitKind(Kind[RowT]):
         return api.endpoint(self.name, self.path, names, self.answer, self.weight)
 
     def ingest(self, snapshot: Snapshot, key: str, answer: Sequence[RowT], read_at: float) -> None:
-        """What the unit with this key was answered, read at `read_at` (epoch seconds), goes where it belongs.
+        """Puts the answer for the unit with this key, read at `read_at` (epoch seconds), into the snapshot.
 
         Pages of one unit in any order, or twice, give the same snapshot.
         """
@@ -288,7 +288,7 @@ class Unit(NamedTuple):
 
 
 class Answered:
-    """Units that an earlier run was answered, by the hundred thousand, each with the path under which it was asked."""
+    """Units that an earlier run has answers for, each with the path of its request. Made for 100,000s of units."""
 
     def __init__(self) -> None:
         self._places: dict[AnyKind, dict[str, str]] = {}
@@ -334,7 +334,7 @@ def units_of(subject: Subject) -> Iterator[Unit]:
 
 
 def first_unit_of(subject: Subject) -> Unit:
-    """The unit that stands for a project or repository as a whole, where a person is told about it."""
+    """The unit that represents a project or repository as a whole in messages."""
     return Unit(PROJECT_USERS if subject.kind == "project" else REPOSITORY_USERS, str(subject.id))
 
 

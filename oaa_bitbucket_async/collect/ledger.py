@@ -1,4 +1,4 @@
-"""How every unit of work ended. What is not in here as *ok*, *gone* or *hidden* makes a run incomplete."""
+"""How every unit of work ended. A unit that is not *ok*, *gone* or *hidden* makes a run incomplete."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Outcome(StrEnum):
     GONE = "gone"
     """Deleted meanwhile, confirmed by asking for the thing itself."""
     HIDDEN = "hidden"
-    """The login may not see it, and a payload does without: some of what `--include` asks for."""
+    """The login may not see it, and a payload does not need it: some of what `--include` asks for."""
     DENIED = "denied"
     FAILED = "failed"
 
@@ -33,7 +33,7 @@ class Entry:
     advice: str
     """What to do: the right to grant, the setting to change."""
     keys: Keys | None = None
-    """For an entry that stands for many units of a kind: theirs."""
+    """If the entry stands for many units of a kind: their keys."""
     cause: str = ""
     """What it has in common with others: the status (`401`), or the word for a fault (`timeout`)."""
 
@@ -57,7 +57,7 @@ class Ledger:
         self._ok += 1
 
     def hidden(self) -> None:
-        """A unit was refused that a payload does without; which one, the snapshot knows."""
+        """A unit was refused that a payload does not need. The snapshot knows which one."""
         self._counts[Outcome.HIDDEN] += 1
 
     def record(self, entry: Entry) -> None:

@@ -20,7 +20,7 @@ def entry_of(unit: Unit, snapshot: Snapshot, problem: RequestProblem | None) -> 
 
 
 def given_up(kind: AnyKind, last: Entry, failed: int, keys: Keys) -> Entry:
-    """One entry for all units of a kind that got no answer: `failed` of them were asked, `last` was the last."""
+    """One entry for all units of a kind that got no answer. `failed` of them were asked; `last` is the last entry."""
     others = f" and of {failed - 1:,} others" if failed > 1 else ""
     unasked = f", and {len(keys) - failed:,} more, not asked" if len(keys) > failed else ""
     return Entry(

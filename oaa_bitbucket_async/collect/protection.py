@@ -1,4 +1,4 @@
-"""Is a repository's default branch protected? What its restrictions tell of that, with or without the branch's name.
+"""Is a repository's default branch protected? Decides by its restrictions, with or without the branch's name.
 
 Protected means that pushing to it is not open to everybody who may write: a restriction of the kind `pull-request-only`
 or `read-only` covers it. Patterns are those of Bitbucket's branch permissions: they match the end of a full ref name,
@@ -19,7 +19,7 @@ _BY_MODEL = frozenset({"MODEL_BRANCH", "MODEL_CATEGORY"})
 
 
 def branch_of(included: Included, repository: int) -> tuple[str | None, BranchModel | None]:
-    """The default branch (a full ref name) and the branching model of a repository, as far as they were told."""
+    """The default branch (a full ref name) and the branching model of a repository. None for what is not known."""
     names = included.rows(kinds.REPOSITORY_DEFAULT_BRANCH, repository) or ()
     models = included.rows(kinds.REPOSITORY_BRANCH_MODEL, repository) or ()
     return next((row.id for row in names), None), next(iter(models), None)
@@ -94,7 +94,7 @@ def _segment(wanted: str, segment: str) -> bool:
 
 
 def _fits(pattern: Sequence[str], parts: Sequence[str], any_number: str, fits: Callable[[str, str], bool]) -> bool:
-    """Whether all of `parts` are used up by `pattern`, of which `any_number` takes any number of them."""
+    """Whether `pattern` matches all of `parts`. In it, `any_number` matches any number of parts."""
     reached = {0}
     for wanted in pattern:
         if wanted == any_number:

@@ -1,6 +1,6 @@
-"""Is public access allowed? Found out by asking, without a login, for things that are called public.
+"""Is public access allowed? Asks, without a login, for things that are marked public.
 
-A public flag gives nobody anything while the instance's switch is off (DESIGN.md rule 12), and the switch itself can't
+A public flag gives no access while the instance's switch is off (DESIGN.md rule 12), and the switch itself can't
 be read (BITBUCKET.md section 11).
 """
 
@@ -26,7 +26,7 @@ _MOST_PLACES = 2 * MOST_REQUESTS
 
 
 class Flagged(NamedTuple):
-    """Something that is called public: a repository, by itself or by its project; without a slug, a project."""
+    """A repository that is marked public, itself or through its project. Without a slug: a public project."""
 
     id: int
     key: str
@@ -34,7 +34,7 @@ class Flagged(NamedTuple):
 
 
 def flagged(snapshot: Snapshot) -> list[Flagged]:
-    """A few of the things that a snapshot calls public: repositories, or projects where there is none."""
+    """A few things that a snapshot marks public: repositories, or projects if no repository is public."""
     projects = snapshot.projects
 
     def public() -> Iterable[Flagged]:
@@ -47,12 +47,12 @@ def flagged(snapshot: Snapshot) -> list[Flagged]:
 
 
 def first(places: Iterable[Flagged]) -> list[Flagged]:
-    """As many of them as it can take to find out, by id."""
+    """The first ones, by id: at most as many as the probe needs."""
     return heapq.nsmallest(_MOST_PLACES, places)
 
 
 class AccessProbe:
-    """Asks Bitbucket as nobody. `nobody` is a transport that signs nothing; `wait` is what comes after a fault."""
+    """Asks Bitbucket without a login. `nobody` is a transport that signs nothing; `wait` is called after a fault."""
 
     def __init__(self, client: Client, api: Api, nobody: Transport, *, wait: Callable[[], Awaitable[object]]) -> None:
         self._client = client
@@ -62,9 +62,9 @@ class AccessProbe:
         self._left = MOST_REQUESTS
 
     async def find(self, places: Iterable[Flagged]) -> PublicAccess:
-        """`on` once anything is shown to nobody; `off` if Bitbucket itself refuses all in the same way.
+        """`on` if anything is visible without a login; `off` if Bitbucket itself refuses all in the same way.
 
-        Only what is still called public afterwards counts. Raises CredentialError if our own login is lost.
+        Only things that are still marked public afterwards count. Raises CredentialError if our own login is lost.
         """
         waiting = deque(places)
         if not waiting:
@@ -90,7 +90,7 @@ class AccessProbe:
         return "unknown" if answer is None else "off"
 
     async def _is_nobody(self) -> bool:
-        """Where answers do not carry a name, whether our requests without a login really have none on their way."""
+        """If answers do not carry a user name: whether requests without a login arrive at Bitbucket without one."""
         proof = self._api.login_proof()
         try:
             return isinstance(await self._as_nobody(Endpoint(proof.kind, proof.path, proof.decoder)), Refusal)
@@ -110,7 +110,7 @@ class AccessProbe:
             return None
 
     async def _still_public(self, place: Flagged) -> bool:
-        """Asked with our login: it is there, it is the same, and it is called public."""
+        """Whether, asked with our login, it exists, is the same thing, and is marked public."""
         try:
             if place.slug is None:
                 project = await self._client.ask(self._api.project(place.key))

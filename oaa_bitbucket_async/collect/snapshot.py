@@ -143,9 +143,9 @@ class Snapshot:
     """Records from an earlier run. They are used only for users and groups that this run did not see."""
     earlier_groups: dict[str, GroupRecord] = field(default_factory=dict)
     displaced: set[Subject] = field(default_factory=set)
-    """Projects and repositories that took another path: what was answered under the old one does not count.
+    """Projects and repositories whose path changed: answers under the old path do not count.
 
-    Also those of which an incremental run has to ask again.
+    Also those that an incremental run has to ask about again.
     """
 
     # --- what answers add -------------------------------------------------------------------------------

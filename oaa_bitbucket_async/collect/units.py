@@ -1,4 +1,4 @@
-"""What units of work are of: places and their ids, kinds of rows, and keys by the hundred thousand."""
+"""The building blocks of units: subjects with their ids, kinds of rows, and compact lists of keys."""
 
 from array import array
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ _LONGEST_ID = 18
 
 
 class Subject(NamedTuple):
-    """What units are about that has an id, and a path or name under which it is asked for."""
+    """A thing that units are about. It has an id, and a path or name for requests."""
 
     kind: Literal["project", "repository", "user"]
     id: int
@@ -68,21 +68,21 @@ class Keys:
         yield from self._names
 
     def add(self, key: str) -> None:
-        """At the end."""
+        """Adds the key at the end."""
         if key.isascii() and key.isdecimal() and key[0] != "0" and len(key) <= _LONGEST_ID:
             self._ids.append(int(key))
         else:
             self._names.append(key)
 
     def discard(self, key: str) -> None:
-        """Out of the list, if it is there."""
+        """Removes the key, if it is in the list."""
         if key in self._names:
             self._names.remove(key)
         elif key.isdecimal() and len(key) <= _LONGEST_ID and int(key) in self._ids:
             self._ids.remove(int(key))
 
     def take(self, share: float) -> str:
-        """Out of the list, from where this share of it lies before."""
+        """Removes and returns the key at this share of the list (0 is the start)."""
         keys: array[int] | list[str] = self._ids or self._names
         at = int(share * len(keys))
         keys[at], keys[-1] = keys[-1], keys[at]  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Whether what was asked again is what the base had: holders and permissions, nothing else (DESIGN.md section 7)."""
+"""Compares new answers with those of the base: holders and permissions, nothing else (DESIGN.md section 7)."""
 
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -18,13 +18,13 @@ EVERYONE = Principal("group", "")
 
 
 class Difference(NamedTuple):
-    """A unit whose answer is another than the base's, though no row of the audit log named it."""
+    """A unit whose answer differs from the base's although no row of the audit log named it."""
 
     unit: Unit
     read_at: float
     """When the base's answer was read, in epoch seconds."""
     holders: frozenset[Principal]
-    """Who holds other permissions than then."""
+    """Holders whose permissions have changed since then."""
 
 
 class Comparison:
@@ -42,16 +42,16 @@ class Comparison:
         `is_renewed`: whether all of the subject was asked again.
         """
         self.named_changes: set[Subject] = set()
-        """What changed, as the audit log said."""
+        """Changes that the audit log named."""
         self.differences: list[Difference] = []
-        """What changed besides."""
+        """Changes that the audit log did not name."""
         self._snapshot = snapshot
         self._is_named = is_named
         self._is_renewed = is_renewed
         self._before: dict[Unit, set[Held]] = {}
 
     def wanted(self, unit: Unit) -> bool:
-        """Of which units `add` needs the rows."""
+        """Whether `add` needs the rows of this unit."""
         if not (unit.kind.grants or unit.kind is kinds.PROJECT_DEFAULT):
             return False
         subject = subject_of(unit)

@@ -1,7 +1,7 @@
-"""May this run rely on what it read in the audit log? Each reason why not, for people.
+"""May this run rely on what it read in the audit log? Gives each reason against it, in words for people.
 
-DESIGN.md section 7, "In doubt about the log". In doubt the age bound is a quarter of `--max-age`. That the log can't
-be read at all and never will be is no doubt but a fact: then everything goes by age.
+DESIGN.md section 7, "In doubt about the log". In doubt the age bound is a quarter of `--max-age`. A log that can
+never be read is not a doubt but a fact: then everything goes by age.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,7 @@ from oaa_bitbucket_async.text import quote
 BOUND_IN_DOUBT = 0.25
 """The share of `--max-age` that is the age bound of a run in doubt."""
 CLOCK_WENT_BACK = 300_000
-"""Milliseconds by which the server's clock has to have gone back against ours."""
+"""The server's clock was set back if it lost more than this against ours, in milliseconds."""
 _PLUGINS_OF_A_START = 50
 """So many plugins are enabled at one time only when a node starts; it enables about 150."""
 _ALWAYS = ("permissions", "global-config-and-administration", "audit-log")
@@ -44,7 +44,7 @@ _HARMLESS = frozenset(
 
 
 class Reason(StrEnum):
-    """Why the log is in doubt, by the name that stands in the figures."""
+    """Why the log is in doubt. The value is the name in the figures."""
 
     NOT_READ = "not-read"
     """The log gave no usable answer this time."""
@@ -53,13 +53,13 @@ class Reason(StrEnum):
     OWN_ROW = "own-row"
     """The row of our own search did not show up."""
     ANCHOR = "anchor"
-    """The row that the last run left is gone from a span that is still there."""
+    """The row of the last run is missing, although the log still covers its time."""
     REACH = "reach"
     """The log does not reach back to the last reading."""
     TOO_MANY = "too-many"
     """The window has more pages than may be read."""
     COVERAGE = "coverage"
-    """Coverage or the deny list leave out what is needed, or it can't be told."""
+    """Coverage or the deny list leave out needed rows, or the settings are unknown."""
     SETTINGS = "settings"
     """The log's settings were changed since the last reading."""
     NODE_START = "node-start"
@@ -117,7 +117,7 @@ def _of_the_reading(reading: Reading) -> list[Doubt]:
 
 
 def _of_the_span(mark: AuditMark, reading: Reading) -> list[Doubt]:
-    """Is everything still there that the last run saw?"""
+    """Does the log still have everything that the last run saw?"""
     if not reading.complete:
         return []  # what is missing may be on the pages that were not read
     if mark.anchor in reading.events:

@@ -1,4 +1,4 @@
-"""Is a change that was found without being named one that the audit log, or a known cascade, explains?
+"""Does the audit log, or a known cascade, explain a change that the log did not name?
 
 DESIGN.md section 7, "Trust"; the cascades are in AUDIT.md section 2.
 """
@@ -16,12 +16,12 @@ from oaa_bitbucket_async.collect.units import Subject
 
 
 class Explanations:
-    """By thing, the newest row that could explain a change of it: any that does not only tell of reading.
+    """For each thing, the newest row that could explain a change of it: any row that is not only about reading.
 
-    `events` are the rows of the window and, where a change is left that they do not explain, those written since
-    (`AuditLog.since`): a run asks for a while, and what changes meanwhile has its row after the reading.
+    `events` are the rows of the window. If they do not explain every change, they also include later rows
+    (`AuditLog.since`): a change during the crawl has its row after the reading.
 
-    That is more than what is a reason to ask: rows of keys that were skipped, and the project of a row about a
+    This accepts more rows than are a reason to ask: also rows of skipped keys, and the project of a row about a
     repository.
     """
 
@@ -38,7 +38,7 @@ class Explanations:
                 self._newest[subject] = max(event.time, self._newest.get(subject, 0))
 
     def explains(self, unit: Unit, since: int) -> bool:
-        """Whether a row names what the unit is about, and is not older than the unit's last reading: `since`, by the
+        """Whether a row names the unit's subject and is not older than `since`: the unit's last reading, by the
         server's clock (`AuditMark.to_server`)."""
         subject = subject_of(unit)
         newest = self._newest.get(subject) if subject is not None else None
@@ -51,10 +51,11 @@ def explains(events: Iterable[AuditEvent], unit: Unit, since: int) -> bool:
 
 
 def is_cascade(changed: Iterable[Principal], unsettled: Collection[Principal], snapshot: Snapshot) -> bool:
-    """Whether all of the holders whose grants differ are among those that vanished, came back or were renamed.
+    """Whether all holders with changed grants have vanished, come back or been renamed.
 
-    Bitbucket removes the grants of a deleted user or group seven days later, without a row, and one that is created
-    again before that keeps them. By then the base may have been made without them, so whoever is not listed counts too.
+    Bitbucket removes the grants of a deleted user or group seven days later, without a row. A user or group that is
+    created again before that keeps them. The base may already lack such a holder, so holders that are not listed
+    count too.
     """
     return all(holder in unsettled or not _is_listed(holder, snapshot) for holder in changed)
 

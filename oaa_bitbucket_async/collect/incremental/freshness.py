@@ -1,4 +1,4 @@
-"""How fresh the answers of a run are, and what the audit log was good for: for summary, report, log and metrics."""
+"""How fresh a run's answers are and how useful the audit log was, for summary, report, log and metrics."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ class Freshness:
     incremental: bool = False
     """Whether the run started from a base. False: it was a full crawl."""
     full_because: str | None = None
-    """Why a run that was to be incremental was a full crawl."""
+    """Why an incremental run became a full crawl."""
     kept: int = 0
     """Answers of the last upload that were not asked for again."""
     renewed: Counter[Reason] = field(default_factory=Counter)
@@ -23,17 +23,17 @@ class Freshness:
     log_read: bool = False
     """Whether the audit log said what has changed."""
     log_unusable: str | None = None
-    """Why this login or this server never tells what has changed, which is no doubt but a fact."""
+    """Why this login can never read changes from this server's log. This is a fact, not a doubt."""
     doubts: tuple[str, ...] = ()
-    """Why the audit log is not believed in this run, so that answers are renewed sooner."""
+    """Why this run does not trust the audit log, so that answers are renewed sooner."""
     compared: bool = False
-    """Whether what was asked again was compared with the last upload, so that the changes are known."""
+    """Whether new answers were compared with the last upload, so that the changes are known."""
     named_changes: int = 0
-    """Projects and repositories whose grants have changed as the audit log said."""
+    """Projects and repositories whose grants have changed and that the audit log names."""
     unexplained: tuple[str, ...] = ()
     """Those whose grants have changed although the audit log does not name them: key, or key and slug."""
     oldest: float | None = None
-    """The age of the oldest answer at most, when the crawl had ended; None if it did not end."""
+    """The age of the oldest answer at the end of the crawl, at most. None if the crawl did not end."""
 
     @property
     def changes(self) -> int:

@@ -14,7 +14,7 @@ LISTINGS = (kinds.USERS, kinds.GROUPS, kinds.PROJECTS, kinds.REPOSITORIES)
 
 
 class Flags(NamedTuple):
-    """What else a listing shows of a project or repository that may go together with other rights."""
+    """Properties of a project or repository in a listing. If they change, grants may have changed too."""
 
     public: bool
     archived: bool = False
@@ -41,7 +41,7 @@ class BaseIndex:
 
     @staticmethod
     def wanted(unit: Unit) -> bool:
-        """Of which units `add` needs the rows."""
+        """Whether `add` needs the rows of this unit."""
         return unit.kind in LISTINGS
 
     def add(self, item: Replayed) -> None:
@@ -65,11 +65,11 @@ class BaseIndex:
                 self.project_of[row.id] = self._ids.setdefault(row.project.id, row.project.id)
 
     def _shared(self, flags: Flags) -> Flags:
-        """The same object for the same flags: there are a handful of them."""
+        """The same object for the same flags: there are only a few."""
         return self._same.setdefault(flags, flags)
 
     def has_other_flags(self, subject: Subject, snapshot: Snapshot) -> bool:
-        """Whether the snapshot has it with other flags than the base. False for what the base's listings lack."""
+        """Whether its flags differ between snapshot and base. False if the base's listings lack it."""
         if subject.kind == "project":
             before = self._project_flags.get(subject.id)
             return before is not None and before != Flags(snapshot.projects[subject.id].public)

@@ -1,4 +1,4 @@
-"""Which keys of the audit log tell what. Keys are the only words of a row that are the same in every language."""
+"""What the keys of the audit log mean. Only a row's keys are the same in every language."""
 
 from enum import Enum
 
@@ -22,8 +22,8 @@ _READING = frozenset(
         ),
     }
 )
-"""They tell that somebody read something, worked on a pull request or signed in, or are about the log itself. What is
-missing here costs some questions; what is here too many hides a change until it is found by age."""
+"""Keys for reading, for work on pull requests, for signing in, and for the log itself. A key that is missing here
+costs some requests. A key that is wrongly here hides a change until it is found by age."""
 _KNOWN_PREFIXES = (
     _USERS,
     "bitbucket.service.project.audit.action.",
@@ -79,7 +79,7 @@ def is_reason(event: AuditEvent) -> bool:
 
 
 def is_wanted(event: AuditEvent) -> bool:
-    """Whether a row of a window is needed at all: reasons, our own searches, and what a start of a node writes."""
+    """Whether a row of a window is needed: reasons to ask, our own searches, and rows of a node's start."""
     return is_reason(event) or event.key in (SEARCHED, PLUGIN_ENABLED)
 
 

@@ -1,4 +1,4 @@
-"""What a base keeps of the audit log, so that the next run knows where to go on and what it has seen."""
+"""What a base keeps about the audit log, so that the next run knows where to continue and what was seen."""
 
 import hashlib
 
@@ -11,15 +11,14 @@ from oaa_bitbucket_async.collect.incremental.keys import is_reason
 OVERLAP = 30 * 60 * 1000
 """Milliseconds by which a window begins before the last reading: rows may arrive late."""
 _MOST_SEEN = 100_000
-"""Rows of the overlap that are kept. One that is not counts once more, and costs its questions."""
+"""How many rows of the overlap are kept. A row that is not kept counts again and costs its requests."""
 
 
 class AuditMark(msgspec.Struct, frozen=True, kw_only=True):
     """What was known of the log when the base was made; it is stored with the base.
 
-    It stands for a reading from before any unit was asked: what a later row names has perhaps been asked before that
-    row. A run that goes on with units of an earlier run keeps that run's mark, or a later one by whose rows it has
-    judged those units.
+    The log was read before any unit was asked, because a unit may be asked before a later row names it. A run that
+    continues an earlier run keeps that run's mark, or a later mark if its rows were applied to the earlier units.
     """
 
     read_at: float
@@ -40,14 +39,14 @@ class AuditMark(msgspec.Struct, frozen=True, kw_only=True):
         return self.server_time - OVERLAP
 
     def moved_back(self, ours: float) -> "AuditMark":
-        """For answers from before the reading, since `ours` (seconds by our clock), of which its rows have not decided
-        whether they are asked again: the next reading begins where they were read."""
+        """A mark for answers older than the reading, the oldest from `ours` (seconds by our clock). Its rows were not
+        applied to these answers, so the next reading begins at the time of the oldest answer."""
         time = self.to_server(ours)
         seen = tuple(event for event in self.seen if event.time < time)
         return msgspec.structs.replace(self, read_at=ours, server_time=time, seen=seen)
 
     def to_server(self, ours: float) -> int:
-        """A time of our clock (seconds) as the server's clock had it (milliseconds), as far as the mark can tell."""
+        """Converts a time of our clock (seconds) to the server's clock (milliseconds), as well as the mark can."""
         return self.server_time + round((ours - self.read_at) * 1000)
 
 
@@ -67,7 +66,7 @@ def mark_of(reading: Reading) -> AuditMark:
 def server_time_of(reading: Reading) -> int:
     """The server's clock when the log was read: that of our own row, or else of the newest row, or else ours.
 
-    Where it is too early, the next window is longer and units pass for older than they are, which costs questions only.
+    If it is too early, the next window is longer and units seem older than they are. That only costs requests.
     """
     if reading.own is not None:
         return reading.own.time
@@ -75,5 +74,5 @@ def server_time_of(reading: Reading) -> int:
 
 
 def fingerprint(settings: LogSettings) -> str:
-    """Another one means that something else is logged than before."""
+    """If it differs from the last one, the log covers other events than before."""
     return hashlib.blake2b(msgspec.json.encode(settings), digest_size=12).hexdigest()

@@ -17,10 +17,10 @@ from oaa_bitbucket_async.collect.units import Subject
 MOST_THINGS = 200
 """An unknown key that names more different things in one window is no sign of a change of rights."""
 CLOCKS_DIFFER = 300_000
-"""Milliseconds by which a unit has to be read after a row, to be taken as read after what the row tells: clocks of
-nodes differ, and a row has the time before its change is written."""
+"""A unit has the change of a row only if it was read this many milliseconds after the row: clocks of nodes differ, and
+a row has the time before its change is written."""
 Times = dict[Subject, int]
-"""By thing, the time of the newest row that names it."""
+"""For each thing, the time of the newest row that names it."""
 
 
 @dataclass(slots=True)
@@ -30,11 +30,11 @@ class Named:
     permissions: Times = field(default_factory=dict)
     """Projects and repositories whose grants or default permissions may have changed."""
     things: Times = field(default_factory=dict)
-    """Projects, repositories and users of which anything may have changed."""
+    """Projects, repositories and users about which anything may have changed."""
     inherited: Times = field(default_factory=dict)
-    """Projects that may have changed what their repositories have of them (restrictions, settings)."""
+    """Projects whose inherited settings and restrictions may have changed for their repositories."""
     skipped: dict[str, int] = field(default_factory=dict)
-    """Unknown keys that are no reason to ask, with how many different things each names: to be warned of, once."""
+    """Unknown keys that are no reason to ask, with the number of different things each names. For one warning."""
     rows: int = 0
     """How many rows of the window are new and name something."""
 
@@ -56,8 +56,8 @@ class Named:
         return max((time for time in times if time is not None), default=None)
 
     def asks_again(self, unit: Unit, read_at: int, project: int | None = None) -> bool:
-        """Whether this unit is to be asked again. `read_at` is when it was read, by the server's clock
-        (`AuditMark.to_server`): what was read after the newest row that names it is not."""
+        """Whether to ask this unit again: not if it was read after the newest row that names it. `read_at` is by the
+        server's clock (`AuditMark.to_server`)."""
         newest = self.newest(unit, project)
         return newest is not None and read_at <= newest + CLOCKS_DIFFER
 
@@ -68,7 +68,7 @@ def is_of_permissions(kind: AnyKind) -> bool:
 
 
 def what_is_named(events: Iterable[AuditEvent], mark: AuditMark | None) -> Named:
-    """What the rows of a window name, less those that the mark has seen. Rows of requests that were made count too."""
+    """What the rows of a window name, without rows that the mark has seen. Rows of requests that were made count too."""
     named = Named()
     new = list(new_events(events, mark))
     meaning = {key: about(key) for key in {event.key for event in new}}
@@ -84,7 +84,7 @@ def what_is_named(events: Iterable[AuditEvent], mark: AuditMark | None) -> Named
 
 
 def new_events(events: Iterable[AuditEvent], mark: AuditMark | None) -> Iterator[AuditEvent]:
-    """Less those that the mark has seen; of several that are alike, as many as it has seen."""
+    """The events without those that the mark has seen. Of equal events, as many are left out as it has seen."""
     seen = Counter(mark.seen if mark is not None else ())
     newest = max((event.time for event in seen), default=0)
     for event in events:

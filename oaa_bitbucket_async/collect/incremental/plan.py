@@ -1,4 +1,4 @@
-"""What of the base is asked again, and why (DESIGN.md section 7).
+"""Which units of the base are asked again, and why (DESIGN.md section 7).
 
 Listings, members of groups and global permissions are always asked, so they need no reason.
 """
@@ -18,14 +18,14 @@ from oaa_bitbucket_async.collect.units import Subject
 
 
 class Reason(StrEnum):
-    """Why something is asked that the last upload had an answer to, or should have had."""
+    """Why a unit is asked again that the last upload has, or should have, an answer for."""
 
     NAMED = "named"
     """A row of the audit log names it."""
     CHANGED = "changed"
     """It is new, renamed or moved, or has other flags."""
     HOLDER = "holder"
-    """Somebody holds a grant on it who vanished, came back or was renamed."""
+    """A holder of a grant on it vanished, came back or was renamed."""
     UNANSWERED = "unanswered"
     """It was not answered last time."""
     AGE = "age"
@@ -44,14 +44,14 @@ class Plan:
         due: Set[Subject],
         finished_at: float,
     ) -> None:
-        """`to_server` turns a time of ours (epoch seconds) into one of the log (`AuditMark.to_server`).
+        """`to_server` converts our time (epoch seconds) to the log's time (`AuditMark.to_server`).
 
-        `due` is asked again by age. `finished_at` (epoch seconds) is when the run ended that left the base.
+        `due` is asked again by age. `finished_at` (epoch seconds) is the end of the run that made the base.
         """
         self.counts: Counter[Reason] = Counter()
         """Units that were asked again."""
         self.renewed: set[Subject] = set()
-        """What was asked again as a whole, by this run or by the interrupted one that it goes on with."""
+        """Subjects that were asked again as a whole, by this run or by the interrupted run that it continues."""
         self.dropped = 0
         """Units that were asked again although they were taken over at first."""
         self.named = named
@@ -65,9 +65,9 @@ class Plan:
         self._touched: set[Subject] = set()
 
     def believes(self, item: Replayed) -> bool:
-        """Whether the unit is not asked again, by all that is known before the crawl.
+        """Whether the unit need not be asked again, as far as is known before the crawl.
 
-        Also for what an interrupted incremental run left: its own answers are younger than the base.
+        Also for units of an interrupted incremental run: its own answers are younger than the base.
         """
         subject = subject_of(item.unit)
         if subject is None:
@@ -90,14 +90,14 @@ class Plan:
         return self.named.newest(unit, self._project_of(subject)) is not None
 
     def has_changed(self, subject: Subject, snapshot: Snapshot) -> bool:
-        """Whether it is listed in another way than in the base, so that what was answered does not count."""
+        """Whether its listing differs from the base, so that old answers do not count."""
         if not self._index.has_other_flags(subject, snapshot):
             return False
         self._changed.add(subject)
         return True
 
     def moved(self, subject: Subject) -> None:
-        """It is listed under another path than the one under which it was asked."""
+        """The listings show another path than the one of its answers."""
         self._changed.add(subject)
 
     def asked(self, unit: Unit) -> None:
@@ -113,10 +113,10 @@ class Plan:
             self.dropped += 1
 
     def touched(self, snapshot: Snapshot) -> set[Subject]:
-        """Projects and repositories whose grants were taken over and are held by somebody who is not who they were.
+        """Projects and repositories with reused grants whose holder vanished, came back or was renamed.
 
-        Also those whose restrictions or default reviewers name somebody like that. To be called when all listings have
-        been read.
+        Also those whose restrictions or default reviewers name such a holder. Call it when all listings have been
+        read.
         """
         self.unsettled, names = self._index.other_people(snapshot)
         others = self.unsettled
@@ -126,7 +126,7 @@ class Plan:
         return self._touched
 
     def oldest(self, snapshot: Snapshot) -> float | None:
-        """When the oldest answer was read that was taken over (epoch seconds), None if none was."""
+        """When the oldest reused answer was read (epoch seconds). None if none was reused."""
         there = {
             "project": snapshot.projects.keys(),
             "repository": snapshot.repositories.keys(),

@@ -1,4 +1,4 @@
-"""May the audit log be relied on? It may, until too much is found changed that it did not name.
+"""May the audit log be relied on? Yes, until too many changes are found that it did not name.
 
 DESIGN.md section 7, "Trust".
 """
@@ -6,7 +6,8 @@ DESIGN.md section 7, "Trust".
 import msgspec
 
 MOST_UNEXPLAINED = 3
-"""More unexplained changes than this in one round, and more than `_SHARE` of those that were named, cost the trust."""
+"""Trust is lost by more unexplained changes than this in one round, if they are also more than `_SHARE` of the
+named ones."""
 _SHARE = 0.01
 
 
@@ -24,7 +25,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def updated(trust: Trust | None, *, now: float, max_age: float, unexplained: int, named: int) -> Trust:
-    """After a run that ended at `now` and found so many changes. None: the first one. Ages are in seconds."""
+    """The trust after a run that ended at `now`. `trust` is None for the first run. Ages are in seconds."""
     if trust is None:
         trust = Trust(round_began=now)
     elif now < trust.round_began:  # a clock was set

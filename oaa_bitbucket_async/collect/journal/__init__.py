@@ -1,4 +1,4 @@
-"""What a run has collected, on disk, so that the next one can go on where it was cut off."""
+"""The journal: what a run has collected, on disk, so that the next run can continue after an interruption."""
 
 from oaa_bitbucket_async.collect.journal.base import Base, NoBaseError, delete_base
 from oaa_bitbucket_async.collect.journal.journal import Journal

@@ -1,4 +1,4 @@
-"""What the last upload was made from, as an incremental run reads it: a finished journal that was kept."""
+"""The base: the finished journal of the last upload, kept for incremental runs."""
 
 import asyncio
 import sqlite3
@@ -17,11 +17,11 @@ class NoBaseError(Exception):
 
 
 class Base:
-    """A base that is sound and of a run with the same settings. It is only read; `Journal.keep` replaces it."""
+    """An intact base from a run with the same settings. It is only read; `Journal.keep` replaces it."""
 
     def __init__(self, path: Path, store: Store, facts: bytes, thread: ThreadPoolExecutor) -> None:
         self.facts = facts
-        """What the run that made it wanted to remember."""
+        """Data that the run stored with the base for the next run."""
         self._path = path
         self._store = store
         self._thread = thread
@@ -51,9 +51,9 @@ class Base:
             raise _no_base(self._path, error) from error
 
     async def replay(self, wanted: Callable[[Unit], bool] | None = None) -> AsyncIterator[Replayed]:
-        """Every unit, in the order in which they were written. What is not `wanted` comes without its rows.
+        """Every unit, in the order in which they were written. Units that are not `wanted` come without their rows.
 
-        Raises TemporaryError if the file, found sound when it was opened, has changed since.
+        Raises TemporaryError if the file was intact when it was opened and has changed since.
         """
         loop = asyncio.get_running_loop()
         for number in range(self._store.verified):

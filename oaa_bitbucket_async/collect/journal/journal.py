@@ -1,4 +1,4 @@
-"""The journal as the crawl sees it: calls that only take note, and one thread that writes."""
+"""The journal as the crawl sees it: calls return at once, and one thread writes to the disk."""
 
 import asyncio
 import logging
@@ -25,20 +25,20 @@ from oaa_bitbucket_async.events import Event, event
 
 _log = logging.getLogger(__name__)
 WRITE_INTERVAL = 1.0
-"""Seconds after which what was noted is on its way to the disk: what a kill can cost."""
+"""Seconds until queued rows are sent to the disk. A killed run can lose this much work."""
 _BATCH_ROWS = 4_000
-"""Rows after which it is on its way sooner."""
+"""Number of queued rows that are sent to the disk before that time."""
 _MOST_ROWS = 20_000
-"""Rows noted and not yet written at which the crawl has to wait (`ready`)."""
+"""Number of unwritten rows at which the crawl has to wait (`ready`)."""
 _CLOCK_SLACK = 60.0
-"""Seconds by which a unit may be younger than now: clocks are set."""
+"""Seconds that a unit's time may lie in the future: clocks get adjusted."""
 
 
 class Journal:
     """What a run has collected, kept for the next one until the upload has succeeded.
 
-    `page`, `done`, `hidden` and `forget` return at once. All that touches the disk happens in a thread of the journal's
-    own. A journal that can't be written warns once and is off from then on: the run goes on without it.
+    `page`, `done`, `hidden` and `forget` return at once. The journal's own thread does everything that touches the
+    disk. If the journal can't be written, it warns once and is off from then on: the run goes on without it.
     """
 
     def __init__(self, path: Path, writer: ThreadPoolExecutor | None = None) -> None:
@@ -51,7 +51,7 @@ class Journal:
         self.set_aside: str | None = None
         """Why an older journal was not taken up."""
         self.window = math.inf
-        """For how many seconds a unit counts since it was read."""
+        """How long a unit can be reused after it was read, in seconds."""
         self.outdated = 0
         """Units that are not replayed, because they were read too long ago."""
         self._now = 0.0
@@ -75,11 +75,11 @@ class Journal:
         now: float,
         writer: ThreadPoolExecutor | None = None,
     ) -> "Journal":
-        """Take up the journal at `path` if it is sound and of the same fingerprint.
+        """Take up the journal at `path` if it is intact and has the same fingerprint.
 
-        Otherwise what is there is renamed to `NAME.old`, with a line in the log, and an empty one begun; also
-        if `resume` is false. `now` is in epoch seconds; of what is taken up, units count that were read at most
-        `window` seconds before. Where there can be no journal, the one returned is off.
+        Otherwise, or if `resume` is false, rename the existing file to `NAME.old`, log that, and begin an empty
+        journal. `now` is in epoch seconds. Units count if they were read at most `window` seconds before. If there
+        can be no journal, the one returned is off.
         `writer` has the one thread that touches the file; the journal ends it.
         """
         journal = cls(path, writer)
@@ -119,12 +119,12 @@ class Journal:
         return self._store is not None
 
     async def replay(self, *, own: bool = False) -> AsyncIterator[Replayed]:
-        """Every unit that earlier runs have asked to its end within the window, in the order of writing.
+        """Every unit that earlier runs finished within the window, in the order of writing.
 
-        `own`: without what they took over from a base, which is older than the journal.
+        `own`: leave out what they took over from a base, which is older than the journal.
 
         Raises:
-            TemporaryError: the file, found sound when it was opened, has changed since; it is set aside.
+            TemporaryError: the file was intact when it was opened and has changed since; it is set aside.
         """
         store = self._store
         if store is None or not self.resumed:
@@ -158,21 +158,21 @@ class Journal:
     def done(self, unit: Unit, rows: Sequence[AnyRow], read_at: float, place: str = "") -> None:
         """The unit is complete: these are its rows, or its last ones after `page`.
 
-        `read_at` (epoch seconds) is the earliest time that its rows are of, `place` the path under which it was asked.
-        Units that were not answered are to be asked again, so they don't belong here.
+        `read_at` (epoch seconds) is the time of its earliest row, `place` the path under which it was asked.
+        Do not call this for units without an answer: they have to be asked again.
         """
         self._note(unit, "done", rows, read_at, place)
 
     def hidden(self, unit: Unit, read_at: float, place: str = "") -> None:
-        """The unit has no rows that this login may see, which a payload does without; the rest as with `done`."""
+        """The login may not see the unit's rows, and a payload does not need them. Otherwise like `done`."""
         self._note(unit, "hidden", (), read_at, place)
 
     def forget(self, unit: Unit) -> None:
-        """The unit is asked again from its beginning: what was noted of it so far does not count."""
+        """The unit is asked again from its beginning: rows written so far do not count."""
         self._note(unit, "forget", ())
 
     async def ready(self) -> None:
-        """Wait while more is noted than memory should hold: only a disk that can't keep up makes it wait."""
+        """Wait while too many rows are queued in memory. This happens only if the disk can't keep up."""
         while self._writing is not None and self._noted + self._in_writing > _MOST_ROWS:
             await asyncio.wait([self._writing])
 
@@ -186,7 +186,7 @@ class Journal:
     async def close(self) -> None:
         """Write what is left and close the file, which stays for the next run. Calling it again does nothing.
 
-        Whether or not the caller is cancelled meanwhile: it happens.
+        It finishes even if the caller is cancelled.
         """
         if self._store is not None:
             await self._end(self._store.close)
@@ -194,7 +194,8 @@ class Journal:
     async def discard(self) -> None:
         """The upload has succeeded: delete the file, and one that was set aside before.
 
-        Also one that this run could not write: the next run must not take it up. Not one in use by another.
+        Also deletes a file that this run could not write: the next run must not take it up. Leaves a file that
+        another process uses.
         """
         self._entries.clear()
         if self._store is not None:
@@ -212,10 +213,10 @@ class Journal:
             )
 
     async def keep(self, base: Path, facts: bytes, *, go_on: bool = False) -> None:
-        """The upload has succeeded: what it was made from becomes the base at `base`, with `facts` (see `Base`).
+        """The upload has succeeded: its journal becomes the base at `base`, with `facts` (see `Base`).
 
-        `go_on`: the upload lacks something, so the journal stays for a run that asks for that. Never raises: without a
-        new base the old one stays, and what is too old in it is asked again.
+        `go_on`: something is missing in the upload, so the journal stays for the next run. Never raises: if there is
+        no new base, the old one stays, and the next run asks again what is too old in it.
         """
         store = self._store
         if store is None:
@@ -244,7 +245,7 @@ class Journal:
             self._timer = asyncio.get_running_loop().call_later(WRITE_INTERVAL, self._write)
 
     def _write(self) -> None:
-        """Hand what was noted to the thread, unless it is still busy: then `_written` comes back to it."""
+        """Give the queued rows to the thread. If it is busy, `_written` does that later."""
         self._stop_timer()
         if self._store is None or self._writing is not None or not self._entries:
             return
@@ -265,9 +266,9 @@ class Journal:
             self._timer = asyncio.get_running_loop().call_later(WRITE_INTERVAL, self._write)
 
     async def _end(self, last: Callable[[], None], *, strict: bool = False) -> None:
-        """Queue what is left and then `last` in the thread, whatever it is busy with, and wait for it.
+        """Queue what is left and then `last` in the thread, even if it is busy, and wait for both.
 
-        `strict`: raises what the writing raised, before or after `last`; else that is a line in the log.
+        `strict`: raise an error of the writing, or of `last`. Otherwise log it.
         """
         store, self._store = self._store, None
         self._stop_timer()
@@ -303,7 +304,7 @@ class Journal:
             )
 
     def _give_up(self, error: BaseException) -> None:
-        """Off from now on. What is in the file stays: it is a whole, if shorter, journal."""
+        """Turn the journal off. The file stays: it is a valid, shorter journal."""
         store, self._store = self._store, None
         self._stop_timer()
         self._entries.clear()
@@ -326,7 +327,7 @@ class Journal:
             self._timer = None
 
     def _close_unused(self, future: "asyncio.Future[OpenedStore]") -> None:
-        """Opening was cancelled, but the thread has opened it all the same."""
+        """Close a file that the thread opened after the opening was cancelled."""
         if future.exception() is None:
             self._thread.submit(future.result().store.close)
         self._thread.shutdown(wait=False)

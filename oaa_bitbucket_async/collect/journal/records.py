@@ -1,8 +1,7 @@
-"""What stands in a journal: how a unit's rows become bytes, and bytes become rows again.
+"""The content of a journal: turns a unit's rows into bytes, and bytes into rows again.
 
-Users make up most of what a crawl is told, and it is told about the same ones over and over, so each content
-of a user row is written once and referred to by its number. A batch is what one transaction writes: the users
-that are new in it, and its records.
+Most rows of a crawl are users, and the same users appear again and again. So each distinct user row is written
+once, and records refer to it by number. A batch is what one transaction writes: new users, and records.
 """
 
 import time
@@ -18,11 +17,11 @@ from oaa_bitbucket_async.collect.kinds import AnyKind, AnyRow, Unit
 from oaa_bitbucket_async.settings import Include, Scope
 
 JOURNAL_VERSION = 3
-"""Raise it when the same rows are written in another way; when the rows change, `layout` changes by itself."""
+"""Raise it if the same rows are written in another way. If the rows change, `layout` changes by itself."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
-    """All that decides what a crawl collects. A journal is trusted by a run with the same one only."""
+    """Everything that decides what a crawl collects. A run trusts only a journal with the same fingerprint."""
 
     base_url: str
     authentication: Literal["basic", "token"]
@@ -49,7 +48,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
         scope: Scope,
         include: Iterable[Include] = (),
     ) -> "Fingerprint":
-        """Patterns are compared without order, repetition and case, as they are applied."""
+        """Makes a fingerprint. Order, repetition and case of patterns do not matter."""
         return cls(
             base_url=base_url,
             authentication=authentication,
@@ -69,10 +68,10 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replayed(NamedTuple):
-    """A page of a unit that an earlier run has asked to its end.
+    """A page of a unit that an earlier run finished.
 
-    `rows` are of the type that the unit's kind says. `read_at` (epoch seconds) and `place` (the path under which
-    it was asked) are the whole unit's, the same on each of its pages; `last` is true on the one that ends it.
+    The unit's kind says the type of `rows`. `read_at` (epoch seconds) and `place` (the path under which it was
+    asked) belong to the whole unit and are the same on each page. `last` is true on the final page.
     `hidden`: the login may not see it, or this server has no such thing.
     """
 
@@ -93,8 +92,8 @@ Mark = Literal["page", "done", "hidden", "forget"]
 class PendingRecord(NamedTuple):
     """A record on its way to the disk.
 
-    Hidden: the unit ended without an answer, and a payload does without. Forget: what was written of the unit so far
-    does not count.
+    Hidden: the login may not see the unit, and a payload does not need it. Forget: what was written of the unit so
+    far does not count.
     """
 
     unit: Unit
@@ -105,7 +104,7 @@ class PendingRecord(NamedTuple):
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A record as it is on the disk; `body` is read by the kind's own decoder."""
+    """A record as it is on the disk. The kind's own decoder reads `body`."""
 
     kind: str
     key: str
@@ -157,7 +156,7 @@ class Packer:
         self._numbers: dict[bytes, int] = {}
         self._new: list[msgspec.Raw] = []
         self._people: list[bytes] = []
-        """Encoded, which takes a fifth of the memory: most are looked up for their ids only."""
+        """Encoded, which takes a fifth of the memory. Most are needed for their ids only."""
 
     def pack(self, entries: Iterable[PendingRecord]) -> bytes:
         """Encode one batch."""
@@ -199,7 +198,7 @@ class Packer:
         return kind.packed.decode(record.body)
 
     def check(self, record: Record) -> None:
-        """Raises as `decode` does, for less: users were checked when they were learned."""
+        """Raises as `decode` does, but is faster: users were checked when they were read first."""
         kind = kinds.BY_NAME[record.kind]
         if kind.row is rows.User:
             self._known(_user_lists.decode(record.body))
@@ -236,5 +235,5 @@ class Packer:
         return rows.User(*_person.decode(self._people[number]))  # type: ignore[arg-type]  # of the fields' types
 
     def forget_people(self) -> None:
-        """All has been replayed: only the numbers are needed from now on."""
+        """Frees memory after the replay: from now on only the numbers are needed."""
         self._people = []

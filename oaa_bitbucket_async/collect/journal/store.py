@@ -1,10 +1,10 @@
-"""The file of a journal or base: one SQLite database, written by batches, each in a transaction of its own.
+"""The file of a journal or base: one SQLite database, written in batches, each in a transaction of its own.
 
-A batch carries a digest that is chained to the header and to its place, so whatever a disk, a file system or a
-person does to the file is noticed before anything in it is believed. With a write-ahead log that is synced at
-each commit, a kill or a power cut leaves all batches up to one and none after it.
+Each batch has a digest over its content, its number and the header. So damage or a change by a person is noticed
+before anything in the file is used. The write-ahead log is synced at each commit, so after a kill or a power cut
+all batches up to some point are there, and none after it.
 
-A journal that was closed off is a base: it says how many batches it has, and holds what the run wants to remember.
+A base is a journal that was closed off: it says how many batches it has, and holds data for the next run.
 
 Everything here blocks and belongs to one thread.
 """
@@ -34,9 +34,9 @@ _SCHEMA = (
 )
 _COMPANIONS = ("", "-wal", "-shm", "-journal")
 _MOST_OF_A_BATCH = 128 << 20
-"""Bytes of a batch, unpacked: sixteen times what 20,000 rows of 400 bytes have."""
+"""Maximum size of an unpacked batch, in bytes: sixteen times the size of 20,000 rows of 400 bytes."""
 _CLOSING = -1
-"""Stands for the number of a batch in the digest of what closes the file off."""
+"""Used in place of a batch number in the digest of the closing entry."""
 NOT_A_JOURNAL = (
     sqlite3.DatabaseError,
     msgspec.MsgspecError,
@@ -46,7 +46,7 @@ NOT_A_JOURNAL = (
     TypeError,
     RecursionError,
 )
-"""What reading a damaged file can end in."""
+"""Errors that reading a damaged file can raise."""
 _NOT_ITS_FAULT = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -58,7 +58,7 @@ _NOT_ITS_FAULT = frozenset(
         sqlite3.SQLITE_PERM,
     }
 )
-"""SQLite's codes for a file that may be sound but can't be used here and now."""
+"""SQLite's codes for a file that may be intact but can't be used right now."""
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ class Untrusted(Exception):  # noqa: N818  # a finding, not an error: the file i
 
 
 class OpenedStore(NamedTuple):
-    """What opening came to. `set_aside` tells why an older file was not taken up."""
+    """The result of opening. `set_aside` tells why an older file was not taken up."""
 
     store: "Store"
     started: float
@@ -106,7 +106,7 @@ class Store:
         self._next = 0
         self._broken = False
         self.unended: list[Unit] = []
-        """Units that an earlier run was cut off in; they are going to be asked from their beginning."""
+        """Units that an earlier run left unfinished. They are asked again from their beginning."""
         self._ended: dict[Unit, tuple[float, str]] = {}
         self._forgotten: dict[Unit, tuple[int, int]] = {}
         """By unit, the place (batch, index) up to which its records don't count."""
@@ -114,7 +114,7 @@ class Store:
     def append(self, entries: Sequence[PendingRecord]) -> None:
         """Write one batch, onto the disk.
 
-        After one that failed, no other is taken: a journal with a gap could pass off half a unit as a whole one.
+        After a failed batch, no other is written: in a journal with a gap, half a unit could look complete.
         """
         if self._broken:
             return
@@ -151,7 +151,7 @@ class Store:
         self._forgotten.update(dict.fromkeys(running, (count, 0)))
 
     def replay(self, number: int, wanted: Callable[[Unit], bool] | None = None) -> list[Replayed]:
-        """What counts in one of the batches that `verify` has seen. What is not `wanted` comes without its rows."""
+        """The valid records of one batch that `verify` has seen. Units that are not `wanted` come without rows."""
         found = []
         for index, record in enumerate(self._read(number, known=True)):
             unit, last = record.unit, record.mark != "page"
@@ -163,7 +163,7 @@ class Store:
         return found
 
     def replayed(self) -> None:
-        """Nothing more is going to be asked of `replay`: let go of what only that needs."""
+        """Frees what only `replay` needs. Do not call `replay` afterwards."""
         self._packer.forget_people()
         self._ended.clear()
         self._forgotten.clear()
@@ -173,9 +173,9 @@ class Store:
         self._connection.close()
 
     def close_off(self, base: Path, facts: bytes, *, go_on: bool) -> None:
-        """Make all that was written the base at `base`, which is replaced as a whole or not at all.
+        """Make the base at `base` from everything written. It is replaced as a whole or not at all.
 
-        `go_on`: the journal stays besides, for a run that asks for what is missing. Raises OSError or sqlite3.Error.
+        `go_on`: keep the journal too, for a run that asks for what is missing. Raises OSError or sqlite3.Error.
         """
         if self._broken:
             raise OSError("a part of it could not be written")
@@ -198,7 +198,7 @@ class Store:
         replace_durably(new, base)
 
     def facts(self) -> bytes:
-        """What `close_off` was given. Raises Untrusted if the file was not closed off, or not after this batch."""
+        """The facts given to `close_off`. Raises Untrusted if the file was not closed off, or not after this batch."""
         rows = self._connection.execute("SELECT batches, digest, body FROM closing").fetchall()
         if len(rows) != 1:
             raise Untrusted("it is not finished")
@@ -305,7 +305,7 @@ def _take_up(path: Path, fingerprint: Fingerprint, *, resume: bool) -> tuple[Sto
 
 
 def _is_damage(error: BaseException) -> bool:
-    """Whether the error means that the file is damaged, and not that it can't be used here and now."""
+    """Whether the error means that the file is damaged, and not that it can't be used right now."""
     passing = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_ITS_FAULT
     return isinstance(error, NOT_A_JOURNAL) and not passing
 
@@ -346,13 +346,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _leave_one_file(connection: sqlite3.Connection) -> None:
-    """Move all that stands in the log into the database itself. Raises sqlite3.Error if that is not possible."""
+    """Move everything from the log into the database itself. Raises sqlite3.Error if that is not possible."""
     if connection.execute("PRAGMA journal_mode = DELETE").fetchone() != ("delete",):
         raise sqlite3.OperationalError("its log can't be taken over")
 
 
 def _refuse_what_others_wrote(path: Path) -> None:
-    """In a folder that others can write to, a journal could be planted: a forged one would be uploaded as the truth.
+    """Refuse a journal that others could have written: a forged one would be uploaded as the truth.
 
     SQLite opens files by their names, so they could be swapped after this look: the folder's owner is warned of that
     (`reading.secure`).
@@ -371,7 +371,7 @@ def _aside(path: Path) -> Path:
 
 
 def _set_aside(path: Path) -> None:
-    """Keep one file that was not trusted, with its log, for whoever wants to look at it."""
+    """Keep one file that was not trusted, with its log, so that a person can look at it."""
     for suffix in _COMPANIONS:
         Path(f"{_aside(path)}{suffix}").unlink(missing_ok=True)
     for suffix in _COMPANIONS:
