@@ -8,9 +8,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def cells(*values: object, clean: Callable[[str], str] = escape) -> Iterator[object]:
-    """A spreadsheet takes a cell that begins like a formula for one: such a text gets an apostrophe in front.
+    """Puts an apostrophe before text that a spreadsheet would take for a formula.
 
-    `clean` is what text goes through in the end.
+    `clean` is applied to each text at the end.
     """
     for value in values:
         if isinstance(value, bool):

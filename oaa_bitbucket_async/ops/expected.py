@@ -1,4 +1,4 @@
-"""How many questions a crawl comes to: what the last run needed until the listings are complete, then the count."""
+"""How many requests a crawl needs: the last run's number until the listings are complete, then the count."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ class Expected:
     owners: Mapping[str, Owner] = field(default_factory=dict)
     """Kinds of request by name: what such a question is about. All others are about the instance."""
     last: int | None = None
-    """What the last run like this one came to."""
+    """The number of the last similar run."""
 
     def done(self, stats: RequestStats, counts: CrawlCounts) -> int:
-        """Questions that have their answer, whether this run or the one that it takes up has asked them."""
+        """Questions with an answer, from this run or from the run that it continues."""
         return stats.answered.total() + stats.refused.total() + counts.resumed + counts.based
 
     def total(self, stats: RequestStats, counts: CrawlCounts) -> tuple[int, bool]:
-        """Questions in all, and whether that number is one to rely on: as good as known, or that of the last run."""
+        """All questions, and whether the number is reliable: almost known, or taken from the last run."""
         asked: dict[str, int] = {}
         for kind, count in stats.answered.items():
             owner = self.owners.get(kind, "instance")

@@ -29,7 +29,7 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     samples: Callable[[RunResult], Samples | None] | None = None
-    """None: the figure's value is the only sample. Where it gives None the file has no such metric."""
+    """None: the figure's value is the only sample. If the function gives None, the file has no such metric."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Figure:
     heading: str | None = None
     """What people read beside its text."""
     text: Callable[[RunResult], str | None] | None = None
-    """The value in words, with what belongs to it; None where it deserves no row. By default as `measure` says."""
+    """The value in words, with details. None if it needs no row. The default follows `measure`."""
     metric: Metric | None = None
 
     def of(self, result: RunResult) -> Value:

@@ -1,8 +1,8 @@
 """The figures of a run. Each is described once, and every output is made from that description.
 
 The terminal's summary and the log have `heading` and text, the last record of the JSON log has `key` and value, the
-metrics file has `metric`, and the report has all of the summary's rows. People's alerts rest on keys and on the
-names of metrics: those stay. A new figure is one more entry in WHAT_WAS_FOUND or HOW_IT_WENT.
+metrics file has `metric`, and the report has all of the summary's rows. People base alerts on keys and on the
+names of metrics, so these stay the same. A new figure is one more entry in WHAT_WAS_FOUND or HOW_IT_WENT.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -222,7 +222,7 @@ CHANGES = Figure(
     text=lambda r: None if r.changes is None else summed_up(r.changes),
     metric=Metric("changes", "What was added and removed since the last upload.", ("kind", "change"), _changed),
 )
-"""It stands before the others: what an upload changes is what matters most."""
+"""The first figure, because what an upload changes matters most."""
 HOW_IT_WENT = (
     Figure(
         key="requests",

@@ -1,4 +1,4 @@
-"""The figures of how fresh the answers of a run are, and what the audit log was good for."""
+"""The figures about how fresh a run's answers are and how useful the audit log was."""
 
 from math import ceil
 

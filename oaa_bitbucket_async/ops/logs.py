@@ -1,8 +1,8 @@
 """The log, on standard error: lines for people, or one JSON object a line for machines.
 
-A record tells machines more with `extra=event(Event.RESUMED, answers=12)`: in JSON the event's name stays what it is
-when the message is worded anew, and the fields become keys of their own.
-At info a record is news of the run; what concerns one unit of work is logged at debug.
+`extra=event(Event.RESUMED, answers=12)` adds data for machines. In JSON the event's name stays the same if the
+message changes, and each field becomes a key.
+News about the run is logged at info. News about one unit of work is logged at debug.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """How far the crawl is: a live display on a terminal, or a log line now and then.
 
-It looks at plain numbers a few times a second; nobody tells it anything, and it holds nobody up.
+It reads plain numbers a few times a second, and never slows the crawl down.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ _log = logging.getLogger(__name__)
 REFRESH = 0.25
 LOG_EVERY = 30.0
 _WINDOW = 10.0
-"""Seconds over which the rates are taken."""
+"""Rates are averages over this many seconds."""
 _QUIET = 5.0
 """After so many seconds without an answer the display says so."""
 _HELD_FROM = 0.5
-"""From this share of the rate limit on, with requests waiting, it is the limit that holds the run back."""
+"""From this share of the rate limit on, if requests are waiting, the limit slows the run down."""
 _BAR_FROM = 60
 """A terminal of so many columns has room for bars."""
 
@@ -83,7 +83,7 @@ class Meter:
 
     @property
     def done(self) -> int:
-        """Questions that have their answer, those of an earlier run that this one takes up included."""
+        """Questions with an answer, including those of an earlier run that this run continues."""
         return self._expected.done(self.requests, self.counts)
 
     @property

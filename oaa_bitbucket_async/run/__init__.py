@@ -1,8 +1,8 @@
-"""The one room that knows all others: it takes settings, lets them work together, and gives an exit code.
+"""Runs the commands: connects all other packages, takes settings, and gives an exit code.
 
 Each function blocks until the run is over and may raise a CollectorError, which the command line turns into one
-line and an exit code. `figures` takes in what the run came to, for the last record of the log. What asks no server
-(`diff`, `answering`) or only plays (`demonstration`) is called in its own module.
+line and an exit code. `figures` receives the results of the run, for the last record of the log. Commands that ask no
+server (`diff`, `answering`) and the demo (`demonstration`) are called in their own modules.
 """
 
 import time
@@ -45,7 +45,7 @@ def check(settings: Settings, *, as_json: bool = False) -> int:
 
 
 def push(settings: PushSettings, file: Path, figures: Figures | None = None) -> int:
-    """Uploads a saved payload; compared with the last upload, and kept in its place."""
+    """Uploads a saved payload. Compares it with the last upload first, and keeps it as the new one."""
     from oaa_bitbucket_async.run.pushing import push_file
 
     with reporting(str(file), settings.output, redactor_of(None, settings.veza), figures) as reporter:

@@ -81,7 +81,7 @@ def answer_what_can(holder: str, question: Question) -> int:
 
 
 def examples(text: bytes) -> tuple[Place, SavedUser]:
-    """A place and a user of the payload `text` that make a good question: something is held there, by few.
+    """A place and a user of the payload `text` for example questions: few users hold grants there.
 
     Raises as `AccessGraph`, and LookupError if there is nothing to ask about.
     """
@@ -165,11 +165,11 @@ def _not_found(error: NotFoundError) -> ConfigurationError:
 
 
 def project_keys(state_dir: Path) -> list[str]:
-    """The keys of the projects in the last uploads that `state_dir` holds; of one that can't be read none."""
+    """The project keys in all last uploads in `state_dir`. Skips an upload that can't be read."""
     keys: set[str] = set()
     for path in last_payloads(state_dir):
         try:
             keys |= head_of_ours(path).project_keys
-        except (OSError, CollectorError):  # a shell asks, whose prompt is no place for errors
+        except (OSError, CollectorError):  # this completes words in a shell, where an error has no place
             continue
     return sorted(keys)

@@ -1,4 +1,4 @@
-"""What `--check` says of incremental runs: may the audit log be read, what does a run cost, how often is sensible."""
+"""The part of `--check` about incremental runs: can the log be read, what does a run cost, how often to run."""
 
 import math
 import time
@@ -27,20 +27,20 @@ _STEP = 300.0
 
 
 class Told(NamedTuple):
-    """What an hour of the audit log comes to."""
+    """The cost of one hour of the audit log."""
 
     named: float = 0.0
-    """Requests, for what it names."""
+    """Requests to ask again what it names."""
     reading: int = 0
     """Requests that it takes to read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What incremental runs take. Requests; `named` is for each hour, `max_age` in hours."""
+    """The cost of incremental runs, in requests. `named` is per hour, `max_age` is in hours."""
 
     whole: int
-    """Of a full run."""
+    """Requests of a full run."""
     always: int
     """Listings, members of groups, global permissions, and reading the audit log."""
     named: float
@@ -49,20 +49,20 @@ class Costs:
 
     @property
     def answers(self) -> int:
-        """All that becomes old."""
+        """All requests whose answers have to be renewed by age."""
         return max(0, self.whole - self.always)
 
     def by_age(self, hours: float) -> int:
-        """Of a run that comes after so many hours."""
+        """Requests because of age, for a run after this many hours."""
         return math.ceil(self.answers * min(1.0, hours / self.max_age))
 
     def requests(self, hours: float) -> int:
-        """All of them, of a run that comes after so many hours."""
+        """All requests of a run after this many hours."""
         return min(self.always + self.by_age(hours) + math.ceil(self.named * hours), max(self.whole, self.always))
 
     @property
     def shortest(self) -> float | None:
-        """Hours, in steps of five minutes: twice what a run takes that comes after so long. None: it can't keep up."""
+        """The shortest interval in hours, in steps of five minutes: twice such a run's duration. None: it can't keep up."""
         a_second = self.rate.per_second - 2 * (self.answers / self.max_age + self.named) / HOUR
         if a_second <= 0:
             return None
@@ -72,7 +72,7 @@ class Costs:
 
 
 def named_requests(named: Named, settings: Settings, default_levels: int) -> int:
-    """What it takes to ask again what the log names, about."""
+    """About how many requests it takes to ask again what the log names."""
     permissions = {"project": 2 + default_levels, "repository": 2, "user": 0}
     included = Counter(kind.of for include in settings.include for kind in kinds.kinds_of(include))
     return sum(
@@ -82,7 +82,7 @@ def named_requests(named: Named, settings: Settings, default_levels: int) -> int
 
 
 async def look_at_log(session: Session, capabilities: Capabilities, report: CheckReport) -> Told:
-    """Reads the last hour of the audit log and says whether it is of use. Raises what ends a run."""
+    """Reads the last hour of the audit log and says whether it is usable. Raises errors that end a run."""
     settings = session.settings
     log = AuditLog(session.client, base_url_parts(settings.bitbucket_url).path, capabilities.user_id)
     before, now = session.stats.total, time.time()
@@ -126,7 +126,7 @@ async def look_at_log(session: Session, capabilities: Capabilities, report: Chec
 
 
 def tell_costs(report: CheckReport, costs: Costs, *, known_rate: bool) -> None:
-    """What an incremental run takes, hourly or as often as is sensible, and what a day of them does."""
+    """Tells the cost of an incremental run, hourly or as often as is sensible, and of a day of them."""
     shortest = costs.shortest
     hours = max(1.0, shortest or 0.0)
     requests, by_age = costs.requests(hours), costs.by_age(hours)

@@ -1,4 +1,4 @@
-"""What `--check` found out: told line by line while it goes on, or as one JSON object at its end."""
+"""The output of `--check`: line by line while it runs, or one JSON object at the end."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _RIGHTS = (("can't be told", None), ("administrator", True), ("no administrator"
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Requests of a part of a run: `least` and `most` differ where it depends on what is found."""
+    """Requests of a part of a run. `least` and `most` differ if the number depends on what is found."""
 
     least: int
     most: int
@@ -30,7 +30,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The rate at which a run may ask: `burst` requests at once, then so many a second."""
+    """The rate limit of a run: `burst` requests at once, then a number of requests a second."""
 
     per_second: float
     burst: float = 0.0
@@ -41,7 +41,7 @@ class Rate:
 
 
 class CheckReport:
-    """Takes the findings in, each with its words and its fields."""
+    """Collects the findings, each as text and as fields."""
 
     def __init__(self, redact: Redact, *, as_json: bool) -> None:
         self._redact = redact
@@ -51,7 +51,7 @@ class CheckReport:
         self._notes: list[str] = []
 
     def tell(self, name: str, text: str, **fields: object) -> None:
-        """A line: what it is about, if that is not what the line before was about, and what there is to say."""
+        """Prints a line: its topic, if that differs from the line before, and the text."""
         self.fields |= fields
         self._print(f"{name + ':' if name else '':<12} {text}")
 
@@ -65,7 +65,7 @@ class CheckReport:
         self.tell("Note", text, notes=self._notes)
 
     def server(self, url: str, found: Capabilities) -> None:
-        """Who answers, and whom it takes us for."""
+        """Tells which server answers, and as which user it sees us."""
         self.tell("Bitbucket", f"{url}, version {found.version}", url=url, version=found.version)
         how = "user name and password" if found.login == "basic" else "HTTP access token"
         name = found.user or "(the server does not say the name)"
@@ -99,7 +99,7 @@ class CheckReport:
             )
 
     def prices(self, run: int, of: dict[Include, Price], wanted: frozenset[Include], rate: Rate | None) -> None:
-        """The table of requests: of a run as it is set, and what each kind of `--include` has part in it or adds."""
+        """Prints the table of requests: of a run with these settings, and the share or addition of each `--include`."""
         rows = [("", "about", f"at {rate.per_second:g}/s" if rate is not None else "")]
         rows.append(("a run", f"{run:,}", _time(rate, run)))
         for include, price in of.items():
@@ -121,7 +121,7 @@ class CheckReport:
         }
 
     def end(self, exit_code: int, error: CollectorError | None = None) -> None:
-        """Prints the object, where that is wanted; an error is told besides, on standard error."""
+        """Prints the JSON object, if wanted. Also prints an error to standard error."""
         self.fields |= {"exit_code": exit_code, "error": None if error is None else str(error)}
         if self._as_json:
             print(escape(json.dumps(redacted(self.fields, self._redact), ensure_ascii=True)), flush=True)

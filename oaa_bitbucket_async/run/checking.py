@@ -39,7 +39,7 @@ _QUICKEST = 0.001
 
 @dataclass(slots=True)
 class Estimate:
-    """What a run would ask for. `pages` are those of the listings, as often as a run reads them."""
+    """What a run would ask for. `pages` counts the pages of the listings, each as often as a run reads it."""
 
     users: int = 0
     groups: int = 0
@@ -48,17 +48,17 @@ class Estimate:
     pages: int = 0
     explicit: bool = True
     others: list[User] = field(default_factory=list)
-    """All users but for the one that asks, by id."""
+    """The ids of all users except the login."""
     hidden: frozenset[AnyKind] = frozenset()
     """What the login may not list of other users."""
     default_levels: int = len(DEFAULT_LEVELS)
     public: list[Flagged] = field(default_factory=list)
-    """What is called public: repositories, or projects where there is none."""
+    """What is marked public: repositories, or projects if no repository is."""
     public_access: int = 0
     """Requests that it takes to find out whether public access is on."""
 
     def price(self, include: Include) -> int:
-        """Requests that a kind takes besides; at most, where it depends on what is found."""
+        """Requests that a kind adds. The maximum, if it depends on what is found."""
         each = {"project": self.projects, "repository": self.repositories, "user": self.users}
         return sum(
             len(probes(self.others)) if kind in self.hidden else each[kind.of] for kind in kinds.kinds_of(include)
@@ -66,18 +66,18 @@ class Estimate:
 
     @property
     def always(self) -> int:
-        """What every run asks, an incremental one too."""
+        """Requests of every run, also of an incremental one."""
         global_permissions = 2 if self.explicit else len(EFFECTIVE_PERMISSIONS)
         return self.pages + global_permissions + self.groups + self.public_access
 
     @property
     def requests(self) -> int:
-        """At least; a group with more members than a page holds, and retries, come on top."""
+        """All requests, at least. Retries, and groups with more than one page of members, add more."""
         return self.always + (2 + self.default_levels) * self.projects + 2 * self.repositories
 
 
 async def check_all(settings: Settings, redact: Redact, *, as_json: bool = False) -> int:
-    """Tells what it finds, without what `redact` knows; raises the error that a run would end with."""
+    """Prints the findings, without the secrets that `redact` knows. Raises the error that a run would end with."""
     report = CheckReport(redact, as_json=as_json)
     try:
         await _look(settings, report)
@@ -148,7 +148,7 @@ async def _look_at_guards(report: CheckReport, session: Session) -> None:
 
 
 async def _look_at_public_access(report: CheckReport, session: Session, estimate: Estimate) -> None:
-    """Finds out as a run does, and what that costs."""
+    """Finds out in the same way as a run, and counts the requests."""
     before = session.stats.total
     public_access = await ask_for_public_access(session, estimate.public)
     estimate.public_access = session.stats.total - before
@@ -197,7 +197,7 @@ def _only_own(estimate: Estimate, include: Include) -> bool:
 
 
 async def _hidden(session: Session, capabilities: Capabilities, estimate: Estimate) -> frozenset[AnyKind]:
-    """Which kinds the login may not list of other users, found out as a run does."""
+    """The kinds that the login may not list for other users. Finds out in the same way as a run."""
     hidden = set()
     for kind in kinds.INCLUDED:
         if kind.of != "user":
@@ -249,7 +249,7 @@ async def _estimate(session: Session, capabilities: Capabilities) -> Estimate:
 async def _pages(
     client: Client, listing: Listing[T], key: Callable[[T], Hashable], estimate: Estimate
 ) -> AsyncIterator[list[T]]:
-    """One pass, without the second one that a run makes over a listing of several pages; but counted.
+    """Reads a listing once. Also counts the second pass that a run makes over a listing of several pages.
 
     Raises IncompleteError where a run could not read the listing either.
     """

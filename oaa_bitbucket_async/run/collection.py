@@ -44,11 +44,11 @@ async def collect(
     interruption: Interruption,
     start: Start | None = None,
 ) -> tuple[Snapshot, Ledger]:
-    """Crawls, taking up what the journal has, and the base of an incremental run.
+    """Crawls. Starts from the journal, and from the base of an incremental run.
 
-    Gives what was found, and how every question ended.
+    Gives what was found, and the outcome of every unit.
 
-    Everything answered is in the journal when this returns or raises.
+    All answers are in the journal when this returns or raises.
 
     Raises CredentialError, TemporaryError (in an ExceptionGroup), and what `Interruption.error` gives.
     """
@@ -87,7 +87,7 @@ async def collect(
 
 
 async def _prove_again(session: Session) -> None:
-    """Where answers do not carry our name, the last word before the upload: are we still who we were?"""
+    """If answers do not carry our user name: checks once more before the upload who we are signed in as."""
     if not session.client.login.stripped:
         return
     try:
@@ -144,8 +144,8 @@ async def journal_of(settings: Settings, capabilities: Capabilities, path: Path,
 
 
 async def _take_up(journal: Journal, crawl: Crawl, now: float, *, whole: bool) -> None:
-    """`whole`: for a full crawl, which believes only what was asked since the journal began: nothing tells it what of
-    a base is still so."""
+    """`whole`: for a full crawl. It reuses only answers from after the journal began, since it can't tell which answers
+    of a base still hold."""
     if not journal.resumed:
         return
     count = 0
@@ -180,7 +180,7 @@ async def _start_from(base: Base, journal: Journal, crawl: Crawl) -> None:
 
 
 def why_not_resumed(settings: Settings, capabilities: Capabilities, journal: Journal) -> str | None:
-    """What the next run with the same settings does, and why, if it does not go on from here; else None."""
+    """Why the next run with the same settings can't continue this one, and what it does instead. Else None."""
     if not settings.state.resume:
         return "asks for everything again, because of --no-resume"
     if capabilities.header_stripped:

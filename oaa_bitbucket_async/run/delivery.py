@@ -1,4 +1,4 @@
-"""The way of a payload to Veza, whether a run has just made it or `push` brings it from a file."""
+"""Sends a payload to Veza, from a run or from a file (`push`)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from oaa_bitbucket_async.settings import Scope, State, Veza
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A payload that is to replace the last upload. What becomes of it is noted in `result`."""
+    """A payload that is going to replace the last upload. `result` records the outcome."""
 
     payload: Payload
     veza: Veza

@@ -69,7 +69,7 @@ def demonstrate(
 ) -> int:
     """Runs it, prints the same summary as a real run, and leaves payload and report in files. Gives the exit code.
 
-    With `changes`, so many are made after the run, an incremental run follows, and both are shown side by side.
+    `changes`: make this many changes after the run, do an incremental run, and show both runs side by side.
     """
     with step(error_console(), output, f"Making {repositories:,} repositories"):
         estate = generate(EstateShape.for_repositories(repositories, seed=seed))

@@ -1,4 +1,4 @@
-"""What a run expects to ask: from its settings, and from what the last one like it came to."""
+"""How many requests a run expects, by its settings and by the last similar run."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ _EVERY_REPOSITORY = 2
 
 
 class _Last(msgspec.Struct):
-    """Kept for the next run. One of another scope, or with other kinds of question, says nothing about it."""
+    """Kept for the next run. It is used only by a run with the same scope and the same kinds of question."""
 
     requests: int
     of: list[str]
@@ -51,7 +51,7 @@ async def expected_of(settings: Settings, capabilities: Capabilities) -> Expecte
 
 
 async def keep_number(settings: Settings, requests: int) -> None:
-    """The crawl was complete with so many. Never raises: the next display does without."""
+    """Keeps the number of requests of a complete crawl. Never raises: the next display can do without it."""
     path = paths_of(settings).requests
     try:
         await asyncio.to_thread(write_whole, path, msgspec.json.encode(_Last(requests, _like(settings))))

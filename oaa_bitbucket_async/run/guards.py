@@ -1,7 +1,7 @@
-"""What keeps an upload from taking away by mistake what Veza knows (DESIGN.md section 4, rule 9).
+"""Guards that stop an upload from removing by mistake what Veza knows (DESIGN.md section 4, rule 9).
 
-Before the crawl: filters that match nothing, and a part that would replace the whole. After it: too much that is
-gone. Whoever means it says `--max-removed off`.
+Before the crawl: filters that match nothing, and a part that would replace the whole. After it: too many removed
+grants or memberships. `--max-removed off` turns this off.
 """
 
 import logging
@@ -35,7 +35,7 @@ class Notice:
 
 
 async def before_crawl(session: Session) -> list[Notice]:
-    """Asks all that can be asked before the crawl whether its upload may replace the last one.
+    """Checks, as far as possible before the crawl, whether its upload may replace the last one.
 
     Raises ConfigurationError for a filter that matches nothing, RemovalError for a part that would replace the whole,
     and what `prove_filters` and `LastUpload.head` raise.
@@ -54,7 +54,7 @@ async def compare_scope(scope: Scope, last: LastUpload | None, max_removed: floa
 
 
 async def _head_for(scope: Scope, last: LastUpload | None, max_removed: float | None) -> Head | None:
-    """Of what the last upload was. None if it is not needed (for the whole of an instance) or not known."""
+    """The head of the last upload. None if it is not needed (for a whole instance) or not known."""
     return await last.head(max_removed) if last is not None and scope.limited else None
 
 
@@ -96,9 +96,9 @@ def _check_scope(scope: Scope, head: Head | None, max_removed: float | None) -> 
 
 
 def unknown_upload(last: LastUpload | None, data_source: str, scope: Scope) -> Notice | None:
-    """What to say if it turns out that Veza has had the data source before. None if the last upload is known here.
+    """The warning for a data source that Veza has had before. None if the last upload is known here.
 
-    Who keeps no last upload knows that nothing is compared; for a part it is said nevertheless.
+    Users who keep no last upload know that nothing is compared, so they get the warning only for a part.
     """
     if last is None and not scope.limited:
         return None
@@ -120,8 +120,8 @@ def _scope_of(head: Head) -> Scope:
 def check_removed(changes: Changes | None, max_removed: float | None) -> None:
     """Warns if more than 5 per cent of the grants, or of the memberships, would go; RemovalError above `max_removed`.
 
-    Each has its own share (`Changes.removed_shares`): groups that lose their members lose what they hold, and not one
-    grant goes.
+    Each has its own share (`Changes.removed_shares`): people who leave a group lose its access, although no grant is
+    removed.
     """
     if changes is None:
         return

@@ -1,7 +1,7 @@
 """Incremental runs: from the base to the plan of the crawl, and from the crawl to the next base (DESIGN.md section 7).
 
-Read from top to bottom: what is known before the crawl, what the crawl is told, what is looked at after it, and what
-the next run is going to know.
+Read from top to bottom: what is known before the crawl, what the crawl gets, what is checked after it, and what the
+next run gets.
 """
 
 import logging
@@ -45,11 +45,11 @@ PAGES = 1_000
 """Pages of the audit log that an incremental run reads at most."""
 PAGES_OF_A_FULL_CRAWL = 5_000
 _LONGEST_RUN = 0.1
-"""The part of `--max-age` that a run is at most taken to last."""
+"""The longest duration of a run that is assumed, as a share of `--max-age`."""
 
 
 class BaseFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a run wants the next one to know; kept with the base. Times in seconds since 1970."""
+    """Data for the next run, kept with the base. Times in seconds since 1970."""
 
     began_at: float
     finished_at: float
@@ -58,12 +58,12 @@ class BaseFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     mark: AuditMark | None = None
     trust: Trust | None = None
     sent: Sent | None = None
-    """The upload that was made from it; None where Veza does not tell that it is the last one."""
+    """The upload that was made from it. None if Veza does not say that it is the last one."""
 
 
 @dataclass(slots=True)
 class Round:
-    """One run's dealings with the base that it found. `start` is None for a full crawl."""
+    """How one run uses the base that it found. `start` is None for a full crawl."""
 
     settings: Settings
     clock: Clock
@@ -81,11 +81,11 @@ class Round:
 
     @property
     def incremental(self) -> bool:
-        """Whether incremental runs are made with these files, be it by this run or by another."""
+        """Whether this run or another makes incremental runs with these files."""
         return self.settings.incremental or (self.facts is not None and self.facts.incremental)
 
     async def after_crawl(self, snapshot: Snapshot, freshness: Freshness) -> None:
-        """Compares what was asked again with what the base had, and says how fresh all of it is."""
+        """Compares new answers with the base, and records how fresh all answers are."""
         plan = None if self.start is None else self.start.plan
         if plan is not None:
             freshness.renewed = plan.counts
@@ -115,7 +115,7 @@ class Round:
             )
 
     async def _unexplained(self, differences: Sequence[Difference], reading: Reading) -> set[Subject]:
-        """What changed without a row. What changed during the crawl has a row by now."""
+        """What changed without a row. A change during the crawl has a row by now."""
         if not differences or self.log is None:
             return set()
         later = await self.log.since(server_time_of(reading) - OVERLAP, keep=is_wanted)
@@ -143,7 +143,7 @@ class Round:
             self.sent = await sent_by(self.settings, payload, before, self.clock.epoch())
 
     async def aclose(self) -> None:
-        """Lets go of the base, so that another can take its place. Calling it again does nothing."""
+        """Closes the base, so that another can replace it. Calling it again does nothing."""
         self.start, self.index = None, BaseIndex()
         if self.base is not None:
             base, self.base = self.base, None
@@ -188,8 +188,8 @@ class Round:
 async def begin_round(session: Session, capabilities: Capabilities, path: Path, freshness: Freshness) -> Round:
     """Looks at the base in `path` and at the audit log, and decides what is asked again. Close what it gives.
 
-    Nothing is looked at unless incremental runs are made from that base. Why an incremental run has to be a full crawl
-    is told in the log. Raises what `Client.ask` raises where the log gives no answer because the run has to end.
+    Does nothing unless incremental runs are made from that base. If an incremental run has to be a full crawl, the log
+    says why. Raises what `Client.ask` raises if reading the log ends the run.
     """
     settings, clock = session.settings, session.clock
     found = Round(settings, clock, began_at=clock.epoch())

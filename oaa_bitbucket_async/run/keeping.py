@@ -1,7 +1,7 @@
-"""A payload that was not uploaded: the file it is kept in, and the commands that go on from there.
+"""Keeps a payload that was not uploaded in a file, and prints the commands to continue from there.
 
-Hours of a crawl are in it, so a full disk must not lose it. The commands stand in advice: they are complete, so that
-they do the right thing when they are typed as printed, anywhere.
+The payload can be the work of hours, so a full disk must not lose it. The printed commands are complete: they work
+as printed, from any folder.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Kept(NamedTuple):
 
     @classmethod
     def at(cls, path: Path, why: str = "") -> "Kept":
-        """It is in `path`; `why` says why there, and not in the state folder."""
+        """The payload is in `path`. `why` says why it is not in the state folder."""
         return cls(path, f"The payload is kept in {path}{f' ({why})' if why else ''}.")
 
 
@@ -58,7 +58,7 @@ async def keep(folder: Path, data_source: str, content: bytes, *, suffix: str = 
 
 
 def kept_name(data_source: str) -> str:
-    """Data source and UTC time, without what file systems do not like."""
+    """Data source and UTC time, without characters that file systems do not allow."""
     return f"{_words(data_source)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 

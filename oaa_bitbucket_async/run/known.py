@@ -1,4 +1,4 @@
-"""Has a run been there before? Then a name that is gone or a stranger that answers is a trouble that passes."""
+"""Has a run reached this address before? Then an unknown name or an unexpected server is a temporary problem."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 def is_there(path: Path) -> bool:
-    """Whether something has this name. A folder that can't be looked into holds nothing that we know of."""
+    """Whether the path exists. False if its folder can't be read."""
     try:
         path.lstat()
     except OSError:
@@ -23,7 +23,7 @@ def is_there(path: Path) -> bool:
 
 @contextmanager
 def passing_if(been_there: Callable[[], bool]) -> Iterator[None]:
-    """Ends with the error for an address that was good before, where it was."""
+    """Raises the error as a temporary one if the address was good before."""
     try:
         yield
     except WrongAddressError as error:
@@ -33,9 +33,9 @@ def passing_if(been_there: Callable[[], bool]) -> Iterator[None]:
 
 
 async def remember(mark: Path) -> None:
-    """A run has signed in. The mark is empty, so that it takes no room.
+    """Notes in an empty file that a run has signed in.
 
-    Never raises: without the mark a later trouble gets exit code 2.
+    Never raises: without the file a later problem gets exit code 2.
     """
     if is_there(mark):
         return

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 async def last_pace(settings: Settings) -> Found | None:
-    """What the last run found. None where there is nothing to try. Never raises: without it a run finds out anew."""
+    """The pace of the last run. None if there is none. Never raises: without it a run finds its own pace."""
     if not settings.state.keep_last or settings.pace.concurrency is not None:
         return None
     return await asyncio.to_thread(_read, settings)

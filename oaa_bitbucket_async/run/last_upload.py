@@ -1,4 +1,4 @@
-"""The last upload to a data source: kept for the next one, which is compared with it before it replaces it."""
+"""The last upload to a data source. It is kept, so that the next payload can be compared with it."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ class LastUpload:
 
     @classmethod
     def of(cls, state: State, veza: Veza, data_source: str) -> "LastUpload | None":
-        """None where it is not to be kept, or nobody said where payloads go (a dry run without Veza)."""
+        """None if it is not kept, or if there is no target (a dry run without Veza)."""
         if not state.keep_last or veza.url is None:
             return None
         return cls(last_payload_path(state.directory, veza.url, veza.provider_name, data_source))
@@ -40,7 +40,7 @@ class LastUpload:
 
     @property
     def known(self) -> bool:
-        """Whether there is one; if it can be believed shows when it is read. A folder that is none holds none."""
+        """Whether the file exists. Reading it shows whether it is valid."""
         try:
             self.path.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -50,7 +50,7 @@ class LastUpload:
         return True
 
     async def head(self, max_removed: float | None) -> Head | None:
-        """Where it went, its scope and its projects; None if nothing was kept, or it can't be read and nobody minds.
+        """Its target, scope and projects. None if nothing was kept, or it can't be read and there is no guard.
 
         Raises RemovalError if there is a guard and the last payload can't be read.
         """
@@ -65,7 +65,7 @@ class LastUpload:
             return None
 
     async def public_access(self) -> PublicAccess | None:
-        """What it said of public access; None where it said nothing, or can't be read, which `compare` tells."""
+        """Its value of public access. None if it has none, or can't be read (`compare` reports that)."""
         try:
             head = await asyncio.to_thread(head_of_ours, self.path)
         except (FileNotFoundError, ConfigurationError):
@@ -73,7 +73,7 @@ class LastUpload:
         return head.public_access
 
     async def compare(self, payload: Payload, max_removed: float | None) -> Changes | None:
-        """What an upload of `payload` would change; None, and a line that says so, if that can't be told.
+        """What an upload of `payload` would change. If that is unknown, None and a line in the log.
 
         Raises RemovalError if there is a guard and the last payload can't be read.
         """

@@ -1,4 +1,4 @@
-"""Runs a coroutine to its end on the fastest loop that the system has, and unpacks how it failed."""
+"""Runs a coroutine to its end on the fastest loop that the system has, and picks the error to report."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ _WEIGHT: tuple[type[BaseException], ...] = (CredentialError, InterruptedRunError
 
 
 def run_to_end(main: Coroutine[object, object, int]) -> int:
-    """The coroutine's result. Of several errors that ended it together, the one that tells most is raised."""
+    """The coroutine's result. If several errors ended it together, raises the most important one."""
     try:
         with _rare_collections(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(main)
@@ -61,7 +61,7 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def weightiest(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """A bug before anything we understand; then by what the user has to know first."""
+    """The most important error: a bug first, then what the user has to know first."""
     leaves = list(_leaves(group))
     for error in leaves:
         if not isinstance(error, (CollectorError, asyncio.CancelledError)):

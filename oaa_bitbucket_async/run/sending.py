@@ -23,7 +23,7 @@ async def still_stands(settings: Settings, payload: Payload, sent: Sent | None, 
 
 
 async def sent_by(settings: Settings, payload: Payload, before: Sent | None, now: float) -> Sent | None:
-    """What was just uploaded. None where Veza does not tell that its last push is this one. Never raises."""
+    """What was just uploaded. None if Veza does not say that its last push is this one. Never raises."""
     synced_at = await _last_push(settings)
     if synced_at is None or (before is not None and before.synced_at == synced_at):
         return None

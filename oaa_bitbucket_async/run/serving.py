@@ -33,7 +33,7 @@ def fault_list() -> str:
 def serve_demo(*, repositories: int, seed: int, faults: Sequence[str], bitbucket_port: int, veza_port: int) -> int:
     """Serves until a signal comes, which is its normal end: exit code 0.
 
-    Raises ConfigurationError for a fault that there is not, and for a port that is taken.
+    Raises ConfigurationError for an unknown fault, and for a port that is taken.
     """
     unknown = [name for name in faults if name not in BAD_NIGHTS]
     if unknown:

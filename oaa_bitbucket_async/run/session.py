@@ -55,7 +55,7 @@ class Session:
         return capabilities
 
     async def _is_bitbucket(self) -> bool:
-        """Whether Bitbucket answers to somebody without a login; True where that can't be told."""
+        """Whether Bitbucket answers without a login. True if that is unknown."""
         settings = self.settings
         if settings.tls.client_cert is not None:  # without it nobody gets through to what is behind
             return True

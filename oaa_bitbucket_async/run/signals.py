@@ -106,7 +106,7 @@ class Interruption:
 
     @staticmethod
     def _flush_and_exit(number: int) -> None:
-        """Not sys.exit: a thread that is uploading would be waited for. The journal survives this by design."""
+        """Exits without sys.exit, which would wait for a thread that is uploading. The journal survives this."""
         logging.shutdown()
         os._exit(128 + number)
 

@@ -68,7 +68,7 @@ def is_of_permissions(kind: AnyKind) -> bool:
 
 
 def what_is_named(events: Iterable[AuditEvent], mark: AuditMark | None) -> Named:
-    """What the rows of a window name, without rows that the mark has seen. Rows of requests that were made count too."""
+    """What the rows of a window name, without rows that the mark has seen. Rows with `…requested` keys count too."""
     named = Named()
     new = list(new_events(events, mark))
     meaning = {key: about(key) for key in {event.key for event in new}}

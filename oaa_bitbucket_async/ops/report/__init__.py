@@ -26,9 +26,9 @@ _PAGE_SUFFIXES = (".html", ".htm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """What is told of a run. Without `analysis`, how it went, and nothing of Bitbucket.
+    """The report of a run. Without `analysis` it shows only how the run went, and nothing about Bitbucket.
 
-    The report of a run that failed goes beside the last good one. Writing blocks: call it off the event loop.
+    The report of a failed run is written beside the last good one. Writing blocks: call it off the event loop.
     """
 
     result: RunResult
@@ -76,7 +76,7 @@ class RunReport:
 
 
 def stands(result: RunResult) -> bool:
-    """Whether the run did what it was to do, so that its report takes the place of the last one."""
+    """Whether the run succeeded, so that its report replaces the last one."""
     return result.exit_code == 0 or (result.exit_code == IncompleteError.exit_code and result.uploaded)
 
 

@@ -124,7 +124,7 @@ def _by_grants(evidence: Evidence, groups: Iterable[str]) -> list[str]:
 def dormant_people(evidence: Evidence) -> Iterator[Row]:
     """User, name, why the user can't sign in, own grants, groups that hold something, last login.
 
-    Of whom it is not known whether they are licensed, nothing is said. A personal project counts as a grant.
+    Leaves out users whose license is unknown. A personal project counts as a grant.
     """
     snapshot, index = evidence.snapshot, evidence.index
     groups: Counter[int] = Counter()
@@ -144,17 +144,18 @@ def dormant_people(evidence: Evidence) -> Iterator[Row]:
 
 
 def people_without_identity(evidence: Evidence) -> Iterator[Row]:
-    """User, name, directory, last login of everyone who may sign in and whom nothing links to an identity provider."""
+    """User, name, directory, last login of everyone who may sign in and has no link to an identity provider."""
     for user in evidence.users():
         if evidence.may_sign_in(user) and not identities_of(user, evidence.identity):
             yield user.name, user.display_name, user.directory, day(user.last_login)
 
 
 def orphaned_repositories(evidence: Evidence) -> Iterator[Row]:
-    """Path and project of repositories that nobody who may sign in administers by a grant there or on the project.
+    """Path and project of repositories without an administrator who may sign in.
 
-    Nor does an owner. A group counts if somebody in it may sign in, or if its members could not be collected; so do
-    default permissions, if they are that high. Of what could not be collected nothing is said.
+    Administrators are owners, and holders of a grant on the repository or its project. A group counts if one of its
+    members may sign in, or if its members could not be collected. A default permission counts if it is high enough.
+    Leaves out what could not be collected.
     """
     snapshot, index = evidence.snapshot, evidence.index
     administered = index.of_everyone(ADMINISTERS)

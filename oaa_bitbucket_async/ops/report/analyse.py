@@ -1,4 +1,4 @@
-"""What a snapshot tells a person, as figures and short lists. Linear in the number of grants; takes seconds."""
+"""Turns a snapshot into figures and short lists for people. Linear in the number of grants; takes seconds."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What there is to say about an instance: the figures, findings and rankings of the report, and what each means."""
+"""The analysis of an instance: the figures, findings and rankings of the report, and what each means."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -33,7 +33,7 @@ class Users:
     active: int
     inactive: int
     without_identity: int
-    """Without anything that `--identity` links to an identity provider, active or not."""
+    """Users whom `--identity` can't link to an identity provider, active or not."""
     may_sign_in: int | None
     """Active, and licensed by any global permission; None if these could not be collected."""
     unlisted: int

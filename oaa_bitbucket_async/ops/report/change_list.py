@@ -1,4 +1,4 @@
-"""Who gained and who lost what since the last upload, and what came and went, as lists for a person."""
+"""Who gained or lost access since the last upload, and what is new or gone, as lists for people."""
 
 from typing import NamedTuple
 

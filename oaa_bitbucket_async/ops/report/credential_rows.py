@@ -45,10 +45,10 @@ def tokens_that_never_expire(evidence: Evidence) -> Iterator[Row]:
 
 
 def unused_credentials(evidence: Evidence) -> Iterator[Row]:
-    """Kind, name, whose it is, when it was made, when it was last used: not for UNUSED_DAYS, if ever.
+    """Kind, name, holder, creation and last use of keys and tokens that were not used for UNUSED_DAYS, or never.
 
-    Not every server tells when a key or token was used; one that tells it of any tells it of all. What has expired, and
-    what is younger than that, is left out.
+    Not every server tells when a key or token was used. A server that tells it for one tells it for all. Leaves out
+    what has expired, and what is younger than UNUSED_DAYS.
     """
     before = evidence.now * 1000 - UNUSED_DAYS * 86_400_000
     told = _kinds_with_use(evidence)
