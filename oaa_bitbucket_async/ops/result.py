@@ -83,11 +83,11 @@ class RunResult:
     repositories_complete: bool = False
     """Whether their listing has ended: until then there are more than those listed."""
     kept_for_next: bool = False
-    """Whether the next run goes on from what this one was answered."""
+    """Whether the next run can continue from the answers of this one."""
     resumed: int = 0
     """Units that an earlier run had already answered."""
     freshness: Freshness = field(default_factory=Freshness)
-    """How old the answers are, and what the audit log was good for."""
+    """How old the answers are, and how useful the audit log was."""
     warnings: list[Note] = field(default_factory=list)
     """Our own."""
     payload_bytes: int | None = None
@@ -127,7 +127,7 @@ class RunResult:
 
     @property
     def cut_short(self) -> bool:
-        """Whether it ended before everything had been asked: nothing of what a payload would hold is known."""
+        """Whether it ended before everything had been asked, so that the content of a payload is unknown."""
         return self.error is not None and self.crawl_duration is None and self.upload is None and not self.missing
 
     @property

@@ -63,7 +63,7 @@ def render(result: RunResult, console: Console, output: Output) -> None:
 
 
 def _plan(result: RunResult) -> Changes | None:
-    """What the upload would have changed that a dry run did not make."""
+    """What an upload would have changed, after a dry run."""
     dry = result.upload is not None and result.upload.outcome == "dry run"
     return result.changes if dry and result.changes else None
 
@@ -76,7 +76,7 @@ def _the_rest(result: RunResult) -> str:
 
 
 def _shown(result: RunResult) -> list[Figure]:
-    """What was found is not known of a run that ended before everything had been asked."""
+    """The figures to show. If the run ended before everything had been asked, leaves out what was found."""
     found = () if result.cut_short else WHAT_WAS_FOUND
     return [*found, *(figure for figure in HOW_IT_WENT if figure is not CHANGES)]
 

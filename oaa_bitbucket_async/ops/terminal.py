@@ -1,4 +1,4 @@
-"""Consoles: the one on standard error that log lines, progress and summary share, so that none tears another."""
+"""Consoles. Log lines, progress and summary share one on standard error, so that none breaks another's lines."""
 
 import codecs
 import contextlib
@@ -23,10 +23,9 @@ class QuietConsole(Console):
 
 
 class StandardError:
-    """Standard error, whichever file that is at the time. What it does not take is lost, and disturbs nobody.
+    """Standard error, whichever file that is at the time. Output that can't be written is lost.
 
-    It may be a log file on a full disk, or a terminal that is gone: that is no reason to end a run, or to end it with
-    another exit code.
+    It may be a log file on a full disk, or a closed terminal. That must not end a run or change its exit code.
     """
 
     def write(self, text: str) -> int:
@@ -89,7 +88,7 @@ def write_line(console: Console, line: str) -> None:
 
 
 def write_json(file: BinaryIO, chunks: Iterable[bytes]) -> None:
-    """JSON as it is into a file or a pipe; on a terminal without what could steer it, which JSON can spell out."""
+    """Writes JSON unchanged to a file or a pipe. On a terminal, escapes control characters as JSON allows."""
     decode = codecs.getincrementaldecoder("utf-8")().decode
     file.writelines(escape_json(decode(chunk)).encode() if file.isatty() else chunk for chunk in chunks)
     file.flush()

@@ -62,7 +62,7 @@ class Costs:
 
     @property
     def shortest(self) -> float | None:
-        """The shortest interval in hours, in steps of five minutes: twice such a run's duration. None: it can't keep up."""
+        """The shortest interval in hours, in 5-minute steps: twice such a run's duration. None: it can't keep up."""
         a_second = self.rate.per_second - 2 * (self.answers / self.max_age + self.named) / HOUR
         if a_second <= 0:
             return None
