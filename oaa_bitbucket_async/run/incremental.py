@@ -271,6 +271,7 @@ def _plan(found: Round, base: Base, facts: BaseFacts, freshness: Freshness) -> N
         max_age=settings.max_age_seconds,
         bound=age_bound(settings.max_age_seconds, in_doubt),
         since_last_run=found.began_at - facts.began_at,
+        answers=index.answers,
     )
     to_server = _as_it_is if facts.mark is None else facts.mark.to_server
     plan = Plan(index, named=found.named, to_server=to_server, due=due, finished_at=facts.finished_at)

@@ -1,30 +1,40 @@
-"""Chooses the answers to ask again by age, so that none gets too old and every run asks about the same number.
+"""Which answers are asked again because of their age, so that none is too old and every run asks about as many.
 
 DESIGN.md section 7, "by age".
 """
 
-from collections.abc import Mapping
-from math import ceil
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 def due_by_age(
-    read_at: Mapping[T, float], *, now: float, max_age: float, bound: float, since_last_run: float
+    read_at: Mapping[T, float],
+    *,
+    now: float,
+    max_age: float,
+    bound: float,
+    since_last_run: float,
+    answers: Callable[[T], float] = lambda _: 1.0,
 ) -> set[T]:
-    """Everything older than `bound`, and the oldest of the rest: the share that `since_last_run` is of `max_age`.
+    """Everything older than `bound`, and of the rest the oldest: as much as `since_last_run` is of `max_age`.
 
-    `read_at` has all units, also those that are asked for another reason, with the time of each (seconds since 1970).
-    Among units of the same age, the first ones are taken. `now` is when the answers have to be fresh: about the time
-    of the upload. `bound` is `max_age`, or a quarter of it in doubt (`doubts.age_bound`). All
-    ages are in seconds.
+    `read_at` has every subject, also those that are asked for another reason, with the time of its oldest answer
+    (seconds since 1970). How much a subject counts is how many `answers` it has: a project has three times as many as
+    a repository. Of subjects of the same age the first ones are taken. `now` is when the answers have to be fresh:
+    about when the upload is going to be made. `bound` is `max_age`, or a quarter of it in doubt (`doubts.age_bound`).
+    All ages are in seconds.
 
-    A unit with a time in the future counts as older than the bound: a clock was set, so its age is not known.
+    A time in the future counts as older than the bound: a clock was set, so the age is not known.
     """
-    due = {unit for unit, at in read_at.items() if not 0 <= now - at <= bound}
+    due = {subject for subject, at in read_at.items() if not 0 <= now - at <= bound}
     share = min(1.0, max(0.0, since_last_run / max_age)) if max_age > 0 else 1.0
-    count = ceil(share * len(read_at))
-    rest = [unit for unit in read_at if unit not in due]
-    due.update(sorted(rest, key=read_at.__getitem__)[:count])
+    left = share * sum(map(answers, read_at))
+    rest = [subject for subject in read_at if subject not in due]
+    for subject in sorted(rest, key=read_at.__getitem__):
+        if left <= 0:
+            break
+        due.add(subject)
+        left -= answers(subject)
     return due

@@ -1,5 +1,6 @@
 """What an incremental run has to know of its base before it takes anything over."""
 
+from collections import Counter
 from typing import NamedTuple, cast
 
 from oaa_bitbucket_async.bitbucket import rows
@@ -28,6 +29,8 @@ class BaseIndex:
     def __init__(self) -> None:
         self.read_at: dict[Subject, float] = {}
         """When the oldest answer about each subject was read, in epoch seconds."""
+        self._answers: Counter[str] = Counter()
+        self._subjects: Counter[str] = Counter()
         self.users: dict[int, str] = {}
         """The names of all users who were listed, by id."""
         self.groups: set[str] = set()
@@ -51,6 +54,8 @@ class BaseIndex:
             before = self.read_at.get(subject)
             if before is None or item.read_at < before:
                 self.read_at[subject] = item.read_at
+            self._subjects[subject.kind] += before is None
+            self._answers[subject.kind] += item.last
         elif item.unit.kind is kinds.USERS:
             self.users.update((row.id, row.name) for row in cast("list[rows.User]", item.rows))
         elif item.unit.kind is kinds.GROUPS:
@@ -63,6 +68,10 @@ class BaseIndex:
                 flags = Flags(row.public, row.archived, row.forkable, row.state)
                 self._repository_flags[row.id] = self._shared(flags)
                 self.project_of[row.id] = self._ids.setdefault(row.project.id, row.project.id)
+
+    def answers(self, subject: Subject) -> float:
+        """How many answers there are about a subject of this kind, on average."""
+        return self._answers[subject.kind] / self._subjects[subject.kind]
 
     def _shared(self, flags: Flags) -> Flags:
         """The same object for the same flags: there are only a few."""

@@ -22,6 +22,21 @@ def test_the_oldest_are_asked_as_many_as_the_time_allows() -> None:
     assert due(read_at, 100.0, since=-HOUR) == set(), "our clock was set back"
 
 
+def test_what_has_more_answers_counts_for_more() -> None:
+    """Four projects of six answers and twelve repositories of two: an hour's share is two answers."""
+    read_at = dict.fromkeys(range(16), 50.0)
+
+    def share(since: float) -> set[int]:
+        answers = [6.0] * 4 + [2.0] * 12
+        return due_by_age(
+            read_at, now=100.0, max_age=DAY, bound=DAY, since_last_run=since, answers=lambda n: answers[n]
+        )
+
+    assert share(HOUR) == {0}
+    assert share(12 * HOUR) == {0, 1, 2, 3}, "half of the answers, and not half of all subjects"
+    assert share(18 * HOUR) == set(range(10))
+
+
 def test_of_those_of_one_age_some_are_asked() -> None:
     assert due(dict.fromkeys(range(48), 50.0), 100.0) == {0, 1}
 
