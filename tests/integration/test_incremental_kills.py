@@ -120,7 +120,7 @@ def test_killed_at_any_request(veza: Watched, tmp_path: Path, what: str) -> None
     """
     base, run, after = AFTER[what]
     rng = random.Random(what)
-    for number in range(rounds(10, least=1)):
+    for number in range(rounds(6, least=1)):
         folder = tmp_path / str(number)
         folder.mkdir()
         with begun(veza, folder, base=base) as here:
@@ -150,7 +150,7 @@ def test_killed_at_any_request_while_nothing_changes(veza: Watched, tmp_path: Pa
         random_changes(here.estate, rng, 20)
         unbroken = here.truth().raw
         for run, after in ((_incremental, _incremental), (_incremental, _full), (_full, _incremental)):
-            for _ in range(rounds(10, least=1)):
+            for _ in range(rounds(6, least=1)):
                 killed(here, run, rng.randrange(15, 45))
                 assert after(here).raw in (unbroken, []), "or nothing, if the kill came after the upload"
                 here.full()  # the base is whole again

@@ -83,7 +83,7 @@ def plays(here: Site, steps: list[Step], seed: int) -> None:
     assert not last.freshness.unexplained
 
 
-@examples(30, phases=GENERATE)
+@examples(20, phases=GENERATE)
 @given(STEPS, st.integers(0, 10**6), st.sampled_from([7, 1000]))
 def test_with_a_faithful_log_it_is_what_a_full_run_uploads(
     veza: RiggedVeza, steps: list[Step], seed: int, cap: int

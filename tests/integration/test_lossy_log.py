@@ -80,7 +80,7 @@ def key_of(place: Place) -> str:
     return f"{place.project.id}.{place.id}" if isinstance(place, ModelRepository) else str(place.id)
 
 
-@examples(30, phases=(Phase.reuse, Phase.generate))
+@examples(20, phases=(Phase.reuse, Phase.generate))
 @given(st.integers(0, 10**6), st.lists(st.sampled_from([0.5, 1.0, 3.0, 5.5]), min_size=2, max_size=5))
 def test_no_difference_outlives_the_age_bound_and_each_is_told(
     veza: RiggedVeza, seed: int, pauses: list[float]
