@@ -201,8 +201,8 @@ def test_what_was_not_answered_last_time(begun: Callable[..., Site]) -> None:
     ("hours", "least", "most"),
     [
         pytest.param(0.0, 1, 1, marks=THOROUGH),
-        (6.0, 3, 8),
-        pytest.param(12.0, 6, 13, marks=THOROUGH),
+        (6.0, 3, 9),
+        pytest.param(12.0, 6, 17, marks=THOROUGH),
         pytest.param(24.5, 21, 21, marks=THOROUGH),
     ],
 )
@@ -367,7 +367,7 @@ def test_a_log_that_can_never_be_read_is_a_fact_and_age_alone_decides(
             assert words in (ran.freshness.log_unusable or "")
             assert not ran.freshness.doubts
             assert not ran.freshness.log_read
-            assert 3 <= len(here.asked(ran)) <= 8
+            assert 3 <= len(here.asked(ran)) <= 10  # 18 answers: six of a project, two of a repository
         here.passes(24.5)
         assert here.is_true(here.incremental())
 
