@@ -24,6 +24,7 @@ from benchmarks import (
     readme,
     resume,
     scale,
+    week,
 )
 from benchmarks.figures import Figure
 from benchmarks.machine import facts
@@ -44,6 +45,7 @@ QUESTIONS: dict[str, Measure] = {
     "faults": faults.measure,
     "resume": resume.measure,
     "scale": scale.measure,
+    "week": week.measure,
     "largest": largest.measure,
 }
 BESIDE_OTHERS = {"rate-limit"}
