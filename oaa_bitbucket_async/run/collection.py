@@ -182,7 +182,7 @@ async def _start_from(base: Base, journal: Journal, crawl: Crawl) -> None:
 def why_not_resumed(settings: Settings, capabilities: Capabilities, journal: Journal) -> str | None:
     """Why the next run with the same settings can't continue this one, and what it does instead. Else None."""
     if not settings.state.resume:
-        return "asks for everything again, because of --no-resume"
+        return "asks for everything again, because resuming is off"
     if capabilities.header_stripped:
         return (
             "asks for everything again, because answers lack the X-AUSERNAME header: "

@@ -445,7 +445,7 @@ def test_what_appears_before_a_missing_listing_is_read_is_there(bench: Benches) 
     ("what", "words"),
     [
         ("nothing", "asks only for what is missing"),
-        ("no resume", "asks for everything again, because of --no-resume"),
+        ("no resume", "asks for everything again, because resuming is off"),
         ("no name", "asks for everything again, because answers lack the X-AUSERNAME header"),
     ],
 )
