@@ -33,6 +33,8 @@ _TITLE_WIDTH = 56
 """Letters of a line of the title."""
 _APART = 0.085
 """The least distance between two names at the ends of lines, as a share of the axis."""
+_LONG = 100_000
+"""Numbers from here on are so long that only a few fit below an axis."""
 _BESIDE = 1.8
 """Places that a name needs: where the next line leaves the field before that, its name stands lower."""
 
@@ -59,7 +61,7 @@ def picture(chart: Chart, theme: str = "") -> bytes:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with _style(theme):
-        title = textwrap.fill(chart.title, _TITLE_WIDTH)
+        title = textwrap.fill(chart.title.replace(" %", "\N{NO-BREAK SPACE}%"), _TITLE_WIDTH)
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1, wspace=0.03)
         figure = Picture(figsize=(WIDTH, _height(chart) + 0.3 * title.count("\n")), layout=layout)
         same = chart.kind == "steps" or (chart.kind == "lines" and not any(panel.y for panel in chart.panels))
@@ -255,7 +257,7 @@ def _reach(panel: Panel, field: "Axes", floor: float, furthest: float, share: fl
         field.set_xlim(floor / 1.25, max(furthest, 2.0) ** (1 / (1 - share)))
     else:
         field.set_xlim(0, furthest / (1 - share))
-        field.locator_params(axis="x", nbins=4)
+        field.locator_params(axis="x", nbins=4 if furthest < _LONG else 3)
         field.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 

@@ -233,7 +233,7 @@ def week(found: Sequence[Week]) -> Chart | None:
         return None
     requests, shown = [], []
     for age in (*reversed(ages), None):
-        label = "nightly, full" if age is None else f"hourly, --max-age {age}"
+        label = "nightly, full" if age is None else f"--max-age {age}"
         row = [of[age, share] for share in shares]
         sent = [(float(n), one.requests_a_day) for n, one in enumerate(row)]
         requests.append(Series(label, sent, [f"{value:,.0f}" for _, value in sent]))
@@ -251,8 +251,8 @@ def week(found: Sequence[Week]) -> Chart | None:
     percent = f"{part[0]} %" if part[0] == part[-1] else f"{part[0]} to {part[-1]} %"
     return Chart(
         name="week",
-        title=f"Hourly incremental runs send {percent} of the requests of nightly full runs, and a change shows after "
-        f"{sooner} instead of {later}",
+        title=f"Hourly incremental runs with --max-age {ages[-1]} send {percent} of the requests of nightly full runs, "
+        f"and a change shows after {sooner} instead of {later}",
         says=f"A simulated week on an instance of {weeks[0].repositories:,} repositories. The lines reach from the "
         "median of all changes to the one that took longest.",
         panels=[

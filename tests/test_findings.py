@@ -101,8 +101,8 @@ def test_titles_say_what_was_found() -> None:
         "A request costs 80 µs of processor: 1.6 times a bare aiohttp loop, 6.0 times less than the requests library",
         "A run over 100,000 repositories takes 30 s and 400 MB",
         "During a crawl another user waits up to 1.2 times as long with auto, 488 with 64 in flight and 1,965 with 256",
-        "Hourly incremental runs send 15 % of the requests of nightly full runs, and a change shows after 30 min "
-        "instead of 12 h",
+        "Hourly incremental runs with --max-age 168 send 15 % of the requests of nightly full runs, and a change shows "
+        "after 30 min instead of 12 h",
     ]
 
 
@@ -138,8 +138,8 @@ def test_a_week_is_shown_of_the_largest_instance_without_the_rate_limit() -> Non
     assert chart.rows == ["0.1 % change a day", "1 % change a day"]
     requests, shown = chart.panels
     assert [series.label for series in requests.series] == [
-        "hourly, --max-age 168",
-        "hourly, --max-age 24",
+        "--max-age 168",
+        "--max-age 24",
         "nightly, full",
     ]
     assert requests.series[0].points[1] == (1.0, pytest.approx(275_000 / 7))
