@@ -69,4 +69,6 @@ def unpacked(path: str, body: bytes, encoding: str) -> bytes:
 
 def too_large(path: str) -> Fault:
     """The fault for a body that is larger than any page can be."""
-    return Fault(path, f"more than {LARGEST >> 20} MB are no page of a listing", reason=FaultReason.BAD_SHAPE)
+    return Fault(
+        path, f"the answer is larger than {LARGEST >> 20} MB, too large for one page", reason=FaultReason.BAD_SHAPE
+    )

@@ -110,7 +110,7 @@ def parse_response(path: str, answer: Answer, decoder: Decoder[T], login: Accoun
     if len(body) > 2 * MOST_VALUES and body.count(b",") > MOST_VALUES:
         raise Fault(
             path,
-            f"more than {MOST_VALUES:,} values are no page of a listing",
+            f"the answer has more than {MOST_VALUES:,} values, too many for one page",
             reason=FaultReason.BAD_SHAPE,
             status=status,
             request_id=headers.get(REQUEST_ID_HEADER),
@@ -120,7 +120,7 @@ def parse_response(path: str, answer: Answer, decoder: Decoder[T], login: Accoun
     except msgspec.ValidationError as error:
         raise Fault(
             path,
-            f"the answer has not the expected shape: {quote(str(error), login.redact)}",
+            f"the answer does not have the expected shape: {quote(str(error), login.redact)}",
             reason=FaultReason.BAD_SHAPE,
             status=status,
             request_id=_request_id(headers, login),
@@ -151,7 +151,7 @@ def next_start(path: str, page: Page[T], start: int) -> int | None:
     Raises Fault otherwise, and for a page with more rows than can be asked for.
     """
     if len(page.values) > MOST_ROWS:
-        detail = f"{len(page.values):,} rows are more than were asked for"
+        detail = f"the page has {len(page.values):,} rows, more than were asked for"
         raise Fault(path, detail, reason=FaultReason.BAD_SHAPE, status=200)
     if page.is_last_page:
         return None
@@ -159,7 +159,7 @@ def next_start(path: str, page: Page[T], start: int) -> int | None:
     if following is None or following <= start:
         raise Fault(
             path,
-            f"the page at {start} is not the last one, but says that the next begins at {following}",
+            f"the page at {start} is not the last one, but it gives {following} as the start of the next page",
             reason=FaultReason.PAGING,
             status=200,
         )
@@ -250,7 +250,7 @@ def _raise_for(path: str, answer: Answer, login: Account, now: float) -> NoRetur
     if not is_json(headers) and body.strip():
         raise Fault(
             path,
-            f"{_html(body)} came back where JSON should be",
+            f"the answer is {_html(body)}, not JSON",
             reason=FaultReason.NOT_JSON,
             status=status,
             request_id=request_id,
@@ -260,7 +260,9 @@ def _raise_for(path: str, answer: Answer, login: Account, now: float) -> NoRetur
         _raise_for_other_user(path, headers, login)
     proven = login.user_header is not None or login.stripped
     if 200 <= status < 300 or (status == 404 and known is None and proven and not body.strip()):
-        what = "an empty answer" if not body.strip() else "a success of another kind, as a proxy's cache makes it"
+        what = (
+            "an empty answer" if not body.strip() else f"status {status} in place of 200, as a proxy's cache may send"
+        )
         raise Fault(path, what, reason=FaultReason.NOT_JSON, status=status, request_id=request_id)
     if status == 404:
         raise Gone(path, detail, status=status, request_id=request_id)
@@ -269,9 +271,9 @@ def _raise_for(path: str, answer: Answer, login: Account, now: float) -> NoRetur
 
 def _without_message(status: int, headers: Mapping[str, str], login: Account) -> str:
     if status < 200:
-        return "an interim status came in place of an answer"
-    kind = quote(headers.get("Content-Type", "nothing that is named"), login.redact)
-    return "nothing is there" if status == 404 else f"answered as {kind}"
+        return "an interim status came instead of an answer"
+    kind = quote(headers.get("Content-Type", "an unnamed type"), login.redact)
+    return "nothing is there" if status == 404 else f"the answer is of type {kind}"
 
 
 def _raise_for_redirect(path: str, answer: Answer, login: Account) -> NoReturn:
@@ -317,7 +319,7 @@ def _raise_for_refusal(path: str, answer: Answer, login: Account, message: str, 
         _raise_for_other_user(path, headers, login)
     page = not is_json(headers) and _html(body) == "an HTML page"
     if known is not None or login.stripped or (status == 403 and login.user_header is not None and not page):
-        detail = message or "the account may not ask this"
+        detail = message or "the account is not allowed to ask this"
         raise Denied(path, detail, status=status, request_id=request_id)
     if status == 403 and page:  # not for a 401: its sender checked the credential and may count failed logins
         raise Fault(

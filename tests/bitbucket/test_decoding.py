@@ -112,7 +112,7 @@ def test_an_answer_with_more_values_than_any_page_is_not_decoded() -> None:
         groups.path, answer(200, rows + b"]}", headers), groups.decoder, Account(kind="basic", user_header=ME)
     )
     assert len(found.values) == MOST_VALUES - 1
-    with pytest.raises(Fault, match="no page") as caught:
+    with pytest.raises(Fault, match="too many for one page") as caught:
         parse_response(
             groups.path,
             answer(200, rows + b"," * 2 + b"]}", headers),

@@ -253,7 +253,7 @@ def test_what_is_too_large_for_a_page_is_not_read_to_its_end(content: bytes, mon
     monkeypatch.setattr(bodies, "LARGEST", 4095)
     fault = refused(sending(content))
     assert fault.reason is FaultReason.BAD_SHAPE
-    assert "no page" in fault.detail
+    assert "too large for one page" in fault.detail
     answer, _ = asked(sending(json_answer(b" " * 4095)))
     assert len(answer.body) == 4095
 

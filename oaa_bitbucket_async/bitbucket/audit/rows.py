@@ -109,7 +109,7 @@ class LogPages:
         """Raises msgspec.ValidationError also if a page has no way on, too many rows, or a row without a time."""
         answer = self._wire.decode(body)
         if len(answer.entities) > MOST_ROWS:
-            raise msgspec.ValidationError(f"{len(answer.entities):,} rows are more than were asked for")
+            raise msgspec.ValidationError(f"the page has {len(answer.entities):,} rows, more than were asked for")
         return LogPage([_reduced(event) for event in answer.entities], _following(answer.paging_info), len(body))
 
 
