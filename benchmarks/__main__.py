@@ -24,6 +24,7 @@ from benchmarks import (
     readme,
     resume,
     scale,
+    short_crawls,
     week,
 )
 from benchmarks.figures import Figure
@@ -36,6 +37,7 @@ Measure = Callable[[Plan], Awaitable[Answer | list[Figure]]]
 
 QUESTIONS: dict[str, Measure] = {
     "least-time": least_time.measure,
+    "short-crawls": short_crawls.measure,
     "concurrency": concurrency.measure,
     "falling-capacity": falling.measure,
     "neighbours": neighbours.measure,
@@ -50,7 +52,7 @@ QUESTIONS: dict[str, Measure] = {
 }
 BESIDE_OTHERS = {"rate-limit"}
 """Five requests a second disturb no other measurement, so this one runs beside them."""
-BESIDE_IN_A_LOOK = BESIDE_OTHERS | {"falling-capacity", "faults"}
+BESIDE_IN_A_LOOK = BESIDE_OTHERS | {"falling-capacity", "faults", "short-crawls"}
 """These wait for their servers most of the time: a quick look, which has no goals, asks them beside the others too."""
 NOT_IN_A_LOOK = {"largest"}
 """It takes long at any size, so a quick look has it only if it is named."""

@@ -19,6 +19,7 @@ from oaa_bitbucket_async.collect.journal import Journal
 from oaa_bitbucket_async.oaa.payload import build_payload
 from oaa_bitbucket_async.oaa.upload import push
 from oaa_bitbucket_async.run.collection import collect, journal_of
+from oaa_bitbucket_async.run.last_pace import keep_pace
 from oaa_bitbucket_async.run.loop import run_to_end
 from oaa_bitbucket_async.run.session import open_session
 from oaa_bitbucket_async.run.signals import listen
@@ -201,6 +202,7 @@ async def work(job: Job) -> Report:
             after = await stats_of(job.url)
             limit = [(c.at - began, c.old, c.new, c.reason) for c in session.pacer.history if c.at >= began]
             sent = dict(session.stats.sent - sent_before)
+            await keep_pace(settings, session.pacer)
     clocks.begin()
     payload = await asyncio.to_thread(build_payload, snapshot) if job.build else None
     clocks.end("build")

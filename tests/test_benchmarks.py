@@ -438,3 +438,13 @@ def test_its_help_names_the_questions() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
     assert "least-time" in result.output
+
+
+def test_a_second_crawl_begins_with_the_pace_that_the_first_one_found(tmp_path: Path) -> None:
+    async def both() -> list[Report]:
+        async with serving(120, *Slots(16, 25, "fixed").options) as server:
+            return [await collect(server, state=tmp_path) for _ in range(2)]
+
+    first, following = asyncio.run(both())
+    assert first.limit[0][3] == "slow start"
+    assert following.limit[0][3] == "as last time"
