@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,14 @@ from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate
 from tests.integration.harness import Bench, Ran, serving
 from tests.integration.process import Ended, environment
+from tests.integration.site import Site, site
 from tests.servers import Fault, RiggedBitbucket, RiggedOptions
 from tests.servers.veza import RiggedVeza
 
 SMALL = EstateShape(users=40, groups=10, projects=6, repositories=40, personal_projects=3, seed=3)
 Benches = Callable[..., Bench]
 Typed = Callable[..., Ended]
+Sites = Callable[..., Site]
 
 
 @pytest.fixture
@@ -26,6 +29,33 @@ def veza_server() -> Iterator[RiggedVeza]:
     """A Veza that only this test knows. Who runs something against it trusts it for as long as that takes."""
     with RiggedVeza() as veza:
         yield veza
+
+
+@pytest.fixture(scope="module")
+def veza() -> Iterator[RiggedVeza]:
+    """A Veza that the tests of a file share."""
+    with RiggedVeza() as server:
+        yield server
+
+
+@pytest.fixture
+def open_site(veza: RiggedVeza, tmp_path: Path) -> Iterator[Sites]:
+    """`open_site(**options)`: a site, as `tests.integration.site.site` makes it."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(site(veza, tmp_path, **options))
+
+
+@pytest.fixture
+def begun(open_site: Sites) -> Sites:
+    """A site with a base whose run has read the audit log."""
+
+    def make(**options: Any) -> Site:
+        here = open_site(**options)
+        assert here.full().code == 0
+        assert here.incremental().code == 0
+        return here
+
+    return make
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oaa_bitbucket_async.demo import changes
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.model import Estate, ModelProject, ModelRepository
 from oaa_bitbucket_async.run.state_files import paths_of
@@ -141,3 +142,23 @@ def site(
     server = RiggedBitbucket(estate, options, faults, log)
     with serving(server):
         yield Site(Bench(server, veza, folder / "state", date), log, date, settings)
+
+
+def silent(here: Site) -> None:
+    """From now on the log tells only of searches in it."""
+    here.log.losing = lambda happening: happening.what != "audit log searched"
+
+
+def moved(here: Site) -> list[str]:
+    repository = here.repository
+    target = next(p for p in here.estate.projects if p is not repository.project and p.owner is None)
+    changes.move_repository(here.estate, repository.project.key, repository.slug, to_key=target.key)
+    return [path(repository)]
+
+
+def user_vanishes(here: Site) -> None:
+    changes.delete_user(here.estate, "holder")
+
+
+def group_vanishes(here: Site) -> None:
+    changes.delete_group(here.estate, "holders")

@@ -1,8 +1,6 @@
 """Incremental runs together with everything else that a run can be told."""
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,31 +12,25 @@ from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import ModelGrant
 from oaa_bitbucket_async.secret import Secret
 from oaa_bitbucket_async.settings import Include, Login, Output, Scope, State
+from tests.integration.conftest import Sites
 from tests.integration.harness import QUICK, Ran
-from tests.integration.site import TINY, Site, everyone_without, path, site
+from tests.integration.site import TINY, Site, everyone_without, path
 from tests.servers import Fault
 from tests.servers.veza import RiggedVeza
 
 ONCE = replace(QUICK, max_attempts=1)
 
 
-@pytest.fixture(scope="module")
-def veza() -> Iterator[RiggedVeza]:
-    with RiggedVeza() as server:
-        yield server
-
-
 @pytest.fixture
-def begun(veza: RiggedVeza, tmp_path: Path) -> Iterator[Callable[..., Site]]:
+def begun(open_site: Sites) -> Sites:
     """A site with the base of a full run."""
-    with ExitStack() as stack:
 
-        def make(**options: Any) -> Site:
-            here = stack.enter_context(site(veza, tmp_path, **options))
-            assert here.full().code == 0
-            return here
+    def make(**options: Any) -> Site:
+        here = open_site(**options)
+        assert here.full().code == 0
+        return here
 
-        yield make
+    return make
 
 
 def change(here: Site, place: Any = None) -> None:
@@ -51,7 +43,7 @@ def was_full(ran: Ran) -> bool:
     return not ran.freshness.incremental
 
 
-def test_a_refusal_because_too_much_is_removed_leaves_the_old_base(begun: Callable[..., Site]) -> None:
+def test_a_refusal_because_too_much_is_removed_leaves_the_old_base(begun: Sites) -> None:
     here = begun()
     assert here.incremental().code == 0
     before = here.paths.base.read_bytes()
@@ -68,7 +60,7 @@ def test_a_refusal_because_too_much_is_removed_leaves_the_old_base(begun: Callab
 
 
 @pytest.mark.thorough
-def test_without_an_upload_there_is_no_new_base(begun: Callable[..., Site], veza: RiggedVeza) -> None:
+def test_without_an_upload_there_is_no_new_base(begun: Sites, veza: RiggedVeza) -> None:
     here = begun()
     before = here.paths.base.read_bytes()
     change(here)
@@ -79,7 +71,7 @@ def test_without_an_upload_there_is_no_new_base(begun: Callable[..., Site], veza
 
 
 @pytest.mark.thorough
-def test_what_include_adds_is_named_or_listed_or_found_by_age(begun: Callable[..., Site]) -> None:
+def test_what_include_adds_is_named_or_listed_or_found_by_age(begun: Sites) -> None:
     here = begun(include=frozenset(Include), basic=False, estate=generate(TINY))
     assert here.incremental().code == 0
     changes.random_changes(here.estate, random.Random(3), 30)
@@ -89,14 +81,14 @@ def test_what_include_adds_is_named_or_listed_or_found_by_age(begun: Callable[..
 
 
 @pytest.mark.thorough
-def test_what_include_adds_has_a_base_of_its_own(begun: Callable[..., Site]) -> None:
+def test_what_include_adds_has_a_base_of_its_own(begun: Sites) -> None:
     here = begun()
     ran = here.incremental(include=frozenset({Include.TOKENS}), basic=False)
     assert was_full(ran)
     assert ran.freshness.full_because is not None
 
 
-def test_a_part_of_the_instance_has_a_base_of_its_own(begun: Callable[..., Site]) -> None:
+def test_a_part_of_the_instance_has_a_base_of_its_own(begun: Sites) -> None:
     here = begun()
     part = Scope(projects=(here.project.key,))
     first = here.incremental(scope=part)
@@ -114,7 +106,7 @@ def test_a_part_of_the_instance_has_a_base_of_its_own(begun: Callable[..., Site]
     assert path(outside) in here.asked(whole)
 
 
-def test_a_partial_upload_is_a_base_and_what_it_lacks_is_asked_each_time(begun: Callable[..., Site]) -> None:
+def test_a_partial_upload_is_a_base_and_what_it_lacks_is_asked_each_time(begun: Sites) -> None:
     here = begun()
     for kind in ("users", "groups"):
         match = f"/repos/{here.repository.slug}/permissions/{kind}"
@@ -136,7 +128,7 @@ def test_a_partial_upload_is_a_base_and_what_it_lacks_is_asked_each_time(begun: 
     assert not here.paths.journal.exists()
 
 
-def test_a_dry_run_uses_a_base_and_leaves_none(begun: Callable[..., Site], tmp_path: Path) -> None:
+def test_a_dry_run_uses_a_base_and_leaves_none(begun: Sites, tmp_path: Path) -> None:
     here = begun()
     assert here.incremental().code == 0
     before = here.paths.base.read_bytes()
@@ -154,9 +146,7 @@ def test_a_dry_run_uses_a_base_and_leaves_none(begun: Callable[..., Site], tmp_p
     assert not here.paths.base.exists()
 
 
-def test_a_push_in_between_changes_nothing_for_the_next_run(
-    begun: Callable[..., Site], tmp_path: Path, veza: RiggedVeza
-) -> None:
+def test_a_push_in_between_changes_nothing_for_the_next_run(begun: Sites, tmp_path: Path, veza: RiggedVeza) -> None:
     here = begun()
     assert here.incremental().code == 0
     saved = tmp_path / "older.json"
@@ -173,7 +163,7 @@ def test_a_push_in_between_changes_nothing_for_the_next_run(
     assert here.is_true(ran)
 
 
-def test_no_keep_last_leaves_no_base_and_deletes_one(begun: Callable[..., Site]) -> None:
+def test_no_keep_last_leaves_no_base_and_deletes_one(begun: Sites) -> None:
     here = begun()
     forgetful = State(directory=here.bench.state, keep_last=False)
     ran = here.incremental(state=forgetful)
@@ -185,7 +175,7 @@ def test_no_keep_last_leaves_no_base_and_deletes_one(begun: Callable[..., Site])
 
 
 @pytest.mark.thorough
-def test_two_data_sources_of_one_instance_have_bases_of_their_own(begun: Callable[..., Site]) -> None:
+def test_two_data_sources_of_one_instance_have_bases_of_their_own(begun: Sites) -> None:
     here = begun()
     assert here.incremental().code == 0
     other = replace(here.bench.settings().veza, data_source_name="bitbucket-server - other")
@@ -197,7 +187,7 @@ def test_two_data_sources_of_one_instance_have_bases_of_their_own(begun: Callabl
         assert path(here.repository) in here.asked(ran)
 
 
-def test_another_version_of_bitbucket_is_asked_for_everything(begun: Callable[..., Site]) -> None:
+def test_another_version_of_bitbucket_is_asked_for_everything(begun: Sites) -> None:
     here = begun()
     here.server.options = replace(here.server.options, version="9.5.0")
     here.estate.changed()
@@ -207,7 +197,7 @@ def test_another_version_of_bitbucket_is_asked_for_everything(begun: Callable[..
     assert not was_full(here.incremental())
 
 
-def test_another_login_is_asked_for_everything(begun: Callable[..., Site]) -> None:
+def test_another_login_is_asked_for_everything(begun: Sites) -> None:
     here = begun(basic=False)
     name = next(u.name for u in here.estate.users if u.active and not u.deleted and u.name != here.server.user)
     here.estate.global_users.append(ModelGrant(name, "SYS_ADMIN"))

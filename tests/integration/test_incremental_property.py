@@ -2,7 +2,6 @@
 
 import random
 import tempfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,13 +18,6 @@ from tests.examples import examples
 from tests.integration.site import TINY, Site, site
 from tests.servers import RiggedBitbucket, RiggedOptions
 from tests.servers.veza import RiggedVeza
-
-
-@pytest.fixture(scope="module")
-def veza() -> Iterator[RiggedVeza]:
-    with RiggedVeza() as server:
-        yield server
-
 
 GENERATE = (Phase.reuse, Phase.generate)
 """An example takes a second, so that a smaller one is not looked for."""

@@ -1,23 +1,29 @@
-"""What an incremental run asks again, each reason by a change that gives no other; and what makes it doubt the log."""
+"""What an incremental run asks again, each reason by a change that gives no other."""
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from oaa_bitbucket_async.collect.incremental.plan import Reason
 from oaa_bitbucket_async.demo import changes
-from oaa_bitbucket_async.demo.credentials import ModelAccessToken
 from oaa_bitbucket_async.demo.model import ModelGrant
-from oaa_bitbucket_async.run import incremental
 from tests.examples import first
+from tests.integration.conftest import Sites
 from tests.integration.harness import QUICK, Ran
-from tests.integration.site import HOUR, Site, everyone_without, path, site
-from tests.servers import Fault, RiggedOptions
+from tests.integration.site import (
+    HOUR,
+    Site,
+    everyone_without,
+    group_vanishes,
+    moved,
+    path,
+    silent,
+    site,
+    user_vanishes,
+)
+from tests.servers import Fault
 from tests.servers.veza import RiggedVeza
 
 ONCE = replace(QUICK, max_attempts=1)
@@ -25,40 +31,12 @@ Act = Callable[[Site], object]
 THOROUGH = pytest.mark.thorough
 
 
-@pytest.fixture(scope="module")
-def veza() -> Iterator[RiggedVeza]:
-    with RiggedVeza() as server:
-        yield server
-
-
-@pytest.fixture
-def begun(veza: RiggedVeza, tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """A site with a base whose run has read the audit log."""
-    with ExitStack() as stack:
-
-        def make(**options: Any) -> Site:
-            here = stack.enter_context(site(veza, tmp_path, **options))
-            assert here.full().code == 0
-            assert here.incremental().code == 0
-            return here
-
-        yield make
-
-
-def silent(here: Site) -> None:
-    """From now on the log tells only of searches in it."""
-    here.log.losing = lambda happening: happening.what != "audit log searched"
-
-
 def by(ran: Ran) -> set[Reason]:
     """For which reasons something was asked again, but for age: a little always is."""
     return {reason for reason, number in ran.freshness.renewed.items() if number} - {Reason.AGE}
 
 
-# --- reasons ----------------------------------------------------------------------------------------------------------
-
-
-def test_what_the_log_names(begun: Callable[..., Site]) -> None:
+def test_what_the_log_names(begun: Sites) -> None:
     here = begun()
     changes.grant(here.estate, "REPO_ADMIN", here.repository, group=here.estate.groups[-1].name)
     ran = here.incremental()
@@ -87,13 +65,6 @@ def _renamed(here: Site) -> list[str]:
     return [path(repository)]
 
 
-def _moved(here: Site) -> list[str]:
-    repository = here.repository
-    target = next(p for p in here.estate.projects if p is not repository.project and p.owner is None)
-    changes.move_repository(here.estate, repository.project.key, repository.slug, to_key=target.key)
-    return [path(repository)]
-
-
 def _renamed_project(here: Site) -> list[str]:
     project = here.project
     changes.rename_project(here.estate, project.key, "RENAMED")
@@ -118,11 +89,11 @@ def _archived(here: Site) -> list[str]:
 @pytest.mark.parametrize(
     "act",
     first(
-        _moved,
-        of=[_new_repository, _new_project, _renamed, _moved, _renamed_project, _public, _public_project, _archived],
+        moved,
+        of=[_new_repository, _new_project, _renamed, moved, _renamed_project, _public, _public_project, _archived],
     ),
 )
-def test_what_a_listing_shows_though_no_row_tells(begun: Callable[..., Site], act: Callable[[Site], list[str]]) -> None:
+def test_what_a_listing_shows_though_no_row_tells(begun: Sites, act: Callable[[Site], list[str]]) -> None:
     here = begun()
     silent(here)
     expected = act(here)
@@ -134,33 +105,25 @@ def test_what_a_listing_shows_though_no_row_tells(begun: Callable[..., Site], ac
     assert here.is_true(ran)
 
 
-def _user_vanishes(here: Site) -> None:
-    changes.delete_user(here.estate, "holder")
-
-
 def _user_is_renamed(here: Site) -> None:
     changes.rename_user(here.estate, "holder", "somebody")
 
 
 def _user_comes_back(here: Site) -> None:
-    _user_vanishes(here)
+    user_vanishes(here)
     assert here.incremental().code == 0
     changes.create_user(here.estate, "holder")
 
 
-def _group_vanishes(here: Site) -> None:
-    changes.delete_group(here.estate, "holders")
-
-
 def _group_comes_back(here: Site) -> None:
-    _group_vanishes(here)
+    group_vanishes(here)
     assert here.incremental().code == 0
     changes.create_group(here.estate, "holders", members=["holder"])
 
 
 @pytest.mark.parametrize(
     "act",
-    first(_user_vanishes, of=[_user_vanishes, _user_is_renamed, _user_comes_back, _group_vanishes, _group_comes_back]),
+    first(user_vanishes, of=[user_vanishes, _user_is_renamed, _user_comes_back, group_vanishes, _group_comes_back]),
 )
 def test_what_is_held_by_somebody_who_is_not_who_they_were(veza: RiggedVeza, tmp_path: Path, act: Act) -> None:
     with site(veza, tmp_path) as here:
@@ -182,7 +145,7 @@ def test_what_is_held_by_somebody_who_is_not_who_they_were(veza: RiggedVeza, tmp
 
 
 @THOROUGH
-def test_what_was_not_answered_last_time(begun: Callable[..., Site]) -> None:
+def test_what_was_not_answered_last_time(begun: Sites) -> None:
     here = begun()
     silent(here)
     here.passes(25)
@@ -206,9 +169,7 @@ def test_what_was_not_answered_last_time(begun: Callable[..., Site]) -> None:
         pytest.param(24.5, 21, 21, marks=THOROUGH),
     ],
 )
-def test_by_age_as_many_as_the_time_is_of_max_age(
-    begun: Callable[..., Site], hours: float, least: int, most: int
-) -> None:
+def test_by_age_as_many_as_the_time_is_of_max_age(begun: Sites, hours: float, least: int, most: int) -> None:
     """It goes by answers: a quarter of them is three projects or eight repositories."""
     here = begun()
     here.passes(hours)
@@ -219,7 +180,7 @@ def test_by_age_as_many_as_the_time_is_of_max_age(
 
 
 @THOROUGH
-def test_after_a_clock_was_set_back_nobody_knows_how_old_an_answer_is(begun: Callable[..., Site]) -> None:
+def test_after_a_clock_was_set_back_nobody_knows_how_old_an_answer_is(begun: Sites) -> None:
     here = begun()
     here.passes(-2)
     changes.grant(here.estate, "REPO_ADMIN", here.repository, user=everyone_without(here, here.repository))
@@ -231,7 +192,7 @@ def test_after_a_clock_was_set_back_nobody_knows_how_old_an_answer_is(begun: Cal
 
 
 @THOROUGH
-def test_hourly_runs_leave_no_answer_older_than_max_age(begun: Callable[..., Site]) -> None:
+def test_hourly_runs_leave_no_answer_older_than_max_age(begun: Sites) -> None:
     here = begun(max_age=4.0)
     silent(here)
     changes.grant(here.estate, "REPO_ADMIN", here.repository, group=here.estate.groups[-1].name)
@@ -242,271 +203,4 @@ def test_hourly_runs_leave_no_answer_older_than_max_age(begun: Callable[..., Sit
         assert (ran.freshness.oldest or 0) <= 4 * HOUR
         found += ran.freshness.unexplained == (path(here.repository),)
     assert found == 1
-    assert here.is_true(ran)
-
-
-# --- doubt ------------------------------------------------------------------------------------------------------------
-
-
-def _no_own_row(here: Site) -> None:
-    here.log.losing = lambda happening: happening.what == "audit log searched"
-
-
-def _anchor_gone(here: Site) -> None:
-    here.passes(-7.2)
-    changes.look_around(here.estate, random.Random(1), 20)
-    here.passes(7.2)
-    here.log.forget(what="audit log searched")
-
-
-def _too_many(here: Site) -> None:
-    changes.look_around(here.estate, random.Random(1), 1001)
-
-
-def _denied(here: Site) -> None:
-    here.log.denied.append("Project permission granted")
-
-
-def _on_and_off(here: Site) -> None:
-    here.log.set_coverage("ecosystem", "off")
-    here.log.set_coverage("ecosystem", "base")
-
-
-def _clock_goes_back(here: Site) -> None:
-    here.log.clock = lambda: here.date() - 10 * HOUR
-
-
-def _busy(here: Site) -> None:
-    here.server.faults.append(Fault("too-many-searches", match="audit-events"))
-
-
-DOUBTS: dict[str, tuple[Act, str]] = {
-    "own row": (_no_own_row, "did not log our own search"),
-    "anchor": (_anchor_gone, "is gone, though older ones are there"),
-    "reach": (lambda here: here.log.forget(), "does not reach back to the last run"),
-    "too many pages": (_too_many, "more than 1 pages since the last run"),
-    "coverage": (lambda here: here.log.coverage.update({"permissions": "off"}), "coverage is off for permissions"),
-    "deny list": (_denied, "deny list has 1 actions"),
-    "settings": (_on_and_off, "settings were changed since the last run"),
-    "node start": (lambda here: changes.start_node(here.estate), "A Bitbucket node started"),
-    "clock": (_clock_goes_back, "clock went back"),
-    "not read": (_busy, "could not be read this time"),
-}
-
-
-@pytest.mark.parametrize("what", first("node start", of=DOUBTS))
-def test_in_doubt_more_is_read_again_once(
-    begun: Callable[..., Site], what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if what == "too many pages":
-        monkeypatch.setattr(incremental, "PAGES", 1)
-    here = begun(pace=replace(QUICK, max_attempts=2, own_row_waits=(0.001, 0.002)))
-    act, words = DOUBTS[what]
-    here.passes(7)
-    act(here)
-    ran = here.incremental()
-    assert any(words in said for said in ran.freshness.doubts), ran.freshness
-    assert len(here.asked(ran)) == 21, "all of it is older than a quarter of --max-age"
-    assert here.is_true(ran)
-    here.server.faults.clear()
-    here.passes(1)
-    assert len(here.asked(here.incremental())) < 5, "even if the doubt stays"
-
-
-@THOROUGH
-def test_without_doubt_so_little_is_read_again(begun: Callable[..., Site]) -> None:
-    here = begun()
-    here.passes(7)
-    ran = here.incremental()
-    assert not ran.freshness.doubts
-    assert len(here.asked(ran)) < 8
-
-
-@THOROUGH
-def test_a_base_of_a_run_that_read_no_log_is_doubted(veza: RiggedVeza, tmp_path: Path) -> None:
-    with site(veza, tmp_path) as here:
-        assert here.full().code == 0
-        here.passes(7)
-        ran = here.incremental()
-        assert "a run that did not read the audit log" in ran.freshness.doubts[0]
-        assert len(here.asked(ran)) == 21
-        here.passes(7)
-        assert not here.incremental().freshness.doubts
-
-
-# --- never ------------------------------------------------------------------------------------------------------------
-
-NEVER: dict[str, tuple[RiggedOptions, list[Fault], bool, str]] = {
-    "right": (RiggedOptions(audit_right="SYS_ADMIN"), [], True, "may not read the audit log"),
-    "version": (RiggedOptions(version="6.10.0"), [], True, "it exists from 7.0 on"),
-    "edition": (RiggedOptions(missing=frozenset({"audit-events"})), [], True, "no audit log that can be read"),
-    "licence": (
-        RiggedOptions(),
-        [Fault("other-answer", match="audit-events", status=400, body=b'{"errors":[{"message":"no licence"}]}')],
-        True,
-        "refuses to show its audit log",
-    ),
-    "token": (RiggedOptions(audit_by_token=False), [], False, "may not read the audit log"),
-}
-
-
-@pytest.mark.parametrize("what", first("token", of=NEVER))
-def test_a_log_that_can_never_be_read_is_a_fact_and_age_alone_decides(
-    veza: RiggedVeza, tmp_path: Path, what: str
-) -> None:
-    options, faults, basic, words = NEVER[what]
-    with site(veza, tmp_path, options=options, faults=faults, basic=basic) as here:
-        if what == "right":
-            here.estate.global_users = [one._replace(permission="ADMIN") for one in here.estate.global_users]
-            here.estate.changed()
-        assert here.full().code == 0
-        for hours in (7, 7):
-            here.passes(hours)
-            changes.grant(here.estate, "REPO_ADMIN", here.repository, user=here.server.user)
-            ran = here.incremental()
-            assert words in (ran.freshness.log_unusable or "")
-            assert not ran.freshness.doubts
-            assert not ran.freshness.log_read
-            assert 3 <= len(here.asked(ran)) <= 10  # 18 answers: six of a project, two of a repository
-        here.passes(24.5)
-        assert here.is_true(here.incremental())
-
-
-# --- trust ------------------------------------------------------------------------------------------------------------
-
-
-@THOROUGH
-def test_trust_is_lost_and_regained(begun: Callable[..., Site]) -> None:
-    here = begun()
-    faithful = here.log.losing
-    silent(here)
-    for repository in here.estate.repositories[:4]:
-        changes.grant(here.estate, "REPO_ADMIN", repository, user=everyone_without(here, repository))
-    here.log.losing = faithful
-    here.passes(24.5)
-    found = here.incremental()
-    assert len(found.freshness.unexplained) == 4
-    assert not found.freshness.doubts
-    for _ in range(3):
-        here.passes(8.1)
-        ran = here.incremental()
-        assert any("trusted again once" in said for said in ran.freshness.doubts)
-        assert len(here.asked(ran)) == 21
-    here.passes(1)
-    assert not here.incremental().freshness.doubts, "a whole round has shown none"
-
-
-def test_a_full_crawl_finds_what_the_log_did_not_name(begun: Callable[..., Site]) -> None:
-    here = begun()
-    silent(here)
-    changes.grant(here.estate, "REPO_ADMIN", here.repository, user=everyone_without(here, here.repository))
-    here.passes(1)
-    assert here.full().freshness.unexplained == (path(here.repository),)
-    assert not here.incremental().freshness.unexplained, "once"
-
-
-# --- cascades ---------------------------------------------------------------------------------------------------------
-
-
-def _seven_days_after_a_user(here: Site) -> None:
-    changes.delete_user(here.estate, "holder")
-    here.passes(1)
-    assert here.incremental().code == 0
-    here.passes(7 * 24)
-    changes.let_seven_days_pass(here.estate)
-
-
-def _seven_days_after_a_group(here: Site) -> None:
-    changes.delete_group(here.estate, "holders")
-    here.passes(1)
-    assert here.incremental().code == 0
-    here.passes(7 * 24)
-    changes.let_seven_days_pass(here.estate)
-
-
-def _seven_days_in_one_window(here: Site) -> None:
-    changes.delete_user(here.estate, "holder")
-    here.passes(7 * 24)
-    changes.let_seven_days_pass(here.estate)
-
-
-def _deleted_project(here: Site) -> None:
-    changes.delete_project(here.estate, here.project.key)
-
-
-def _token_of_a_service_user(here: Site) -> None:
-    token = ModelAccessToken("77", "deploys", ("REPO_READ",))
-    changes.create_token(here.estate, here.repository, token, listed=True)
-    changes.create_token(here.estate, here.project, ModelAccessToken("78", "builds", ("PROJECT_READ",)), listed=True)
-
-
-def _deleted_token(here: Site) -> None:
-    _token_of_a_service_user(here)
-    assert here.incremental().code == 0
-    changes.delete_token(here.estate, here.repository, "77")
-
-
-def _synchronised(here: Site) -> None:
-    changes.synchronise_directory(
-        here.estate,
-        new_users=["from-ldap"],
-        gone_users=["holder"],
-        gone_groups=["holders"],
-        joined=[(here.estate.groups[0].name, "from-ldap")],
-        told=False,
-    )
-
-
-def _revoked_all(here: Site) -> None:
-    changes.revoke_all(here.estate, here.project)
-
-
-CASCADES: dict[str, Act] = {
-    "group deleted": _group_vanishes,
-    "user deleted": _user_vanishes,
-    "seven days after a user": _seven_days_after_a_user,
-    "seven days after a group": _seven_days_after_a_group,
-    "a user and the seven days": _seven_days_in_one_window,
-    "repository moved": _moved,
-    "project deleted": _deleted_project,
-    "token": _token_of_a_service_user,
-    "token deleted": _deleted_token,
-    "synchronisation": _synchronised,
-    "revoke-all": _revoked_all,
-}
-
-
-@pytest.mark.parametrize("what", first("seven days after a user", "revoke-all", of=CASCADES))
-def test_a_cascade_is_in_the_next_upload_and_no_unexplained_change(veza: RiggedVeza, tmp_path: Path, what: str) -> None:
-    with site(veza, tmp_path) as here:
-        changes.create_user(here.estate, "holder")
-        changes.create_group(here.estate, "holders", members=["holder"])
-        for place in (here.project, here.repository):
-            level = "PROJECT_READ" if place is here.project else "REPO_READ"
-            changes.grant(here.estate, level, place, user="holder")
-            changes.grant(here.estate, level, place, group="holders")
-        assert here.full().code == 0
-        here.passes(1)
-        assert here.incremental().code == 0
-        here.passes(1)
-        CASCADES[what](here)
-        ran = here.incremental()
-        assert not ran.freshness.unexplained
-        assert not ran.freshness.doubts
-        assert here.is_true(ran)
-
-
-@THOROUGH
-def test_revoke_all_without_a_row_is_found_by_age_and_told(begun: Callable[..., Site]) -> None:
-    here = begun()
-    project = here.project
-    places = (project, *here.estate.repositories_of(project))
-    held = {path(place) for place in places if place.user_grants or place.group_grants}
-    changes.revoke_all(here.estate, project, told=False)
-    found: set[str] = set()
-    for _ in range(3):
-        here.passes(8)
-        ran = here.incremental()
-        found |= set(ran.freshness.unexplained)
-    assert found == held
     assert here.is_true(ran)

@@ -2,10 +2,9 @@
 
 import random
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
 from hypothesis import Phase, event, given
 from hypothesis import strategies as st
 
@@ -22,12 +21,6 @@ MAX_AGE = 6.0
 BEFORE_A_RUN = 0.1
 """Hours in which nothing happens: what happens sooner may have been seen by the run, as far as clocks tell."""
 Place = ModelProject | ModelRepository
-
-
-@pytest.fixture(scope="module")
-def veza() -> Iterator[RiggedVeza]:
-    with RiggedVeza() as server:
-        yield server
 
 
 def held(place: Place) -> set[tuple[str, str]]:
