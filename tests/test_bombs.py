@@ -17,7 +17,8 @@ import pytest
 from oaa_bitbucket_async.cli.main import execute
 from oaa_bitbucket_async.collect.journal.store import _digest as batch_digest
 from oaa_bitbucket_async.collect.journal.store import open_store
-from oaa_bitbucket_async.oaa.saved import HIGHEST_RATIO, MOST_TEXT, read_saved
+from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE
+from oaa_bitbucket_async.oaa.saved import HIGHEST_RATIO, MOST_TEXT, open_saved
 from oaa_bitbucket_async.ops.metrics import write_metrics
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.reading import OversizedError, unpack_bounded
@@ -210,24 +211,33 @@ def test_what_packs_four_times_as_well_as_payloads_do_is_read(tmp_path: Path) ->
     assert 30 < len(text) / len(content) < HIGHEST_RATIO
     path = tmp_path / "p.json.gz"
     path.write_bytes(content)
-    assert read_saved(path).text == text
+    assert b"".join(open_saved(path)[1].pieces()) == text
+
+
+def with_users(*users: str) -> bytes:
+    """A payload of ours with these users (JSON) and one project."""
+    application = (
+        f'{{"name":"A","application_type":"{APPLICATION_TYPE}","local_users":[{",".join(users)}],"local_groups":[],'
+        '"resources":[{"name":"Core","id":"1","custom_properties":{"key":"CORE"}}]}'
+    )
+    return f'{{"applications":[{application}],"permissions":[],"identity_to_permissions":[]}}'.encode()
 
 
 @linux
-def test_two_payloads_are_compared_in_less_memory_than_the_text_of_one(tmp_path: Path) -> None:
-    path, words = tmp_path / "large.json.gz", random.Random(5).randbytes(3_000).hex()
-    users = (f'{{"name":"{words[n % 5000 : n % 5000 + 900]}","id":"{n}"}}' for n in range(50_000))
-    application = (
-        f'{{"name":"A","application_type":"T","local_users":[{",".join(users)}],"local_groups":[],"resources":[]}}'
+@pytest.mark.parametrize(
+    ("command", "ends_with"), [(("diff", "{}", "{}"), 0), (("who-can", "read", "CORE", "--payload", "{}"), 1)]
+)
+def test_a_payload_is_read_in_less_memory_than_its_text(
+    tmp_path: Path, command: tuple[str, ...], ends_with: int
+) -> None:
+    words = random.Random(5).randbytes(3_000).hex()
+    text = with_users(
+        *(f'{{"name":"a","email":"{words[n % 5000 : n % 5000 + 900]}","id":"{n}"}}' for n in range(50_000))
     )
-    text = f'{{"applications":[{application}],"permissions":[],"identity_to_permissions":[]}}'.encode()
-    path.write_bytes(gzip.compress(text, 1))
-    plain = tmp_path / "none.json"
-    plain.write_text(
-        '{"applications":[{"name":"A","application_type":"T","local_users":[],"local_groups":[],"resources":[]}],'
-        '"permissions":[],"identity_to_permissions":[]}'
-    )
-    _, _, before = measured("diff", str(plain), str(plain))
-    code, _, peak = measured("diff", str(path), str(path))
-    assert code == 0
+    large, small = tmp_path / "large.json.gz", tmp_path / "small.json"
+    large.write_bytes(gzip.compress(text, 1))
+    small.write_bytes(with_users())
+    _, _, before = measured(*(word.format(small) for word in command))
+    code, said, peak = measured(*(word.format(large) for word in command))
+    assert code == ends_with, said
     assert peak - before < len(text) // 2

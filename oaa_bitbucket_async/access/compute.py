@@ -34,8 +34,7 @@ class _Asker:
         self._graph = graph
         self._level = level
         self._grants = grants
-        holders = {h.holder for h in grants.everywhere} | {h.holder for held in grants.on.values() for h in held}
-        groups = [holder for holder in holders if holder in graph.groups]
+        groups = [holder for holder in grants.holders() if holder in graph.groups]
         self._members = {group: frozenset(members) for group, members in graph.members(groups).items()}
 
     def answer(self, place: Place) -> WhoCan:
@@ -59,9 +58,9 @@ class _Asker:
         below = self._graph.reaches_below
         yield from (h for h in self._grants.everywhere if h.permission in below and h.permission not in NO_ACCESS)
         if not place.is_project:
-            above = self._grants.on.get(place.key.partition(".")[0], ())
+            above = self._grants.on(place.key.partition(".")[0])
             yield from (h for h in above if h.permission in below)
-        yield from self._grants.on.get(place.key, ())
+        yield from self._grants.on(place.key)
 
     def _holders(self, held: Iterable[HeldPermission]) -> set[int]:
         """The users who hold it, themselves or through a group, as numbers in `users`."""
@@ -115,7 +114,7 @@ class _Asker:
     def _more_below(self, project: Place, able: Collection[int]) -> int:
         found: set[int] = set()
         for repository in self._graph.project_of(project).sub_resources:
-            held = self._grants.on.get(f"{project.key}.{repository.id}", ())
+            held = self._grants.on(f"{project.key}.{repository.id}")
             found |= self._holders(h for h in held if (level_of(h.permission) or 0) >= self._level)
         users = self._graph.users
         return sum(1 for n in found.difference(able) if users[n].is_active and _licensed(users[n]) is not False)
@@ -161,7 +160,7 @@ def _reached(
     on_project: dict[str, Level | None] = {}
     for place in graph.places():
         project = graph.project_of(place)
-        ways = [_way(graph, held, project, user) for held in grants.on.get(place.key, ())]
+        ways = [_way(graph, held, project, user) for held in grants.on(place.key)]
         highest = _highest(ways)
         if place.is_project:
             on_project[project.id] = highest

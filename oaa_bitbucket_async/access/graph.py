@@ -1,28 +1,37 @@
 """An instance as one payload tells it: people, groups, places, and who holds what on them.
 
-Built for questions about some places or some holders: only the grants that a question needs are kept. Reading the
-payload of 100,000 repositories takes a second or two; call it off the event loop.
+Built for questions about some places or some holders: only the grants that a question needs are kept. The payload is
+read piece by piece, since its text is larger than what is kept of it. That of 100,000 repositories takes a second or
+two; call it off the event loop.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from array import array
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE
+from oaa_bitbucket_async.oaa.payload_stream import PayloadStream, Section
 from oaa_bitbucket_async.oaa.schema import (
     SavedApplication,
     SavedCredential,
+    SavedGrant,
     SavedHolder,
     SavedIdentity,
+    SavedPayload,
     SavedResource,
     SavedUser,
     decode_payload,
 )
+from oaa_bitbucket_async.oaa.side_by_side import Source
 
-T = TypeVar("T")
+_USER = msgspec.json.Decoder(SavedUser)
+_GROUP = msgspec.json.Decoder(SavedIdentity)
+_CREDENTIAL = msgspec.json.Decoder(SavedCredential)
+_PROJECT = msgspec.json.Decoder(SavedResource)
+_HOLDER = msgspec.json.Decoder(SavedHolder)
 ON_EVERYTHING = "*"
 """Stands for the instance itself where a place is named."""
 
@@ -53,42 +62,100 @@ class HeldPermission(NamedTuple):
     on: str
 
 
-@dataclass(slots=True)
 class Grants:
-    """Those that a question asked for."""
+    """Those that a question asked for. Holders hold the same permission on many things: each grant is a number."""
 
-    everywhere: list[HeldPermission] = field(default_factory=list)
-    """On the instance itself."""
-    on: dict[str, list[HeldPermission]] = field(default_factory=dict)
-    """By the key of the place."""
+    def __init__(self, names: Mapping[str, str]) -> None:
+        """`names`: what the places are called that the question is about, by their keys."""
+        self.everywhere: list[HeldPermission] = []
+        """On the instance itself."""
+        self._names = names
+        self._held: list[tuple[str, str]] = []
+        """Holder and permission, by number."""
+        self._on: dict[str, array[int]] = {}
+
+    def add(self, holder: str, grant: SavedGrant) -> None:
+        """Take in what somebody holds, as far as the question is about it."""
+        if grant.apply_to_application:
+            self.everywhere.append(HeldPermission(holder, grant.permission, ON_EVERYTHING))
+        on, names, number = self._on, self._names, len(self._held)
+        found = False
+        for key in grant.resources:
+            if key in names:
+                found = True
+                if (here := on.get(key)) is None:
+                    on[key] = array("I", (number,))
+                else:
+                    here.append(number)
+        if found:
+            self._held.append((holder, grant.permission))
+
+    def on(self, key: str) -> Iterator[HeldPermission]:
+        """What is held on the place with this key, in the payload's order."""
+        for number in self._on.get(key, ()):
+            yield HeldPermission(*self._held[number], self._names[key])
+
+    def holders(self) -> set[str]:
+        """The holders of all of them."""
+        return {held.holder for held in self.everywhere} | {holder for holder, _ in self._held}
 
 
 class AccessGraph:
     """People, groups, credentials and places of a payload; `grants` reads who holds what.
 
-    Raises as `decode_payload` if `text` is no OAA application payload, AnotherPayloadError if it is none of ours.
+    Raises the errors of reading `source`, and AnotherPayloadError if it is none of ours.
     """
 
-    def __init__(self, text: bytes) -> None:
-        with gc_paused():
-            payload = decode_payload(text)
-            application = payload.application
-            if application.application_type != APPLICATION_TYPE:
-                raise AnotherPayloadError(
-                    f"it describes {application.name!r}, an application of the type {application.application_type!r}"
-                )
-            self.application: SavedApplication = application
-            self.users = _decoded(application.local_users, SavedUser)
-            self.groups = {group.id: group for group in _decoded(application.local_groups, SavedIdentity)}
-            self.credentials = {c.id: c for c in _decoded(application.local_access_creds, SavedCredential)}
-            self.projects = {p.id: p for p in _decoded(application.resources, SavedResource)}
-        application.local_users = application.local_groups = application.resources = []
+    def __init__(self, source: Source) -> None:
+        self.users: list[SavedUser] = []
+        self.groups: dict[str, SavedIdentity] = {}
+        self.credentials: dict[str, SavedCredential] = {}
+        self.projects: dict[str, SavedResource] = {}
+        self._source = source
+        self._group_ids: dict[str, str] = {}
+        payload = self._read()
+        self.application: SavedApplication = payload.application
         self.reaches_below = frozenset(p.name for p in payload.permissions if p.apply_to_sub_resources)
         """Permissions whose holder has the same on everything below."""
         self.number_of = {user.id: number for number, user in enumerate(self.users)}
         """The place of a user in `users`, by id."""
-        self._holders = payload.identity_to_permissions
         self._above = {group: tuple(self._with_all_above(group)) for group in self.groups}
+
+    def _read(self) -> SavedPayload:
+        """Reads everything but the grants. Gives the rest."""
+        stream = PayloadStream(self._source.pieces())
+        wrong: Exception | None = None
+        with gc_paused(), self._source.told():
+            for section in stream.sections():
+                try:
+                    self._add(section)
+                except (ValueError, RecursionError) as error:
+                    wrong = wrong or error  # unless the application, which is known at the end, is not ours at all
+            payload = decode_payload(stream.outline)
+            if payload.application.application_type != APPLICATION_TYPE:
+                raise AnotherPayloadError(
+                    f"it describes {payload.application.name!r}, an application of the type "
+                    f"{payload.application.application_type!r}"
+                )
+            if wrong is not None:
+                raise wrong
+        return payload
+
+    def _add(self, section: Section) -> None:
+        if section.name == "users":
+            self.users += map(self._with_shared_groups, map(_USER.decode, section.entries))
+        elif section.name == "groups":
+            self.groups |= {group.id: group for group in map(_GROUP.decode, section.entries)}
+        elif section.name == "credentials":
+            self.credentials |= {one.id: one for one in map(_CREDENTIAL.decode, section.entries)}
+        elif section.name == "resources":
+            self.projects |= {project.id: project for project in map(_PROJECT.decode, section.entries)}
+
+    def _with_shared_groups(self, user: SavedUser) -> SavedUser:
+        """The same user, with one text for each group's id: there are many members and few groups."""
+        shared = self._group_ids
+        groups = tuple(shared.setdefault(group, group) for group in user.groups or ())
+        return msgspec.structs.replace(user, groups=groups) if groups else user
 
     def places(self) -> Iterator[Place]:
         """Every project, each followed by its repositories."""
@@ -126,27 +193,19 @@ class AccessGraph:
                         members.append(number)
         return found
 
-    def grants(self, places: dict[str, str] | None, holders: Collection[str] | None = None) -> Grants:
-        """What is held on the instance and on `places` (names by key), by `holders`; None means all of them."""
-        found = Grants()
-        decoder = msgspec.json.Decoder(SavedHolder)
-        names = places if places is not None else {place.key: place.name for place in self.places()}
-        with gc_paused():
-            for entry in map(decoder.decode, self._holders):
-                if holders is not None and entry.identity not in holders:
-                    continue
-                for grant in entry.application_permissions:
-                    if grant.apply_to_application:
-                        found.everywhere.append(HeldPermission(entry.identity, grant.permission, ON_EVERYTHING))
-                    for key in grant.resources:
-                        name = names.get(key)
-                        if name is not None:
-                            held = HeldPermission(entry.identity, grant.permission, name)
-                            here = found.on.get(key)
-                            if here is None:
-                                found.on[key] = [held]
-                            else:
-                                here.append(held)
+    def grants(self, places: Mapping[str, str] | None, holders: Collection[str] | None = None) -> Grants:
+        """What is held on the instance and on `places` (names by key), by `holders`; None means all of them.
+
+        Reads the payload once more. Raises as the constructor does.
+        """
+        found = Grants(places if places is not None else {place.key: place.name for place in self.places()})
+        with gc_paused(), self._source.told():
+            for section in PayloadStream(self._source.pieces()).sections():
+                if section.name == "grants":
+                    for entry in map(_HOLDER.decode, section.entries):
+                        if holders is None or entry.identity in holders:
+                            for grant in entry.application_permissions:
+                                found.add(entry.identity, grant)
         return found
 
     def _with_all_above(self, group: str) -> list[str]:
@@ -157,7 +216,3 @@ class AccessGraph:
                 found.append(above)
                 waiting.extend(self.groups[above].groups or () if above in self.groups else ())
         return found
-
-
-def _decoded(raw: list[msgspec.Raw], kind: type[T]) -> list[T]:
-    return list(map(msgspec.json.Decoder(kind).decode, raw))

@@ -21,7 +21,7 @@ from oaa_bitbucket_async.oaa.payload_stream import PayloadStream
 from oaa_bitbucket_async.oaa.schema import SavedResource, decode_payload
 from oaa_bitbucket_async.oaa.side_by_side import Source
 from oaa_bitbucket_async.oaa.target import Target
-from oaa_bitbucket_async.reading import OversizedError, open_ours, read_bounded, unpack_bounded, unpack_pieces
+from oaa_bitbucket_async.reading import OversizedError, open_ours, read_bounded, unpack_pieces
 from oaa_bitbucket_async.settings import STANDARD_INPUT
 
 _MAGIC = b"\x1f\x8b"
@@ -40,18 +40,6 @@ HIGHEST_RATIO = 50
 """Payloads have 10 to 15, what is made to fill memory 1,000."""
 
 
-class SavedFile(NamedTuple):
-    """A file's bytes as they are, and the JSON in them; one and the same where it is plain."""
-
-    content: bytes
-    text: bytes
-
-    @property
-    def compressed(self) -> bool:
-        """Whether the file is gzip."""
-        return self.content is not self.text
-
-
 class Head(NamedTuple):
     """What a saved payload is of, without its users and grants."""
 
@@ -64,7 +52,7 @@ class Head(NamedTuple):
 def head_of_ours(path: Path) -> Head:
     """Where the payload of an earlier run went, its projects, and what it says of public access.
 
-    Raises as `read_saved`, and ConfigurationError if the file is no payload.
+    Raises as `open_saved`, and ConfigurationError if the file is no payload.
     """
     _, source = open_saved(path, ours=True)
     stream = PayloadStream(source.pieces())
@@ -76,24 +64,6 @@ def head_of_ours(path: Path) -> Head:
                 projects.update(decoder.decode(entry).project_key.upper() for entry in section.entries)
         about = decode_payload(stream.outline).application.about
         return Head(about.target(), frozenset(projects), msgspec.convert(about.public_access, PublicAccess | None))
-
-
-def read_saved(path: Path, *, ours: bool = False) -> SavedFile:
-    """A saved payload, plain or gzip, within `MOST_TEXT` and `MOST_PACKED`; `-` is the standard input.
-
-    `ours`: the run believes what stands there, so the file must be one that only we can have written (`open_ours`).
-
-    Raises:
-        FileNotFoundError: it must be ours, and there is none.
-        ConfigurationError: it can't be read, is damaged, too large, or not ours.
-    """
-    with _explained(path, ours=ours):
-        content = _content(path, ours=ours)
-        text = content
-        if is_packed(content):
-            text = unpack_bounded(content, most=MOST_TEXT, ratio=HIGHEST_RATIO)
-        _refuse_dense(text.count(b","), len(text), _SLACK)
-        return SavedFile(content, text)
 
 
 def _content(path: Path, *, ours: bool) -> bytes:
@@ -125,24 +95,13 @@ def _opened(path: Path, *, ours: bool) -> AbstractContextManager[BinaryIO]:
     return open_ours(path) if ours else path.open("rb")
 
 
-@contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """While the block decodes what is in `path`: ConfigurationError that names it if that is no payload."""
-    try:
-        yield
-    except _NOT_A_PAYLOAD as error:
-        raise ConfigurationError(
-            f"{path} is not an OAA application payload: {error}.", "Give a file that --save-json has written."
-        ) from None
-
-
 def compare_files(old: Path, new: Path, *, most_examples: int = MOST_EXAMPLES) -> Changes:
     """From one saved payload to another. ConfigurationError if one of them is none, or can't be read."""
     return compare_payloads(open_saved(old)[1], open_saved(new)[1], most_examples=most_examples)
 
 
 def compare_with_file(old: Path, compressed: bytes, *, most_examples: int = MOST_EXAMPLES) -> Changes:
-    """From a payload that an earlier run has kept to one that was just made (gzip). Raises as `read_saved`."""
+    """From a payload that an earlier run has kept to one that was just made (gzip). Raises as `open_saved`."""
     made = Source(lambda: unpack_pieces(compressed, most=sys.maxsize), contextlib.nullcontext)
     return compare_payloads(open_saved(old, ours=True)[1], made, most_examples=most_examples)
 
@@ -150,7 +109,14 @@ def compare_with_file(old: Path, compressed: bytes, *, most_examples: int = MOST
 def open_saved(path: Path, *, ours: bool = False) -> tuple[bytes, Source]:
     """The bytes of a saved payload as they are, and its JSON, piece by piece and as often as it takes.
 
-    Raises as `read_saved`; what is wrong with the JSON shows when it is read.
+    The payload is plain JSON or gzip, within `MOST_TEXT` and `MOST_PACKED`; `-` is the standard input. `ours`: the run
+    believes what stands there, so the file must be one that only we can have written (`open_ours`).
+
+    What is wrong with the JSON shows when it is read, in the same errors.
+
+    Raises:
+        FileNotFoundError: it must be ours, and there is none.
+        ConfigurationError: it can't be read, is damaged, too large, or not ours.
     """
     with _explained(path, ours=ours):
         content = _content(path, ours=ours)
@@ -159,14 +125,18 @@ def open_saved(path: Path, *, ours: bool = False) -> tuple[bytes, Source]:
 
 @contextlib.contextmanager
 def _told(path: Path, content: bytes) -> Iterator[None]:
-    """As `naming`, but that a file is damaged or too large comes before what is wrong with the part that was read."""
-    with naming(path):
-        try:
-            yield
-        except _NOT_A_PAYLOAD:
-            for _ in _pieces(path, content):
-                pass
-            raise
+    """While the block decodes what is in `path`: ConfigurationError that names it if that is no payload.
+
+    That a file is damaged or too large comes before what is wrong with the part that was read.
+    """
+    try:
+        yield
+    except _NOT_A_PAYLOAD as error:
+        for _ in _pieces(path, content):
+            pass
+        raise ConfigurationError(
+            f"{path} is not an OAA application payload: {error}.", "Give a file that --save-json has written."
+        ) from None
 
 
 def is_packed(content: bytes) -> bool:
@@ -175,7 +145,7 @@ def is_packed(content: bytes) -> bool:
 
 
 def _pieces(path: Path, content: bytes) -> Iterator[bytes]:
-    """The JSON of `content`, checked on the way as `read_saved` does it at once."""
+    """The JSON of `content`, checked on the way."""
     with _explained(path, ours=True):
         yield from _checked(content)
 

@@ -13,7 +13,7 @@ from oaa_bitbucket_async.access.finding import NotFoundError, find_holder, find_
 from oaa_bitbucket_async.access.graph import AccessGraph, AnotherPayloadError, Place
 from oaa_bitbucket_async.access.levels import Level
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
-from oaa_bitbucket_async.oaa.saved import head_of_ours, naming, read_saved
+from oaa_bitbucket_async.oaa.saved import head_of_ours, open_saved
 from oaa_bitbucket_async.oaa.schema import SavedUser
 from oaa_bitbucket_async.ops.answers_text import (
     show_what,
@@ -80,17 +80,16 @@ def answer_what_can(holder: str, question: Question) -> int:
     return SOMEBODY if answer.places else NOBODY
 
 
-def examples(text: bytes) -> tuple[Place, SavedUser]:
-    """A place and a user of the payload `text` for example questions: few users hold grants there.
+def examples(payload: Path) -> tuple[Place, SavedUser]:
+    """A place and a user of the saved payload for example questions: few users hold grants there.
 
-    Raises as `AccessGraph`, and LookupError if there is nothing to ask about.
+    Raises as `open_saved` and `AccessGraph`, and LookupError if there is nothing to ask about.
     """
-    graph = AccessGraph(text)
-    for place in graph.places():
-        if place.is_project or place.project.startswith("~"):
-            continue
-        held = graph.grants({place.key: place.name}).on.get(place.key, ())
-        for one in held:
+    graph = AccessGraph(open_saved(payload)[1])
+    places = [place for place in graph.places() if not place.is_project and not place.project.startswith("~")]
+    grants = graph.grants({place.key: place.name for place in places})
+    for place in places:
+        for one in grants.on(place.key):
             if one.holder in graph.number_of and graph.users[graph.number_of[one.holder]].is_active:
                 return place, graph.users[graph.number_of[one.holder]]
     raise LookupError("no repository has a grant to a user")
@@ -99,10 +98,9 @@ def examples(text: bytes) -> tuple[Place, SavedUser]:
 def _graph(question: Question) -> AccessGraph:
     """Reads the payload and says which upload the answer comes from."""
     path = question.payload or _last_upload(question)
-    text = read_saved(path, ours=question.payload is None).text
+    _, source = open_saved(path, ours=question.payload is None)
     try:
-        with naming(path):
-            graph = AccessGraph(text)
+        graph = AccessGraph(source)
     except AnotherPayloadError as error:
         raise ConfigurationError(
             f"{path} is not a payload of this collector: {error}.",

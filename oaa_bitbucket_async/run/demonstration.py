@@ -16,7 +16,6 @@ from oaa_bitbucket_async.demo.changes import random_changes
 from oaa_bitbucket_async.demo.estate import EstateShape, generate
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.events import Figures
-from oaa_bitbucket_async.oaa.saved import read_saved
 from oaa_bitbucket_async.ops.formats import duration_text
 from oaa_bitbucket_async.ops.result import RunResult
 from oaa_bitbucket_async.ops.terminal import error_console, step
@@ -154,7 +153,7 @@ def _compare(full: RunResult, incremental: RunResult, changes: int) -> None:
 def _answer_some(payload: Path) -> None:
     """Three questions about the payload, each as a command to copy, with the first lines of its answer."""
     try:
-        place, person = examples(read_saved(payload).text)
+        place, person = examples(payload)
     except LookupError:  # nothing is held on anything: nothing to ask about
         return
     print("\nWho may do what? Three questions, answered from the payload:")

@@ -1,7 +1,7 @@
 """The answers to `who-can` and `what-can` against the access oracle, on random estates."""
 
-import gzip
 import json
+from contextlib import nullcontext
 
 import msgspec
 from hypothesis import given
@@ -14,7 +14,8 @@ from oaa_bitbucket_async.access.graph import ON_EVERYTHING, AccessGraph, Place
 from oaa_bitbucket_async.access.levels import Level
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect.snapshot import Snapshot
-from oaa_bitbucket_async.oaa.payload import build_payload
+from oaa_bitbucket_async.oaa.payload import Payload, build_payload
+from oaa_bitbucket_async.oaa.side_by_side import Source
 from oaa_bitbucket_async.ops.report.reach import users_that_reach_most
 from oaa_bitbucket_async.ops.report.reach_index import ReachIndex
 from tests.access.from_payload import FromPayload
@@ -29,6 +30,10 @@ CORE = rows.Project(id=10, key="CORE", name="Core", public=True)
 HERS = rows.Project(id=11, key="~ANN", name="Ann", type="PERSONAL", owner=ANN)
 BILLING = rows.Repository(id=100, slug="billing", name="Billing", project=CORE)
 NOTES = rows.Repository(id=101, slug="notes", name="Notes", project=HERS)
+
+
+def graph_of(payload: Payload) -> AccessGraph:
+    return AccessGraph(Source(payload.json_chunks, nullcontext))
 
 
 def level_of(oracle: FromPayload, user: str, place: Place) -> str:
@@ -51,8 +56,7 @@ def told_level(answer: WhatCan, place: Place) -> str:
 @examples(150)
 def test_every_answer_is_the_oracles(seed, instance):
     payload = build_payload(snapshot_of(steps_of(seed, instance), instance))
-    raw = b"".join(payload.json_chunks())
-    graph, oracle = AccessGraph(raw), FromPayload(json.loads(raw))
+    graph, oracle = graph_of(payload), FromPayload(json.loads(b"".join(payload.json_chunks())))
     places = list(graph.places())
     users = [user for user in graph.users if oracle.may_sign_in(int(user.id))]
     names = [place.name for place in places]
@@ -76,8 +80,8 @@ def test_every_answer_is_the_oracles(seed, instance):
 def test_the_reports_ranking_agrees_with_the_oracle(seed):
     """The report counts from the snapshot, in sets of bits: it has to come to what the payload says."""
     snapshot = snapshot_of(steps_of(seed))
-    raw = gzip.decompress(build_payload(snapshot).compressed)
-    graph, oracle = AccessGraph(raw), FromPayload(json.loads(raw))
+    payload = build_payload(snapshot)
+    graph, oracle = graph_of(payload), FromPayload(json.loads(b"".join(payload.json_chunks())))
     repositories = [place for place in graph.places() if not place.is_project]
     able = [user for user in graph.users if oracle.may_sign_in(int(user.id))]
     records = [snapshot.users[int(user.id)] for user in able]
@@ -118,7 +122,7 @@ def small() -> AccessGraph:
         rows.UserGrant(user=BOB, permission="REPO_DANCE"),
     ]
     snapshot.add_repository_grants(BILLING.id, grants, 1.0)
-    return AccessGraph(gzip.decompress(build_payload(snapshot).compressed))
+    return graph_of(build_payload(snapshot))
 
 
 def ask(level: Level, place: str) -> WhoCan:
@@ -169,7 +173,7 @@ def test_a_permission_of_an_unknown_name_is_told_apart():
         snapshot.add_user(user, listed=True)
     snapshot.add_project(CORE)
     snapshot.add_project_grants(CORE.id, [rows.UserGrant(user=ANN, permission="PROJECT_DANCE")], 1.0)
-    graph = AccessGraph(gzip.decompress(build_payload(snapshot).compressed))
+    graph = graph_of(build_payload(snapshot))
     (answer,) = who_can(graph, Level.READ, find_places(graph, "CORE"))
     assert [person.name for person in answer.unknown] == ["ann"]
     assert "ann" not in [person.name for person in answer.people]

@@ -78,7 +78,7 @@ def test_the_commands_of_a_page_succeed(bench: Benches, tmp_path: Path, path: Pa
     }
     if "CORE/billing" in path.read_text(encoding="utf-8"):  # questions about an upload
         run("oaa-bitbucket-async --save-json saved.json")
-        place, user = examples((work / "saved.json").read_bytes())
+        place, user = examples(work / "saved.json")
         names |= {
             "CORE/billing": place.name, "CORE/*": f"{place.project}/*", "ann.baker": user.name,
             "OLD NEW": "saved.json saved.json",

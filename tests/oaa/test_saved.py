@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from oaa_bitbucket_async.errors import ConfigurationError
 from oaa_bitbucket_async.oaa.payload import build_payload, load_payload
-from oaa_bitbucket_async.oaa.saved import compare_files, compare_with_file, read_saved
+from oaa_bitbucket_async.oaa.saved import compare_files, compare_with_file, open_saved
 from oaa_bitbucket_async.reading import unpack_bounded
 from oaa_bitbucket_async.settings import STANDARD_INPUT
 from tests.oaa.estates import snapshot_of, steps_of
@@ -51,7 +51,7 @@ def test_two_parts_of_the_same_size_are_both_read() -> None:
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b"{}"))))
-    assert read_saved(STANDARD_INPUT).text == b"{}"
+    assert b"".join(open_saved(STANDARD_INPUT)[1].pieces()) == b"{}"
 
 
 def test_plain_and_compressed_are_compared(tmp_path: Path) -> None:
