@@ -31,6 +31,21 @@ def test_a_proxy_of_the_environment_is_used() -> None:
     asyncio.run(main())
 
 
+def test_requests_through_a_proxy_share_a_connection() -> None:
+    async def main() -> None:
+        async with raw_server(sending(json_answer())) as proxy:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("http_proxy", f"http://me:it@127.0.0.1:{proxy.port}")
+                await get("http://bitbucket.invalid/scm", times=3)
+        assert (len(proxy.requests), proxy.connections) == (3, 1)
+        first, *others = (request.headers for request in proxy.requests)
+        assert others == [first] * 2
+        assert proxy.requests[0]["host"] == "bitbucket.invalid"
+        assert proxy.requests[0]["proxy-authorization"].startswith("Basic ")
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("exempt", ["*", "127.0.0.1", "example.com,127.0.0.1", "127.0.0.1:{port}"])
 def test_no_proxy_leaves_a_host_out(exempt: str) -> None:
     async def main() -> None:
@@ -104,6 +119,7 @@ def test_a_proxy_without_a_login_gets_nothing_of_the_credential(monkeypatch: pyt
     assert request.line.startswith("CONNECT ")
     assert TOKEN not in str(request)
     assert not request["authorization"] + request["proxy-authorization"]
+    assert request["user-agent"].startswith("oaa-bitbucket-async/")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -138,6 +138,15 @@ def test_a_connection_is_used_again() -> None:
     assert (len(server.requests), server.connections) == (5, 1)
 
 
+def test_all_requests_have_the_same_headers_each_once() -> None:
+    _, server = asked(sending(json_answer()), times=3)
+    first, *others = (request.headers for request in server.requests)
+    assert others == [first] * 2
+    names = [name for name, _ in first]
+    assert sorted(names) == ["accept", "accept-encoding", "authorization", "host", "user-agent"]
+    assert server.requests[0]["host"] == f"127.0.0.1:{server.port}"
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_an_answer_without_a_body(status: int) -> None:
     answer, _ = asked(sending(b"HTTP/1.1 %d X\r\n\r\n" % status))
@@ -316,12 +325,15 @@ def test_nobody_listening_is_no_connection() -> None:
         asyncio.run(main())
 
 
-def test_cancelled_in_the_middle_it_closes_the_connection() -> None:
+@pytest.mark.parametrize("sent", [b"", OK_JSON, CHUNKED], ids=["nothing sent", "some headers", "some of the body"])
+def test_cancelled_in_the_middle_it_closes_the_connection(sent: bytes) -> None:
+    """Else the next request would get the rest of this answer."""
+
     async def main() -> None:
         begun = asyncio.Event()
 
         async def talk(_: Request, writer: asyncio.StreamWriter) -> None:
-            writer.write(CHUNKED)
+            writer.write(json_answer(b"[2]") if begun.is_set() else sent)
             begun.set()
 
         async with raw_server(talk) as server, connect(server.url, LOGIN, Tls(), 30.0) as transport:
@@ -330,6 +342,8 @@ def test_cancelled_in_the_middle_it_closes_the_connection() -> None:
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
+            assert (await transport.get(PATH)).body == b"[2]"
+            assert server.connections == 2
 
     asyncio.run(main())
 

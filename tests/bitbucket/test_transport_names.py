@@ -35,10 +35,9 @@ class _Resolver(AbstractResolver):
 
 def through_resolver(code: int, *, signed: bool = True) -> Exception:
     async def main() -> Exception:
-        connector = aiohttp.TCPConnector(resolver=_Resolver(code))
-        async with aiohttp.ClientSession(connector=connector) as session:
+        async with aiohttp.TCPConnector(resolver=_Resolver(code)) as connector:
             transport = HttpTransport(
-                session,
+                connector,
                 URL("http://gone"),
                 {},
                 None,
@@ -71,10 +70,10 @@ def test_once_there_was_an_answer_a_name_that_is_gone_passes() -> None:
 
     async def main() -> None:
         async with raw_server(sending(json_answer(), close=True)) as server:
-            connector = aiohttp.TCPConnector(resolver=_Resolver(socket.EAI_NONAME, good=1), use_dns_cache=False)
-            async with aiohttp.ClientSession(connector=connector) as session:
+            resolver = _Resolver(socket.EAI_NONAME, good=1)
+            async with aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True) as connector:
                 transport = HttpTransport(
-                    session,
+                    connector,
                     URL(f"http://good:{server.port}"),
                     {},
                     None,
