@@ -1,4 +1,4 @@
-"""Runs the command line in a separate process, and prints its time and memory on the last line of standard output."""
+"""Runs the command line in a separate process, and prints its time and memory on the last line of standard error."""
 
 import sys
 import time
@@ -21,9 +21,7 @@ def run() -> None:
     try:
         main()
     finally:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(b"\n" + msgspec.json.encode(Usage(time.process_time(), peak_mb())) + b"\n")
-        sys.stdout.buffer.flush()
+        sys.stderr.write(f"\n{msgspec.json.encode(Usage(time.process_time(), peak_mb())).decode()}\n")
 
 
 if __name__ == "__main__":

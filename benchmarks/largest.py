@@ -2,11 +2,13 @@
 
 300,000 repositories, 100,000 users, 15,000 groups and 2.8 million grants, and a tenth of that in the same proportions:
 what grows in step with the instance has a growth of 1. Each step is a process of its own, with its own peak of memory.
-Times are of the processor: what else the machine does changes them little.
+Times are of the processor: what else the machine does changes them little. The number of requests in flight is fixed,
+since a server that answers at once leaves `auto` nothing to find.
 """
 
 import asyncio
 import gzip
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +20,8 @@ from benchmarks.collector import VezaAt
 from benchmarks.command import Usage
 from benchmarks.figures import Figure
 from benchmarks.plan import Plan
-from benchmarks.processes import Server, client, command, serving
+from benchmarks.processes import Server, change, client, command, serving
+from oaa_bitbucket_async.demo.estate import EVERYWHERE_USER
 from oaa_bitbucket_async.demo.veza import EmbeddedVeza
 from oaa_bitbucket_async.oaa.saved import head_of_ours
 from oaa_bitbucket_async.state import last_payloads
@@ -28,6 +31,11 @@ GOAL_PEAK_MB = 800.0
 GOAL_GROWTH = 1.1
 _GRANTS = "7.2"
 """On a repository, without those of one group and one user that hold a grant on every one."""
+_QUESTIONS = ("who-can", "what-can", "diff")
+"""Commands whose exit code is part of the answer."""
+_IN_FLIGHT = "32"
+_CHANGED = 300
+"""One change for so many repositories before the incremental run: as many as a large instance has in an hour or two."""
 _LOOK_EVERY = 0.5
 """Seconds between two looks at the journal's size."""
 
@@ -55,28 +63,37 @@ async def _one(repositories: int, seed: int) -> Measured:
     found = Measured(repositories)
     options = ("--everywhere", "--users", str(repositories // 3), "--grants", _GRANTS, "--no-credentials")
     with EmbeddedVeza() as veza, veza.trusted(), tempfile.TemporaryDirectory(prefix="benchmarks-") as scratch:
-        state = Path(scratch)
-        async with serving(repositories, *options, seed=seed) as server:
-            report = ("--no-progress", "--report", str(state / "report.html"))
-            async with _watching(state, found):
-                found.steps["first run, with a report"] = await _ran(server, veza, state, *report)
-            found.steps["second run, compared with the first"] = await _ran(server, veza, state, *report)
+        state, before = Path(scratch), Path(scratch) / "before.json.gz"
+
+        async def step(name: str, *arguments: str) -> None:
+            found.steps[name] = await _ran(server, veza, state, *arguments)
             veza.payloads.clear()
-        (kept,) = last_payloads(state)
+
+        async with serving(repositories, *options, seed=seed) as server:
+            run = ("--no-progress", "--concurrency", _IN_FLIGHT, "--report", str(state / "report.html"))
+            async with _watching(state, found):
+                await step("first run", *run, "--incremental")
+            await step("second run", *run)
+            (kept,) = last_payloads(state)
+            shutil.copyfile(kept, before)
+            await change(server, repositories // _CHANGED, seed)
+            await step("incremental run", *run, "--incremental")
         found.compressed = kept.stat().st_size
         found.payload = await asyncio.to_thread(_unpacked, kept)
         project = min(key for key in (await asyncio.to_thread(head_of_ours, kept)).project_keys if key[0] != "~")
-        ask = ("who-can", "write", project, "--json", "--state-dir", scratch)
-        found.steps["who-can"] = await _ran(server, veza, state, *ask)
-        found.steps["push of the saved file"] = await _ran(server, veza, state, "push", str(kept))
-        veza.payloads.clear()
+        of_last = ("--state-dir", scratch)
+        await step("who-can write, one project", "who-can", "write", project, "--json", *of_last)
+        await step("who-can admin, everything", "who-can", "admin", "*", "--csv", *of_last)
+        await step("what-can, a user with a grant everywhere", "what-can", EVERYWHERE_USER, "--json", *of_last)
+        await step("diff", "diff", str(before), str(kept))
+        await step("push of the saved file", "push", str(kept))
         job = in_parts.Job(str(kept), found.payload, VezaAt(veza.url, veza.api_key))
         found.steps["upload in parts"] = await client("benchmarks.in_parts", job, Usage)
     return found
 
 
 async def _ran(server: Server, veza: EmbeddedVeza, state: Path, *arguments: str) -> Usage:
-    ended = await command(server, veza, state, *arguments, codes=(0, 1) if arguments[0] == "who-can" else (0,))
+    ended = await command(server, veza, state, *arguments, codes=(0, 1) if arguments[0] in _QUESTIONS else (0,))
     return Usage(ended.cpu, ended.peak_mb)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import aiohttp
 import msgspec
 
 from benchmarks.collector import Job, Report, VezaAt
@@ -103,6 +104,13 @@ def job_for(server: Server, state: Path) -> Job:
     return Job(url=server.url, user=server.user, password=server.password, state=str(state), build=False)
 
 
+async def change(server: Server, count: int, seed: int) -> None:
+    """Makes as many changes by chance at the server."""
+    query = {"count": str(count), "seed": str(seed)}
+    async with aiohttp.ClientSession() as session, session.get(f"{server.url}/-/changes", params=query) as response:
+        response.raise_for_status()
+
+
 async def client(module: str, job: msgspec.Struct, answer: type[T]) -> T:
     """Runs a module that reads its job from standard input and writes its report to standard output."""
     async with begin(module, job) as process:
@@ -145,7 +153,10 @@ class Ended(NamedTuple):
 async def command(
     server: Server, veza: EmbeddedVeza, state: Path, *arguments: str, codes: Collection[int] = (0,)
 ) -> Ended:
-    """`oaa-bitbucket-async` with these arguments, as a schedule runs it. RuntimeError if it ends with no such code."""
+    """`oaa-bitbucket-async` with these arguments, as a schedule runs it, without its standard output.
+
+    RuntimeError if it ends with no such code.
+    """
     environment = os.environ | {
         "BITBUCKET_URL": server.url,
         "BITBUCKET_USER": server.user,
@@ -155,15 +166,16 @@ async def command(
         "OAA_STATE_DIR": str(state),
     }
     called = [sys.executable, "-m", "benchmarks.command", *arguments]
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*called, env=environment, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec(
+        *called, env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
     _pin(process.pid, first=False)
     began = time.perf_counter()
-    output, errors = await process.communicate()
+    _, errors = await process.communicate()
     wall = time.perf_counter() - began
     if process.returncode not in codes:
         raise RuntimeError(f"oaa-bitbucket-async ended with {process.returncode}: {errors.decode()[-1000:]}")
-    usage = msgspec.json.decode(output.splitlines()[-1], type=Usage)
+    usage = msgspec.json.decode(errors.splitlines()[-1], type=Usage)
     return Ended(wall, usage.cpu, usage.peak_mb)
 
 

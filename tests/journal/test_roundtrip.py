@@ -180,7 +180,12 @@ def test_a_grant_of_a_user_that_the_journal_does_not_hold_is_damage(number: int)
         )
     )
     packer = Packer()
-    (record,) = packer.unpack(body, learn=True)
+    batch = packer.unpack(body)
+    (record,) = batch.records
+    packer.check_people(batch.people, to_write=True)
+    with pytest.raises(IndexError):
+        packer.check(record)
+    packer.take_people(batch.people)
     with pytest.raises(IndexError):
         packer.decode(record)
 

@@ -155,8 +155,10 @@ class Packer:
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._new: list[msgspec.Raw] = []
+        self._known = 0
+        """How many users the batches hold."""
         self._people: list[bytes] = []
-        """Encoded, which takes a fifth of the memory. Most are needed for their ids only."""
+        """While batches are read again: the users so far. Encoded, which takes a fifth of the memory."""
 
     def pack(self, entries: Iterable[PendingRecord]) -> bytes:
         """Encode one batch."""
@@ -170,21 +172,27 @@ class Packer:
         new, self._new = self._new, []
         return _encoder.encode((new, records))
 
-    def unpack(self, body: bytes, *, learn: bool) -> list[Record]:
-        """Decode one batch; `learn`: for the first time, so take up its users.
-
-        Raises msgspec.ValidationError or msgspec.DecodeError if it is not one.
-        """
+    def unpack(self, body: bytes) -> Batch:
+        """Decode one batch. Raises msgspec.ValidationError or msgspec.DecodeError if it is not one."""
         batch = _batches.decode(body)
         if unknown := {record.kind for record in batch.records} - kinds.BY_NAME.keys():
             raise msgspec.ValidationError(f"no such kinds: {unknown}")
-        if learn:
-            for raw in batch.people:
-                _person.decode(raw)
-                person = bytes(raw)
-                self._people.append(person)
-                self._numbers[person] = len(self._numbers)
-        return batch.records
+        return batch
+
+    def check_people(self, people: Iterable[msgspec.Raw], *, to_write: bool) -> None:
+        """Check the users of the next batch, one batch after the other, before its records.
+
+        `to_write`: more will be written, so their numbers are kept. Raises as `unpack`.
+        """
+        for raw in people:
+            _person.decode(raw)
+            if to_write:
+                self._numbers[bytes(raw)] = self._known
+            self._known += 1
+
+    def take_people(self, people: Iterable[msgspec.Raw]) -> None:
+        """Take up the users of the next batch, one batch after the other, before its records are decoded."""
+        self._people += map(bytes, people)
 
     def decode(self, record: Record) -> Sequence[AnyRow]:
         """Decode one record's rows. Raises msgspec.ValidationError or IndexError if it does not hold such rows."""
@@ -201,14 +209,14 @@ class Packer:
         """Raises as `decode` does, but is faster: users were checked when they were read first."""
         kind = kinds.BY_NAME[record.kind]
         if kind.row is rows.User:
-            self._known(_user_lists.decode(record.body))
+            self._check(_user_lists.decode(record.body))
         elif kind.row is rows.UserGrant:
-            self._known([number for number, _ in _user_grants.decode(record.body)])
+            self._check([number for number, _ in _user_grants.decode(record.body)])
         else:
             self.decode(record)
 
-    def _known(self, numbers: Sequence[int]) -> None:
-        if numbers and not 0 <= min(numbers) <= max(numbers) < len(self._people):
+    def _check(self, numbers: Sequence[int]) -> None:
+        if numbers and not 0 <= min(numbers) <= max(numbers) < self._known:
             raise IndexError(max(numbers))
 
     def _body(self, kind: AnyKind, page: Sequence[AnyRow]) -> Sequence[object]:
@@ -225,7 +233,8 @@ class Packer:
         person = _encoder.encode(msgspec.structs.astuple(user))
         number = self._numbers.get(person)
         if number is None:
-            number = self._numbers[person] = len(self._numbers)
+            number = self._numbers[person] = self._known
+            self._known += 1
             self._new.append(msgspec.Raw(person))
         return number
 
@@ -235,5 +244,5 @@ class Packer:
         return rows.User(*_person.decode(self._people[number]))  # type: ignore[arg-type]  # of the fields' types
 
     def forget_people(self) -> None:
-        """Frees memory after the replay: from now on only the numbers are needed."""
+        """Frees memory when the batches have been read again. They can be read once more, from the first one on."""
         self._people = []

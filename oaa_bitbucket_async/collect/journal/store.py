@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from oaa_bitbucket_async.collect.journal.records import Fingerprint, Packer, PendingRecord, Record, Replayed, layout
+from oaa_bitbucket_async.collect.journal.records import Batch, Fingerprint, Packer, PendingRecord, Replayed, layout
 from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, replace_durably, write_whole
 from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, unpack_bounded
@@ -96,8 +96,9 @@ class OpenedStore(NamedTuple):
 class Store:
     """An open journal. `open_store` makes one."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, header: bytes) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, header: bytes, *, read_only: bool = False) -> None:
         self._path = path
+        self._read_only = read_only
         self._connection = connection
         self._header = header
         self._packer = Packer()
@@ -136,7 +137,9 @@ class Store:
         running: set[Unit] = set()
         count = self._connection.execute("SELECT count(*) FROM batch").fetchone()[0]
         for number in range(count):
-            for index, record in enumerate(self._read(number)):
+            batch = self._read(number)
+            self._packer.check_people(batch.people, to_write=not self._read_only)
+            for index, record in enumerate(batch.records):
                 self._packer.check(record)
                 if record.mark == "page":
                     running.add(record.unit)
@@ -151,20 +154,28 @@ class Store:
         self._forgotten.update(dict.fromkeys(running, (count, 0)))
 
     def replay(self, number: int, wanted: Callable[[Unit], bool] | None = None) -> list[Replayed]:
-        """The valid records of one batch that `verify` has seen. Units that are not `wanted` come without rows."""
+        """The valid records of one batch that `verify` has seen. Units that are not `wanted` come without rows.
+
+        Batches have to be asked for one after the other; after the last one it can begin again with the first.
+        """
+        if number == 0:
+            self._packer.forget_people()
+        batch = self._read(number)
+        self._packer.take_people(batch.people)
         found = []
-        for index, record in enumerate(self._read(number, known=True)):
+        for index, record in enumerate(batch.records):
             unit, last = record.unit, record.mark != "page"
             if record.mark == "forget" or self._forgotten.get(unit, (-1, -1)) >= (number, index):
                 continue
             read_at, place = (record.read_at, record.place) if last else self._ended[unit]
             rows = self._packer.decode(record) if wanted is None or wanted(unit) else ()
             found.append(Replayed(unit, rows, read_at, place, last=last, hidden=record.mark == "hidden"))
+        if number + 1 == self.verified:
+            self._packer.forget_people()
         return found
 
     def replayed(self) -> None:
         """Frees what only `replay` needs. Do not call `replay` afterwards."""
-        self._packer.forget_people()
         self._ended.clear()
         self._forgotten.clear()
 
@@ -213,11 +224,11 @@ class Store:
         self.close()
         _set_aside(self._path)
 
-    def _read(self, number: int, *, known: bool = False) -> list[Record]:
+    def _read(self, number: int) -> Batch:
         row = self._connection.execute("SELECT digest, body FROM batch WHERE number = ?", (number,)).fetchone()
         if row is None or row[0] != _digest(self._header, number, row[1]):
             raise Untrusted("it is damaged: a part of it is not as it was written")
-        return self._packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH), learn=not known)
+        return self._packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH))
 
 
 def open_base(path: Path, fingerprint: Fingerprint) -> tuple[Store, bytes]:
@@ -232,7 +243,7 @@ def open_base(path: Path, fingerprint: Fingerprint) -> tuple[Store, bytes]:
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
         connection.execute("PRAGMA trusted_schema = OFF")
-        store, _ = _check(path, connection, fingerprint)
+        store, _ = _check(path, connection, fingerprint, read_only=True)
         return store, store.facts()
     except BaseException as error:
         if connection is not None:
@@ -310,7 +321,9 @@ def _is_damage(error: BaseException) -> bool:
     return isinstance(error, NOT_A_JOURNAL) and not passing
 
 
-def _check(path: Path, connection: sqlite3.Connection, fingerprint: Fingerprint) -> tuple[Store, float]:
+def _check(
+    path: Path, connection: sqlite3.Connection, fingerprint: Fingerprint, *, read_only: bool = False
+) -> tuple[Store, float]:
     """The journal, not yet verified, and when its first run began. Raises Untrusted or one of `NOT_A_JOURNAL`."""
     schema = tuple(sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema ORDER BY rowid"))
     application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -330,7 +343,7 @@ def _check(path: Path, connection: sqlite3.Connection, fingerprint: Fingerprint)
     different = header.fingerprint.differences(fingerprint)
     if different:
         raise Untrusted(f"it is from a run with other settings ({', '.join(different)})")
-    return Store(path, connection, encoded), header.started
+    return Store(path, connection, encoded, read_only=read_only), header.started
 
 
 def _connect(path: Path) -> sqlite3.Connection:
