@@ -5,7 +5,6 @@ word of `--include` it is asked, and how its rows enter the snapshot. Another ki
 (`bitbucket`) and what a payload makes of it (`oaa`).
 """
 
-import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -285,31 +284,6 @@ class Unit(NamedTuple):
 
     kind: AnyKind
     key: str = ""
-
-
-class Answered:
-    """Units that an earlier run has answers for, each with the path of its request. Made for 100,000s of units."""
-
-    def __init__(self) -> None:
-        self._places: dict[AnyKind, dict[str, str]] = {}
-
-    def __len__(self) -> int:
-        return sum(map(len, self._places.values()))
-
-    def __iter__(self) -> Iterator[Unit]:
-        return (Unit(kind, key) for kind, places in self._places.items() for key in places)
-
-    def add(self, unit: Unit, place: str) -> None:
-        """Once or again. A project and its units share their keys and paths."""
-        self._places.setdefault(unit.kind, {})[sys.intern(unit.key)] = sys.intern(place)
-
-    def get(self, unit: Unit, default: str) -> str:
-        """The unit's path, `default` if it is not in here."""
-        return self._places.get(unit.kind, {}).get(unit.key, default)
-
-    def discard(self, unit: Unit) -> bool:
-        """Whether it was in here."""
-        return self._places.get(unit.kind, {}).pop(unit.key, None) is not None
 
 
 def subject_of(unit: Unit) -> Subject | None:

@@ -22,6 +22,7 @@ from oaa_bitbucket_async.bitbucket.faults import (
 )
 from oaa_bitbucket_async.bitbucket.pacing.gate import Stopped
 from oaa_bitbucket_async.collect import kinds
+from oaa_bitbucket_async.collect.answered import Answered
 from oaa_bitbucket_async.collect.concurrent import for_each
 from oaa_bitbucket_async.collect.counts import CrawlCounts
 from oaa_bitbucket_async.collect.endpoints import Endpoints
@@ -30,7 +31,6 @@ from oaa_bitbucket_async.collect.grant_codec import TooManyPermissionsError
 from oaa_bitbucket_async.collect.incremental.plan import Plan
 from oaa_bitbucket_async.collect.journal.records import Replayed
 from oaa_bitbucket_async.collect.kinds import (
-    Answered,
     AnyKind,
     AnyRow,
     Unit,
@@ -126,7 +126,8 @@ class Work:
         The unit is not asked again if its subject is still there when its turn comes (`begin`).
         """
         unit = item.unit
-        self.have.add(unit, item.place)
+        if item.last:
+            self.have.add(unit, item.place)
         if item.hidden:
             self._hidden_before.add(unit)
             self._hide(unit)

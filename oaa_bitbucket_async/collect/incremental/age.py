@@ -4,6 +4,7 @@ DESIGN.md section 7, "by age".
 """
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -28,11 +29,16 @@ def due_by_age(
 
     A time in the future counts as older than the bound: a clock was set, so the age is not known.
     """
-    due = {subject for subject, at in read_at.items() if not 0 <= now - at <= bound}
+    due, rest = set(), []
+    for subject, at in read_at.items():
+        if 0 <= now - at <= bound:
+            rest.append((at, subject))
+        else:
+            due.add(subject)
     share = min(1.0, max(0.0, since_last_run / max_age)) if max_age > 0 else 1.0
     left = share * sum(map(answers, read_at))
-    rest = [subject for subject in read_at if subject not in due]
-    for subject in sorted(rest, key=read_at.__getitem__):
+    rest.sort(key=itemgetter(0))
+    for _, subject in rest:
         if left <= 0:
             break
         due.add(subject)

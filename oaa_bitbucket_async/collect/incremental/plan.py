@@ -149,7 +149,7 @@ class Plan:
         return Reason.AGE if subject in self._due else Reason.UNANSWERED
 
     def _project_of(self, subject: Subject) -> int | None:
-        return self._index.project_of.get(subject.id) if subject.kind == "repository" else None
+        return self._index.project_of(subject.id) if subject.kind == "repository" else None
 
 
 def _mentioning(snapshot: Snapshot, principals: Set[Principal], names: Set[str]) -> Iterator[Subject]:
