@@ -1,6 +1,7 @@
 """What the last upload was made from: kept as a whole or not at all, and believed only if it is sound."""
 
 import sqlite3
+import tracemalloc
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.journal import Base, NoBaseError
 from oaa_bitbucket_async.collect.kinds import Unit
@@ -252,5 +254,26 @@ def test_the_base_is_resumed_like_a_journal_by_who_finds_it_under_its_name(path:
         tell(journal, told(7))
         await journal.close()
         assert len(await found_in(path)) == 6
+
+    run(test)
+
+
+def test_a_base_that_is_not_read_at_the_moment_holds_no_users(path: Path) -> None:
+    async def test() -> None:
+        journal = await open_at(path)
+        for number in range(3_000):
+            grant = rows.UserGrant(rows.User(number, f"user{number}", display_name="x" * 100), "REPO_READ")
+            journal.done(Unit(kinds.REPOSITORY_USERS, str(number)), [grant], NOW)
+        file = path.with_suffix(".base")
+        await journal.keep(file, FACTS)
+        base = await Base.open(file, FINGERPRINT)
+        tracemalloc.start()
+        await base.prove()
+        async for _ in base.replay(lambda _: False):
+            pass
+        left, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        await base.close()
+        assert left < 3_000 * 150  # with the last batch; a user takes 240
 
     run(test)
