@@ -12,8 +12,8 @@ _PERMISSION_BITS = 16
 _MAX_PERMISSIONS = 1 << _PERMISSION_BITS
 GROUP_BIT = 1 << _PERMISSION_BITS
 """Set in a group's grant, and not in a user's."""
-BELOW_USER = _PERMISSION_BITS + 1
-"""Bits of a user's grant below the user's id, which is all that is above them."""
+BELOW_HOLDER = _PERMISSION_BITS + 1
+"""Bits of a grant below the user's id, or below the group's number."""
 
 
 class TooManyPermissionsError(ValueError):
@@ -62,6 +62,12 @@ class GrantCodec:
     def principals(self, codes: Iterable[int]) -> dict[int, Principal]:
         """Who holds these grants, by the number that `holder_of` gives."""
         return {number: self._principal(number) for number in {code >> _PERMISSION_BITS for code in codes}}
+
+    def holders(self, codes: Iterable[int]) -> tuple[set[int], set[str]]:
+        """Who holds these grants: ids of users, and folded names of groups."""
+        numbers = {code >> _PERMISSION_BITS for code in codes}
+        groups = {number for number in numbers if number & 1}
+        return {number >> 1 for number in numbers - groups}, {self._group_names[number >> 1] for number in groups}
 
     @staticmethod
     def holder_of(code: int) -> int:

@@ -6,21 +6,23 @@ attached to the user and has the user's rights.
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TypeVar
 
-from oaaclient.templates import AccessCred, CustomApplication, OAAPropertyType
+from oaaclient.templates import AccessCred, CustomApplication, OAAIdentityType, OAAPropertyType
 
 from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.included import AccessKey, GpgKey, Included, SshKey, Token
 from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord
 from oaa_bitbucket_async.collect.units import Kind
+from oaa_bitbucket_async.oaa.entries import Holding
+from oaa_bitbucket_async.oaa.holdings import Held
 from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.permissions import highest
+from oaa_bitbucket_async.oaa.resources import Numbers
 from oaa_bitbucket_async.oaa.values import PropertyValue, named, properties, timestamp
-from oaa_bitbucket_async.settings import Include
 
 CREDENTIAL_PROPERTIES = {
     "kind": OAAPropertyType.STRING,
@@ -55,17 +57,19 @@ class Credentials:
     """All credentials of a snapshot, in the payload's order: by kind, then by whom or what they belong to, then id."""
 
     def __init__(
-        self, app: CustomApplication, snapshot: Snapshot, users: Mapping[int, UserRecord], notes: Notes
+        self,
+        app: CustomApplication,
+        snapshot: Snapshot,
+        users: Mapping[int, UserRecord],
+        numbers: Numbers,
+        notes: Notes,
     ) -> None:
         """Finds those of `users`, and defines the properties of all."""
         self._snapshot = snapshot
+        self._numbers = numbers
         self._users = users
         self._permissions: list[str] = []
         self._keys, self._opens = self._access_keys()
-        self._repositories: defaultdict[int, list[str]] = defaultdict(list)
-        if Include.TOKENS in snapshot.included.asked_for:
-            for repository in sorted(snapshot.repositories.values(), key=lambda repository: repository.id):
-                self._repositories[repository.project].append(f"{repository.project}.{repository.id}")
         self.of_several: set[AnyKind] = set()
         """Kinds for which the server listed the same key for several users, so the owner of such keys is unknown."""
         self._not_theirs = {kind: self._shared(kind, notes) for kind in _OF_USERS}
@@ -103,20 +107,25 @@ class Credentials:
                 if place in self._users and row.id not in self._not_theirs[unit_kind]:
                     yield self._made(kind, row, active=self._users[place].active)
 
-    def holding(self, permissions: Mapping[str, str]) -> Iterator[AccessCred]:
-        """The credentials that hold something, with it; `permissions` gives a permission's name in the payload."""
+    def holding(self, permissions: Mapping[str, str]) -> Iterator[Holding]:
+        """The credentials that can hold something, with it; `permissions` gives a permission's name in the payload."""
+        for identifier, held in self._held():
+            shown = {permissions[name]: numbers for name, numbers in sorted(held.items())}
+            yield Holding(identifier, OAAIdentityType.AccessCred, (), shown)
+
+    # --- what is held -------------------------------------------------------------------------------------------
+
+    def _held(self) -> Iterator[tuple[str, Held]]:
+        """Each credential's id, and what it holds."""
         for key in self._keys.values():
-            yield self._holder("access-key", key, self._opened(key.id), permissions)
+            yield f"access-key:{key.id}", self._opened(key.id)
         for place, row in self._each(kinds.PROJECT_TOKENS):
             if place in self._snapshot.projects:
-                yield self._holder("project-token", row, self._of_project_token(place, row), permissions)
+                yield f"project-token:{row.id}", self._of_project_token(place, row)
         for place, row in self._each(kinds.REPOSITORY_TOKENS):
             if place in self._snapshot.repositories:
                 held = _on_repository(row)
-                keys = {held: [self._repository_key(place)]} if held else {}
-                yield self._holder("repository-token", row, keys, permissions)
-
-    # --- what is held -------------------------------------------------------------------------------------------
+                yield f"repository-token:{row.id}", {held: [self._numbers.repositories[place]]} if held else {}
 
     def _access_keys(self) -> tuple[dict[int, AccessKey], "dict[int, array[int]]"]:
         """Each key once, and what it opens, packed: the place, whether it is a repository, and the permission."""
@@ -139,32 +148,23 @@ class Credentials:
         self._permissions = list(numbers)
         return dict(sorted(keys.items())), opens
 
-    def _opened(self, key: int) -> dict[str, list[str]]:
-        found: defaultdict[str, list[str]] = defaultdict(list)
+    def _opened(self, key: int) -> Held:
+        numbers = self._numbers
+        found: defaultdict[str, list[int]] = defaultdict(list)
         for code in self._opens[key]:
             place, repository = code >> (_PERMISSION_BITS + 1), code >> _PERMISSION_BITS & 1
-            shown = self._repository_key(place) if repository else str(place)
-            found[self._permissions[code & ((1 << _PERMISSION_BITS) - 1)]].append(shown)
+            number = numbers.repositories[place] if repository else numbers.projects[place]
+            found[self._permissions[code & ((1 << _PERMISSION_BITS) - 1)]].append(number)
         return found
 
-    def _of_project_token(self, project: int, token: Token) -> dict[str, list[str]]:
+    def _of_project_token(self, project: int, token: Token) -> Held:
         """On the project, and where its right on repositories is the higher one, on each of them."""
         on_project, on_repositories = _on_project(token), _on_repository(token)
-        held = {on_project: [str(project)]} if on_project else {}
-        repositories = self._repositories[project]
+        held: dict[str, Sequence[int]] = {on_project: [self._numbers.projects[project]]} if on_project else {}
+        repositories = self._numbers.below[project]
         if on_repositories and repositories and _level(on_repositories) > _level(on_project):
             held[on_repositories] = repositories
         return held
-
-    def _repository_key(self, repository: int) -> str:
-        return f"{self._snapshot.repositories[repository].project}.{repository}"
-
-    def _holder(
-        self, kind: str, row: _Row, held: Mapping[str, list[str]], permissions: Mapping[str, str]
-    ) -> AccessCred:
-        cred = AccessCred(f"{kind}:{row.id}", f"{kind} {row.id}")
-        cred.resource_permissions = {permissions[name]: keys for name, keys in sorted(held.items())}
-        return cred
 
     # --- what is told -------------------------------------------------------------------------------------------
 
@@ -263,10 +263,3 @@ def _level(permission: str | None) -> int:
 
 def _time(milliseconds: int | None) -> str:
     return (timestamp(milliseconds) or "") if milliseconds is not None else ""
-
-
-def written(credentials: Iterable[AccessCred], application: str) -> Iterator[dict[str, object]]:
-    """What credentials hold, as a payload has it."""
-    for credential in credentials:
-        if credential.resource_permissions:
-            yield credential.get_identity_to_permissions(application)

@@ -3,12 +3,12 @@
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from typing import Any
 
 import msgspec
 
 from oaa_bitbucket_async.errors import CollectorError
-from oaa_bitbucket_async.oaa.credentials import written
-from oaa_bitbucket_async.oaa.integrity import Object, ReferenceCheck
+from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import Mapped
 
 GZIP = zlib.MAX_WBITS | 16
@@ -22,38 +22,40 @@ times as fast, but its bytes depend on the processor, so that two machines of on
 """
 GRANTS = "identity_to_permissions"
 _BATCH = 100
+Object = dict[str, Any]
+"""A part of a payload as oaaclient lays it out."""
 
 
 def pieces(mapped: Mapped, check: ReferenceCheck) -> Iterator[bytes]:
     """The JSON of `app.get_payload()` in pieces, checked on the way. Walks the resources, so it works once.
 
-    oaaclient builds everything except the four long lists. They are empty in the application and are written in their
-    place in its payload. The grants are written last, regardless of the order of oaaclient's keys, because the holders
-    are complete only after the resources have been walked.
+    oaaclient builds everything except the long lists. They are empty in the application and are written in their place
+    in its payload. The grants are written last, regardless of the order of oaaclient's keys, because each refers to
+    resources that have been written.
     """
     app, credentials = mapped.app, mapped.credentials
     laid_out: Object = app.get_payload()
     payload = {key: value for key, value in laid_out.items() if key != GRANTS} | {GRANTS: laid_out[GRANTS]}
     (application,) = payload["applications"]
-    entries: Iterable[Object] = (holder.get_identity_to_permissions(app.name) for holder in mapped.holders)
+    holders = mapped.holders
     keys: dict[str, Iterable[bytes]] = {}
     if credentials is not None:
         keys["local_access_creds"] = _array(cred.to_dict() for cred in check.credentials(credentials))
-        entries = chain(entries, written(credentials.holding(mapped.permissions), app.name))
+        holders = chain(holders, credentials.holding(mapped.permissions))
     application_parts = _object(
         application,
         {
             **keys,
-            "local_users": _array(user.to_dict() for user in check.users(mapped.users)),
-            "local_groups": _array(group.to_dict() for group in check.groups(mapped.groups)),
-            "resources": _array(project.to_dict() for project in check.projects(mapped.resources)),
+            "local_users": _array(check.users(mapped.users)),
+            "local_groups": _array(check.groups(mapped.groups)),
+            "resources": _array(check.projects(mapped.resources)),
         },
     )
     yield from _object(
         payload,
         {
             "applications": chain((b"[",), application_parts, (b"]",)),
-            GRANTS: _array(check.grants(entry for entry in entries if "application_permissions" in entry)),
+            GRANTS: _array(check.grants(holders)),
         },
     )
 
@@ -85,7 +87,7 @@ def _object(values: Object, long_values: dict[str, Iterable[bytes]]) -> Iterator
     yield b"}"
 
 
-def _array(objects: Iterable[Object]) -> Iterator[bytes]:
+def _array(objects: Iterable[object]) -> Iterator[bytes]:
     before = b"["
     rest = iter(objects)
     while batch := list(islice(rest, _BATCH)):

@@ -1,21 +1,21 @@
 """Regroups grants: they come in by project and repository, and go out by holder.
 
 Most of the collected data are grants. Regrouping them in one dictionary accesses memory at random, and each grant takes
-longer the more there are. So the grants of users are first split into parts by the user's number, and one part at a
-time is regrouped. A part fits into the processor's cache. Until then a grant takes twelve bytes.
+longer the more there are. So the grants are first split into parts by their holder's number, and one part at a time is
+regrouped. A part fits into the processor's cache. Until then a grant takes twelve bytes.
 """
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from oaa_bitbucket_async.collect.grant_codec import BELOW_USER, GROUP_BIT, GrantCodec
+from oaa_bitbucket_async.collect.grant_codec import BELOW_HOLDER, GROUP_BIT, GrantCodec
 
-Held = Mapping[str, list[str]]
-"""Keys of projects and repositories by permission, both in the payload's order."""
-_PARTS_BITS = 7
-"""At most so many parts, as a power of two."""
+Held = Mapping[str, Sequence[int]]
+"""Numbers of projects and repositories by permission, both in the payload's order. 0 is the first that is written."""
+_SHIFT = BELOW_HOLDER + 9
+"""The holders of a part have their numbers in common except for so many bits of a grant."""
 _NOTHING: Held = MappingProxyType({})
 
 
@@ -35,53 +35,56 @@ class Holdings:
     Users are best asked for in the order of their ids. `codec` is the one whose numbers come in.
     """
 
-    def __init__(self, codec: GrantCodec, highest_user: int) -> None:
-        """`highest_user`: the highest id of a user who holds anything."""
+    def __init__(self, codec: GrantCodec) -> None:
         self._codec = codec
-        self._shift = BELOW_USER + max(0, highest_user.bit_length() - _PARTS_BITS)
-        self._users = tuple(_Part() for _ in range(1 << _PARTS_BITS))
-        self._groups = _Part()
-        self._put = tuple((part.codes.append, part.resources.append) for part in self._users)
-        self._keys: list[str] = []
-        self._laid_out: tuple[_Part, dict[int, dict[str, list[str]]]] = (_Part(), {})
+        self._users: defaultdict[int, _Part] = defaultdict(_Part)
+        self._groups: defaultdict[int, _Part] = defaultdict(_Part)
+        self._resources = 0
+        self._of_users: tuple[int, dict[int, Held]] = (-1, {})
+        self._of_groups: dict[int, Held] | None = None
 
-    def add(self, key: str, codes: Iterable[int]) -> None:
-        """Take in the grants on the resource with this key; each once."""
-        number = len(self._keys)
-        self._keys.append(key)
-        put, shift, groups = self._put, self._shift, self._groups
+    def add(self, codes: Iterable[int]) -> int:
+        """Take in the grants on the next resource; each once. Gives the resource's number."""
+        number = self._resources
+        self._resources += 1
+        users, groups = self._users, self._groups
         for code in codes:
-            if code & GROUP_BIT:
-                groups.codes.append(code)
-                groups.resources.append(number)
-            else:
-                put_code, put_resource = put[code >> shift]
-                put_code(code)
-                put_resource(number)
+            part = groups[code >> _SHIFT] if code & GROUP_BIT else users[code >> _SHIFT]
+            part.codes.append(code)
+            part.resources.append(number)
+        return number
+
+    def codes(self) -> Iterator[set[int]]:
+        """Every grant, some at a time. What a holder may on several resources comes once."""
+        for parts in (self._users, self._groups):
+            for part in parts.values():
+                yield set(part.codes)
 
     def of_user(self, user: int) -> Held:
         """What the user with this id holds."""
         code = self._codec.user(user, "PROJECT_ADMIN")
-        return self._of(self._users[code >> self._shift], code)
+        number, held = self._of_users
+        if code >> _SHIFT != number:
+            part = self._users.get(code >> _SHIFT)
+            held = self._lay_out(part) if part is not None else {}
+            self._of_users = code >> _SHIFT, held
+        return held.get(self._codec.holder_of(code), _NOTHING)
 
     def of_group(self, folded_name: str) -> Held:
         """What the group of this folded name holds."""
-        return self._of(self._groups, self._codec.group(folded_name, "PROJECT_ADMIN"))
+        if self._of_groups is None:
+            self._of_groups = {}
+            for part in self._groups.values():
+                self._of_groups |= self._lay_out(part)
+        code = self._codec.group(folded_name, "PROJECT_ADMIN")
+        return self._of_groups.get(self._codec.holder_of(code), _NOTHING)
 
-    def _of(self, part: _Part, code: int) -> Held:
-        laid_out, held = self._laid_out
-        if laid_out is not part:
-            held = self._lay_out(part)
-            self._laid_out = part, held
-        return held.get(self._codec.holder_of(code), _NOTHING)
-
-    def _lay_out(self, part: _Part) -> dict[int, dict[str, list[str]]]:
-        by_code: defaultdict[int, list[str]] = defaultdict(list)
-        keys = self._keys
+    def _lay_out(self, part: _Part) -> dict[int, Held]:
+        by_code: defaultdict[int, list[int]] = defaultdict(list)
         for code, number in zip(part.codes, part.resources, strict=True):
-            by_code[code].append(keys[number])
-        found: defaultdict[int, dict[str, list[str]]] = defaultdict(dict)
+            by_code[code].append(number)
+        found: defaultdict[int, dict[str, Sequence[int]]] = defaultdict(dict)
         for permission, codes in self._codec.by_permission(by_code):
             for code in codes:
                 found[self._codec.holder_of(code)][permission] = by_code[code]
-        return found
+        return dict(found)

@@ -5,32 +5,24 @@ refuses the payload or, worse, accepts it without the grant.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from oaaclient.templates import (
-    AccessCred,
-    CustomApplication,
-    CustomResource,
-    LocalGroup,
-    LocalUser,
-    OAAIdentityType,
-)
+from oaaclient.templates import AccessCred, CustomApplication, OAAIdentityType
 
 from oaa_bitbucket_async.errors import CollectorError
-
-Object = dict[str, Any]
-"""A part of a payload as oaaclient lays it out."""
+from oaa_bitbucket_async.oaa.entries import Grant, Group, Holder, Holding, Resource, User
 
 
 class ReferenceCheck:
     """Looks on while a payload is written, and counts. CollectorError (a bug of ours) if a reference leads nowhere."""
 
     def __init__(self, app: CustomApplication) -> None:
+        self._application = app.name
         self._permissions = {permission.name for permission in app.custom_permissions.values()}
         self._groups: set[str] = set()
         self._joined: set[str] = set()
         self._identities: set[str] = set()
-        self._resources: set[str] = set()
+        self._keys: list[str] = []
+        """Of projects and repositories, as they were written."""
         self._attached: set[str] = set()
         self.user_count = 0
         self.group_count = 0
@@ -43,24 +35,24 @@ class ReferenceCheck:
     @property
     def repository_count(self) -> int:
         """Repositories written so far."""
-        return len(self._resources) - self.project_count
+        return len(self._keys) - self.project_count
 
-    def users(self, users: Iterable[LocalUser]) -> Iterator[LocalUser]:
+    def users(self, users: Iterable[User]) -> Iterator[User]:
         """Users about to be written."""
         for user in users:
             self.user_count += 1
-            self._joined.update(user.groups or ())
+            self._joined.update(user.groups)
             self._attached.update(user.access_creds)
-            self._identities.add(user.unique_id)
+            self._identities.add(user.id)
             yield user
 
-    def groups(self, groups: Iterable[LocalGroup]) -> Iterator[LocalGroup]:
+    def groups(self, groups: Iterable[Group]) -> Iterator[Group]:
         """Groups about to be written."""
         for group in groups:
             self.group_count += 1
             self._joined.update(group.groups)
-            self._groups.add(group.unique_id)
-            self._identities.add(group.unique_id)
+            self._groups.add(group.id)
+            self._identities.add(group.id)
             yield group
 
     def credentials(self, credentials: Iterable[AccessCred]) -> Iterator[AccessCred]:
@@ -71,32 +63,41 @@ class ReferenceCheck:
             self.credential_count += 1
             yield credential
 
-    def projects(self, projects: Iterable[CustomResource]) -> Iterator[CustomResource]:
+    def projects(self, projects: Iterable[Resource]) -> Iterator[Resource]:
         """Projects about to be written, with their repositories."""
         for project in projects:
             self.project_count += 1
-            self._resources.add(project.resource_key)
-            self._resources.update(repository.resource_key for repository in project.sub_resources.values())
+            key = project.id
+            self._keys.append(key)
+            self._keys += [f"{key}.{repository.id}" for repository in project.sub_resources]
             yield project
 
-    def grants(self, entries: Iterable[Object]) -> Iterator[Object]:
-        """What is held, about to be written after everything else: by whom, which permission, and on what."""
+    def grants(self, holdings: Iterable[Holding]) -> Iterator[Holder]:
+        """What is held, after everything else has been written: by whom, which permission, and on what.
+
+        A resource's key is looked up in what has been written, so that no grant can name another.
+        """
         self._expect(self._joined, self._groups, "group", "a user or a group")
         self._expect(self._attached, self._identities, "credential", "a user")
-        for entry in entries:
-            holder = entry["identity"]
-            self._expect((holder,), self._identities, "identity", holder)
-            grants = entry["application_permissions"]
-            self._expect([grant["permission"] for grant in grants], self._permissions, "permission", holder)
-            found = 0
-            for grant in grants:
-                keys = grant.get("resources", ())
-                self._expect(keys, self._resources, "resource", holder)
-                found += len(set(keys)) + grant.get("apply_to_application", False)
+        application, key_of = self._application, self._keys.__getitem__
+        for identity, kind, on_application, on_resources in holdings:
+            self._expect((identity,), self._identities, "identity", identity)
+            self._expect(on_application, self._permissions, "permission", identity)
+            self._expect(on_resources, self._permissions, "permission", identity)
+            grants = [Grant(application, permission=name, apply_to_application=True) for name in on_application]
+            found = len(grants)
+            for permission, numbers in on_resources.items():
+                try:
+                    keys = list(map(key_of, numbers))
+                except IndexError:
+                    raise _undefined("resource", str(max(numbers)), identity) from None
+                grants.append(Grant(application, keys, permission))
+                found += len(set(numbers))
             self.grant_count += found
-            if entry["identity_type"] == OAAIdentityType.AccessCred:
+            if kind is OAAIdentityType.AccessCred:
                 self.credential_grant_count += found
-            yield entry
+            if grants:
+                yield Holder(identity, kind, grants)
 
     def _expect_new(self, identity: str) -> None:
         if identity in self._identities:
@@ -107,9 +108,12 @@ class ReferenceCheck:
 
     def _expect(self, references: Iterable[str], known: set[str], what: str, holder: str) -> None:
         if not known.issuperset(references):
-            unknown = next(reference for reference in references if reference not in known)
-            raise CollectorError(
-                f"The payload refers to the {what} {unknown!r} (from {holder!r}) but does not define it, so it was not "
-                "uploaded.",
-                "This is a bug in this program. Please report it with this line.",
-            )
+            raise _undefined(what, next(reference for reference in references if reference not in known), holder)
+
+
+def _undefined(what: str, reference: str, holder: str) -> CollectorError:
+    return CollectorError(
+        f"The payload refers to the {what} {reference!r} (from {holder!r}) but does not define it, so it was not "
+        "uploaded.",
+        "This is a bug in this program. Please report it with this line.",
+    )

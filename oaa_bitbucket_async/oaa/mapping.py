@@ -1,40 +1,37 @@
-"""From a snapshot to oaaclient's objects: the table in docs/what-is-collected.md, and nothing else.
+"""From a snapshot to the entries of a payload: the table in docs/what-is-collected.md, and nothing else.
 
-Everything is sorted by numeric id or by name, so the application does not depend on the order in which the snapshot was
-filled. oaaclient's objects are large, so they exist only while they are written: resources one project at a time, users
-and groups once with their description and once with their grants. A holder gets the complete list of keys for each
-permission at once. oaaclient's `add_permission` needs the objects. It also searches a list for duplicates at each call,
-which takes quadratic time for a group that may read every repository.
+Everything is sorted by numeric id or by name, so the payload does not depend on the order in which the snapshot was
+filled. Entries exist only while they are written: resources one project at a time, users and groups once with their
+description and once with their grants. A grant refers to its resource by a number: its place among all that are
+written. oaaclient defines the properties and permissions and lays out the payload around the entries.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from copy import deepcopy
+from itertools import chain
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from oaaclient.templates import CustomApplication, CustomResource, LocalGroup, LocalUser, OAAPropertyType
+from oaaclient.templates import CustomApplication, OAAIdentityType, OAAPropertyType
 
-from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.oaa.branch_permissions import branch_permission_properties
 from oaa_bitbucket_async.oaa.credentials import Credentials
 from oaa_bitbucket_async.oaa.default_reviewers import default_reviewer_properties
+from oaa_bitbucket_async.oaa.entries import Group, Holding, Resource, User
 from oaa_bitbucket_async.oaa.holdings import Held
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
 from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.permissions import define_permissions
 from oaa_bitbucket_async.oaa.principals import (
     GROUP_PROPERTIES,
-    LICENSED_USERS,
     LICENSED_USERS_ID,
     USER_PROPERTIES,
     People,
     all_principals,
     global_collected,
     licensed,
-    named_group,
-    named_user,
+    user_id,
 )
 from oaa_bitbucket_async.oaa.resources import (
     PROJECT,
@@ -42,14 +39,17 @@ from oaa_bitbucket_async.oaa.resources import (
     REPO,
     REPO_PROPERTIES,
     GrantIndex,
+    codes_of,
     each_project,
+    numbers_of,
+    orphans,
+    places,
 )
 from oaa_bitbucket_async.oaa.target import Target
 from oaa_bitbucket_async.oaa.values import properties
 from oaa_bitbucket_async.oaa.visibility import lines, property_name, states
 from oaa_bitbucket_async.settings import CREDENTIALS, Identity
 
-Holder = TypeVar("Holder", LocalUser, LocalGroup)
 _APPLICATION_PROPERTIES = {
     "base_url": OAAPropertyType.STRING,
     "version": OAAPropertyType.STRING,
@@ -66,16 +66,16 @@ _TARGET_PROPERTIES = {
 
 
 class Mapped(NamedTuple):
-    """A snapshot as oaaclient's objects. Each iterator makes them when asked, and works once."""
+    """A snapshot as entries of a payload. Each iterator makes them when asked, and works once."""
 
     app: CustomApplication
-    """Permissions and the definitions of properties. Of resources only the one being walked."""
-    users: Iterable[LocalUser]
-    groups: Iterable[LocalGroup]
-    resources: Iterable[CustomResource]
+    """Permissions and the definitions of properties. It has no users, groups and resources."""
+    users: Iterable[User]
+    groups: Iterable[Group]
+    resources: Iterable[Resource]
     """The projects, each with its repositories."""
-    holders: Iterable[LocalUser | LocalGroup]
-    """Users and groups that hold something, with it: complete only once the resources have been walked."""
+    holders: Iterable[Holding]
+    """What each user and group holds."""
     credentials: Credentials | None = None
     """Keys and tokens; None: they were not to be collected."""
     permissions: Mapping[str, str] = MappingProxyType({})
@@ -86,51 +86,55 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target
     """Maps everything; what a reader should know goes into `notes`. The snapshot is left as it was."""
     app = CustomApplication(application_name(snapshot.instance.host), APPLICATION_TYPE)
     _define_properties(app, snapshot, target)
-    codes = set(snapshot.all_codes())  # a tenth of them, since holders have the same permission on many things
-    met = snapshot.codec.permissions(codes).union(*snapshot.default_permissions.values())
-    principals = all_principals(snapshot, set(snapshot.codec.principals(codes).values()), notes)
-    del codes
+    everywhere = places(snapshot, notes)
+    held = GrantIndex(everywhere, snapshot)
+    met = set().union(*snapshot.default_permissions.values())
+    user_ids: set[int] = set()
+    group_keys: set[str] = set()
+    others = codes_of(snapshot.global_grants), *map(codes_of, orphans(snapshot, notes))
+    for codes in chain(held.holdings.codes(), others):
+        met |= held.codec.permissions(codes)
+        users_of, groups_of = held.codec.holders(codes)
+        user_ids |= users_of
+        group_keys |= groups_of
+    principals = all_principals(snapshot, user_ids, group_keys, notes)
     people = People(principals, snapshot, licensed(snapshot), identity, notes)
     users = principals.users
-    credentials = Credentials(app, snapshot, users, notes) if snapshot.included.asked_for & CREDENTIALS else None
+    credentials = None
+    if snapshot.included.asked_for & CREDENTIALS:
+        credentials = Credentials(app, snapshot, users, numbers_of(everywhere), notes)
     permissions = define_permissions(app, met if credentials is None else met | credentials.met(), notes)
     _describe_application(app, snapshot, credentials, target)
     for line in lines(snapshot):
         notes.say(Code.NOT_VISIBLE, line)
-    held = GrantIndex(deepcopy(snapshot.codec), max(users, default=0))
     return Mapped(
         app,
         people.users({} if credentials is None else credentials.of_users),
         people.groups(),
-        each_project(app, users, snapshot, held, notes),
+        each_project(everywhere, users, snapshot),
         _holders(people, snapshot, held, permissions),
         credentials,
         permissions,
     )
 
 
-def _holders(
-    people: People, snapshot: Snapshot, held: GrantIndex, permissions: Mapping[str, str]
-) -> Iterator[LocalUser | LocalGroup]:
+def _holders(people: People, snapshot: Snapshot, held: GrantIndex, permissions: Mapping[str, str]) -> Iterator[Holding]:
     """Permissions of one holder come sorted by name, those on the instance first."""
-    on_instance: defaultdict[Principal, list[str]] = defaultdict(list)
+    on_instance: defaultdict[int | str, list[str]] = defaultdict(list)
     for principal, permission in sorted(snapshot.grants(snapshot.global_grants), key=lambda grant: grant[1]):
-        on_instance[principal].append(permission)
+        on_instance[principal.key].append(permissions[permission])
 
-    def holding(local: Holder, principal: Principal, on_resources: Held) -> Holder:
-        for permission in on_instance.get(principal, ()):
-            local.add_permission(permissions[permission], apply_to_application=True)
-        local.resource_permissions = {permissions[name]: keys for name, keys in on_resources.items()}
-        return local
+    def shown(on_resources: Held) -> Held:
+        return {permissions[name]: numbers for name, numbers in on_resources.items()}
 
-    for user in people.principals.users.values():
-        yield holding(named_user(user), Principal("user", user.id), held.holdings.of_user(user.id))
-    everyone = named_group(LICENSED_USERS, LICENSED_USERS_ID)
-    everyone.resource_permissions = {permissions[name]: keys for name, keys in sorted(held.by_everyone.items())}
-    yield everyone
-    for key, group in people.principals.groups.items():
-        local = named_group(group.name, people.group_ids[key])
-        yield holding(local, Principal("group", key), held.holdings.of_group(key))
+    local_user, local_group = OAAIdentityType.LocalUser, OAAIdentityType.LocalGroup
+    for user in people.principals.users:
+        on_resources = shown(held.holdings.of_user(user))
+        yield Holding(user_id(user), local_user, on_instance.get(user, ()), on_resources)
+    yield Holding(LICENSED_USERS_ID, local_group, (), shown(dict(sorted(held.by_everyone.items()))))
+    for key, group in people.group_ids.items():
+        on_resources = shown(held.holdings.of_group(key))
+        yield Holding(group, local_group, on_instance.get(key, ()), on_resources)
 
 
 def _define_properties(app: CustomApplication, snapshot: Snapshot, target: Target | None) -> None:

@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from oaaclient.templates import LocalGroup, LocalUser, LocalUserType, OAAPropertyType
+from oaaclient.templates import LocalUserType, OAAPropertyType
 
-from oaa_bitbucket_async.collect.grant_codec import Principal
 from oaa_bitbucket_async.collect.snapshot import GroupRecord, Missing, Snapshot, UserRecord, fold
+from oaa_bitbucket_async.oaa.entries import Group, User
 from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.values import named, properties, timestamp
 from oaa_bitbucket_async.settings import Identity
@@ -67,23 +67,21 @@ class Licensed(NamedTuple):
     """False if a part of it could not be collected: then who is not in `everyone` may be licensed nevertheless."""
 
 
-def all_principals(snapshot: Snapshot, holders: set[Principal], notes: Notes) -> Principals:
+def all_principals(snapshot: Snapshot, user_ids: set[int], group_keys: set[str], notes: Notes) -> Principals:
     """The snapshot's users and groups, and a stand-in for each that is referred to and was never shown.
 
-    Answers carry the users and groups that they name, so there should be none; if there is one, what it holds is kept.
+    `user_ids` and `group_keys` are those who hold something. Answers carry the users and groups that they name, so
+    there should be none; if there is one, what it holds is kept.
     """
-    user_ids = {int(p.key) for p in holders if p.kind == "user"}
-    user_ids.update(p.owner for p in snapshot.projects.values() if p.owner is not None)
-    for members in snapshot.members.values():
-        user_ids.update(members)
-    keys = {str(p.key) for p in holders if p.kind == "group"} | snapshot.members.keys()
+    user_ids = user_ids.union(p.owner for p in snapshot.projects.values() if p.owner is not None)
+    user_ids.update(*snapshot.members.values())
 
     users = dict(snapshot.users)
     for unknown in sorted(user_ids - users.keys()):
         users[unknown] = UserRecord(unknown, f"user {unknown}", "", "", None, True, "", None, None, None, False)
         notes.add(Code.USERS_UNKNOWN, str(unknown))
     groups = dict(snapshot.groups)
-    for key in sorted(keys - groups.keys()):
+    for key in sorted((group_keys | snapshot.members.keys()) - groups.keys()):
         groups[key] = GroupRecord(key, listed=False)
         notes.add(Code.GROUPS_UNKNOWN, key)
     return Principals(dict(sorted(users.items())), dict(sorted(groups.items())))
@@ -105,7 +103,7 @@ def licensed(snapshot: Snapshot) -> Licensed:
 
 
 class People:
-    """Everyone as local users and local groups, made when asked for: there may be a hundred thousand of them.
+    """Everyone as entries of the payload, made when asked for: there may be a hundred thousand of them.
 
     Users come by id; of groups `Licensed users` is the first, the others come by their folded name.
     """
@@ -121,7 +119,7 @@ class People:
         self._identity: Identity = identity
         self._notes = notes
 
-    def users(self, credentials: Mapping[int, list[str]]) -> Iterator[LocalUser]:
+    def users(self, credentials: Mapping[int, list[str]]) -> Iterator[User]:
         """Every user, with the groups that they are in, and the ids of their own keys and tokens."""
         notes, may_sign_in = self._notes, self._may_sign_in
         groups_of: defaultdict[int, list[str]] = defaultdict(list)
@@ -132,57 +130,57 @@ class People:
             groups_of[member].append(LICENSED_USERS_ID)
 
         for user in self.principals.users.values():
-            local = named_user(user)
-            name = local.name
-            local.add_identities(identities_of(user, self._identity))
-            local.groups = groups_of.get(user.id)
-            for credential in credentials.get(user.id, ()):
-                local.add_access_cred(credential)
-            local.email = user.email
-            local.is_active = user.active
-            local.last_login_at = _time(user.last_login, f"last login of {name}", notes)
-            local.created_at = _time(user.created, f"creation of {name}", notes)
-            local.user_type = _USER_TYPES.get(user.type)
-            local.properties = properties(
-                {
-                    "display_name": user.display_name,
-                    "slug": user.slug,
-                    "directory": user.directory,
-                    "licensed": is_licensed(user, may_sign_in),
-                    "listed": user.listed,
-                }
-            )
-            if local.user_type is None and user.type:
+            name = user_name(user)
+            user_type = _USER_TYPES.get(user.type)
+            if user_type is None and user.type:
                 notes.add(Code.USER_TYPE_UNKNOWN, f"{name} {user.type}")
             if not user.listed:
                 notes.add(Code.USERS_UNLISTED, name)
-            yield local
+            yield User(
+                name=name,
+                email=user.email,
+                identities=identities_of(user, self._identity),
+                groups=groups_of.get(user.id, []),
+                access_creds=credentials.get(user.id, []),
+                is_active=user.active,
+                last_login_at=_time(user.last_login, "last login", name, notes),
+                created_at=_time(user.created, "creation", name, notes),
+                user_type=user_type,
+                custom_properties=properties(
+                    {
+                        "display_name": user.display_name,
+                        "slug": user.slug,
+                        "directory": user.directory,
+                        "licensed": is_licensed(user, may_sign_in),
+                        "listed": user.listed,
+                    }
+                ),
+                id=user_id(user.id),
+            )
         _note_similar_names(self.principals.users, notes)
 
-    def groups(self) -> Iterator[LocalGroup]:
+    def groups(self) -> Iterator[Group]:
         """Every group, and `Licensed users`, of which groups with a global permission are members."""
         snapshot = self._snapshot
-        everyone = named_group(LICENSED_USERS, LICENSED_USERS_ID)
-        everyone.properties = {"listed": True, "collected": global_collected(snapshot)}
-        yield everyone
+        yield Group(
+            name=LICENSED_USERS,
+            custom_properties={"listed": True, "collected": global_collected(snapshot)},
+            id=LICENSED_USERS_ID,
+        )
         for key, group in self.principals.groups.items():
-            local = named_group(group.name, self.group_ids[key])
-            local.properties = {"listed": group.listed, "collected": Missing("group", key) not in snapshot.missing}
-            if key in self._may_sign_in.groups:
-                local.add_group(LICENSED_USERS_ID)
             if not group.listed:
                 self._notes.add(Code.GROUPS_UNLISTED, group.name)
-            yield local
+            yield Group(
+                name=named(group.name, "(no name)"),
+                groups=[LICENSED_USERS_ID] if key in self._may_sign_in.groups else [],
+                custom_properties={"listed": group.listed, "collected": Missing("group", key) not in snapshot.missing},
+                id=self.group_ids[key],
+            )
 
 
-def named_user(user: UserRecord) -> LocalUser:
-    """The user by name and id, with nothing else yet."""
-    return LocalUser(named(user.name, named(user.slug, f"user {user.id}")), unique_id=user_id(user.id))
-
-
-def named_group(name: str, identifier: str) -> LocalGroup:
-    """The group by name and id, with nothing else yet."""
-    return LocalGroup(named(name, "(no name)"), unique_id=identifier)
+def user_name(user: UserRecord) -> str:
+    """What Veza shows for the user."""
+    return named(user.name, named(user.slug, f"user {user.id}"))
 
 
 def identities_of(user: UserRecord, identity: Identity) -> list[str]:
@@ -201,12 +199,12 @@ def is_licensed(user: UserRecord, may_sign_in: Licensed) -> bool | None:
     return False if may_sign_in.all_known else None
 
 
-def _time(milliseconds: int | None, what: str, notes: Notes) -> str | None:
+def _time(milliseconds: int | None, what: str, name: str, notes: Notes) -> str | None:
     if milliseconds is None:
         return None
     text = timestamp(milliseconds)
     if text is None:
-        notes.add(Code.TIMES_OUT_OF_RANGE, f"{what} ({milliseconds})")
+        notes.add(Code.TIMES_OUT_OF_RANGE, f"{what} of {name} ({milliseconds})")
     return text
 
 

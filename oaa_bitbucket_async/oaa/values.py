@@ -1,7 +1,7 @@
 """Bitbucket's values as Veza takes them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from oaaclient.utils import truncate_string
 
@@ -12,6 +12,8 @@ PROPERTY_CHARACTERS = 4096
 LAST_MILLISECOND = 253_402_300_799_999
 """The end of the year 9999, the last that RFC 3339 can write."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 PropertyValue = str | bool | int | list[str]
 
 
@@ -19,8 +21,7 @@ def timestamp(milliseconds: int) -> str | None:
     """Milliseconds since 1970 as RFC 3339 in UTC; None for a time that is no time (zero, negative, after 9999)."""
     if not 0 < milliseconds <= LAST_MILLISECOND:
         return None
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def description(text: str | None) -> str | None:

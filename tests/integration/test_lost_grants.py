@@ -4,26 +4,17 @@ import gzip
 import json
 
 import pytest
-from oaaclient.templates import LocalGroup
 
+from oaa_bitbucket_async.oaa.holdings import Holdings
 from tests.integration.conftest import Benches
 
 
 def test_grants_that_are_lost_on_the_way_to_the_payload_end_the_run(
     bench: Benches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As an oaaclient would lose them that lays its payload out in another way."""
+    """As a bug would lose them in the step that regroups grants by their holder."""
     made = bench()
-    tell = LocalGroup.get_identity_to_permissions
-
-    def without_resources(group: LocalGroup, application_name: str) -> dict[str, object]:
-        entry: dict[str, object] = tell(group, application_name)
-        held = entry.get("application_permissions")
-        if isinstance(held, list):
-            entry["application_permissions"] = [one for one in held if "resources" not in one]
-        return entry
-
-    monkeypatch.setattr(LocalGroup, "get_identity_to_permissions", without_resources)
+    monkeypatch.setattr(Holdings, "of_group", lambda self, group: {})
     ended = made.run()
     assert (ended.code, ended.pushed) == (1, [])
     assert "were collected: not uploaded" in str(ended.error)

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oaaclient.templates import CustomApplication, LocalGroup
+from oaaclient.templates import CustomApplication
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, Token
@@ -13,6 +13,7 @@ from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.included import Included
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.oaa.counts import counts_of, credential_grants_of, grants_of
+from oaa_bitbucket_async.oaa.holdings import Holdings
 from oaa_bitbucket_async.oaa.payload import LostGrantsError, Payload, build_payload
 from oaa_bitbucket_async.settings import Include
 from tests.examples import examples
@@ -148,14 +149,10 @@ def test_the_order_of_oaaclients_keys_does_not_matter(monkeypatch):
 
 def test_a_payload_that_lost_grants_is_a_bug_and_not_given_out(monkeypatch):
     snapshot = Snapshot(INSTANCE)
-    snapshot.add_global_grants([rows.GroupGrant(group=rows.Group(name="g"), permission="ADMIN")], 1.0)
-    snapshot.add_global_grants([rows.UserGrant(user=USERS[0], permission="ADMIN")], 1.0)
-    tell = LocalGroup.get_identity_to_permissions
-
-    def without_permissions(group: LocalGroup, application_name: str) -> dict[str, object]:
-        return {key: value for key, value in tell(group, application_name).items() if key != "application_permissions"}
-
-    monkeypatch.setattr(LocalGroup, "get_identity_to_permissions", without_permissions)
+    snapshot.add_project(rows.Project(id=1, key="P", name="P", type="NORMAL"))
+    snapshot.add_project_grants(1, [rows.GroupGrant(group=rows.Group(name="g"), permission="PROJECT_READ")], 1.0)
+    snapshot.add_project_grants(1, [rows.UserGrant(user=USERS[0], permission="PROJECT_READ")], 1.0)
+    monkeypatch.setattr(Holdings, "of_group", lambda self, group: {})
     with pytest.raises(LostGrantsError, match=r"holds 1 grants .* and 2 were collected: not uploaded") as raised:
         build_payload(snapshot)
     assert raised.value.exit_code == 1

@@ -19,11 +19,14 @@ RESOURCES = st.lists(st.sets(st.tuples(HOLDERS, PERMISSIONS), max_size=8), max_s
 def test_everyone_holds_what_the_resources_say_whatever_the_order_of_asking(resources, random):
     codec, plain = GrantCodec(), defaultdict(lambda: defaultdict(list))
     users = {holder for held in resources for holder, _ in held if isinstance(holder, int)}
-    holdings = Holdings(codec, max(users, default=0))
+    holdings = Holdings(codec)
     for number, held in enumerate(resources):
-        holdings.add(f"r{number}", [_code(codec, *grant) for grant in held])
+        assert holdings.add([_code(codec, *grant) for grant in held]) == number
         for holder, permission in held:
-            plain[holder][permission].append(f"r{number}")
+            plain[holder][permission].append(number)
+    every = set().union(*holdings.codes())
+    assert every == {_code(codec, *grant) for held in resources for grant in held}
+    assert codec.holders(every) == (users, {holder for held in resources for holder, _ in held} - users)
     asked = [*users, "a", "b", "c"]
     random.shuffle(asked)
     for holder in asked:

@@ -3,18 +3,20 @@
 import gc
 import gzip
 import json
+import sys
 from collections import Counter
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oaaclient.templates import CustomApplication
+from oaaclient.templates import CustomApplication, OAAIdentityType
 
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.demo.veza.check import check_payload
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.oaa.encode import pieces
+from oaa_bitbucket_async.oaa.entries import Group, Holding, Resource, User
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import Mapped, map_snapshot
 from oaa_bitbucket_async.oaa.notes import Notes
@@ -84,9 +86,8 @@ def test_resources_are_made_one_project_at_a_time():
     walked = 0
     for project in mapped.resources:
         walked += 1
-        assert list(mapped.app.resources.values()) == [project]
+        assert sys.getrefcount(project) == 2, "only this loop and the call know it"
     assert walked == len(snapshot.projects) > 1
-    assert not mapped.app.resources
 
 
 def test_the_garbage_collector_is_on_again_afterwards():
@@ -116,72 +117,55 @@ def test_chunks_of_any_size_are_the_whole(size):
 # --- the self-check ---------------------------------------------------------------------------------------
 
 
-def _application() -> CustomApplication:
+def _mapped() -> Mapped:
     app = CustomApplication("A", "T")
     app.add_custom_permission("P", [])
-    app.add_local_group("g", unique_id="g")
-    user = app.add_local_user("u", groups=["g"], unique_id="1")
-    project = app.add_resource("Project", "Project", unique_id="1")
-    repository = project.add_sub_resource("Repo", "Repo", unique_id="2")
-    user.add_permission("P", resources=[project, repository], apply_to_application=True)
-    return app
+    user = User(name="u", groups=["g"], access_creds=[], id="1")
+    project = Resource("1", "Project", "Project", sub_resources=[Resource("2", "Repo", "Repo")])
+    holding = Holding("1", OAAIdentityType.LocalUser, ["P"], {"P": [0, 1]})
+    return Mapped(app, [user], [Group(name="g", id="g")], [project], [holding])
 
 
-def _write(app: CustomApplication) -> ReferenceCheck:
-    check = ReferenceCheck(app)
-    users, groups = list(app.local_users.values()), list(app.local_groups.values())
-    mapped = Mapped(app, users, groups, list(app.resources.values()), [*users, *groups])
-    written = b"".join(pieces(mapped, check))
-    assert json.loads(written)["applications"][0]["name"] == "A"
-    return check
+def _write(mapped: Mapped) -> tuple[dict, ReferenceCheck]:
+    check = ReferenceCheck(mapped.app)
+    return json.loads(b"".join(pieces(mapped, check))), check
 
 
-def _breaks_permission(app):
-    app.local_users["1"].add_permission("NOPE", resources=[app.resources["1"]])
-
-
-def _breaks_application_permission(app):
-    app.local_users["1"].add_permission("NOPE", apply_to_application=True)
-
-
-def _breaks_group(app):
-    app.local_users["1"].add_group("group:gone")
-
-
-def _breaks_credential(app):
-    app.local_users["1"].add_access_cred("gone")
-
-
-def _breaks_nesting(app):
-    app.local_groups["g"].add_group("gone")
-
-
-def _breaks_resource(app):
-    other = CustomApplication("B", "T").add_resource("R", "Repo", unique_id="2")
-    app.local_users["1"].add_permission("P", resources=[other])
+def _holding(permission: str, resource: int) -> dict:
+    return {"holders": [Holding("1", OAAIdentityType.LocalUser, (), {permission: [resource]})]}
 
 
 def test_references_that_lead_somewhere_are_counted():
-    check = _write(_application())
+    written, check = _write(_mapped())
     assert (check.project_count, check.repository_count, check.grant_count) == (1, 1, 3)
+    (entry,) = written["identity_to_permissions"]
+    assert entry["application_permissions"] == [
+        {"application": "A", "permission": "P", "apply_to_application": True},
+        {"application": "A", "resources": ["1", "1.2"], "permission": "P"},
+    ]
+
+
+def test_a_grant_that_is_there_twice_counts_once():
+    twice = [Holding("1", OAAIdentityType.LocalUser, (), {"P": [1, 1]})]
+    assert _write(_mapped()._replace(holders=twice))[1].grant_count == 1
 
 
 @pytest.mark.parametrize(
-    "breaks",
+    "broken",
     [
-        _breaks_permission,
-        _breaks_application_permission,
-        _breaks_group,
-        _breaks_credential,
-        _breaks_nesting,
-        _breaks_resource,
+        _holding("NOPE", 0),
+        {"holders": [Holding("1", OAAIdentityType.LocalUser, ["NOPE"], {})]},
+        {"holders": [Holding("2", OAAIdentityType.LocalUser, ["P"], {})]},
+        {"users": [User(name="u", groups=["group:gone"], id="1")]},
+        {"users": [User(name="u", access_creds=["gone"], id="1")]},
+        {"groups": [Group(name="g", groups=["gone"], id="g")]},
+        _holding("P", 2),
     ],
+    ids=["permission", "application permission", "holder", "group", "credential", "nesting", "resource"],
 )
-def test_a_reference_that_leads_nowhere_is_found(breaks):
-    app = _application()
-    breaks(app)
+def test_a_reference_that_leads_nowhere_is_found(broken):
     with pytest.raises(CollectorError, match="does not define it"):
-        _write(app)
+        _write(_mapped()._replace(**broken))
 
 
 # --- saved payloads ---------------------------------------------------------------------------------------
