@@ -44,6 +44,7 @@ LARGEST_REFUSAL = 1 << 20
 LARGEST_LISTING = 2 * LARGEST_ANSWER
 """… of all pages of one."""
 _CHUNK = 64 << 10
+_IS_JSON = MappingProxyType({"Content-Type": "application/json"})
 _MOST_PAGES = 1000
 _PROVIDERS = "/api/v1/providers/custom"
 _WRONG_REQUESTS = (
@@ -143,17 +144,20 @@ class VezaClient(OAAClient):  # type: ignore[misc]  # oaaclient has no types
     def _perform_request(
         self, method: str, api_path: str, data: Json | None = None, params: Json | None = None
     ) -> Json:
-        """One request; the object that it is answered with. CallError for everything else."""
+        """One request; the object that it is answered with. CallError for everything else.
+
+        Bytes in `data` are sent in base64, as Veza wants the payload: so that it is not in memory in several forms.
+        """
         began, came = time.perf_counter(), "no answer"
         try:
             with self._http_adapter.request(
                 method,
                 f"{self.url}/{api_path.lstrip('/')}",
-                headers={"User-Agent": self._user_agent},
+                headers={"User-Agent": self._user_agent, **({} if data is None else _IS_JSON)},
                 auth=_BearerAuth(self.api_key),
                 timeout=self._api_timeout,
                 params=urlencode(params) if params else None,
-                json=data,
+                data=None if data is None else msgspec.json.encode(data),
                 allow_redirects=False,
                 stream=True,
             ) as response:

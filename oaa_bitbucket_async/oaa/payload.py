@@ -4,7 +4,7 @@ JSON is made in pieces that go straight into the compressor, so that the applica
 text and its compressed form never exist whole at the same time.
 """
 
-import zlib
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ import msgspec
 from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.oaa.counts import Counts, credential_grants_of, grants_of
-from oaa_bitbucket_async.oaa.encode import GZIP, compress, pieces
+from oaa_bitbucket_async.oaa.encode import compress, pieces
 from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import map_snapshot
@@ -25,6 +25,7 @@ from oaa_bitbucket_async.oaa.payload_stream import PayloadStream, Section
 from oaa_bitbucket_async.oaa.saved import is_packed, open_saved
 from oaa_bitbucket_async.oaa.schema import PropertyDefinition, SavedHolder, SavedResource, decode_payload
 from oaa_bitbucket_async.oaa.target import Target
+from oaa_bitbucket_async.reading import unpack_pieces
 from oaa_bitbucket_async.settings import Identity
 
 _CHUNK = 1 << 20
@@ -50,14 +51,14 @@ class Payload:
 
     def json_chunks(self, size: int = _CHUNK) -> Iterator[bytes]:
         """The payload as JSON in pieces of at most `size` bytes: to write it to a file without having it whole."""
-        decompress = zlib.decompressobj(GZIP)
-        rest = self.compressed
-        while rest:
-            if chunk := decompress.decompress(rest, size):
-                yield chunk
-            rest = decompress.unconsumed_tail
-        if chunk := decompress.flush():
-            yield chunk
+        text = bytearray()
+        for piece in unpack_pieces(self.compressed, most=sys.maxsize):
+            text += piece
+            while len(text) >= size:
+                yield bytes(text[:size])
+                del text[:size]
+        if text:
+            yield bytes(text)
 
 
 class LostGrantsError(CollectorError):

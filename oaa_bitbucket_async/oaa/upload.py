@@ -4,7 +4,6 @@ oaaclient makes the calls, and this program makes every retry. The body is encod
 source's content, so it is safe to repeat a push whose answer was lost.
 """
 
-import base64
 import logging
 import math
 import re
@@ -237,7 +236,7 @@ class _Push:
         body: Json = {
             "id": provider_id,
             "data_source_id": data_source_id,
-            "json_data": base64.b64encode(payload.compressed).decode("ascii"),
+            "json_data": payload.compressed,
             "compression_type": "GZIP",
         }
         return await self._post("the payload", path, body)
@@ -261,7 +260,7 @@ class _Push:
                 "operation": "upload",
                 "upload_id": upload_id,
                 "sequence_number": sequence,
-                "data": base64.b64encode(chunk).decode("ascii"),
+                "data": chunk,
             }
             await self._post(f"part {sequence} of the payload", path, part)
         complete: Json = {"operation": "complete", "upload_id": upload_id, "sequence_count": sequence}

@@ -1,6 +1,7 @@
 """A run: collect, build, save, upload. Read from top to bottom."""
 
 import asyncio
+import gc
 import logging
 import sys
 import time
@@ -127,6 +128,31 @@ async def _collect_and_deliver(
     reporter: Reporter,
     interruption: Interruption,
 ) -> int:
+    settings = session.settings
+    last = LastUpload.of_run(settings)
+    payload, ledger = await _collect_and_build(session, capabilities, journal, this_round, reporter, interruption, last)
+    try:
+        await _deliver(settings, reporter, payload, this_round, last, complete=ledger.complete)
+    except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
+        await journal.discard()
+        raise
+    await _keep_answers(settings, journal, this_round, reporter.result.freshness, complete=ledger.complete)
+    return 0 if ledger.complete else IncompleteError.exit_code
+
+
+async def _collect_and_build(
+    session: Session,
+    capabilities: Capabilities,
+    journal: Journal,
+    this_round: Round,
+    reporter: Reporter,
+    interruption: Interruption,
+    last: LastUpload | None,
+) -> tuple[Payload, Ledger]:
+    """From the first request to the payload. The snapshot ends here: it is larger than all that comes after it.
+
+    Raises IncompleteError if the payload is not to be uploaded.
+    """
     settings, freshness = session.settings, reporter.result.freshness
     reporter.shown = True
     live = shows_progress(settings.output, reporter.console)
@@ -154,14 +180,10 @@ async def _collect_and_deliver(
         began = journal.began if journal.resumed else this_round.began_at
         freshness.oldest = session.clock.epoch() - began
     await this_round.aclose()
-    try:
-        not_resumed = why_not_resumed(settings, capabilities, journal)
-        await _deliver(settings, reporter, snapshot, ledger, this_round, not_resumed)
-    except RemovalError:  # the next run shall ask Bitbucket again, not this run's journal
-        await journal.discard()
-        raise
-    await _keep_answers(settings, journal, this_round, freshness, complete=ledger.complete)
-    return 0 if ledger.complete else IncompleteError.exit_code
+    gc.collect()  # what the crawl needed: its parts know each other
+    not_resumed = why_not_resumed(settings, capabilities, journal)
+    payload = await _payload_of(settings, reporter, snapshot, ledger, last, not_resumed)
+    return payload, ledger
 
 
 async def _keep_answers(
@@ -204,23 +226,22 @@ def introduce(settings: Settings, capabilities: Capabilities) -> None:
         _log.warning("%s", warning, extra=event(Event.PREFLIGHT_WARNING))
 
 
-async def _deliver(
+async def _payload_of(
     settings: Settings,
     reporter: Reporter,
     snapshot: Snapshot,
     ledger: Ledger,
-    this_round: Round,
+    last: LastUpload | None,
     not_resumed: str | None,
-) -> None:
-    """From the snapshot to Veza. `not_resumed`: see `why_not_resumed`.
+) -> Payload:
+    """From the snapshot to a payload that may be uploaded. `not_resumed`: see `why_not_resumed`.
 
-    Raises IncompleteError and RemovalError before anything is uploaded, UploadError after keeping the payload.
+    Raises IncompleteError if it may not.
     """
     result = reporter.result
     result.missing = ledger.missing()
     result.gone = ledger.count(Outcome.GONE)
     await _list_missing(settings, reporter)
-    last = LastUpload.of_run(settings)
     await settle_public_access(snapshot, last, result)
     with step(reporter.console, settings.output, "Building the payload"):
         await reporter.crawled(snapshot, settings.identity)
@@ -233,6 +254,23 @@ async def _deliver(
     result.saved = await _save(settings, payload, complete=ledger.complete)
     if lacking:
         raise _incomplete(settings, ledger, result, not_resumed)
+    return payload
+
+
+async def _deliver(
+    settings: Settings,
+    reporter: Reporter,
+    payload: Payload,
+    this_round: Round,
+    last: LastUpload | None,
+    *,
+    complete: bool,
+) -> None:
+    """From the payload to Veza.
+
+    Raises RemovalError before anything is uploaded, UploadError after keeping the payload.
+    """
+    result = reporter.result
     delivery = Delivery(
         payload=payload,
         veza=settings.veza,
@@ -248,7 +286,7 @@ async def _deliver(
         result.upload = UploadResult(outcome="dry run", reason="nothing was uploaded")
         return
     with step(reporter.console, settings.output, "Looking at the last upload in Veza"):
-        unchanged = ledger.complete and await this_round.still_stands(payload)
+        unchanged = complete and await this_round.still_stands(payload)
     if unchanged:
         result.upload = UploadResult(outcome="unchanged", reason="Veza already has it, so nothing was sent")
         return

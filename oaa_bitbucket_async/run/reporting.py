@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -61,7 +61,8 @@ class Reporter:
         if self.output.wants_report:
             self._take_samples()
             with _not_worth_the_run(REPORT, Event.REPORT_FAILED):
-                self.analysis = await asyncio.to_thread(analyse, snapshot, identity=identity, now=time.time())
+                analysis = await asyncio.to_thread(analyse, snapshot, identity=identity, now=time.time())
+                self.analysis = analysis if self.output.report_dir is not None else replace(analysis, snapshot=None)
 
     def built(self, payload: Payload) -> None:
         """There is a payload: from now on its own counts hold."""

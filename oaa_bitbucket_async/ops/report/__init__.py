@@ -28,6 +28,8 @@ _PAGE_SUFFIXES = (".html", ".htm")
 class RunReport:
     """The report of a run. Without `analysis` it shows only how the run went, and nothing about Bitbucket.
 
+    A folder needs an analysis that still has its snapshot.
+
     The report of a failed run is written beside the last good one. Writing blocks: call it off the event loop.
     """
 
@@ -57,9 +59,9 @@ class RunReport:
             yield MISSING_CSV, of_missing(self.result.missing, self._clean)
         if unexplained := self.result.freshness.unexplained:
             yield UNEXPLAINED_CSV, of_unexplained(unexplained, self._clean)
-        if self.analysis is None:
+        evidence = None if self.analysis is None else self.analysis.evidence()
+        if self.analysis is None or evidence is None:
             return
-        evidence = self.analysis.evidence()
         for found in self.analysis.findings:
             if found.asked:
                 yield csv_name(found.finding), of_finding(found.finding, evidence, self._clean)

@@ -24,6 +24,7 @@ def analyse(snapshot: Snapshot, *, identity: Identity, now: float) -> Analysis:
     index = evidence.index
     able = (user for user in snapshot.users.values() if evidence.may_sign_in(user))
     return Analysis(
+        instance=snapshot.instance,
         snapshot=snapshot,
         identity=identity,
         now=now,

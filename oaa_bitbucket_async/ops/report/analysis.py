@@ -78,8 +78,10 @@ class PermissionCount:
 class Analysis:
     """What there is to say about an instance's permissions."""
 
-    snapshot: Snapshot
-    """What was analysed."""
+    instance: Instance
+    """What was collected from."""
+    snapshot: Snapshot | None
+    """What was analysed; None if it is not needed any more, since only the page is wanted."""
     identity: Identity
     """What links users to an identity provider."""
     now: float
@@ -96,13 +98,10 @@ class Analysis:
     top_users: tuple[Reach, ...]
     top_groups: tuple[Reach, ...]
 
-    @property
-    def instance(self) -> Instance:
-        """What was collected from."""
-        return self.snapshot.instance
-
-    def evidence(self) -> Evidence:
+    def evidence(self) -> Evidence | None:
         """What the findings are computed from. It is computed again each time, since it is too large to keep."""
+        if self.snapshot is None:
+            return None
         return Evidence(self.snapshot, identity=self.identity, now=self.now)
 
     @property
