@@ -5,7 +5,7 @@ import pytest
 
 from oaa_bitbucket_async.bitbucket.api import Api, Listing, Weight
 from oaa_bitbucket_async.collect import kinds
-from oaa_bitbucket_async.collect.journal.records import Packer, PendingRecord
+from oaa_bitbucket_async.collect.journal.records import Packer
 from oaa_bitbucket_async.collect.kinds import AnyKind, Unit, subject_of, units_of
 from oaa_bitbucket_async.collect.units import Subject
 from tests.collect.instance import CAPABILITIES
@@ -48,7 +48,9 @@ def test_a_subject_has_all_units_of_its_kinds(owner: str) -> None:
 
 
 def test_a_kind_that_is_not_known_is_no_record() -> None:
-    packed = Packer().pack([PendingRecord(Unit(kinds.PROJECTS), "done", (), 1.0, "")])
+    packer = Packer()
+    packer.add(Unit(kinds.PROJECTS), "done", (), 1.0, "")
+    packed = packer.take()
     assert [record.unit for record in Packer().unpack(packed).records] == [Unit(kinds.PROJECTS)]
     with pytest.raises(msgspec.ValidationError):
         Packer().unpack(packed.replace(b"\xa8projects", b"\xa8nonsense"))

@@ -350,16 +350,18 @@ def test_a_row_that_can_t_be_written_costs_the_journal_not_the_run(
         journal = await open_at(path)
         tell(journal, told(1))
         await journal.flush()
-        journal.done(REPOSITORY, [rows.UserGrant(rows.User(1 << 80, "too big"), "REPO_READ")], NOW)
         tell(journal, told(2))
-        await journal.flush()
-        assert not journal.active
+        journal.done(REPOSITORY, [rows.UserGrant(rows.User(1 << 80, "too big"), "REPO_READ")], NOW)
+        assert not journal.active, "rows are encoded at once, so that the journal keeps none"
+        tell(journal, told(3))
+        await journal.close()
         assert await found_in(path) == [told(1)]
 
     run(test)
     assert "can't be used" in caplog.text
 
 
+@pytest.mark.usefixtures("small_files")
 def test_nothing_is_written_behind_a_part_that_could_not_be_written(path: Path) -> None:
     """Closing while a write is failing: the last part would follow a gap."""
 
@@ -367,8 +369,9 @@ def test_nothing_is_written_behind_a_part_that_could_not_be_written(path: Path) 
         hold, writer = threading.Event(), ThreadPoolExecutor(1)
         journal = await open_at(path, writer=writer)
         writer.submit(hold.wait)
-        journal.page(LISTING, [rows.User(1 << 80, "too big")] * 5000)  # so many rows are written at once
-        journal.done(LISTING, [user(2)], NOW)
+        too_much = [rows.User(number, os.urandom(50).hex()) for number in range(5000)]
+        journal.page(LISTING, too_much)  # so many rows are written at once
+        journal.done(REPOSITORY, [], NOW)
         closing = asyncio.ensure_future(journal.close())
         await asyncio.sleep(0)
         hold.set()

@@ -15,7 +15,7 @@ from oaa_bitbucket_async.bitbucket.branch_permissions import BranchModel, Defaul
 from oaa_bitbucket_async.bitbucket.credentials import AccessKey, GpgKey, SshKey, Token
 from oaa_bitbucket_async.bitbucket.default_reviewers import ReviewCondition
 from oaa_bitbucket_async.collect import kinds
-from oaa_bitbucket_async.collect.journal.records import Packer, PendingRecord
+from oaa_bitbucket_async.collect.journal.records import Packer
 from oaa_bitbucket_async.collect.kinds import AnyRow, Unit
 from tests.examples import examples
 from tests.journal.estate import NOW, Told, found_in, open_at, run, tell
@@ -164,11 +164,13 @@ def test_what_was_told_comes_back(everything_told: list[Told]) -> None:
 def test_a_user_is_written_once() -> None:
     packer = Packer()
     who = rows.User(1, "some-user", display_name="Some User", email_address="some.user@example.com")
-    entry = PendingRecord(
-        Unit(kinds.REPOSITORY_USERS, "1"), "done", [rows.UserGrant(who, "REPO_READ")] * 100, NOW, "A/b"
-    )
-    assert packer.pack([entry]).count(b"some.user@example.com") == 1
-    assert packer.pack([entry]).count(b"some.user@example.com") == 0
+
+    def batch() -> bytes:
+        packer.add(Unit(kinds.REPOSITORY_USERS, "1"), "done", [rows.UserGrant(who, "REPO_READ")] * 100, NOW, "A/b")
+        return packer.take()
+
+    assert batch().count(b"some.user@example.com") == 1
+    assert batch().count(b"some.user@example.com") == 0
 
 
 @pytest.mark.parametrize("number", [-1, 1, 99])

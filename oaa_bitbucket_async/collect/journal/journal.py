@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from oaa_bitbucket_async.collect.journal.records import Fingerprint, Mark, PendingRecord, Replayed
+from oaa_bitbucket_async.collect.journal.records import Fingerprint, Mark, Replayed
 from oaa_bitbucket_async.collect.journal.store import (
     NOT_A_JOURNAL,
     OpenedStore,
@@ -58,7 +58,6 @@ class Journal:
         self._store: Store | None = None
         self._others = False
         self._thread = writer or ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
-        self._entries: list[PendingRecord] = []
         self._noted = 0
         self._in_writing = 0
         self._writing: asyncio.Future[None] | None = None
@@ -134,7 +133,7 @@ class Journal:
             try:
                 chunk = await loop.run_in_executor(self._thread, store.replay, number)
             except (*NOT_A_JOURNAL, Untrusted, OSError) as error:
-                self._entries.clear()
+                self._noted = 0
                 await self._end(store.put_aside)
                 raise TemporaryError(
                     f"The journal {self.path} is damaged: {error}.",
@@ -178,7 +177,7 @@ class Journal:
 
     async def flush(self) -> None:
         """Wait until everything noted so far is on the disk."""
-        while self._entries or self._writing is not None:
+        while self._noted or self._writing is not None:
             self._write()
             if self._writing is not None:
                 await asyncio.wait([self._writing])
@@ -197,7 +196,7 @@ class Journal:
         Also deletes a file that this run could not write: the next run must not take it up. Leaves a file that
         another process uses.
         """
-        self._entries.clear()
+        self._noted = 0
         if self._store is not None:
             await self._end(self._store.close)
         if self._others:
@@ -237,7 +236,11 @@ class Journal:
     def _note(self, unit: Unit, mark: Mark, rows: Sequence[AnyRow], read_at: float = 0.0, place: str = "") -> None:
         if self._store is None:
             return
-        self._entries.append(PendingRecord(unit, mark, rows, read_at, place))
+        try:
+            self._store.packer.add(unit, mark, rows, read_at, place)
+        except (OverflowError, ValueError) as error:
+            self._give_up(error)
+            return
         self._noted += len(rows) + 1
         if self._noted >= _BATCH_ROWS:
             self._write()
@@ -247,11 +250,11 @@ class Journal:
     def _write(self) -> None:
         """Give the queued rows to the thread. If it is busy, `_written` does that later."""
         self._stop_timer()
-        if self._store is None or self._writing is not None or not self._entries:
+        if self._store is None or self._writing is not None or not self._noted:
             return
-        entries, self._entries = self._entries, []
+        batch = self._store.packer.take()
         self._in_writing, self._noted = self._noted, 0
-        self._writing = asyncio.get_running_loop().run_in_executor(self._thread, self._store.append, entries)
+        self._writing = asyncio.get_running_loop().run_in_executor(self._thread, self._store.append, batch)
         self._writing.add_done_callback(self._written)
 
     def _written(self, future: "asyncio.Future[None]") -> None:
@@ -262,7 +265,7 @@ class Journal:
             self._give_up(error)
         elif self._noted >= _BATCH_ROWS:
             self._write()
-        elif self._entries and self._timer is None:
+        elif self._noted and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_INTERVAL, self._write)
 
     async def _end(self, last: Callable[[], None], *, strict: bool = False) -> None:
@@ -274,12 +277,13 @@ class Journal:
         self._stop_timer()
         if store is None:
             return
-        entries, self._entries = self._entries, []
+        batch = store.packer.take() if self._noted else b""
+        self._noted = 0
 
         def finish() -> None:
             try:
-                if entries:
-                    store.append(entries)
+                if batch:
+                    store.append(batch)
             except BaseException:
                 (store.close if strict else last)()
                 raise
@@ -307,7 +311,6 @@ class Journal:
         """Turn the journal off. The file stays: it is a valid, shorter journal."""
         store, self._store = self._store, None
         self._stop_timer()
-        self._entries.clear()
         self._noted = 0
         if store is not None:
             self._thread.submit(store.close)

@@ -4,7 +4,6 @@ Most rows of a crawl are users, and the same users appear again and again. So ea
 once, and records refer to it by number. A batch is what one transaction writes: new users, and records.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, cast
 
@@ -83,24 +82,9 @@ class Replayed(NamedTuple):
     hidden: bool = False
 
 
-_UNITS_IN_A_ROW = 200
-"""Packed at a time (within a millisecond) before the interpreter is offered to the event loop, which would wait 5 ms
-for it. Each offer has its price, a change of threads: 50 cost 5 µs of a request's 80."""
 Mark = Literal["page", "done", "hidden", "forget"]
-
-
-class PendingRecord(NamedTuple):
-    """A record on its way to the disk.
-
-    Hidden: the login may not see the unit, and a payload does not need it. Forget: what was written of the unit so
-    far does not count.
-    """
-
-    unit: Unit
-    mark: Mark
-    rows: Sequence[AnyRow]
-    read_at: float
-    place: str
+"""Hidden: the login may not see the unit, and a payload does not need it. Forget: what was written of the unit so far
+does not count."""
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -147,29 +131,36 @@ def layout() -> str:
 
 
 class Packer:
-    """Turns entries into batches and back, and knows the users that the journal holds.
+    """Turns records into batches and back, and knows the users that the journal holds.
 
-    Not thread-safe: it belongs to the thread that writes.
+    Not thread-safe, but the decoding of rows may go on in another thread.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._new: list[msgspec.Raw] = []
+        self._records: list[msgspec.Raw] = []
         self._known = 0
         """How many users the batches hold."""
         self._people: list[bytes] = []
         """While batches are read again: the users so far. Encoded, which takes a fifth of the memory."""
 
-    def pack(self, entries: Iterable[PendingRecord]) -> bytes:
-        """Encode one batch."""
-        records = []
-        for place, entry in enumerate(entries):
-            if place % _UNITS_IN_A_ROW == 0:
-                time.sleep(0)
-            unit = entry.unit
-            body = self._body(unit.kind, entry.rows)
-            records.append((unit.kind.name, unit.key, entry.mark, entry.read_at, entry.place, body))
-        new, self._new = self._new, []
+    def add(self, unit: Unit, mark: Mark, page: Sequence[AnyRow], read_at: float, place: str) -> None:
+        """Adds a record to the next batch.
+
+        It is encoded at once, in the event loop: if another thread did it later, the rows would take memory until then,
+        and the change between two threads that need the interpreter costs more than the encoding.
+
+        Raises OverflowError or ValueError for rows that can't be encoded. The batch must not be used then.
+        """
+        kind, key = unit
+        record = (kind.name, key, mark, read_at, place, self._body(kind, page))
+        self._records.append(msgspec.Raw(_encoder.encode(record)))
+
+    def take(self) -> bytes:
+        """The next batch: all records since the last one."""
+        new, records = self._new, self._records
+        self._new, self._records = [], []
         return _encoder.encode((new, records))
 
     def unpack(self, body: bytes) -> Batch:

@@ -14,14 +14,14 @@ import hashlib
 import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from oaa_bitbucket_async.collect.journal.records import Batch, Fingerprint, Packer, PendingRecord, Replayed, layout
+from oaa_bitbucket_async.collect.journal.records import Batch, Fingerprint, Packer, Replayed, layout
 from oaa_bitbucket_async.collect.kinds import Unit
 from oaa_bitbucket_async.files import PRIVATE_FILE, private_dir, replace_durably, write_whole
 from oaa_bitbucket_async.reading import UntrustedFileError, open_ours, unpack_bounded
@@ -101,7 +101,8 @@ class Store:
         self._read_only = read_only
         self._connection = connection
         self._header = header
-        self._packer = Packer()
+        self.packer = Packer()
+        """Makes the batches that `append` writes."""
         self.verified = 0
         """How many batches `verify` has found; they are numbered from 0 on."""
         self._next = 0
@@ -112,15 +113,15 @@ class Store:
         self._forgotten: dict[Unit, tuple[int, int]] = {}
         """By unit, the place (batch, index) up to which its records don't count."""
 
-    def append(self, entries: Sequence[PendingRecord]) -> None:
-        """Write one batch, onto the disk.
+    def append(self, batch: bytes) -> None:
+        """Write one batch of the packer, onto the disk.
 
         After a failed batch, no other is written: in a journal with a gap, half a unit could look complete.
         """
         if self._broken:
             return
         self._broken = True
-        body = zlib.compress(self._packer.pack(entries), 1)
+        body = zlib.compress(batch, 1)
         row = (self._next, _digest(self._header, self._next, body), body)
         with self._connection:
             self._connection.execute("INSERT INTO batch VALUES (?, ?, ?)", row)
@@ -138,9 +139,9 @@ class Store:
         count = self._connection.execute("SELECT count(*) FROM batch").fetchone()[0]
         for number in range(count):
             batch = self._read(number)
-            self._packer.check_people(batch.people, to_write=not self._read_only)
+            self.packer.check_people(batch.people, to_write=not self._read_only)
             for index, record in enumerate(batch.records):
-                self._packer.check(record)
+                self.packer.check(record)
                 if record.mark == "page":
                     running.add(record.unit)
                 elif record.mark == "forget":
@@ -159,19 +160,19 @@ class Store:
         Batches have to be asked for one after the other; after the last one it can begin again with the first.
         """
         if number == 0:
-            self._packer.forget_people()
+            self.packer.forget_people()
         batch = self._read(number)
-        self._packer.take_people(batch.people)
+        self.packer.take_people(batch.people)
         found = []
         for index, record in enumerate(batch.records):
             unit, last = record.unit, record.mark != "page"
             if record.mark == "forget" or self._forgotten.get(unit, (-1, -1)) >= (number, index):
                 continue
             read_at, place = (record.read_at, record.place) if last else self._ended[unit]
-            rows = self._packer.decode(record) if wanted is None or wanted(unit) else ()
+            rows = self.packer.decode(record) if wanted is None or wanted(unit) else ()
             found.append(Replayed(unit, rows, read_at, place, last=last, hidden=record.mark == "hidden"))
         if number + 1 == self.verified:
-            self._packer.forget_people()
+            self.packer.forget_people()
         return found
 
     def replayed(self) -> None:
@@ -228,7 +229,7 @@ class Store:
         row = self._connection.execute("SELECT digest, body FROM batch WHERE number = ?", (number,)).fetchone()
         if row is None or row[0] != _digest(self._header, number, row[1]):
             raise Untrusted("it is damaged: a part of it is not as it was written")
-        return self._packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH))
+        return self.packer.unpack(unpack_bounded(row[1], most=_MOST_OF_A_BATCH))
 
 
 def open_base(path: Path, fingerprint: Fingerprint) -> tuple[Store, bytes]:
