@@ -43,7 +43,7 @@ get = transport.HttpTransport.get
 async def quoted(self, path):
     answer = await get(self, path)
     if answer.status == 500:
-        sent = self._session.headers["Authorization"]
+        sent = self._headers["Authorization"]
         message = f"refused{' x' * (before // 2)} Authorization: {sent}"
         body = json.dumps({"errors": [{"message": message, "exceptionName": sent}]})
         return Answer(400, answer.headers, body.encode())
