@@ -21,7 +21,7 @@ The same state gives the same JSON, whatever packs it, and with one version of z
 times as fast, but its bytes depend on the processor, so that two machines of one schedule would differ: not used.
 """
 GRANTS = "identity_to_permissions"
-_BATCH = 100
+_BATCH = 25
 Object = dict[str, Any]
 """A part of a payload as oaaclient lays it out."""
 
