@@ -1,6 +1,7 @@
 """What could not be read, one line for each cause; and the file that has all of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from oaa_bitbucket_async.collect.ledger import Entry
@@ -9,6 +10,7 @@ from oaa_bitbucket_async.redaction import Redact
 from oaa_bitbucket_async.text import escape
 
 _EXAMPLES = 5
+_LINES = 1000
 _MANY = {"repository": "repositories", "project": "projects", "group": "groups", "user": "users"}
 
 
@@ -21,13 +23,19 @@ def cause_lines(missing: Sequence[Entry], file: Path | None) -> list[str]:
     return [_line(entries, file) for entries in found]
 
 
-def write_missing(path: Path, missing: Iterable[Entry], redact: Redact) -> None:
+def write_missing(path: Path, missing: Sequence[Entry], redact: Redact) -> None:
     """All that is missing, one line each, or no file if nothing is. Raises CollectorError."""
-    lines = [escape(redact(sentence(entry))) + "\n" for entry in missing]
-    if lines:
-        write_whole(path, (line.encode("utf-8", "replace") for line in lines))
+    if missing:
+        write_whole(path, _lines(missing, redact))
     else:
         path.unlink(missing_ok=True)
+
+
+def _lines(missing: Iterable[Entry], redact: Redact) -> Iterator[bytes]:
+    """Some lines at a time: there can be as many as repositories."""
+    rest = iter(missing)
+    while some := list(islice(rest, _LINES)):
+        yield "".join(escape(redact(sentence(entry))) + "\n" for entry in some).encode("utf-8", "replace")
 
 
 def sentence(entry: Entry) -> str:

@@ -1,5 +1,6 @@
 """The first line at the end of a run: what became of it."""
 
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -98,6 +99,19 @@ def test_one_line_for_each_cause(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
     write_missing(file, [], str)
     assert not file.exists()
+
+
+def test_a_long_list_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    many = [denied("P/r", "1")] * 20_000
+    file = tmp_path / "list.missing.txt"
+    tracemalloc.start()
+    try:
+        write_missing(file, many, str)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert file.read_bytes().count(b"\n") == 20_000
+    assert peak < file.stat().st_size / 2
 
 
 def test_a_project_that_is_asked_about_level_by_level_counts_once() -> None:
