@@ -34,8 +34,10 @@ _GRANTS = "7.2"
 _QUESTIONS = ("who-can", "what-can", "diff")
 """Commands whose exit code is part of the answer."""
 _IN_FLIGHT = "32"
-_CHANGED = 300
-"""One change for so many repositories before the incremental run: as many as a large instance has in an hour or two."""
+_CHANGED = 1000
+"""One change for so many repositories before the incremental run."""
+_TINY = 100
+"""Repositories of an instance whose steps take no more memory than the program does."""
 _LOOK_EVERY = 0.5
 """Seconds between two looks at the journal's size."""
 
@@ -54,9 +56,8 @@ class Measured:
 
 async def measure(plan: Plan) -> list[Figure]:
     """The largest size, and the smaller one that shows how each figure grows. A quick look leaves it out."""
-    few, many = [await _one(size, plan.seed) for size in ((500, 1_000) if plan.quick else SIZES)]
-    found = [few, many]
-    return [figure for one in found for figure in figures(one)] + growth(few, many)
+    tiny, few, many = [await _one(size, plan.seed) for size in (_TINY, *((500, 1_000) if plan.quick else SIZES))]
+    return [*figures(few), *figures(many), *growth(tiny, few, many)]
 
 
 async def _one(repositories: int, seed: int) -> Measured:
@@ -140,10 +141,14 @@ def figures(found: Measured) -> list[Figure]:
     return answer
 
 
-def growth(few: Measured, many: Measured) -> list[Figure]:
-    """By how much more than the instance each figure grows."""
+def growth(tiny: Measured, few: Measured, many: Measured) -> list[Figure]:
+    """By how much more than the instance each figure grows: of memory, what is beyond that of a tiny instance."""
     times = many.repositories / few.repositories
-    parts = {f"processor time, {step}": (few.steps[step].cpu, usage.cpu) for step, usage in many.steps.items()}
+    parts = {}
+    for step, usage in many.steps.items():
+        parts[f"processor time, {step}"] = few.steps[step].cpu, usage.cpu
+        least = tiny.steps[step].peak_mb
+        parts[f"memory, {step}"] = few.steps[step].peak_mb - least, usage.peak_mb - least
     parts["journal"] = few.journal, many.journal
     parts["payload"] = few.payload, many.payload
     setting = f"{few.repositories:,} to {many.repositories:,}"
@@ -151,5 +156,5 @@ def growth(few: Measured, many: Measured) -> list[Figure]:
     return [
         Figure(f"growth of {what} per repository", setting, after / before / times, goal=goal)
         for what, (before, after) in parts.items()
-        if before
+        if before > 0
     ]
