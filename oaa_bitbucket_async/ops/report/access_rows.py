@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from oaa_bitbucket_async.access.levels import GLOBAL_ADMINS
 from oaa_bitbucket_async.collect.grant_codec import Principal
@@ -158,13 +159,10 @@ def orphaned_repositories(evidence: Evidence) -> Iterator[Row]:
     Leaves out what could not be collected.
     """
     snapshot, index = evidence.snapshot, evidence.index
-    administered = index.of_everyone(ADMINISTERS)
-    for principal, codes in index.codes.items():
-        if any(permission in ADMINISTERS for _, permission in codes) and _anybody(evidence, principal):
-            administered |= index.of(principal, ADMINISTERS)
-    for owner in index.owned:
-        if _anybody(evidence, Principal("user", owner)):
-            administered |= index.of(Principal("user", owner), ADMINISTERS)
+    holders = (one for one, codes in index.codes.items() if any(what in ADMINISTERS for _, what in codes))
+    owners = (Principal("user", owner) for owner in index.owned)
+    somebody = (one for one in chain(holders, owners) if _anybody(evidence, one))
+    administered = index.of_everyone(ADMINISTERS) | index.of_any(somebody, ADMINISTERS)
     flags = administered.to_bytes((len(index.repositories) >> 3) + 1, "little")
     for number, project in enumerate(index.projects):
         if Missing("project", project.id) in snapshot.missing:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from oaa_bitbucket_async.collect.snapshot import Missing, Snapshot
+from oaa_bitbucket_async.oaa.gc_pause import gc_paused
 from oaa_bitbucket_async.oaa.permissions import PERMISSIONS
 from oaa_bitbucket_async.oaa.principals import Licensed, identities_of, is_licensed
 from oaa_bitbucket_async.ops.report.analysis import (
@@ -20,15 +21,19 @@ from oaa_bitbucket_async.settings import Identity
 
 def analyse(snapshot: Snapshot, *, identity: Identity, now: float) -> Analysis:
     """Computes everything. Seconds for a large instance: call it off the event loop. `now`: seconds since 1970."""
-    evidence = Evidence(snapshot, identity=identity, now=now)
+    with gc_paused():
+        return _analysis(snapshot, Evidence(snapshot, identity=identity, now=now))
+
+
+def _analysis(snapshot: Snapshot, evidence: Evidence) -> Analysis:
     index = evidence.index
     able = (user for user in snapshot.users.values() if evidence.may_sign_in(user))
     return Analysis(
         instance=snapshot.instance,
         snapshot=snapshot,
-        identity=identity,
-        now=now,
-        users=_users(snapshot, evidence.licensed, identity),
+        identity=evidence.identity,
+        now=evidence.now,
+        users=_users(snapshot, evidence.licensed, evidence.identity),
         things=_things(snapshot),
         levels=_levels(snapshot, index),
         public_access=snapshot.public_access,

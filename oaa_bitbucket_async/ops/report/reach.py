@@ -87,8 +87,7 @@ def groups_that_reach_most(snapshot: Snapshot, index: ReachIndex) -> list[Reach]
     """
     counted = []
     for key, group in snapshot.groups.items():
-        principal = Principal("group", key)
-        if group.listed and principal in index.codes and (count := index.of(principal).bit_count()):
+        if group.listed and (count := index.count_of(key)):
             counted.append((-count, key))
     ranking = []
     for count, key in sorted(counted)[:MOST]:
@@ -111,7 +110,7 @@ def _groups(snapshot: Snapshot, index: ReachIndex) -> tuple[dict[int, list[str]]
     groups_of: defaultdict[int, list[str]] = defaultdict(list)
     sizes = {}
     for key, members in snapshot.members.items():
-        count = index.of(Principal("group", key)).bit_count() if members else 0
+        count = index.count_of(key) if members else 0
         if count:
             sizes[key] = count
             for member in members:

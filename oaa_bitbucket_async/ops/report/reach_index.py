@@ -8,7 +8,7 @@ reach through thousands of groups is then a matter of seconds.
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from itertools import chain, repeat
 
 from oaa_bitbucket_async.access.levels import Level, permissions_of
 from oaa_bitbucket_async.collect.grant_codec import Principal
@@ -38,8 +38,13 @@ class ReachIndex:
             first = len(self.repositories)
             self.repositories += sorted(by_project.pop(project.id, ()), key=lambda r: (r.slug, r.id))
             self.ranges.append((first, len(self.repositories)))
+        self._project_at = array("i")
+        """The number of each repository's project, by place; -1 if no listing shows it."""
+        for number, (first, end) in enumerate(self.ranges):
+            self._project_at.extend(repeat(number, end - first))
         unplaced = sorted(chain.from_iterable(by_project.values()), key=lambda r: r.id)
         self.repositories += unplaced
+        self._project_at.extend(repeat(-1, len(unplaced)))
 
         self._public_counts = snapshot.public_counts
         self._unpack = snapshot.codec.unpack
@@ -61,17 +66,38 @@ class ReachIndex:
 
     def of(self, principal: Principal, levels: frozenset[str] = READS) -> Repositories:
         """The repositories on which the holder's own grants, there or on the project, are among `levels`."""
+        return self.of_any((principal,), levels)
+
+    def of_any(self, principals: Iterable[Principal], levels: frozenset[str] = READS) -> Repositories:
+        """The repositories of all these holders together; for many of them quicker than one after the other."""
         marks = self._marks()
-        for code, permission in self.codes.get(principal, ()):
-            if permission in levels:
-                for number in self.on_projects.get(code, ()):
+        for principal in principals:
+            for code, permission in self.codes.get(principal, ()):
+                if permission in levels:
+                    for number in self.on_projects.get(code, ()):
+                        _mark(marks, *self.ranges[number])
+                    for place in self.on_repositories.get(code, ()):
+                        marks[place >> 3] |= 1 << (place & 7)
+            if principal.kind == "user" and PROJECT_ADMIN in levels:
+                for number in self.owned.get(int(principal.key), ()):
                     _mark(marks, *self.ranges[number])
-                for place in self.on_repositories.get(code, ()):
-                    marks[place >> 3] |= 1 << (place & 7)
-        if principal.kind == "user" and PROJECT_ADMIN in levels:
-            for number in self.owned.get(int(principal.key), ()):
-                _mark(marks, *self.ranges[number])
         return int.from_bytes(marks, "little")
+
+    def count_of(self, group: str) -> int:
+        """How many repositories a group may read by its own grants: the bits of `of`, without a set of bits.
+
+        Most groups hold little, and a set is as large as the instance. `group`: its folded name.
+        """
+        projects: set[int] = set()
+        places: set[int] = set()
+        for code, permission in self.codes.get(Principal("group", group), ()):
+            if permission in READS:
+                projects.update(self.on_projects.get(code, ()))
+                places.update(self.on_repositories.get(code, ()))
+        in_projects = sum(map(self.size, projects))
+        if not projects:
+            return len(places)
+        return in_projects + sum(self._project_at[place] not in projects for place in places)
 
     def of_everyone(self, levels: frozenset[str] = READS) -> Repositories:
         """The repositories that everyone who may sign in has by a default permission, or because they are public.
