@@ -1,7 +1,9 @@
 """What a second run says about the first: what changed, whether it may upload, and what is kept for the third."""
 
+import gc
 import gzip
 import json
+import logging
 import os
 import stat
 from collections.abc import Callable
@@ -10,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from oaa_bitbucket_async.collect.snapshot import Snapshot
 from oaa_bitbucket_async.demo.estate import generate
 from oaa_bitbucket_async.demo.model import Estate, ModelGrant
 from oaa_bitbucket_async.errors import RemovalError
+from oaa_bitbucket_async.events import Event
 from oaa_bitbucket_async.oaa.saved import compare_files
 from oaa_bitbucket_async.settings import Output, State
 from tests.examples import first
@@ -351,3 +355,30 @@ def test_a_key_that_is_gone_is_told_with_what_it_opened(bench: Benches) -> None:
     assert {grant.holder for grant in changes.grants.removed_examples} == {thing.name for thing in gone}
     assert not changes.users
     assert changes.grants.added == changes.credentials.added == 0
+
+
+class SnapshotsSeen(logging.Handler):
+    """How many snapshots of an instance there were whenever a payload was to be compared."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self.base_url = base_url
+        self.seen: list[int] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "event", None) == Event.NO_LAST_UPLOAD:
+            there = (one for one in gc.get_objects() if isinstance(one, Snapshot))
+            self.seen.append(sum(one.instance.base_url == self.base_url for one in there))
+
+
+def test_what_was_collected_is_gone_before_the_comparison(bench: Benches, tmp_path: Path) -> None:
+    """It is the largest thing in memory, and the comparison and the upload need memory of their own."""
+    site = bench()
+    seen = SnapshotsSeen(site.bitbucket.url)
+    logger = logging.getLogger("oaa_bitbucket_async")
+    logger.addHandler(seen)
+    try:
+        assert site.run(output=Output(progress=False, report=tmp_path / "report.html")).code == 0
+    finally:
+        logger.removeHandler(seen)
+    assert seen.seen == [0]

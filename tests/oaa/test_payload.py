@@ -4,6 +4,7 @@ import gc
 import gzip
 import json
 import sys
+import tracemalloc
 from collections import Counter
 from random import Random
 
@@ -15,12 +16,13 @@ from oaaclient.templates import CustomApplication, OAAIdentityType
 from oaa_bitbucket_async.bitbucket import rows
 from oaa_bitbucket_async.demo.veza.check import check_payload
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
+from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.encode import pieces
 from oaa_bitbucket_async.oaa.entries import Group, Holding, Resource, User
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import Mapped, map_snapshot
 from oaa_bitbucket_async.oaa.notes import Notes
-from oaa_bitbucket_async.oaa.payload import build_payload, load_payload
+from oaa_bitbucket_async.oaa.payload import Payload, build_payload, load_payload
 from tests.examples import examples
 from tests.oaa.estates import EFFECTIVE, INSTANCE, snapshot_of, steps_of
 from tests.oaa.plain import plain_json
@@ -112,6 +114,17 @@ def test_chunks_of_any_size_are_the_whole(size):
     chunks = list(payload.json_chunks(size))
     assert b"".join(chunks) == gzip.decompress(payload.compressed)
     assert all(0 < len(chunk) <= size for chunk in chunks)
+
+
+def test_the_text_of_a_payload_comes_without_copies_of_its_file() -> None:
+    text = Random(4).randbytes(4_000_000).hex().encode()
+    payload = Payload(gzip.compress(text, 1), len(text), None, Counts(0, 0, 0, 0, 0))
+    tracemalloc.start()
+    size = sum(map(len, payload.json_chunks()))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size == len(text)
+    assert peak < len(payload.compressed)
 
 
 # --- the self-check ---------------------------------------------------------------------------------------
