@@ -41,6 +41,7 @@ def charts_of(name: str, answer: Answer) -> list[Chart]:
         "bare-loop": lambda: cost_of_a_request(answer.costs),
         "scale": lambda: from_small_to_large(answer.figures),
         "week": lambda: week(answer.weeks),
+        "largest": lambda: each_step(answer.figures),
     }
     chart = made[name]() if name in made else None
     return [] if chart is None else [chart]
@@ -261,6 +262,34 @@ def week(found: Sequence[Week]) -> Chart | None:
         ],
         kind="marks",
         rows=[f"{100 * share:g} % change a day" for share in shares],
+    )
+
+
+def each_step(figures: Iterable[Figure]) -> Chart | None:
+    """Memory and processor time of each step at the largest size, as bars."""
+    found: dict[int, dict[str, dict[str, float]]] = {}
+    for figure in figures:
+        size, _, step = figure.setting.partition(" repositories: ")
+        if step:
+            of_size = found.setdefault(int(size.replace(",", "")), {})
+            of_size.setdefault(step, {})[figure.unit] = figure.value
+    if not found:
+        return None
+    repositories = max(found)
+    steps = found[repositories]
+    points = [(float(row), of["MB"]) for row, of in enumerate(steps.values())]
+    texts = [f"{of['MB']:,.0f} MB ({of['s']:,.0f} s)" for of in steps.values()]
+    return Chart(
+        name="largest",
+        title=f"On an instance of {repositories:,} repositories nothing takes more than "
+        f"{max(most for _, most in points):,.0f} MB",
+        says=f"Memory of each step on the largest instances known: {repositories:,} repositories, "
+        f"{repositories // 3:,} users and {repositories // 20:,} groups. The user of `what-can` holds a grant on "
+        "every repository.",
+        x="MB at most (and seconds of processor)",
+        panels=[Panel("", [Series("", points, texts)])],
+        kind="bars",
+        rows=list(steps),
     )
 
 

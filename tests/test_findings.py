@@ -12,6 +12,7 @@ from benchmarks.figures import Figure
 from benchmarks.findings import (
     charts,
     cost_of_a_request,
+    each_step,
     felt_by_others,
     from_small_to_large,
     limit_over_time,
@@ -152,6 +153,20 @@ def test_sizes_are_drawn_if_there_are_two() -> None:
     assert from_small_to_large(SIZES[::2]) is None
     (panel,) = made(from_small_to_large(SIZES[2:4])).panels
     assert panel == Panel("Time", [Series("crawl", [(1_000.0, 0.2), (100_000.0, 20.0)])], y="seconds")
+
+
+def test_each_step_is_drawn_at_the_largest_size() -> None:
+    steps = [
+        Figure(what, f"{size} repositories: {step}", value, unit=unit)
+        for size, value in (("300", 70.0), ("3,000", 90.0))
+        for step in ("first run", "diff")
+        for what, unit in (("processor time", "s"), ("peak memory", "MB"))
+    ]
+    chart = made(each_step([*steps, Figure("journal", "3,000 repositories", 5.0, unit="MB")]))
+    assert chart.rows == ["first run", "diff"]
+    assert chart.panels[0].series[0].texts == ["90 MB (90 s)"] * 2
+    assert "3,000 repositories nothing takes more than 90 MB" in chart.title
+    assert each_step([]) is None
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:
