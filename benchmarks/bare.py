@@ -1,7 +1,8 @@
-"""A bare aiohttp and msgspec loop, as a process of its own: the least that these libraries cost for a request.
+"""A bare aiohttp and msgspec loop, as a process of its own: what these libraries cost a simple script for a request.
 
 It reads the same pages as the collector, decoded to the same types, over the same kind of connections and loop. It has
-no pacing, checks or retries, and keeps nothing. Reads a Job from standard input, writes a Report to standard output.
+no pacing, checks or retries, and keeps nothing. It uses aiohttp's session, which the collector does without
+(`bitbucket/transport.py`). Reads a Job from standard input, writes a Report to standard output.
 """
 
 import asyncio
