@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TypeVar
 
-from oaaclient.templates import AccessCred, CustomApplication, OAAIdentityType, OAAPropertyType
+from oaaclient.templates import AccessCred, CustomApplication, OAAPropertyType
 
 from oaa_bitbucket_async.collect import kinds
 from oaa_bitbucket_async.collect.included import AccessKey, GpgKey, Included, SshKey, Token
 from oaa_bitbucket_async.collect.kinds import AnyKind
 from oaa_bitbucket_async.collect.snapshot import Snapshot, UserRecord
 from oaa_bitbucket_async.collect.units import Kind
-from oaa_bitbucket_async.oaa.entries import Holding
 from oaa_bitbucket_async.oaa.holdings import Held
 from oaa_bitbucket_async.oaa.notes import Code, Notes
 from oaa_bitbucket_async.oaa.permissions import highest
@@ -107,16 +106,15 @@ class Credentials:
                 if place in self._users and row.id not in self._not_theirs[unit_kind]:
                     yield self._made(kind, row, active=self._users[place].active)
 
-    def holding(self, permissions: Mapping[str, str]) -> Iterator[Holding]:
-        """The credentials that can hold something, with it; `permissions` gives a permission's name in the payload."""
+    def holding(self, keys: Sequence[str]) -> Iterator[tuple[str, Held]]:
+        """Each credential's id, and what it holds, sorted by permission; `keys` are those of the resources."""
         for identifier, held in self._held():
-            shown = {permissions[name]: numbers for name, numbers in sorted(held.items())}
-            yield Holding(identifier, OAAIdentityType.AccessCred, (), shown)
+            yield identifier, {name: [keys[number] for number in numbers] for name, numbers in sorted(held.items())}
 
     # --- what is held -------------------------------------------------------------------------------------------
 
-    def _held(self) -> Iterator[tuple[str, Held]]:
-        """Each credential's id, and what it holds."""
+    def _held(self) -> Iterator[tuple[str, Mapping[str, Sequence[int]]]]:
+        """Each credential's id, and the numbers of what it holds."""
         for key in self._keys.values():
             yield f"access-key:{key.id}", self._opened(key.id)
         for place, row in self._each(kinds.PROJECT_TOKENS):
@@ -148,7 +146,7 @@ class Credentials:
         self._permissions = list(numbers)
         return dict(sorted(keys.items())), opens
 
-    def _opened(self, key: int) -> Held:
+    def _opened(self, key: int) -> Mapping[str, Sequence[int]]:
         numbers = self._numbers
         found: defaultdict[str, list[int]] = defaultdict(list)
         for code in self._opens[key]:
@@ -157,7 +155,7 @@ class Credentials:
             found[self._permissions[code & ((1 << _PERMISSION_BITS) - 1)]].append(number)
         return found
 
-    def _of_project_token(self, project: int, token: Token) -> Held:
+    def _of_project_token(self, project: int, token: Token) -> Mapping[str, Sequence[int]]:
         """On the project, and where its right on repositories is the higher one, on each of them."""
         on_project, on_repositories = _on_project(token), _on_repository(token)
         held: dict[str, Sequence[int]] = {on_project: [self._numbers.projects[project]]} if on_project else {}

@@ -37,11 +37,9 @@ def pieces(mapped: Mapped, check: ReferenceCheck) -> Iterator[bytes]:
     laid_out: Object = app.get_payload()
     payload = {key: value for key, value in laid_out.items() if key != GRANTS} | {GRANTS: laid_out[GRANTS]}
     (application,) = payload["applications"]
-    holders = mapped.holders
     keys: dict[str, Iterable[bytes]] = {}
     if credentials is not None:
         keys["local_access_creds"] = _array(cred.to_dict() for cred in check.credentials(credentials))
-        holders = chain(holders, credentials.holding(mapped.permissions))
     application_parts = _object(
         application,
         {
@@ -55,7 +53,7 @@ def pieces(mapped: Mapped, check: ReferenceCheck) -> Iterator[bytes]:
         payload,
         {
             "applications": chain((b"[",), application_parts, (b"]",)),
-            GRANTS: _array(check.grants(holders)),
+            GRANTS: _array(check.grants(mapped.holders)),
         },
     )
 

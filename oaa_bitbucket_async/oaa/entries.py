@@ -5,8 +5,7 @@ what is empty. msgspec leaves out what is empty while it writes the JSON. A test
 oaaclient makes of the same facts, byte by byte.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import msgspec
 from oaaclient.templates import OAAIdentityType
@@ -70,14 +69,3 @@ class Holder(msgspec.Struct, gc=False):
     identity: str
     identity_type: OAAIdentityType
     application_permissions: list[Grant]
-
-
-class Holding(NamedTuple):
-    """What a Holder is made from once all resources have been written."""
-
-    identity: str
-    identity_type: OAAIdentityType
-    on_application: Sequence[str]
-    """Permissions."""
-    on_resources: Mapping[str, Sequence[int]]
-    """By permission: the resources, as numbers. 0 is the first that is written, a repository after its project."""

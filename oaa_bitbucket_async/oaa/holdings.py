@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from oaa_bitbucket_async.collect.grant_codec import BELOW_HOLDER, GROUP_BIT, GrantCodec
 
-Held = Mapping[str, Sequence[int]]
-"""Numbers of projects and repositories by permission, both in the payload's order. 0 is the first that is written."""
+Held = Mapping[str, list[str]]
+"""Keys of projects and repositories by permission, both in the payload's order."""
 _SHIFT = BELOW_HOLDER + 9
 """The holders of a part have their numbers in common except for so many bits of a grant."""
 _NOTHING: Held = MappingProxyType({})
@@ -39,14 +39,15 @@ class Holdings:
         self._codec = codec
         self._users: defaultdict[int, _Part] = defaultdict(_Part)
         self._groups: defaultdict[int, _Part] = defaultdict(_Part)
-        self._resources = 0
+        self.resources = 0
+        """How many were taken in. The first has the number 0."""
         self._of_users: tuple[int, dict[int, Held]] = (-1, {})
         self._of_groups: dict[int, Held] | None = None
 
     def add(self, codes: Iterable[int]) -> int:
         """Take in the grants on the next resource; each once. Gives the resource's number."""
-        number = self._resources
-        self._resources += 1
+        number = self.resources
+        self.resources += 1
         users, groups = self._users, self._groups
         for code in codes:
             part = groups[code >> _SHIFT] if code & GROUP_BIT else users[code >> _SHIFT]
@@ -60,30 +61,30 @@ class Holdings:
             for part in parts.values():
                 yield set(part.codes)
 
-    def of_user(self, user: int) -> Held:
-        """What the user with this id holds."""
+    def of_user(self, user: int, keys: Sequence[str]) -> Held:
+        """What the user with this id holds; `keys` are those of the resources, by number."""
         code = self._codec.user(user, "PROJECT_ADMIN")
         number, held = self._of_users
         if code >> _SHIFT != number:
             part = self._users.get(code >> _SHIFT)
-            held = self._lay_out(part) if part is not None else {}
+            held = self._lay_out(part, keys) if part is not None else {}
             self._of_users = code >> _SHIFT, held
         return held.get(self._codec.holder_of(code), _NOTHING)
 
-    def of_group(self, folded_name: str) -> Held:
-        """What the group of this folded name holds."""
+    def of_group(self, folded_name: str, keys: Sequence[str]) -> Held:
+        """What the group of this folded name holds; `keys` are those of the resources, by number."""
         if self._of_groups is None:
             self._of_groups = {}
             for part in self._groups.values():
-                self._of_groups |= self._lay_out(part)
+                self._of_groups |= self._lay_out(part, keys)
         code = self._codec.group(folded_name, "PROJECT_ADMIN")
         return self._of_groups.get(self._codec.holder_of(code), _NOTHING)
 
-    def _lay_out(self, part: _Part) -> dict[int, Held]:
-        by_code: defaultdict[int, list[int]] = defaultdict(list)
+    def _lay_out(self, part: _Part, keys: Sequence[str]) -> dict[int, Held]:
+        by_code: defaultdict[int, list[str]] = defaultdict(list)
         for code, number in zip(part.codes, part.resources, strict=True):
-            by_code[code].append(number)
-        found: defaultdict[int, dict[str, Sequence[int]]] = defaultdict(dict)
+            by_code[code].append(keys[number])
+        found: defaultdict[int, dict[str, list[str]]] = defaultdict(dict)
         for permission, codes in self._codec.by_permission(by_code):
             for code in codes:
                 found[self._codec.holder_of(code)][permission] = by_code[code]

@@ -4,19 +4,18 @@ oaaclient silently accepts an undefined permission, a missing group and a resour
 refuses the payload or, worse, accepts it without the grant.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from oaaclient.templates import AccessCred, CustomApplication, OAAIdentityType
 
 from oaa_bitbucket_async.errors import CollectorError
-from oaa_bitbucket_async.oaa.entries import Grant, Group, Holder, Holding, Resource, User
+from oaa_bitbucket_async.oaa.entries import Group, Holder, Resource, User
 
 
 class ReferenceCheck:
     """Looks on while a payload is written, and counts. CollectorError (a bug of ours) if a reference leads nowhere."""
 
     def __init__(self, app: CustomApplication) -> None:
-        self._application = app.name
         self._permissions = {permission.name for permission in app.custom_permissions.values()}
         self._groups: set[str] = set()
         self._joined: set[str] = set()
@@ -72,32 +71,22 @@ class ReferenceCheck:
             self._keys += [f"{key}.{repository.id}" for repository in project.sub_resources]
             yield project
 
-    def grants(self, holdings: Iterable[Holding]) -> Iterator[Holder]:
+    def grants(self, holders: Callable[[Sequence[str]], Iterable[Holder]]) -> Iterator[Holder]:
         """What is held, after everything else has been written: by whom, which permission, and on what.
 
-        A resource's key is looked up in what has been written, so that no grant can name another.
+        `holders` gets the keys of the resources that have been written, so that no grant can name another.
         """
         self._expect(self._joined, self._groups, "group", "a user or a group")
         self._expect(self._attached, self._identities, "credential", "a user")
-        application, key_of = self._application, self._keys.__getitem__
-        for identity, kind, on_application, on_resources in holdings:
-            self._expect((identity,), self._identities, "identity", identity)
-            self._expect(on_application, self._permissions, "permission", identity)
-            self._expect(on_resources, self._permissions, "permission", identity)
-            grants = [Grant(application, permission=name, apply_to_application=True) for name in on_application]
-            found = len(grants)
-            for permission, numbers in on_resources.items():
-                try:
-                    keys = list(map(key_of, numbers))
-                except IndexError:
-                    raise _undefined("resource", str(max(numbers)), identity) from None
-                grants.append(Grant(application, keys, permission))
-                found += len(set(numbers))
+        for entry in holders(self._keys):
+            holder, grants = entry.identity, entry.application_permissions
+            self._expect((holder,), self._identities, "identity", holder)
+            self._expect([grant.permission for grant in grants], self._permissions, "permission", holder)
+            found = sum([len(set(grant.resources)) + grant.apply_to_application for grant in grants])
             self.grant_count += found
-            if kind is OAAIdentityType.AccessCred:
+            if entry.identity_type is OAAIdentityType.AccessCred:
                 self.credential_grant_count += found
-            if grants:
-                yield Holder(identity, kind, grants)
+            yield entry
 
     def _expect_new(self, identity: str) -> None:
         if identity in self._identities:
@@ -108,12 +97,9 @@ class ReferenceCheck:
 
     def _expect(self, references: Iterable[str], known: set[str], what: str, holder: str) -> None:
         if not known.issuperset(references):
-            raise _undefined(what, next(reference for reference in references if reference not in known), holder)
-
-
-def _undefined(what: str, reference: str, holder: str) -> CollectorError:
-    return CollectorError(
-        f"The payload refers to the {what} {reference!r} (from {holder!r}) but does not define it, so it was not "
-        "uploaded.",
-        "This is a bug in this program. Please report it with this line.",
-    )
+            unknown = next(reference for reference in references if reference not in known)
+            raise CollectorError(
+                f"The payload refers to the {what} {unknown!r} (from {holder!r}) but does not define it, so it was not "
+                "uploaded.",
+                "This is a bug in this program. Please report it with this line.",
+            )

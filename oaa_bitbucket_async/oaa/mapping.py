@@ -2,23 +2,25 @@
 
 Everything is sorted by numeric id or by name, so the payload does not depend on the order in which the snapshot was
 filled. Entries exist only while they are written: resources one project at a time, users and groups once with their
-description and once with their grants. A grant refers to its resource by a number: its place among all that are
-written. oaaclient defines the properties and permissions and lays out the payload around the entries.
+description and once with their grants. Until all resources have been written, a grant refers to its resource by a
+number: its place among them. oaaclient defines the properties and permissions, and lays out the payload around the
+entries.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
-from types import MappingProxyType
 from typing import NamedTuple
 
 from oaaclient.templates import CustomApplication, OAAIdentityType, OAAPropertyType
 
 from oaa_bitbucket_async.collect.snapshot import Snapshot
+from oaa_bitbucket_async.errors import CollectorError
 from oaa_bitbucket_async.oaa.branch_permissions import branch_permission_properties
 from oaa_bitbucket_async.oaa.credentials import Credentials
 from oaa_bitbucket_async.oaa.default_reviewers import default_reviewer_properties
-from oaa_bitbucket_async.oaa.entries import Group, Holding, Resource, User
+from oaa_bitbucket_async.oaa.entries import Grant, Group, Holder, Resource, User
 from oaa_bitbucket_async.oaa.holdings import Held
 from oaa_bitbucket_async.oaa.names import APPLICATION_TYPE, application_name
 from oaa_bitbucket_async.oaa.notes import Code, Notes
@@ -74,12 +76,10 @@ class Mapped(NamedTuple):
     groups: Iterable[Group]
     resources: Iterable[Resource]
     """The projects, each with its repositories."""
-    holders: Iterable[Holding]
-    """What each user and group holds."""
+    holders: Callable[[Sequence[str]], Iterable[Holder]]
+    """What is held, by the keys of all resources: those that were written, in their order. Works once."""
     credentials: Credentials | None = None
     """Keys and tokens; None: they were not to be collected."""
-    permissions: Mapping[str, str] = MappingProxyType({})
-    """The name in the payload of every permission that is held."""
 
 
 def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target: Target | None = None) -> Mapped:
@@ -112,29 +112,47 @@ def map_snapshot(snapshot: Snapshot, *, identity: Identity, notes: Notes, target
         people.users({} if credentials is None else credentials.of_users),
         people.groups(),
         each_project(everywhere, users, snapshot),
-        _holders(people, snapshot, held, permissions),
+        partial(_holders, app.name, people, snapshot, held, credentials, permissions),
         credentials,
-        permissions,
     )
 
 
-def _holders(people: People, snapshot: Snapshot, held: GrantIndex, permissions: Mapping[str, str]) -> Iterator[Holding]:
+def _holders(
+    application: str,
+    people: People,
+    snapshot: Snapshot,
+    held: GrantIndex,
+    credentials: Credentials | None,
+    permissions: Mapping[str, str],
+    keys: Sequence[str],
+) -> Iterator[Holder]:
     """Permissions of one holder come sorted by name, those on the instance first."""
-    on_instance: defaultdict[int | str, list[str]] = defaultdict(list)
+    if len(keys) != held.holdings.resources:
+        raise CollectorError(
+            f"The payload holds {len(keys):,} projects and repositories, and grants refer to "
+            f"{held.holdings.resources:,}: not uploaded.",
+            "This is a bug in this program. Please report it with this line.",
+        )
+    on_instance: defaultdict[int | str, list[Grant]] = defaultdict(list)
     for principal, permission in sorted(snapshot.grants(snapshot.global_grants), key=lambda grant: grant[1]):
-        on_instance[principal.key].append(permissions[permission])
+        grant = Grant(application, permission=permissions[permission], apply_to_application=True)
+        on_instance[principal.key].append(grant)
 
-    def shown(on_resources: Held) -> Held:
-        return {permissions[name]: numbers for name, numbers in on_resources.items()}
+    def grants(on_resources: Held) -> list[Grant]:
+        return [Grant(application, found, permissions[name]) for name, found in on_resources.items()]
 
-    local_user, local_group = OAAIdentityType.LocalUser, OAAIdentityType.LocalGroup
     for user in people.principals.users:
-        on_resources = shown(held.holdings.of_user(user))
-        yield Holding(user_id(user), local_user, on_instance.get(user, ()), on_resources)
-    yield Holding(LICENSED_USERS_ID, local_group, (), shown(dict(sorted(held.by_everyone.items()))))
-    for key, group in people.group_ids.items():
-        on_resources = shown(held.holdings.of_group(key))
-        yield Holding(group, local_group, on_instance.get(key, ()), on_resources)
+        if found := on_instance.get(user, []) + grants(held.holdings.of_user(user, keys)):
+            yield Holder(user_id(user), OAAIdentityType.LocalUser, found)
+    everyones = {name: [keys[number] for number in numbers] for name, numbers in sorted(held.by_everyone.items())}
+    if everyones:
+        yield Holder(LICENSED_USERS_ID, OAAIdentityType.LocalGroup, grants(everyones))
+    for key, shown in people.group_ids.items():
+        if found := on_instance.get(key, []) + grants(held.holdings.of_group(key, keys)):
+            yield Holder(shown, OAAIdentityType.LocalGroup, found)
+    for identifier, on_resources in credentials.holding(keys) if credentials is not None else ():
+        if on_resources:
+            yield Holder(identifier, OAAIdentityType.AccessCred, grants(on_resources))
 
 
 def _define_properties(app: CustomApplication, snapshot: Snapshot, target: Target | None) -> None:

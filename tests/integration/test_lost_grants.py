@@ -14,7 +14,7 @@ def test_grants_that_are_lost_on_the_way_to_the_payload_end_the_run(
 ) -> None:
     """As a bug would lose them in the step that regroups grants by their holder."""
     made = bench()
-    monkeypatch.setattr(Holdings, "of_group", lambda self, group: {})
+    monkeypatch.setattr(Holdings, "of_group", lambda self, group, keys: {})
     ended = made.run()
     assert (ended.code, ended.pushed) == (1, [])
     assert "were collected: not uploaded" in str(ended.error)

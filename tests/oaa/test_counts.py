@@ -152,7 +152,7 @@ def test_a_payload_that_lost_grants_is_a_bug_and_not_given_out(monkeypatch):
     snapshot.add_project(rows.Project(id=1, key="P", name="P", type="NORMAL"))
     snapshot.add_project_grants(1, [rows.GroupGrant(group=rows.Group(name="g"), permission="PROJECT_READ")], 1.0)
     snapshot.add_project_grants(1, [rows.UserGrant(user=USERS[0], permission="PROJECT_READ")], 1.0)
-    monkeypatch.setattr(Holdings, "of_group", lambda self, group: {})
+    monkeypatch.setattr(Holdings, "of_group", lambda self, group, keys: {})
     with pytest.raises(LostGrantsError, match=r"holds 1 grants .* and 2 were collected: not uploaded") as raised:
         build_payload(snapshot)
     assert raised.value.exit_code == 1

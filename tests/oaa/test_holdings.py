@@ -23,14 +23,15 @@ def test_everyone_holds_what_the_resources_say_whatever_the_order_of_asking(reso
     for number, held in enumerate(resources):
         assert holdings.add([_code(codec, *grant) for grant in held]) == number
         for holder, permission in held:
-            plain[holder][permission].append(number)
+            plain[holder][permission].append(f"r{number}")
     every = set().union(*holdings.codes())
     assert every == {_code(codec, *grant) for held in resources for grant in held}
     assert codec.holders(every) == (users, {holder for held in resources for holder, _ in held} - users)
+    keys = [f"r{number}" for number in range(len(resources))]
     asked = [*users, "a", "b", "c"]
     random.shuffle(asked)
     for holder in asked:
-        of = holdings.of_user(holder) if isinstance(holder, int) else holdings.of_group(holder)
+        of = holdings.of_user(holder, keys) if isinstance(holder, int) else holdings.of_group(holder, keys)
         assert dict(of) == plain[holder]
         assert list(of) == sorted(of)
 

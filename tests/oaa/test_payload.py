@@ -18,7 +18,7 @@ from oaa_bitbucket_async.demo.veza.check import check_payload
 from oaa_bitbucket_async.errors import CollectorError, ConfigurationError
 from oaa_bitbucket_async.oaa.counts import Counts
 from oaa_bitbucket_async.oaa.encode import pieces
-from oaa_bitbucket_async.oaa.entries import Group, Holding, Resource, User
+from oaa_bitbucket_async.oaa.entries import Grant, Group, Holder, Resource, User
 from oaa_bitbucket_async.oaa.integrity import ReferenceCheck
 from oaa_bitbucket_async.oaa.mapping import Mapped, map_snapshot
 from oaa_bitbucket_async.oaa.notes import Notes
@@ -135,17 +135,17 @@ def _mapped() -> Mapped:
     app.add_custom_permission("P", [])
     user = User(name="u", groups=["g"], access_creds=[], id="1")
     project = Resource("1", "Project", "Project", sub_resources=[Resource("2", "Repo", "Repo")])
-    holding = Holding("1", OAAIdentityType.LocalUser, ["P"], {"P": [0, 1]})
-    return Mapped(app, [user], [Group(name="g", id="g")], [project], [holding])
+    return Mapped(app, [user], [Group(name="g", id="g")], [project], lambda keys: [_holder("P", list(keys))])
+
+
+def _holder(permission: str, keys: list[str], identity: str = "1") -> Holder:
+    on_instance = Grant("A", permission=permission, apply_to_application=True)
+    return Holder(identity, OAAIdentityType.LocalUser, [on_instance, Grant("A", keys, "P")])
 
 
 def _write(mapped: Mapped) -> tuple[dict, ReferenceCheck]:
     check = ReferenceCheck(mapped.app)
     return json.loads(b"".join(pieces(mapped, check))), check
-
-
-def _holding(permission: str, resource: int) -> dict:
-    return {"holders": [Holding("1", OAAIdentityType.LocalUser, (), {permission: [resource]})]}
 
 
 def test_references_that_lead_somewhere_are_counted():
@@ -159,26 +159,38 @@ def test_references_that_lead_somewhere_are_counted():
 
 
 def test_a_grant_that_is_there_twice_counts_once():
-    twice = [Holding("1", OAAIdentityType.LocalUser, (), {"P": [1, 1]})]
-    assert _write(_mapped()._replace(holders=twice))[1].grant_count == 1
+    twice = _mapped()._replace(holders=lambda keys: [_holder("P", [keys[0], keys[0]])])
+    assert _write(twice)[1].grant_count == 2
 
 
 @pytest.mark.parametrize(
     "broken",
     [
-        _holding("NOPE", 0),
-        {"holders": [Holding("1", OAAIdentityType.LocalUser, ["NOPE"], {})]},
-        {"holders": [Holding("2", OAAIdentityType.LocalUser, ["P"], {})]},
+        {"holders": lambda keys: [_holder("NOPE", list(keys))]},
+        {"holders": lambda keys: [_holder("P", list(keys), identity="2")]},
         {"users": [User(name="u", groups=["group:gone"], id="1")]},
         {"users": [User(name="u", access_creds=["gone"], id="1")]},
         {"groups": [Group(name="g", groups=["gone"], id="g")]},
-        _holding("P", 2),
     ],
-    ids=["permission", "application permission", "holder", "group", "credential", "nesting", "resource"],
+    ids=["permission", "holder", "group", "credential", "nesting"],
 )
 def test_a_reference_that_leads_nowhere_is_found(broken):
     with pytest.raises(CollectorError, match="does not define it"):
         _write(_mapped()._replace(**broken))
+
+
+def test_grants_are_not_written_unless_all_their_resources_are():
+    mapped = map_snapshot(snapshot_of(steps_of(9)), identity="email", notes=Notes())
+    keys = [str(number) for number, _ in enumerate(_with_repositories(mapped.resources))]
+    with pytest.raises(CollectorError, match="grants refer to"):
+        list(mapped.holders(keys[:-1]))
+    assert list(mapped.holders(keys))
+
+
+def _with_repositories(projects):
+    for project in projects:
+        yield project
+        yield from project.sub_resources
 
 
 # --- saved payloads ---------------------------------------------------------------------------------------
