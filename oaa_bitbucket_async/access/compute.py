@@ -35,6 +35,12 @@ class _Asker:
         self._level = level
         self._grants = grants
         groups = [holder for holder in grants.holders() if holder in graph.groups]
+        self._everywhere = [
+            held
+            for held in grants.everywhere
+            if held.permission in graph.reaches_below and held.permission not in NO_ACCESS
+        ]
+        """Of thousands of global permissions those few that reach every place."""
         self._members = {group: frozenset(members) for group, members in graph.members(groups).items()}
 
     def answer(self, place: Place) -> WhoCan:
@@ -55,11 +61,10 @@ class _Asker:
 
     def _reaching(self, place: Place) -> Iterator[HeldPermission]:
         """Everything that is held on the place, or above it and reaches it."""
-        below = self._graph.reaches_below
-        yield from (h for h in self._grants.everywhere if h.permission in below and h.permission not in NO_ACCESS)
+        yield from self._everywhere
         if not place.is_project:
             above = self._grants.on(place.key.partition(".")[0])
-            yield from (h for h in above if h.permission in below)
+            yield from (h for h in above if h.permission in self._graph.reaches_below)
         yield from self._grants.on(place.key)
 
     def _holders(self, held: Iterable[HeldPermission]) -> set[int]:
