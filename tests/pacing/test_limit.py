@@ -6,6 +6,7 @@ import random
 import pytest
 
 from oaa_bitbucket_async.bitbucket.faults import FaultReason
+from oaa_bitbucket_async.bitbucket.pacing.gradient import START, GradientLimit
 from oaa_bitbucket_async.bitbucket.pacing.pacer import Pacer
 from tests.examples import first
 from tests.pacing.scenarios import SCENARIOS, USUAL, always
@@ -72,6 +73,28 @@ def test_no_growth_while_nobody_waits() -> None:
     assert pacer.limit == 8
     assert len(pacer.history) == 0
     assert result.outcomes["ok"] == 5000
+
+
+def test_a_few_slow_answers_among_new_kinds_do_not_end_the_start() -> None:
+    changes: list[tuple[int, int, str]] = []
+    limit = GradientLimit(start=START, largest=256, now=0.0, on_change=lambda *change: changes.append(change))
+    waits = 0
+
+    def answer(kind: str, latency: float) -> None:
+        nonlocal waits
+        waits += 1
+        uneven = (0.85, 1.0, 1.15)[waits % 3]
+        limit.answered(kind, latency * uneven, 0.0, waits)
+
+    while limit.value == START:
+        answer("projects", 0.1)
+    for _ in range(START):  # these began under the first limit
+        answer("projects", 0.1)
+    for latency in (0.1, 0.1, 0.3, 0.3, 0.3):
+        answer("projects", latency)
+    while len(changes) == 1:
+        answer("repositories", 0.1)
+    assert changes == [(8, 16, "slow start"), (16, 32, "slow start")]
 
 
 def test_a_number_stays_what_it_is() -> None:

@@ -332,10 +332,13 @@ class GradientLimit:
         baseline, samples = self._baseline, window.samples
         ratio = baseline.ratio(samples)
         if ratio is None or ratio.known < _KNOWN:
-            if self.value > max(phase.free, phase.returned) and not baseline.as_quick(samples):
-                phase.returned = self.value
-                self._move(phase.free, "new kinds")  # here we can't tell whether they queue; there they don't
-                return
+            if self.value > max(phase.free, phase.returned):
+                if not baseline.as_quick(samples):
+                    phase.returned = self.value
+                    self._move(phase.free, "new kinds")  # here we can't tell whether they queue; there they don't
+                    return
+                if ratio is not None and ratio.error > _CLEAR:
+                    ratio = None  # the new kinds did not queue: a few slow answers of the others are chance
             ratio = ratio or _FREE
         self._last, self._last_limit = ratio, self.value
         doubt = _DOUBT * ratio.error
